@@ -1,0 +1,43 @@
+"""Errors that a user may see: one line that names the mend, and an exit code each.
+
+The exit codes are part of the command-line contract: 0 done, 1 error, 2 wrong usage or input that
+cannot be used, 3 diverged, 4 undecodable.
+"""
+
+from __future__ import annotations
+
+
+class CodedDGDError(Exception):
+    """Base of all errors raised on purpose; ``str(error)`` is one line for the user."""
+
+    exit_code = 1
+
+
+class UsageError(CodedDGDError):
+    """An option, or a combination of options, that cannot be run."""
+
+    exit_code = 2
+
+
+class Infeasible(UsageError):
+    """A scheme that cannot work for this number of workers, blocks and computation load."""
+
+
+class DataError(UsageError):
+    """Input data that cannot be used: missing, empty, ragged, not finite, of another format."""
+
+
+class WorkerFailed(CodedDGDError):
+    """A worker raised an exception; the message names rank, host, iteration and cause."""
+
+
+class Diverged(CodedDGDError):
+    """The iterates left the finite numbers; the message names a step size that is safe."""
+
+    exit_code = 3
+
+
+class Undecodable(CodedDGDError):
+    """Nothing more can arrive and the gradient cannot be decoded within the guard."""
+
+    exit_code = 4

@@ -1,0 +1,1 @@
+"""Pure mathematics of the codes: no MPI, no data, no clocks."""

@@ -1,0 +1,150 @@
+r"""Lagrange interpolation on the circle: the code behind every Lagrange coded scheme.
+
+The papers interpolate a polynomial through real points :math:`\alpha_i` and evaluate it at other
+real points :math:`\beta`; on equispaced real points that loses every digit at N = 40. Here the same
+code lives on the circle. With the substitution :math:`z = \tan(t/2)` it is the papers' code with
+known row scalings, so the recovery threshold is the same, but the numbers stay usable.
+
+Symbols
+-------
+n
+    nodes, at the angles :math:`\alpha_i = 2 \pi i / n`.
+K
+    evaluation points on a grid, at :math:`t_p = 2 \pi p / K`.
+f(t)
+    interpolates the n data blocks: f(alpha_i) = X_i (Ozfatura et al., eqs. 3, 4 and 8).
+h(t) = f(t)^T f(t) theta
+    a real trigonometric polynomial of dimension 2 n - 1 (eqs. 5 and 9). The gradient is
+    h(alpha_1) + ... + h(alpha_n), which is n times the mean of h over the circle.
+
+All angles are rational multiples of pi and are reduced as integers before a sine is taken.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+GOLDEN = (5**0.5 - 1) / 2
+
+
+def sin_pi(a: Integers, q: int) -> Floats:
+    """Return sin(pi a / q) for integers `a`, reduced to the first octant before it is taken."""
+    a = np.mod(a, 2 * q)
+    sign = np.where(a >= q, -1.0, 1.0)
+    a = np.where(a >= q, a - q, a)
+    a = np.minimum(a, q - a)
+    near_zero = 4 * a <= q
+    value = np.where(near_zero, np.sin(np.pi * a / q), np.cos(np.pi * (q - 2 * a) / (2 * q)))
+    return sign * value
+
+
+def cos_pi(a: Integers, q: int) -> Floats:
+    """Return cos(pi a / q) for integers `a`, with the same reduction as `sin_pi`."""
+    return sin_pi(2 * np.asarray(a) + q, 2 * q)
+
+
+def cardinal(points: Integers, grid: int, nodes: int) -> Floats:
+    """Cardinal functions of the `nodes` interpolation nodes at grid points.
+
+    Parameters
+    ----------
+    points : (S,) integers
+        Grid indices p, at the angles 2 pi p / `grid`.
+    grid : int
+        K, the number of grid points.
+    nodes : int
+        n, even or odd.
+
+    Returns
+    -------
+    (S, n) array
+        E with f(t_p) = sum_i E[p, i] X_i. Rows have unit norm, so encoding never amplifies; where
+        a grid point is a node the row is exactly a unit vector.
+    """
+    difference = np.asarray(points)[:, None] * nodes - grid * np.arange(nodes)
+    numerator = sin_pi(difference, grid)
+    denominator = nodes * sin_pi(difference, grid * nodes)
+    return np.divide(numerator, denominator, out=np.ones_like(numerator), where=difference != 0)
+
+
+def van_der_corput_order(count: int) -> Integers:
+    """Return 0..count-1 in the order of the base-2 van der Corput sequence, 0 first."""
+    bits = max(1, (count - 1).bit_length())
+    reversed_bits = [int(f"{j:0{bits}b}"[::-1], 2) for j in range(count)]
+    order = np.empty(count, dtype=np.int64)
+    order[np.argsort(reversed_bits)] = np.arange(count)
+    return order
+
+
+def spread_ranks(workers: int) -> Integers:
+    """Return a permutation of 0..workers-1 that sends neighbours far apart on the circle.
+
+    A stride by the golden section: workers on one host, which tend to be slow together, get
+    evaluation points all around the circle.
+    """
+    stride = max(1, round(workers * GOLDEN))
+    while gcd(stride, workers) != 1:
+        stride += 1
+    return np.arange(workers, dtype=np.int64) * stride % workers
+
+
+def golden_placement(workers: int, messages: int) -> Integers:
+    """Place every worker's messages on the grid of ``workers * messages`` points.
+
+    The order in which results arrive decides the conditioning: message j of the workers forms a
+    complete coset of the grid, and each worker's first messages are spread by the golden ratio.
+
+    Returns
+    -------
+    (workers, messages) integers
+        Grid index of message j of worker i; every index occurs once.
+    """
+    order = van_der_corput_order(messages)
+    shift = np.floor(workers * np.mod(GOLDEN * np.arange(messages), 1.0)).astype(np.int64)
+    coset = (spread_ranks(workers)[:, None] + shift) % workers
+    points: Integers = messages * coset + order
+    return points
+
+
+@lru_cache(maxsize=4)
+def _cosines_and_sines(grid: int) -> tuple[Floats, Floats]:
+    indices = 2 * np.arange(grid)
+    return np.sqrt(2) * cos_pi(indices, grid), np.sqrt(2) * sin_pi(indices, grid)
+
+
+def basis(points: Integers, grid: int, nodes: int) -> Floats:
+    """Orthonormal trigonometric basis of the space of h, at grid points; the constant comes last.
+
+    Returns
+    -------
+    (S, 2 n - 1) array
+        Columns sqrt(2) cos(k t), sqrt(2) sin(k t) for k = 1..n-1, then 1.
+    """
+    cosines, sines = _cosines_and_sines(grid)
+    turns = np.multiply.outer(np.asarray(points), np.arange(1, nodes)) % grid
+    return np.hstack([cosines[turns], sines[turns], np.ones((len(turns), 1))])
+
+
+def sum_weights(points: Integers, grid: int, nodes: int) -> Floats:
+    """Weights w with sum_i h(alpha_i) = sum_k w_k h(t_k), from S >= 2 n - 1 grid points.
+
+    The constraint is V^T w = n e with e the constant function. As the constant is the last column
+    of V = Q R, forward substitution leaves one term: w = n Q[:, -1] / R[-1, -1]. For S > 2 n - 1
+    this is the solution of minimum norm: least squares over all points.
+
+    Returns
+    -------
+    (S,) array
+        Not finite where the points do not determine h in floating point.
+    """
+    q, r = np.linalg.qr(basis(points, grid, nodes))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        weights: Floats = nodes * q[:, -1] / r[-1, -1]
+    return weights

@@ -1,0 +1,55 @@
+"""What a delay model is: how long each task of each worker takes, seeded and reproducible."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class DelayModel(ABC):
+    """Durations of tasks, the same for (seed, iteration, worker) in every scheme and transport.
+
+    Workers are numbered from 0; worker i is MPI rank i + 1. Times are in seconds after the worker
+    has received beta_t. A model is built as ``Model(seed=..., **parameters)``.
+    """
+
+    injects: ClassVar[bool] = True
+    """Whether the model delays anything, so that there is an ideal to hold a run against."""
+
+    parameters: ClassVar[Mapping[str, tuple[Callable[[str], Any], Any]]] = {}
+    """Conversion and default of each parameter of ``--delay name:key=value,...``."""
+
+    may_stall = False
+    """Whether some task may never finish."""
+
+    @abstractmethod
+    def finish_times(self, iteration: int, worker: int, tasks: int) -> Floats:
+        """Finish times of the worker's tasks in this iteration, of shape (tasks,)."""
+
+    @abstractmethod
+    def sample(
+        self, rng: np.random.Generator, realisations: int, workers: int, tasks: int
+    ) -> Floats:
+        """Draw independent finish times of shape (realisations, workers, tasks)."""
+
+    def check(self, workers: int, tasks: int) -> None:
+        """Refuse, as UsageError, numbers of workers and tasks that the model does not cover."""
+
+    def trace(self, iterations: int, workers: int, tasks: int) -> Floats:
+        """Finish times of a whole run, of shape (iterations, workers, tasks)."""
+        times = np.empty((iterations, workers, tasks))
+        for iteration in range(iterations):
+            for worker in range(workers):
+                times[iteration, worker] = self.finish_times(iteration, worker, tasks)
+        return times
+
+
+def stream(seed: int, iteration: int, worker: int) -> np.random.Generator:
+    """Return the random stream of one worker in one iteration."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, iteration, worker)))

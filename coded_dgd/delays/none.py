@@ -1,0 +1,26 @@
+"""No injected delay: a task takes as long as it takes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from coded_dgd.delays.base import DelayModel, Floats
+
+
+class NoDelay(DelayModel):
+    """``none``."""
+
+    injects: ClassVar[bool] = False
+
+    def __init__(self, seed: int) -> None:
+        del seed  # nothing is drawn
+
+    def finish_times(self, iteration: int, worker: int, tasks: int) -> Floats:
+        return np.zeros(tasks)
+
+    def sample(
+        self, rng: np.random.Generator, realisations: int, workers: int, tasks: int
+    ) -> Floats:
+        return np.zeros((realisations, workers, tasks))

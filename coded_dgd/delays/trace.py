@@ -1,0 +1,114 @@
+"""A recorded trace: durations measured elsewhere, or the arrivals of an earlier run."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from coded_dgd.delays.base import DelayModel, Floats
+from coded_dgd.errors import DataError, UsageError
+
+WANTED = (
+    "arrivals.npz of a run folder, a .npy array of shape (iterations, workers) or "
+    "(iterations, workers, tasks), or a .csv table with a row per iteration"
+)
+
+
+class Trace(DelayModel):
+    """``trace:FILE``: replay recorded times in seconds; it starts over where it ends.
+
+    ``.npy`` of shape (iterations, workers)
+        Duration of a task, shared by all tasks of the worker in the iteration.
+    ``.npy`` of shape (iterations, workers, tasks)
+        Finish time of each task after beta_t, non-decreasing.
+    ``.csv``
+        Durations of tasks: a row per iteration, a column per worker.
+    ``arrivals.npz`` of a run folder
+        Arrival of each message and the number of tasks done by then; tasks between two messages
+        are spread evenly. What never arrived in that run never arrives again.
+
+    An entry of inf (nan in arrivals) is a task that never finishes.
+    """
+
+    parameters = {"file": (str, "")}
+
+    def __init__(self, file: str, seed: int) -> None:
+        del seed  # nothing is drawn
+        if not file:
+            raise UsageError(f"a trace needs a file, as in --delay trace:FILE: {WANTED}")
+        self.path = Path(file)
+        try:
+            times = self._read()
+        except FileNotFoundError:
+            raise DataError(f"trace {file}: there is no such file") from None
+        except OSError as error:
+            raise DataError(f"trace {file}: {error.strerror or error}") from None
+        except (ValueError, KeyError, zipfile.BadZipFile):
+            raise DataError(f"trace {file} cannot be read: give {WANTED}") from None
+        if times.ndim not in (2, 3) or not times.size or not np.issubdtype(times.dtype, np.number):
+            raise DataError(f"trace {file} has shape {times.shape}: give {WANTED}")
+        if np.isnan(times).any() or (times < 0).any():
+            raise DataError(f"trace {file}: times have to be 0 or more, or inf for never")
+        if times.ndim == 3 and (times[..., 1:] < times[..., :-1]).any():
+            raise DataError(f"trace {file}: finish times of a worker's tasks have to be in order")
+        self.times = times.astype(np.float64)
+        self.may_stall = bool(np.isinf(self.times).any())
+
+    def _read(self) -> Floats:
+        if self.path.suffix == ".csv":
+            return np.loadtxt(self.path, delimiter=",", ndmin=2)
+        loaded = np.load(self.path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return finish_times_from_arrivals(loaded["arrival"], loaded["tasks_done"])
+
+    def check(self, workers: int, tasks: int) -> None:
+        recorded = self.times.shape[1]
+        if workers > recorded:
+            raise UsageError(f"trace {self.path} has {recorded} workers: use at most that many")
+        if self.times.ndim == 3 and tasks > self.times.shape[2]:
+            raise UsageError(
+                f"trace {self.path} has {self.times.shape[2]} tasks per worker: "
+                f"use --load {self.times.shape[2]} or less"
+            )
+
+    def finish_times(self, iteration: int, worker: int, tasks: int) -> Floats:
+        times = self.times[iteration % len(self.times), worker]
+        finish: Floats = times[:tasks] if times.ndim else times * np.arange(1, tasks + 1)
+        return finish
+
+    def sample(
+        self, rng: np.random.Generator, realisations: int, workers: int, tasks: int
+    ) -> Floats:
+        times = self.times[rng.integers(len(self.times), size=realisations), :workers]
+        return times[..., :tasks] if times.ndim == 3 else times[..., None] * np.arange(1, tasks + 1)
+
+
+def finish_times_from_arrivals(arrival: Floats, tasks_done: Floats) -> Floats:
+    """Spread the tasks between two messages evenly.
+
+    Parameters
+    ----------
+    arrival : (iterations, workers, messages) array
+        Seconds after beta_t left, nan where nothing arrived.
+    tasks_done : (workers, messages) array
+        Tasks that the worker had done when it sent the message; 0 where there is no message.
+    """
+    iterations, workers, _ = arrival.shape
+    tasks = int(tasks_done.max())
+    finish = np.full((iterations, workers, tasks), np.inf)
+    for worker in range(workers):
+        done = tasks_done[worker][tasks_done[worker] > 0]
+        known = np.where(np.isnan(arrival[:, worker]), np.inf, arrival[:, worker])
+        start = np.zeros(iterations)
+        for message, (first, last) in enumerate(zip([0, *done], done, strict=False)):
+            arrived = np.isfinite(known[:, message])
+            for task in range(first, last):
+                share = (task + 1 - first) / (last - first)
+                step = share * (known[arrived, message] - start[arrived])
+                finish[arrived, worker, task] = start[arrived] + step
+            start = known[:, message]
+    return finish

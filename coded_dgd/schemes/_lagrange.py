@@ -1,0 +1,65 @@
+"""Lagrange coded computation, whatever the number of polynomials (Ozfatura et al., Section II)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from coded_dgd.codes import circle
+from coded_dgd.errors import Infeasible
+from coded_dgd.schemes.base import Bools, Floats, ThresholdScheme
+
+
+class LagrangeScheme(ThresholdScheme):
+    """k = `polynomials` (default r) over n = ceil(N / k) nodes each; floor(r / k) messages.
+
+    Polynomial g interpolates the blocks g n, ..., (g + 1) n - 1 (zero blocks fill up the last
+    ones). A message is the sum over the k polynomials at one evaluation point, H of eq. (5), and
+    takes k tasks. Recovery threshold 2 n - 1 messages.
+    """
+
+    coded: ClassVar[bool] = True
+
+    def __init__(
+        self, name: str, workers: int, blocks: int, load: int, polynomials: int | None = None
+    ) -> None:
+        super().__init__(name, workers, blocks, load)
+        self.polynomials = k = load if polynomials is None else polynomials
+        self.nodes = -(-blocks // k)
+        self.threshold = 2 * self.nodes - 1
+        per_worker = load // k
+        if workers * per_worker < self.threshold:
+            mends = [f"at least {-(-self.threshold // per_worker)} workers"]
+            for more in range(load + 1, blocks + 1):
+                k = more if polynomials is None else polynomials
+                if workers * (more // k) >= 2 * -(-blocks // k) - 1:
+                    mends.insert(0, f"--load {more}")
+                    break
+            raise Infeasible(
+                f"{name} with N = {blocks}, r = {load} needs {self.threshold} messages to decode "
+                f"but {workers} workers send {workers * per_worker}: use {' or '.join(mends)}"
+            )
+        self.points = circle.golden_placement(workers, per_worker)
+        self.grid = workers * per_worker
+
+    def generator(self, worker: int) -> Floats:
+        values = circle.cardinal(self.points[worker], self.grid, self.nodes)
+        messages, k, n = len(values), self.polynomials, self.nodes
+        rows = np.zeros((messages, k, k, n))
+        for g in range(k):
+            rows[:, g, g, :] = values
+        return rows.reshape(messages * k, k * n)[:, : self.blocks]
+
+    def ends(self, worker: int) -> tuple[int, ...]:
+        return self._ends
+
+    @cached_property
+    def _ends(self) -> tuple[int, ...]:
+        return tuple(range(self.polynomials, self.load + 1, self.polynomials))
+
+    def weights(self, arrived: Bools) -> Floats:
+        weights = np.zeros(arrived.shape)
+        weights[arrived] = circle.sum_weights(self.points[arrived], self.grid, self.nodes)
+        return weights

@@ -1,0 +1,59 @@
+"""Uncoded computation with multi-message communication (Ozfatura et al., Section III)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.errors import Infeasible
+from coded_dgd.schemes.base import Bools, Floats, Scheme
+
+
+class UCMMC(Scheme):
+    """``uc-mmc``: circularly shifted copies, a message after every task, done when all are covered.
+
+    Worker i computes the blocks s_i, s_i + 1, ..., s_i + r - 1 (mod N) in this order, where
+    s_i = floor(i N / M): for M = N the circular shift of eq. (11). Of several copies of a block one
+    is used, and all of them are the same.
+    """
+
+    def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
+        super().__init__(name, workers, blocks, load)
+        if load * workers < blocks:
+            share = -(-blocks // workers)
+            raise Infeasible(
+                f"{name} with N = {blocks} blocks on {workers} workers leaves blocks to nobody at "
+                f"r = {load}: use --load {share} or more"
+            )
+        start = np.arange(workers) * blocks // workers
+        self.block: NDArray[np.int64] = (start[:, None] + np.arange(load)) % blocks
+        self.needed = blocks
+        by_time = np.argsort(np.tile(np.arange(load), workers), kind="stable")
+        self._by_time = np.unravel_index(by_time, self.block.shape)
+
+    def generator(self, worker: int) -> Floats:
+        rows: Floats = np.eye(self.blocks)[self.block[worker]]
+        return rows
+
+    def ends(self, worker: int) -> tuple[int, ...]:
+        return tuple(range(1, self.load + 1))
+
+    def is_decodable(self, arrived: Bools) -> bool:
+        covered = np.zeros(self.blocks, dtype=np.bool_)
+        covered[self.block[arrived]] = True
+        return int(np.count_nonzero(covered)) >= self.needed
+
+    def completion_time(self, times: Floats) -> Floats:
+        flat = times.reshape(len(times), -1)
+        by_block = np.argsort(self.block, axis=None, kind="stable")
+        first = np.searchsorted(self.block.ravel()[by_block], np.arange(self.blocks))
+        covered = np.minimum.reduceat(flat[:, by_block], first, axis=1)
+        return np.partition(covered, self.needed - 1, axis=1)[:, self.needed - 1]
+
+    def weights(self, arrived: Bools) -> Floats:
+        present = arrived[self._by_time]
+        worker, message = (index[present] for index in self._by_time)
+        _, first = np.unique(self.block[worker, message], return_index=True)
+        weights = np.zeros(arrived.shape)
+        weights[worker[first], message[first]] = self.blocks / len(first)
+        return weights

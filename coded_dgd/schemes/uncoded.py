@@ -1,0 +1,41 @@
+"""Uncoded computation: every worker its own share, nothing redundant."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coded_dgd.errors import Infeasible
+from coded_dgd.schemes.base import Bools, Floats, ThresholdScheme
+
+
+class Uncoded(ThresholdScheme):
+    """``uncoded``: worker i computes its own N/M blocks and sends their sum in one message.
+
+    The master waits for every worker that has a block. Blocks are split as evenly as possible; the
+    computation load is ceil(N/M), whatever larger one is allowed.
+    """
+
+    def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
+        super().__init__(name, workers, blocks, load)
+        share = -(-blocks // workers)
+        if load < share:
+            raise Infeasible(
+                f"{name} with N = {blocks} blocks on {workers} workers has load {share}: "
+                f"use --load {share} or more, or leave it out"
+            )
+        self.load = share
+        self.threshold = min(workers, blocks)
+
+    def _share(self, worker: int) -> range:
+        first, last = (w * self.blocks // self.workers for w in (worker, worker + 1))
+        return range(first, last)
+
+    def generator(self, worker: int) -> Floats:
+        return np.eye(self.blocks)[list(self._share(worker))]
+
+    def ends(self, worker: int) -> tuple[int, ...]:
+        tasks = len(self._share(worker))
+        return (tasks,) if tasks else ()
+
+    def weights(self, arrived: Bools) -> Floats:
+        return arrived.astype(np.float64)

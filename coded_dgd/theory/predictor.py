@@ -1,0 +1,57 @@
+"""What the guard will do in a run: straggler patterns sampled before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from coded_dgd.delays.base import DelayModel
+from coded_dgd.schemes.base import Floats
+from coded_dgd.schemes.guard import GuardedDecoder, replay
+
+
+@dataclass(frozen=True)
+class GuardForecast:
+    """Distribution of the error amplification over straggler patterns."""
+
+    samples: int
+    amplification: Floats
+    """At the first decodable set, before the guard; of shape (samples,)."""
+    extra_messages: Floats
+    """Messages that the guard takes further; of shape (samples,)."""
+
+    @property
+    def waiting(self) -> float:
+        """Fraction of iterations in which the guard takes further messages."""
+        return float(np.mean(self.extra_messages > 0))
+
+
+def forecast(
+    decoder: GuardedDecoder,
+    delay: DelayModel,
+    *,
+    samples: int = 300,
+    seconds: float = np.inf,
+    seed: int = 0,
+) -> GuardForecast:
+    """Sample straggler patterns, and decode each under the guard of `decoder`.
+
+    Parameters
+    ----------
+    samples : int
+        Patterns to sample.
+    seconds : float
+        Stop after this time with the samples there are, at least one.
+    """
+    scheme = decoder.scheme
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,)))
+    end = perf_counter() + seconds
+    amplification: list[float] = []
+    extra: list[int] = []
+    while len(amplification) < samples and (not amplification or perf_counter() < end):
+        replay(decoder, delay.sample(rng, 1, scheme.workers, scheme.load)[0])
+        amplification.append(decoder.first_amplification)
+        extra.append(decoder.extra)
+    return GuardForecast(len(amplification), np.array(amplification), np.array(extra, dtype=float))

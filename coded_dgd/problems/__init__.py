@@ -1,0 +1,1 @@
+"""Problems: what is minimised, and the data that it is minimised over."""

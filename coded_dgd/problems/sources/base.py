@@ -1,0 +1,197 @@
+"""What every data source offers: rows of X and y by range, dense, finite and the caller's own."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from coded_dgd.errors import DataError
+
+Floats = NDArray[np.float64]
+
+WINDOW_BYTES = 2**26  # about what a window takes in memory unless its length is given
+
+
+class Source(ABC):
+    """The rows of a data matrix X (m x l) and of its labels y (m).
+
+    Parameters
+    ----------
+    name : str
+        What errors call it: the path, or the text of ``--data``.
+    rows, features : int
+        m and l.
+    storage : str
+        Where the numbers are, in a few words for `describe`.
+
+    Raises
+    ------
+    DataError
+        If there is no row or no feature.
+    """
+
+    def __init__(self, name: str, rows: int, features: int, storage: str) -> None:
+        refuse_empty(name, rows, features)
+        self.name = name
+        self.rows = rows
+        self.features = features
+        self.storage = storage
+
+    def describe(self) -> str:
+        """Return one short line."""
+        return f"{self.name}: {self.rows} rows x {self.features} features, {self.storage}"
+
+    def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
+        """Return rows `start` to `stop`, counted from 0, `stop` excluded.
+
+        Returns
+        -------
+        X : ndarray, shape (stop - start, l)
+        y : ndarray, shape (stop - start,)
+            C-contiguous, and owned by the caller: not a view of a file or of the source.
+
+        Raises
+        ------
+        DataError
+            If a value is NaN or infinite, or the rows cannot be read or held in memory.
+        IndexError
+            If the rows are not all there.
+        """
+        if not 0 <= start <= stop <= self.rows:
+            raise IndexError(f"rows {start} to {stop} of {self.rows}")
+        try:
+            with np.errstate(over="ignore"):  # of wider floats: infinite, and refused below
+                X, y = map(_owned, self._read(start, stop))
+        except OSError as error:
+            raise DataError(
+                f"{self.name}, rows {start + 1} to {stop}, cannot be read ({one_line(error)}): "
+                "write the file again"
+            ) from None
+        except MemoryError:
+            gigabytes = (stop - start) * self.features * 8 / 1e9
+            raise DataError(
+                f"{self.name}: {stop - start} rows x {self.features} features do not fit in memory "
+                f"({gigabytes:.3g} GB dense): use fewer features, or more and smaller blocks"
+            ) from None
+        self._refuse_non_finite(start, X, y)
+        return X, y
+
+    def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
+        """Read all rows in order, in windows; by default of some 64 MB of X."""
+        step = rows_at_once or max(1, WINDOW_BYTES // (8 * self.features))
+        for start in range(0, self.rows, step):
+            yield self.read(start, min(start + step, self.rows))
+
+    @abstractmethod
+    def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
+        """Return the rows as anything that numpy turns into real arrays of these shapes."""
+
+    def _refuse_non_finite(self, start: int, X: Floats, y: Floats) -> None:
+        for values, what in ((X, "column {}"), (y[:, None], "the label")):
+            finite = np.isfinite(values)
+            if not finite.all():
+                row, column = divmod(int(finite.argmin()), values.shape[1])
+                raise DataError(
+                    f"{self.name}, row {start + row + 1}, {what.format(column + 1)}: "
+                    f"{values[row, column]} is not a finite number: drop the row or fill the value"
+                )
+
+
+class ArraySource(Source):
+    """A source whose X and y are arrays, or read by slices like arrays.
+
+    Parameters
+    ----------
+    X : array of shape (m, l)
+    y : array of shape (m,)
+        In memory, memory-mapped, or HDF5 datasets; of any real type.
+
+    Raises
+    ------
+    DataError
+        If the shapes are others.
+    """
+
+    def __init__(self, name: str, X: Any, y: Any, storage: str) -> None:
+        if X.ndim != 2 or y.ndim != 1:
+            raise DataError(
+                f"{name}: X has shape {X.shape} and y {y.shape}: save X as (rows, features), "
+                "y as (rows,)"
+            )
+        if len(X) != len(y):
+            raise DataError(
+                f"{name}: X has {len(X)} rows but y has {len(y)}: give one label for each row of X"
+            )
+        super().__init__(name, X.shape[0], X.shape[1], storage)
+        self._X, self._y = X, y
+
+    @classmethod
+    def joined(cls, name: str, A: NDArray[Any], storage: str) -> ArraySource:
+        """Return the source of A = [X | y], shape (m, l + 1)."""
+        if A.ndim != 2:
+            raise DataError(
+                f"{name}: the array has shape {A.shape}: save it as (rows, features + 1), "
+                "the last column the labels"
+            )
+        refuse_empty(name, len(A), A.shape[1] - 1)
+        return cls(name, A[:, :-1], A[:, -1], storage)
+
+    def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
+        return self._X[start:stop], self._y[start:stop]
+
+
+def _owned(values: ArrayLike) -> Floats:
+    return np.require(values, np.float64, ["C", "OWNDATA", "WRITEABLE", "ENSUREARRAY"])
+
+
+def refuse_empty(name: str, rows: int, features: int) -> None:
+    """Refuse data without rows or features.
+
+    Raises
+    ------
+    DataError
+        If either is less than 1.
+    """
+    if rows < 1:
+        raise DataError(f"{name} has no rows: give at least one, features and then its label")
+    if features < 1:
+        raise DataError(f"{name} has no features: give at least one beside the labels")
+
+
+def refuse_unreal(name: str, dtype: np.dtype[Any]) -> None:
+    """Refuse an array that holds anything but real numbers.
+
+    Raises
+    ------
+    DataError
+        If its type is complex, text, objects, dates or records.
+    """
+    if dtype.kind not in "biuf":
+        raise DataError(
+            f"{name} holds {dtype} values: save it as real numbers, with .astype(float)"
+        )
+
+
+def refuse_truncated(name: str, shape: tuple[int, ...], itemsize: int, size: int) -> int:
+    """Return the bytes that an array takes, or refuse it if fewer are there.
+
+    Raises
+    ------
+    DataError
+        If `size`, the bytes that are there, is less.
+    """
+    needed = math.prod(shape) * itemsize
+    if min(shape, default=0) < 0 or needed > size:
+        raise DataError(f"{name}, of shape {shape}, is cut short: write or copy it again")
+    return needed
+
+
+def one_line(error: Exception) -> str:
+    """Return what the error says, in one line that is not too long."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())[:200]

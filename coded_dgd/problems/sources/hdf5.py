@@ -1,0 +1,46 @@
+"""HDF5: datasets X and y, read by slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from coded_dgd.errors import DataError, UsageError
+from coded_dgd.problems.sources.base import ArraySource, one_line, refuse_unreal
+
+DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # what h5py raises on content
+
+
+def open_file(path: Path) -> ArraySource:
+    """Return the source of a file with datasets X (m x l) and y (m).
+
+    Raises
+    ------
+    DataError
+        If it holds anything else.
+    UsageError
+        If h5py is not installed.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise UsageError(f"{path} needs h5py to be read: pip install 'coded-dgd[hdf5]'") from None
+    if not h5py.is_hdf5(path):
+        raise DataError(f"{path} is not an HDF5 file: write it with h5py, datasets X and y")
+    try:
+        file = h5py.File(path, "r")  # stays open as long as its datasets are held
+        X, y = (_dataset(h5py, file, path, name) for name in ("X", "y"))
+    except DAMAGED as error:
+        raise DataError(f"{path} cannot be read ({one_line(error)}): write it again") from None
+    return ArraySource(str(path), X, y, "read by slices")
+
+
+def _dataset(h5py: Any, file: Any, path: Path, name: str) -> Any:
+    found = file.get(name)
+    if not isinstance(found, h5py.Dataset):
+        raise DataError(
+            f"{path} has no dataset {name} (it has: {', '.join(map(str, [*file][:9])) or 'none'}): "
+            "write datasets X, of shape (rows, features), and y, of shape (rows,)"
+        )
+    refuse_unreal(f"{path}, dataset {name}", found.dtype)
+    return found

@@ -1,0 +1,74 @@
+"""NumPy's .npy: one array A = [X | y], memory-mapped."""
+
+from __future__ import annotations
+
+import tokenize
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from coded_dgd.errors import DataError
+from coded_dgd.problems.sources.base import ArraySource, refuse_truncated, refuse_unreal
+
+Header = tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]
+
+
+def open_file(path: Path) -> ArraySource:
+    """Return the source of a file that ``np.save(path, A)`` wrote, A of shape (m, l + 1).
+
+    Raises
+    ------
+    DataError
+        If it holds anything else.
+    """
+    with path.open("rb") as file:
+        A = read_array(file, str(path), path.stat().st_size, mapped=True)
+    return ArraySource.joined(str(path), A, "memory-mapped")
+
+
+def read_array(file: IO[bytes], name: str, size: int, mapped: bool) -> NDArray[Any]:
+    """Return the array, in .npy format, that begins where `file` stands.
+
+    Parameters
+    ----------
+    file : file
+        A real file if `mapped`, else any stream that tells its position.
+    name : str
+        What errors call the array.
+    size : int
+        Bytes that it takes, its header included.
+    mapped : bool
+        Whether to map it read-only rather than load it.
+
+    Raises
+    ------
+    DataError
+        If it is not such an array, holds anything but real numbers, or is cut short.
+    """
+    start = file.tell()
+    shape, order, dtype = _read_header(file, name)
+    refuse_unreal(name, dtype)
+    offset = file.tell()
+    needed = refuse_truncated(name, shape, dtype.itemsize, size - (offset - start))
+    if not needed:
+        return np.empty(shape, dtype)  # nothing cannot be mapped
+    if mapped:
+        return np.memmap(file, dtype, "r", offset, shape, order)
+    data = file.read(needed)
+    refuse_truncated(name, shape, dtype.itemsize, len(data))
+    return np.frombuffer(data, dtype).reshape(shape, order=order)
+
+
+def _read_header(file: IO[bytes], name: str) -> Header:
+    try:
+        # Version 3 exists for the names of record fields only.
+        first = npy_format.read_magic(file) == (1, 0)
+        read = npy_format.read_array_header_1_0 if first else npy_format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+    # The header is a Python literal: these are what reading any text as one may raise.
+    except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError):
+        raise DataError(f"{name} is not in NumPy's format: write it with numpy.save") from None
+    return shape, "F" if fortran else "C", dtype

@@ -1,0 +1,62 @@
+"""NumPy's .npz: arrays X and y, memory-mapped inside the file unless they are compressed."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.errors import DataError
+from coded_dgd.problems.sources.base import ArraySource
+from coded_dgd.problems.sources.npy import read_array
+
+LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and the extra field
+
+# What zipfile raises on content: damage, a bad stream, an unknown method or a password.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
+
+
+def open_file(path: Path) -> ArraySource:
+    """Return the source of a file that ``np.savez(path, X=X, y=y)`` wrote.
+
+    Raises
+    ------
+    DataError
+        If it holds anything else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            X, y = (_read_member(archive, path, name) for name in ("X", "y"))
+    except UNREADABLE:
+        raise DataError(
+            f"{path} is damaged or not a .npz: write it with numpy.savez(path, X=X, y=y)"
+        ) from None
+    mapped = isinstance(X, np.memmap)
+    return ArraySource(str(path), X, y, "memory-mapped" if mapped else "in memory")
+
+
+def _read_member(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[Any]:
+    try:
+        member = archive.getinfo(f"{name}.npy")
+    except KeyError:
+        found = ", ".join(file.removesuffix(".npy") for file in archive.namelist()[:9]) or "none"
+        raise DataError(
+            f"{path} has no array {name} (it has: {found}): "
+            "write it with numpy.savez(path, X=X, y=y)"
+        ) from None
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise zipfile.BadZipFile("compressed in a way that numpy does not write")
+    title, size = f"{path}, array {name}", member.file_size
+    with archive.open(member) as stream:  # checks the member's own header even if it is then mapped
+        if member.compress_type == zipfile.ZIP_DEFLATED:
+            return read_array(stream, title, size, mapped=False)
+    with path.open("rb") as file:
+        file.seek(member.header_offset)
+        lengths = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+        file.seek(sum(lengths), 1)
+        return read_array(file, title, size, mapped=True)

@@ -1,0 +1,41 @@
+"""The front door of every command: ranks other than 0 turn off here and become workers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from coded_dgd.engine.transports.launcher import launch
+from coded_dgd.errors import CodedDGDError
+
+LEAVE_SECONDS = 10.0
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the command line `argv`, by default that of this process, and exit with its code."""
+    # One thread per rank, unless the user says otherwise; numpy reads this when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    launched = launch()
+    try:
+        if launched:
+            from coded_dgd.engine.transports import mpi
+
+            if mpi.world().rank > 0:
+                from coded_dgd.engine.serve import serve
+
+                sys.exit(serve())
+        from coded_dgd.cli import run_command_line
+
+        code = run_command_line(sys.argv[1:] if argv is None else argv)
+    except CodedDGDError as error:
+        print(f"coded-dgd: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    if launched:
+        mpi.master().leave(code, LEAVE_SECONDS)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

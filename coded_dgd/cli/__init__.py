@@ -1,0 +1,61 @@
+"""Thin click commands: parse and print, nothing else. Only rank 0 comes here."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import traceback
+
+import click
+
+from coded_dgd import __version__
+from coded_dgd.cli.run import run
+from coded_dgd.errors import CodedDGDError
+
+
+@click.group(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "CODED_DGD",
+        "show_default": True,
+        "max_content_width": 100,
+    }
+)
+@click.version_option(__version__, prog_name="coded-dgd")
+def command() -> None:
+    """Coded distributed gradient descent over MPI."""
+
+
+command.add_command(run)
+
+
+def run_command_line(argv: list[str]) -> int:
+    """Run a command; return its exit code. Every error is one line on stderr."""
+    try:
+        return command(argv, prog_name="coded-dgd", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        return _fail(
+            f"{error.format_message()} ({where} --help lists the options)", error.exit_code
+        )
+    except click.Abort:
+        return _fail("interrupted", 130)
+    except CodedDGDError as error:
+        return _fail(str(error), error.exit_code)
+    except Exception as error:
+        if os.environ.get("CODED_DGD_TRACEBACK"):
+            traceback.print_exc()
+        return _fail(
+            f"rank 0 on {socket.gethostname()} failed: {type(error).__name__}: {error} "
+            "(please report this; CODED_DGD_TRACEBACK=1 shows where)",
+            CodedDGDError.exit_code,
+        )
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"coded-dgd: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,143 @@
+"""``coded-dgd run``: train, and measure what every iteration took."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from coded_dgd import schemes
+from coded_dgd.config import DEFAULT_DELAY, TRANSPORTS, RunConfig, read_toml
+from coded_dgd.engine.transports.base import Transport
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _configured(name: str, help: str, **kwargs: Any) -> Decorator:
+    """Return an option of `RunConfig`, with the default that stands there."""
+    default = getattr(RunConfig, name)
+    kwargs.setdefault("type", type(default) if default is not None else int)
+    return click.option(f"--{name.replace('_', '-')}", default=default, help=help, **kwargs)
+
+
+def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        context.default_map = {**(context.default_map or {}), **read_toml(path)}
+
+
+@click.command()
+@_configured("scheme", f"Scheme: {', '.join(schemes.names())}, or lcc-mmc-K for K polynomials.")
+@_configured("workers", "Number of workers M; under mpiexec it is the number of ranks less 1.")
+@_configured("blocks", "Data blocks N.  [default: M]")
+@_configured("load", "Computation load r: tasks per worker.  [default: 10, or N if less]")
+@_configured(
+    "tolerance", "Fraction of blocks that may be missing (uc-mmc-pg).  [default: 0.05]", type=float
+)
+@_configured(
+    "data",
+    "synthetic:rows=M,features=L, or a path: .npy ([X | y]), .npz (X and y), .svm or .libsvm, "
+    ".csv (label last), .h5 (X and y).",
+)
+@_configured("objective", "What is minimised: least-squares is 1/2 ||X beta - y||^2.")
+@_configured("ridge", "Adds ridge/2 ||beta||^2 to the objective.")
+@_configured("optimizer", "gd, or nesterov for accelerated gradient descent.")
+@_configured("step_size", "A number, or auto: 1 / largest eigenvalue of X^T X + ridge I.")
+@_configured("iterations", "Number of iterations T.")
+@_configured("stop_at", "Stop earlier, once ||gradient|| <= F ||first gradient||.")
+@_configured(
+    "delay",
+    f"Injected delay of each task, times in seconds: none, {DEFAULT_DELAY}, "
+    "persistent:ranks=1,3,factor=20, or trace:FILE.",
+)
+@_configured(
+    "guard",
+    "Largest error amplification to decode with; above it the master takes further messages.",
+)
+@click.option(
+    "--check-gradient",
+    is_flag=True,
+    help="Hold every gradient against the exact one, computed on rank 0 outside the clock.",
+)
+@_configured(
+    "transport",
+    "mpi: real ranks and wall-clock time; simulated: one process and virtual time.",
+    type=click.Choice(TRANSPORTS),
+)
+@_configured("seed", "Seed of synthetic data and injected delays.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder to create.  [default: runs/TIME-SCHEME]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--quiet", is_flag=True, help="Print neither progress nor the table.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_read_config,
+    help="TOML file of these options, such as config.toml of a run folder; options given on the "
+    "command line or as CODED_DGD_RUN_... variables come first.",
+)
+@click.option("--print-config", is_flag=True, help="Print the configuration as TOML and stop.")
+def run(
+    out: Path | None, as_json: bool, quiet: bool, print_config: bool, **options: Any
+) -> int | None:
+    """Train by coded distributed gradient descent and measure what every iteration took.
+
+    Start it with mpiexec: rank 0 is the master, the others are workers, as in
+    mpiexec -n 41 python -m coded_dgd.run --scheme lcc-mmc.
+
+    Exit codes: 0 done, 1 error, 2 wrong usage or unusable input, 3 diverged, 4 undecodable.
+    """
+    config = RunConfig(**options)
+    if print_config:
+        click.echo(config.to_toml(), nl=False)
+        return None
+    if config.transport == "mpi":
+        from coded_dgd.engine.transports import mpi
+
+        if mpi.world().rank > 0:  # a launcher that leaves no trace in the environment
+            from coded_dgd.engine.serve import serve
+
+            return serve()
+    from coded_dgd.engine import job, setup
+    from coded_dgd.engine.master import Iteration
+    from coded_dgd.report import summary, table
+    from coded_dgd.report.progress import Progress
+    from coded_dgd.report.run_folder import RunFolder
+
+    workers = mpi.master().workers if config.transport == "mpi" else None
+    prepared = setup.prepare(config, workers)
+    folder = RunFolder.create(out, prepared)
+    with Progress(prepared, sys.stderr, quiet) as progress, folder:
+
+        def on_iteration(record: Iteration) -> None:
+            folder.add(record)
+            progress.update(record)
+
+        outcome = job.run(
+            prepared, _connect(config, prepared.scheme.workers), progress.start, on_iteration
+        )
+    result = summary.summarize(outcome, folder.path)
+    folder.finish(outcome, result)
+    if not quiet:
+        click.echo(table.format_table(result, outcome), err=True)
+    if as_json:
+        click.echo(json.dumps(result))
+    return None
+
+
+def _connect(config: RunConfig, workers: int) -> Transport:
+    if config.transport == "mpi":
+        from coded_dgd.engine.transports import mpi
+
+        return mpi.master()
+    from coded_dgd.engine.transports.simulated import SimulatedTransport
+
+    return SimulatedTransport(workers)

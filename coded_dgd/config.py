@@ -1,0 +1,110 @@
+"""The configuration of a run: frozen, validated in one place, printable and re-runnable."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any
+
+from coded_dgd.errors import UsageError
+from coded_dgd.schemes.guard import DEFAULT_GUARD
+from coded_dgd.spec import nearest
+
+DEFAULT_WORKERS = 40
+DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
+DEFAULT_DATA = "synthetic:rows=1000,features=100"
+TRANSPORTS = ("mpi", "simulated")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Options of ``run``, by the names of the command line; None where the scheme decides.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range.
+    """
+
+    scheme: str = "lcc-mmc"
+    workers: int | None = None
+    blocks: int | None = None
+    load: int | None = None
+    tolerance: float | None = None
+    data: str = DEFAULT_DATA
+    objective: str = "least-squares"
+    ridge: float = 0.0
+    optimizer: str = "gd"
+    step_size: str = "auto"
+    iterations: int = 100
+    stop_at: float = 0.0
+    delay: str = DEFAULT_DELAY
+    guard: float = DEFAULT_GUARD
+    check_gradient: bool = False
+    transport: str = "mpi"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.iterations >= 1, "--iterations has to be 1 or more")
+        _require(self.workers is None or self.workers >= 1, "--workers has to be 1 or more")
+        _require(self.blocks is None or self.blocks >= 1, "--blocks (N) has to be 1 or more")
+        _require(self.load is None or self.load >= 1, "--load (r) has to be 1 or more")
+        _require(self.seed >= 0, "--seed has to be 0 or more")
+        _require(0 <= self.ridge < inf, "--ridge has to be 0 or more")
+        _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")
+        _require(self.guard >= 1, "--guard has to be 1 or more: no decode amplifies errors by less")
+        _require(
+            self.step_size == "auto" or _positive(self.step_size),
+            f"--step-size {self.step_size!r}: give auto or a positive number",
+        )
+
+    @property
+    def scheme_options(self) -> dict[str, float | None]:
+        """Options that only single schemes take."""
+        return {"tolerance": self.tolerance}
+
+    def to_toml(self) -> str:
+        """Return the configuration as TOML, without what is left to the scheme."""
+        given = {key: value for key, value in asdict(self).items() if value is not None}
+        return "".join(f"{key} = {json.dumps(value)}\n" for key, value in given.items())
+
+
+def _require(condition: bool, mend: str) -> None:
+    if not condition:
+        raise UsageError(mend)
+
+
+def _positive(text: str) -> bool:
+    try:
+        return float(text) > 0 and isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def read_toml(path: Path) -> Mapping[str, Any]:
+    """Read options of ``run`` from a TOML file, such as ``config.toml`` of a run folder.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, or names an unknown option.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"--config {path} is not TOML: {error}") from None
+    known = [field.name for field in fields(RunConfig)]
+    for key in values:
+        if key not in known:
+            raise UsageError(f"--config {path}: unknown option {key!r}{nearest(key, known)}")
+    return values

@@ -1,0 +1,1 @@
+"""The master and worker loops, their protocol, and the transports they run over."""

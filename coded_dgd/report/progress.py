@@ -1,0 +1,85 @@
+"""Progress of a run: a bar on a terminal, a plain line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+from time import monotonic
+from types import TracebackType
+from typing import Any, TextIO
+
+import click
+import numpy as np
+
+from coded_dgd import __version__
+from coded_dgd.engine.job import Start
+from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.setup import Setup
+
+LINE_SECONDS = 5.0
+
+
+class Progress:
+    """Tells what is run and how far it is; says nothing if `quiet`."""
+
+    def __init__(self, setup: Setup, stream: TextIO, quiet: bool) -> None:
+        self._setup, self._stream, self._quiet = setup, stream, quiet
+        self._bar: Any = None
+        self._next_line = monotonic() + LINE_SECONDS
+
+    def __enter__(self) -> Progress:
+        scheme, config = self._setup.scheme, self._setup.config
+        self._say(
+            f"coded-dgd {__version__}: {scheme.name} on {scheme.workers} workers "
+            f"({config.transport}), N = {scheme.blocks} blocks, load r = {scheme.load}, "
+            f"delay {config.delay}"
+        )
+        return self
+
+    def start(self, start: Start) -> None:
+        """Tell what is known when the first beta_t leaves."""
+        config = self._setup.config
+        self._say(
+            f"{start.problem.source.describe()}; {config.objective}, {config.optimizer}, "
+            f"step size {start.step:.3g}"
+        )
+        if start.forecast is not None:
+            p50, p99 = np.quantile(start.forecast.amplification, [0.5, 0.99])
+            self._say(
+                f"guard {config.guard:.0e}: over {start.forecast.samples} sampled straggler "
+                f"patterns error amplification has median {p50:.1e}, p99 {p99:.1e}; the guard "
+                f"waits in {start.forecast.waiting:.1%} of iterations, for "
+                f"{start.forecast.extra_messages.mean():.2f} further messages on average"
+            )
+        if not self._quiet and self._stream.isatty():
+            self._bar = click.progressbar(
+                length=config.iterations,
+                file=self._stream,
+                item_show_func=lambda record: record and self._describe(record),
+            )
+            self._bar.__enter__()
+
+    def update(self, record: Iteration) -> None:
+        """Count an iteration."""
+        if self._bar is not None:
+            self._bar.update(1, record)
+        elif monotonic() >= self._next_line:
+            self._next_line = monotonic() + LINE_SECONDS
+            total = self._setup.config.iterations
+            self._say(f"iteration {record.iteration + 1}/{total}: {self._describe(record)}")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(kind, error, traceback)
+
+    def _describe(self, record: Iteration) -> str:
+        what = "gradient norm" if record.loss is None else "loss"
+        value = record.gradient_norm if record.loss is None else record.loss
+        return f"{what} {value:.6g}, {record.completion_time:.4f} s"
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            print(line, file=self._stream, flush=True)

@@ -1,0 +1,100 @@
+"""The run folder: everything about a run, never overwritten.
+
+``config.toml``       the configuration; ``coded-dgd run --config`` runs it again
+``iterations.jsonl``  one JSON object per iteration
+``arrivals.npz``      when each message arrived; ``--delay trace:`` replays it
+``beta.npy``          the result
+``summary.json``      the object of ``--json``
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+import numpy as np
+
+from coded_dgd.engine.job import Outcome
+from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.setup import Setup
+from coded_dgd.errors import UsageError
+from coded_dgd.schemes.base import Scheme
+
+
+class RunFolder:
+    """A new folder at `path`, to be filled while the run goes on."""
+
+    def __init__(self, path: Path, iterations: TextIO) -> None:
+        self.path = path
+        self._iterations = iterations
+
+    @classmethod
+    def create(cls, path: Path | None, setup: Setup) -> RunFolder:
+        """Make the folder; a new one below ``runs`` where no path is given.
+
+        Raises
+        ------
+        UsageError
+            If it exists, or cannot be made.
+        """
+        given = path is not None
+        if path is None:
+            stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+            path = Path("runs") / f"{stamp}-{setup.scheme.name}"
+        stem, number = path, 1
+        while True:
+            try:
+                path.mkdir(parents=True)
+                break
+            except FileExistsError:
+                if given:
+                    raise UsageError(
+                        f"--out {path} exists and is not overwritten: name a new folder"
+                    ) from None
+                number += 1
+                path = stem.with_name(f"{stem.name}-{number}")
+            except OSError as error:
+                raise UsageError(
+                    f"the run folder {path} cannot be made ({error.strerror}): "
+                    "name one that can with --out"
+                ) from None
+        (path / "config.toml").write_text(setup.config.to_toml(), encoding="utf-8")
+        return cls(path, (path / "iterations.jsonl").open("w", encoding="utf-8"))
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._iterations.close()
+
+    def add(self, record: Iteration) -> None:
+        """Write the record of an iteration."""
+        self._iterations.write(json.dumps(asdict(record)) + "\n")
+
+    def finish(self, outcome: Outcome, summary: dict[str, Any]) -> None:
+        """Write the results."""
+        np.save(self.path / "beta.npy", outcome.beta)
+        np.savez(
+            self.path / "arrivals.npz",
+            arrival=outcome.arrivals,
+            tasks_done=tasks_done(outcome.setup.scheme),
+        )
+        (self.path / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+
+
+def tasks_done(scheme: Scheme) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Tasks that a worker has done when it sends each message, (M, J); 0 where there is none."""
+    done = np.zeros(scheme.expected.shape, dtype=np.int64)
+    for worker in range(scheme.workers):
+        ends = scheme.ends(worker)
+        done[worker, : len(ends)] = ends
+    return done

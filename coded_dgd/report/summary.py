@@ -1,0 +1,93 @@
+"""The object that ``run --json`` prints and ``summary.json`` of the run folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.engine.job import Outcome
+from coded_dgd.theory.monte_carlo import completion_times
+
+REALISATIONS = 10_000
+
+
+def distribution(times: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
+    """Mean, standard deviation and quantiles."""
+    p50, p95, p99 = np.quantile(times, [0.5, 0.95, 0.99]).tolist()
+    return {
+        "mean": float(np.mean(times)),
+        "std": float(np.std(times)),
+        "p50": p50,
+        "p95": p95,
+        "p99": p99,
+    }
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median and maximum."""
+    return {"median": float(np.median(values)), "max": float(np.max(values))}
+
+
+def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
+    """Build the object; times in seconds."""
+    setup, log, start = outcome.setup, outcome.log, outcome.start
+    scheme, delay = setup.scheme, setup.delay
+    expected = standard_error = None
+    if delay.injects:
+        times = completion_times(scheme, delay, REALISATIONS, seed=0)
+        if np.isfinite(times).all():
+            expected = float(times.mean())
+            standard_error = float(times.std() / np.sqrt(len(times)))
+    optimum = start.problem.optimum()
+    checked = [record.gradient_error for record in log if record.gradient_error is not None]
+    shares = [report.cpu_seconds / report.seconds for report in outcome.reports if report.seconds]
+    completion = [record.completion_time for record in log]
+    totals = {
+        name: float(sum(getattr(record, name) for record in log))
+        for name in ("completion_time", "weights_time", "decode_time", "update_time", "check_time")
+    }
+    return {
+        "scheme": scheme.name,
+        "workers": scheme.workers,
+        "blocks": scheme.blocks,
+        "load": scheme.load,
+        "iterations": len(log),
+        "status": outcome.status,
+        "transport": setup.config.transport,
+        "completion_time": distribution(completion),
+        "ideal_completion_time": None if outcome.ideal is None else distribution(outcome.ideal),
+        "expected_completion_time": expected,
+        "expected_standard_error": standard_error,
+        "communication_load": float(np.mean([record.messages_used for record in log])),
+        "extra_messages": float(np.mean([record.extra_messages for record in log])),
+        "wasted_messages": sum(record.wasted_messages for record in log) + outcome.drained,
+        "weights_time": totals["weights_time"] / len(log),
+        "decode_time": totals["decode_time"] / len(log),
+        "update_time": totals["update_time"] / len(log),
+        "gradient_error": spread(checked) if checked else None,
+        "error_amplification": spread([record.error_amplification for record in log]),
+        "overrun": max(record.overrun for record in log),
+        "loss": start.problem.loss(outcome.beta),
+        "distance_to_optimum": (
+            None if optimum is None else float(np.linalg.norm(outcome.beta - optimum))
+        ),
+        "step_size": start.step,
+        "startup_time": start.startup_time,
+        "training_time": outcome.training_time,
+        "check_time": totals["check_time"],
+        "other_time": (
+            outcome.training_time - sum(totals.values())
+            if setup.config.transport == "mpi"
+            else None
+        ),
+        "shutdown_time": outcome.shutdown_time,
+        "wall_time": outcome.wall_time,
+        "first_point_at": start.left_at,
+        "worker_cpu": spread(shares) if any(shares) else None,
+        "workers_lost": [],
+        "run_folder": None if run_folder is None else str(run_folder),
+    }

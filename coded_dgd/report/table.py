@@ -1,0 +1,78 @@
+"""The table that a person reads after a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coded_dgd.engine.job import Outcome
+
+COLUMNS = ("mean", "std", "p50", "p95", "p99")
+
+
+def format_table(result: dict[str, Any], outcome: Outcome) -> str:
+    """Format the summary of a run."""
+    lines = [f"{'seconds per iteration':<28}" + "".join(f"{name:>10}" for name in COLUMNS)]
+    measured, ideal = result["completion_time"], result["ideal_completion_time"]
+    lines.append(_row("completion time", measured))
+    if ideal:
+        lines.append(_row("ideal on the same delays", ideal))
+        if ideal["mean"] > 0:
+            lines.append(f"{'measured / ideal':<28}{measured['mean'] / ideal['mean']:>10.3f}")
+    if result["expected_completion_time"] is not None:
+        lines.append(
+            f"{'expected (Monte Carlo)':<28}{result['expected_completion_time']:>10.4f}"
+            f"   +- {result['expected_standard_error']:.4f}"
+        )
+    for name in ("weights", "decode", "update"):
+        lines.append(f"{name:<28}{result[f'{name}_time']:>10.6f}")
+    lines.append("")
+    lines.append(
+        _item(
+            "communication load",
+            f"{result['communication_load']:.2f} messages per iteration "
+            f"({result['extra_messages']:.2f} for the guard), "
+            f"{result['wasted_messages']} wasted in all",
+        )
+    )
+    lines.append(_item("error amplification", _spread(result["error_amplification"])))
+    if result["gradient_error"]:
+        lines.append(_item("gradient error", _spread(result["gradient_error"])))
+    loss = f"{result['loss']:.8g}"
+    if result["distance_to_optimum"] is not None:
+        loss += f", ||beta - optimum|| = {result['distance_to_optimum']:.2e}"
+    lines.append(_item("loss", loss))
+    if result["overrun"] > 0:
+        lines.append(
+            _item(
+                "overrun",
+                f"computing took up to {result['overrun']:.4f} s beyond a task's due time",
+            )
+        )
+    if result["worker_cpu"]:
+        cpu = result["worker_cpu"]
+        lines.append(
+            _item("worker CPU", f"{cpu['median']:.1%} of a core, at most {cpu['max']:.1%}")
+        )
+    lines.append(
+        _item(
+            "whole job",
+            f"{result['wall_time']:.2f} s = start-up {result['startup_time']:.2f} + training "
+            f"{result['training_time']:.2f} + shutdown {result['shutdown_time']:.3f} + rest",
+        )
+    )
+    lines.append(_item("run folder", str(result["run_folder"])))
+    if outcome.status == "converged":
+        lines.insert(0, f"converged in iteration {len(outcome.log) - 1}")
+    return "\n".join(lines)
+
+
+def _row(name: str, values: dict[str, float]) -> str:
+    return f"{name:<28}" + "".join(f"{values[column]:>10.4f}" for column in COLUMNS)
+
+
+def _item(name: str, text: str) -> str:
+    return f"{name:<28}{text}"
+
+
+def _spread(values: dict[str, float]) -> str:
+    return f"median {values['median']:.1e}, max {values['max']:.1e}"

@@ -24,13 +24,20 @@ from coded_dgd.engine.setup import Setup
 from coded_dgd.errors import UsageError
 from coded_dgd.schemes.base import Scheme
 
+RUNS = Path("runs")
+"""Where run folders are made unless ``--out`` says otherwise."""
+
 
 class RunFolder:
-    """A new folder at `path`, to be filled while the run goes on."""
+    """A new folder at `path`, to be filled while the run goes on.
+
+    As a context manager it goes away again where an error comes before the first iteration.
+    """
 
     def __init__(self, path: Path, iterations: TextIO) -> None:
         self.path = path
         self._iterations = iterations
+        self._empty = True
 
     @classmethod
     def create(cls, path: Path | None, setup: Setup) -> RunFolder:
@@ -44,7 +51,7 @@ class RunFolder:
         given = path is not None
         if path is None:
             stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-            path = Path("runs") / f"{stamp}-{setup.scheme.name}"
+            path = RUNS / f"{stamp}-{setup.scheme.name}"
         stem, number = path, 1
         while True:
             try:
@@ -75,9 +82,16 @@ class RunFolder:
         traceback: TracebackType | None,
     ) -> None:
         self._iterations.close()
+        if error is not None and self._empty:
+            for file in self.path.iterdir():
+                file.unlink()
+            self.path.rmdir()
+            if self.path.parent == RUNS and not any(RUNS.iterdir()):
+                RUNS.rmdir()
 
     def add(self, record: Iteration) -> None:
         """Write the record of an iteration."""
+        self._empty = False
         self._iterations.write(json.dumps(asdict(record)) + "\n")
 
     def finish(self, outcome: Outcome, summary: dict[str, Any]) -> None:

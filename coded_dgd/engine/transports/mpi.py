@@ -245,7 +245,12 @@ class MPIMaster(Transport):
         sys.stdout.flush()
         sys.stderr.flush()
         if not self._drained():
-            self._comm.Abort(code or CodedDGDError.exit_code)
+            silent = [w + 1 for w in self._plans if w not in self._reports]
+            if silent:
+                names = f"rank{'s'[: len(silent) > 1]} {', '.join(map(str, silent))}"
+                print(f"coded-dgd: {names} did not stop: the job is aborted", file=sys.stderr)
+            sys.stderr.flush()
+            self._comm.Abort(code)
         sys.exit(code)
 
     def _drained(self) -> bool:

@@ -1,0 +1,36 @@
+"""What the benchmarks share: running the program on real ranks, and stating ratios."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "mpi"))
+from launching import Finished, command, mpiexec, mpirun
+
+__all__ = ["Finished", "command", "mpiexec", "run_json", "state"]
+
+
+def run_json(ranks: int, *arguments: str, folder: Path | None = None) -> dict[str, Any]:
+    """Run the program on real ranks, in a folder of its own; return its JSON object."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = folder or Path(scratch) / "run"
+        done = mpirun(
+            ranks, *arguments, "--json", "--quiet", "--out", str(out), cwd=Path.cwd(), timeout=900
+        )
+    if done.code:
+        raise SystemExit(f"exit code {done.code}: {done.err}")
+    return done.json
+
+
+def state(what: str, values: Sequence[float], unit: str = "") -> None:
+    """Print median and range of several measurements."""
+    print(
+        f"{what}: median {statistics.median(values):.3f}{unit} "
+        f"(min {min(values):.3f}, max {max(values):.3f}, n = {len(values)})",
+        flush=True,
+    )

@@ -1,0 +1,135 @@
+"""Whole runs on real ranks, started as a user starts them."""
+
+import json
+
+import numpy as np
+import pytest
+from launching import mpirun
+
+from coded_dgd import schemes
+from coded_dgd.config import RunConfig, read_toml
+from coded_dgd.problems.objectives import LeastSquares
+from coded_dgd.problems.problem import Problem
+from coded_dgd.problems.sources import open_source
+
+pytestmark = pytest.mark.mpi
+
+FAST = "shifted-exponential:mu=200,alpha=0.002"
+
+
+def serial_descent(config):
+    """Plain gradient descent with the steps of the run."""
+    problem = Problem(open_source(config["data"], config["seed"]), LeastSquares())
+    step = 1 / problem.curvature()
+    beta = np.zeros(problem.source.features)
+    for _ in range(config["iterations"]):
+        beta = beta - step * problem.gradient(beta)
+    return beta
+
+
+@pytest.mark.parametrize("scheme", [*schemes.names(), "lcc-mmc-2"])
+def test_every_scheme_trains_as_serial_gradient_descent_does(tmp_path, scheme):
+    tolerance = ["--tolerance", "0"] if scheme == "uc-mmc-pg" else []
+    done = mpirun(
+        5, "--scheme", scheme, "--delay", FAST, "--iterations", "40", "--check-gradient",
+        "--json", "--out", "run", *tolerance, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    result = done.json
+    assert result["status"] == "done"
+    assert result["gradient_error"]["max"] <= 1e-9
+    beta = np.load(tmp_path / "run" / "beta.npy")
+    serial = serial_descent(read_toml(tmp_path / "run" / "config.toml"))
+    assert np.linalg.norm(beta - serial) <= 1e-8 * np.linalg.norm(serial)
+
+
+def test_two_ranks_are_enough(tmp_path):
+    done = mpirun(2, "--delay", FAST, "--iterations", "5", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.json["workers"] == 1
+
+
+def test_partial_gradients_leave_blocks_out(tmp_path):
+    done = mpirun(
+        9, "--scheme", "uc-mmc-pg", "--tolerance", "0.25", "--delay", FAST,
+        "--check-gradient", "--iterations", "20", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert 1e-3 < done.json["gradient_error"]["median"] < 1
+    assert done.json["loss"] < 1e5  # of 1.9e6 at beta = 0
+
+
+def test_forty_one_ranks_with_nothing_given(tmp_path):
+    done = mpirun(41, "--iterations", "10", "--json", "--check-gradient", cwd=tmp_path)
+    assert done.code == 0, done.err
+    result = done.json
+    assert (result["scheme"], result["workers"], result["blocks"], result["load"]) == (
+        "lcc-mmc", 40, 40, 10,
+    )  # fmt: skip
+    assert result["gradient_error"]["max"] <= 1e-6
+    assert 79 <= result["communication_load"] <= 90
+    assert result["completion_time"]["mean"] >= result["ideal_completion_time"]["mean"]
+    assert result["worker_cpu"]["max"] < 0.05
+
+
+def test_the_run_folder_says_everything_and_runs_again(tmp_path):
+    done = mpirun(
+        4, "--scheme", "uc-mmc", "--load", "2", "--delay", FAST, "--iterations", "6",
+        "--seed", "3", "--out", "first", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    first = tmp_path / "first"
+    lines = [json.loads(line) for line in (first / "iterations.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in lines] == list(range(6))
+    assert json.loads((first / "summary.json").read_text()) == done.json
+    arrivals = np.load(first / "arrivals.npz")
+    assert arrivals["arrival"].shape == (6, 3, 2)
+    np.testing.assert_array_equal(arrivals["tasks_done"], [[1, 2]] * 3)
+    times = [line["completion_time"] for line in lines]
+    assert all(time in arrivals["arrival"][t] for t, time in enumerate(times))
+    again = mpirun(4, "--config", "first/config.toml", "--out", "again", cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert (tmp_path / "again" / "config.toml").read_text() == (first / "config.toml").read_text()
+    np.testing.assert_allclose(
+        np.load(tmp_path / "again" / "beta.npy"), np.load(first / "beta.npy"), rtol=1e-12
+    )
+    replayed = mpirun(
+        4, "--config", "first/config.toml", "--delay", "trace:first/arrivals.npz",
+        "--quiet", cwd=tmp_path,
+    )  # fmt: skip
+    assert replayed.code == 0, replayed.err
+    assert replayed.err == ""
+
+
+def test_json_is_the_only_thing_on_stdout(tmp_path):
+    done = mpirun(3, "--delay", "none", "--iterations", "3", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.count("\n") == 1
+    needed = (
+        "scheme workers blocks load iterations status completion_time ideal_completion_time "
+        "expected_completion_time communication_load wasted_messages decode_time weights_time "
+        "update_time gradient_error error_amplification distance_to_optimum loss startup_time "
+        "shutdown_time wall_time workers_lost run_folder"
+    ).split()
+    assert set(needed) <= set(done.json)
+    assert done.json["ideal_completion_time"] is None
+    assert "completion time" in done.err
+
+
+def test_a_persistent_straggler_is_not_waited_for(tmp_path):
+    for scheme, load in (("lcc-mmc", "3"), ("uc-mmc", "2")):
+        done = mpirun(
+            5, "--scheme", scheme, "--load", load, "--iterations", "50", "--json",
+            "--delay", "persistent:ranks=1,factor=20", cwd=tmp_path,
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        result = done.json
+        ideal = 50 * result["ideal_completion_time"]["mean"]
+        assert ideal < 2.0
+        # whoever replayed old iterations would take 50 x 0.2 s
+        assert result["training_time"] + result["shutdown_time"] < 1.5 * ideal
+
+
+def test_defaults_are_the_configuration_class():
+    assert RunConfig().scheme == "lcc-mmc"
+    assert RunConfig().iterations == 100

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coded_dgd.errors import UsageError
-from coded_dgd.schemes.guard import DEFAULT_GUARD
+from coded_dgd.guard import DEFAULT_GUARD
 from coded_dgd.spec import nearest
 
 DEFAULT_WORKERS = 40
@@ -56,7 +56,8 @@ class RunConfig:
         _require(self.seed >= 0, "--seed has to be 0 or more")
         _require(0 <= self.ridge < inf, "--ridge has to be 0 or more")
         _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")
-        _require(self.guard >= 1, "--guard has to be 1 or more: no decode amplifies errors by less")
+        _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
+        _require(self.transport in TRANSPORTS, f"--transport: give one of {', '.join(TRANSPORTS)}")
         _require(
             self.step_size == "auto" or _positive(self.step_size),
             f"--step-size {self.step_size!r}: give auto or a positive number",
@@ -70,12 +71,19 @@ class RunConfig:
     def to_toml(self) -> str:
         """Return the configuration as TOML, without what is left to the scheme."""
         given = {key: value for key, value in asdict(self).items() if value is not None}
-        return "".join(f"{key} = {json.dumps(value)}\n" for key, value in given.items())
+        return "".join(f"{key} = {_toml(value)}\n" for key, value in given.items())
 
 
 def _require(condition: bool, mend: str) -> None:
     if not condition:
         raise UsageError(mend)
+
+
+def _toml(value: str | float | bool) -> str:
+    """Write a value as TOML: as JSON, but for infinity and the control character DEL."""
+    if value == inf:
+        return "inf"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _positive(text: str) -> bool:

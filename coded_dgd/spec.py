@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the known name closest to `name`, or nothing."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
@@ -57,7 +57,10 @@ def take(parameters: dict[str, str], key: str, convert: Callable[[str], T], defa
     try:
         return convert(text)
     except ValueError:
-        raise UsageError(f"{key}={text} is not a valid {convert.__name__}") from None
+        what = {"float": "a number", "int": "a whole number"}.get(
+            convert.__name__, convert.__name__
+        )
+        raise UsageError(f"{key}={text} is not {what}: give one, or leave {key} out") from None
 
 
 def refuse_rest(name: str, parameters: dict[str, str], known: Collection[str]) -> None:

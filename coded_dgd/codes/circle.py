@@ -86,12 +86,13 @@ def van_der_corput_order(count: int) -> Integers:
 def spread_ranks(workers: int) -> Integers:
     """Return a permutation of 0..workers-1 that sends neighbours far apart on the circle.
 
-    A stride by the golden section: workers on one host, which tend to be slow together, get
-    evaluation points all around the circle.
+    A stride of sqrt(3) - 1 of the circle: workers on one host, which tend to be slow together, get
+    evaluation points all around it. (A golden stride would resonate with the golden shift from one
+    message to the next: docs/numerics.md.)
     """
-    stride = max(1, round(workers * GOLDEN))
-    while gcd(stride, workers) != 1:
-        stride += 1
+    quarter = -(-workers // 4)
+    far = (s for s in range(quarter, workers - quarter + 1) if gcd(s, workers) == 1)
+    stride = min(far, key=lambda s: abs(s - workers * (3**0.5 - 1)), default=1)
     return np.arange(workers, dtype=np.int64) * stride % workers
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from coded_dgd import registry, spec
 from coded_dgd.delays.base import DelayModel
+from coded_dgd.errors import UsageError
 
 
 def names() -> list[str]:
@@ -22,10 +23,17 @@ def create(text: str, seed: int) -> DelayModel:
     UsageError
         For an unknown name or parameter, or a value out of range.
     """
-    name, given = spec.split(text)
+    name, _, rest = text.partition(":")
     model = registry.find(sys.modules[__name__], name, DelayModel, "delay")
-    if "" in given and model.parameters:
-        given.setdefault(next(iter(model.parameters)), given.pop(""))
+    first = next(iter(model.parameters), "")
+    if model.takes_path:
+        given = {first: rest.removeprefix(f"{first}=")}
+    else:
+        _, given = spec.split(text)
+    if first and "" in given:
+        if first in given:
+            raise UsageError(f"{text!r} gives {first!r} twice: keep one of them")
+        given[first] = given.pop("")
     values = {
         key: spec.take(given, key, convert, default)
         for key, (convert, default) in model.parameters.items()

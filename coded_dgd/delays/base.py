@@ -25,6 +25,9 @@ class DelayModel(ABC):
     parameters: ClassVar[Mapping[str, tuple[Callable[[str], Any], Any]]] = {}
     """Conversion and default of each parameter of ``--delay name:key=value,...``."""
 
+    takes_path: ClassVar[bool] = False
+    """Whether all behind ``name:`` is a path, the value of the only parameter."""
+
     may_stall = False
     """Whether some task may never finish."""
 

@@ -11,9 +11,12 @@ from coded_dgd.delays.shifted_exponential import ShiftedExponential
 from coded_dgd.errors import UsageError
 
 
-def ranks(text: str) -> frozenset[int]:
+def _ranks(text: str) -> frozenset[int]:
     """Convert ``1,3`` to a set of MPI ranks."""
     return frozenset(int(rank) for rank in text.split(","))
+
+
+_ranks.__name__ = "a list of ranks"
 
 
 class Persistent(ShiftedExponential):
@@ -24,7 +27,7 @@ class Persistent(ShiftedExponential):
     """
 
     parameters = {
-        "ranks": (ranks, frozenset({1})),
+        "ranks": (_ranks, frozenset({1})),
         "factor": (float, 20.0),
         "mu": (float, inf),
         "alpha": (float, 0.01),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coded_dgd.delays.base import DelayModel, Floats
 from coded_dgd.errors import DataError, UsageError
@@ -33,6 +35,7 @@ class Trace(DelayModel):
     """
 
     parameters = {"file": (str, "")}
+    takes_path = True
 
     def __init__(self, file: str, seed: int) -> None:
         del seed  # nothing is drawn
@@ -45,10 +48,10 @@ class Trace(DelayModel):
             raise DataError(f"trace {file}: there is no such file") from None
         except OSError as error:
             raise DataError(f"trace {file}: {error.strerror or error}") from None
-        except (ValueError, KeyError, zipfile.BadZipFile):
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
             raise DataError(f"trace {file} cannot be read: give {WANTED}") from None
-        if times.ndim not in (2, 3) or not times.size or not np.issubdtype(times.dtype, np.number):
-            raise DataError(f"trace {file} has shape {times.shape}: give {WANTED}")
+        if times.ndim not in (2, 3) or not times.size or times.dtype.kind not in "iuf":
+            raise DataError(f"trace {file} is {times.dtype} {times.shape}: give {WANTED}")
         if np.isnan(times).any() or (times < 0).any():
             raise DataError(f"trace {file}: times have to be 0 or more, or inf for never")
         if times.ndim == 3 and (times[..., 1:] < times[..., :-1]).any():
@@ -58,7 +61,9 @@ class Trace(DelayModel):
 
     def _read(self) -> Floats:
         if self.path.suffix == ".csv":
-            return np.loadtxt(self.path, delimiter=",", ndmin=2)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about a file without data, which is refused
+                return np.loadtxt(self.path, delimiter=",", ndmin=2)
         loaded = np.load(self.path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
@@ -87,28 +92,42 @@ class Trace(DelayModel):
         return times[..., :tasks] if times.ndim == 3 else times[..., None] * np.arange(1, tasks + 1)
 
 
-def finish_times_from_arrivals(arrival: Floats, tasks_done: Floats) -> Floats:
+def finish_times_from_arrivals(arrival: Floats, tasks_done: NDArray[np.int64]) -> Floats:
     """Spread the tasks between two messages evenly.
 
     Parameters
     ----------
-    arrival : (iterations, workers, messages) array
+    arrival : (iterations, M, J) array
         Seconds after beta_t left, nan where nothing arrived.
-    tasks_done : (workers, messages) array
+    tasks_done : (M, J) integers
         Tasks that the worker had done when it sent the message; 0 where there is no message.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not go together.
     """
+    if (
+        arrival.ndim != 3
+        or arrival.dtype.kind != "f"
+        or tasks_done.dtype.kind not in "iu"
+        or tasks_done.shape != arrival.shape[1:]
+        or not tasks_done.size
+    ):
+        raise ValueError("these are not arrivals")
     iterations, workers, _ = arrival.shape
-    tasks = int(tasks_done.max())
-    finish = np.full((iterations, workers, tasks), np.inf)
+    finish = np.full((iterations, workers, int(tasks_done.max())), np.inf)
+    known = np.where(np.isnan(arrival), np.inf, arrival)
     for worker in range(workers):
         done = tasks_done[worker][tasks_done[worker] > 0]
-        known = np.where(np.isnan(arrival[:, worker]), np.inf, arrival[:, worker])
+        if (np.diff(done) <= 0).any():
+            raise ValueError("tasks have to be done in order")
         start = np.zeros(iterations)
         for message, (first, last) in enumerate(zip([0, *done], done, strict=False)):
-            arrived = np.isfinite(known[:, message])
-            for task in range(first, last):
-                share = (task + 1 - first) / (last - first)
-                step = share * (known[arrived, message] - start[arrived])
-                finish[arrived, worker, task] = start[arrived] + step
-            start = known[:, message]
+            end = known[:, worker, message]
+            here = np.isfinite(end)
+            for task in range(first, last - 1):
+                step = (end[here] - start[here]) * (task + 1 - first) / (last - first)
+                finish[here, worker, task] = np.minimum(start[here] + step, end[here])
+            finish[:, worker, last - 1] = start = end
     return finish

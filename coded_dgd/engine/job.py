@@ -15,11 +15,11 @@ from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged
+from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems.objectives import OBJECTIVES
 from coded_dgd.problems.optimizers import OPTIMIZERS
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import open_source
-from coded_dgd.schemes.guard import GuardedDecoder, replay
 from coded_dgd.theory.predictor import GuardForecast, forecast
 
 SHUTDOWN_SECONDS = 10.0

@@ -16,9 +16,9 @@ from coded_dgd.engine.distribute import DataSums
 from coded_dgd.engine.protocol import Floats, Point, Report, Result
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Undecodable, WorkerFailed
+from coded_dgd.guard import GuardedDecoder
 from coded_dgd.problems.optimizers import GradientDescent
 from coded_dgd.schemes.base import Scheme
-from coded_dgd.schemes.guard import GuardedDecoder
 
 
 @dataclass

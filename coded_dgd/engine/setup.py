@@ -10,10 +10,10 @@ from coded_dgd import delays, schemes
 from coded_dgd.config import DEFAULT_WORKERS, RunConfig
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems.objectives import OBJECTIVES
 from coded_dgd.problems.optimizers import OPTIMIZERS
 from coded_dgd.schemes.base import Scheme
-from coded_dgd.schemes.guard import GuardedDecoder, replay
 from coded_dgd.spec import nearest
 
 

@@ -83,5 +83,6 @@ class Problem:
         for X, y in self.source.windows():
             stacked = np.vstack([triangle, np.column_stack([X, y])])
             triangle = np.asarray(np.linalg.qr(stacked, mode="r"))
-        solution: Floats = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=None)[0]
+        cutoff = np.finfo(np.float64).eps * max(rows, features)  # of what rounding has left
+        solution: Floats = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=cutoff)[0]
         return solution

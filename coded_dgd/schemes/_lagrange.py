@@ -27,11 +27,13 @@ class LagrangeScheme(ThresholdScheme):
     ) -> None:
         super().__init__(name, workers, blocks, load)
         self.polynomials = k = load if polynomials is None else polynomials
+        if k < 1:
+            raise Infeasible(f"{name} needs K = 1 polynomial or more: use --scheme lcc-mmc")
         self.nodes = -(-blocks // k)
         self.threshold = 2 * self.nodes - 1
         per_worker = load // k
         if workers * per_worker < self.threshold:
-            mends = [f"at least {-(-self.threshold // per_worker)} workers"]
+            mends = [f"at least {-(-self.threshold // per_worker)} workers"] if per_worker else []
             for more in range(load + 1, blocks + 1):
                 k = more if polynomials is None else polynomials
                 if workers * (more // k) >= 2 * -(-blocks // k) - 1:
@@ -39,7 +41,8 @@ class LagrangeScheme(ThresholdScheme):
                     break
             raise Infeasible(
                 f"{name} with N = {blocks}, r = {load} needs {self.threshold} messages to decode "
-                f"but {workers} workers send {workers * per_worker}: use {' or '.join(mends)}"
+                f"but {workers} workers send {workers * per_worker}: "
+                f"use {' or '.join(mends) or 'fewer polynomials (K <= r) or another scheme'}"
             )
         self.points = circle.golden_placement(workers, per_worker)
         self.grid = workers * per_worker

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._lagrange import LagrangeScheme
 
 
@@ -21,9 +20,4 @@ class LCCMMC(LagrangeScheme):
     def __init__(
         self, name: str, workers: int, blocks: int, load: int, polynomials: int = 1
     ) -> None:
-        if not 1 <= polynomials <= load:
-            raise Infeasible(
-                f"{name} needs 1 <= K <= r: use --scheme lcc-mmc-{load} or fewer polynomials, "
-                f"or --load {polynomials} or more"
-            )
         super().__init__(name, workers, blocks, load, polynomials)

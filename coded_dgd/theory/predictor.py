@@ -8,8 +8,8 @@ from time import perf_counter
 import numpy as np
 
 from coded_dgd.delays.base import DelayModel
+from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.schemes.base import Floats
-from coded_dgd.schemes.guard import GuardedDecoder, replay
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,3 @@ def test_divergence_names_a_safe_step(tmp_path):
     assert done.code == 3
     (line,) = done.said
     assert "--step-size auto" in line
-
-
-def test_a_decode_that_can_never_meet_the_guard(tmp_path):
-    done = mpirun(3, *QUICK, "--guard", "1", "--load", "2", cwd=tmp_path)
-    assert done.code == 4
-    (line,) = done.said
-    assert "raise --guard" in line

@@ -105,13 +105,13 @@ def test_json_is_the_only_thing_on_stdout(tmp_path):
     done = mpirun(3, "--delay", "none", "--iterations", "3", "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     assert done.out.count("\n") == 1
-    needed = (
-        "scheme workers blocks load iterations status completion_time ideal_completion_time "
-        "expected_completion_time communication_load wasted_messages decode_time weights_time "
-        "update_time gradient_error error_amplification distance_to_optimum loss startup_time "
-        "shutdown_time wall_time workers_lost run_folder"
-    ).split()
-    assert set(needed) <= set(done.json)
+    needed = """
+        scheme workers blocks load iterations status completion_time ideal_completion_time
+        expected_completion_time communication_load wasted_messages decode_time weights_time
+        update_time gradient_error error_amplification distance_to_optimum loss startup_time
+        shutdown_time wall_time workers_lost run_folder
+    """
+    assert set(needed.split()) <= set(done.json)
     assert done.json["ideal_completion_time"] is None
     assert "completion time" in done.err
 

@@ -366,7 +366,7 @@ def test_hdf5_without_h5py_names_what_to_install(tmp_path, monkeypatch):
 
 def test_rows_that_do_not_fit_in_memory_are_refused(tmp_path):
     class Huge(Source):
-        def _read(self, start, stop):  # noqa: ARG002
+        def _read(self, start, stop):
             raise MemoryError
 
     with pytest.raises(DataError, match=r"huge: 5 rows x 7 .* do not fit in memory \(2.8e-07 GB"):
@@ -411,7 +411,7 @@ def test_synthetic_is_reproducible_and_differs_by_seed():
         ("synthetic:row=5", r"no parameter 'row' \(did you mean 'rows'\?\); it takes: rows, feat"),
         ("synthetic:rows=0", "at least 1"),
         ("synthetic:features=-3", "at least 1"),
-        ("synthetic:rows=many", "rows=many is not a valid int"),
+        ("synthetic:rows=many", "rows=many is not a whole number"),
         ("synthetic:rows=1,rows=2", "gives 'rows' twice"),
         ("synthetic:5", "synthetic has no parameter .*it takes: rows, features"),
         (f"synthetic:rows={10**9},features={10**6}", "does not fit in memory: ask for fewer"),

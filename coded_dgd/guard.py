@@ -21,13 +21,15 @@ class GuardedDecoder:
     Decode weights multiply the workers' rounding errors. Their amplification follows from the
     weights and the sizes of the blocks alone, so it is known before anything is summed. Above the
     guard the decoder takes further messages, least squares over all that arrived, instead of
-    decoding; a gradient that it releases has a relative error of about amplification * 1e-15.
+    decoding. The error of a gradient that it releases is at most about
+    amplification * 4e-15 * ||X||_2 ||X diag(beta)||_F (docs/numerics.md).
 
     Parameters
     ----------
     scheme : Scheme
     guard : float
-        Largest error amplification to decode with.
+        Largest error amplification to decode with, at least 2: with all messages here, and for
+        schemes without coding, it is between 1 and 2 however unequal the blocks are.
     block_norms : (N,) array, optional
         Squared Frobenius norms of the data blocks; equal ones by default.
 
@@ -79,7 +81,7 @@ class GuardedDecoder:
             self.extra += 1
         else:
             self._decodable, self.first_amplification = True, self.amplification
-        accepted = self.amplification <= self.guard  # False for nan
+        accepted = self.amplification <= self.guard * (1 + 1e-9)  # False for nan
         if accepted:
             self.weights = weights[tuple(np.array(self.order).T)]
         self.weights_time = perf_counter() - begin

@@ -1,0 +1,530 @@
+"""What every scheme has to keep, whatever its name: a new file in ``schemes`` is tested here.
+
+Decoding is tested with real numbers: blocks of unequal height are encoded with the scheme's
+generator, each task is the gradient of one coded block, and a message is the sum of the tasks since
+the message before it.
+"""
+
+import re
+from functools import cache
+from itertools import chain, combinations
+
+import numpy as np
+import pytest
+
+from coded_dgd import delays, schemes
+from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.guard import DEFAULT_GUARD, GuardedDecoder, replay
+from coded_dgd.problems.objectives import LeastSquares
+from coded_dgd.problems.partition import Partition
+from coded_dgd.problems.sources.base import ArraySource
+
+NAMES = [*schemes.names(), "lcc-mmc-2", "lcc-mmc-3"]
+ARGUMENTS = {"uc-mmc-pg": {"tolerance": 0.3}}  # where the default shows little at a small size
+
+SMALL = [(M, N, r) for M in range(1, 6) for N in range(1, 7) for r in range(1, N + 1)]
+LARGE = 40
+LOADS = (2, 3, 10, LARGE)
+
+SUBSETS_OF = 10  # all subsets of so many messages are tried; of more, a sample of orders
+ORDERS = 50
+
+every_scheme = pytest.mark.parametrize("name", NAMES)
+
+
+def build(name, M, N, r):
+    return schemes.create(name, M, N, r, **ARGUMENTS.get(name, {}))
+
+
+@cache
+def feasible(name):
+    """All schemes of that name at small sizes."""
+    found = []
+    for M, N, r in SMALL:
+        try:
+            found.append(build(name, M, N, r))
+        except Infeasible:
+            continue
+    return found
+
+
+def large(name, load):
+    try:
+        return build(name, LARGE, LARGE, load)
+    except Infeasible as refusal:
+        pytest.skip(str(refusal))
+
+
+def title(scheme):
+    return f"{scheme.name} M={scheme.workers} N={scheme.blocks} r={scheme.load}"
+
+
+class Blocks:
+    """N blocks of random rows, a point beta, and the gradient of each block there."""
+
+    def __init__(self, N, features=5, large_block=None, factor=1.0):
+        rng = np.random.default_rng(N)
+        rows = 2 * N + N // 2 + 1  # N does not divide it
+        X, y = rng.standard_normal((rows, features)), rng.standard_normal(rows)
+        partition = Partition(rows, N)
+        if large_block is not None:
+            X[slice(*partition.bounds(large_block))] *= factor
+        ((_, self.X, self.y),) = partition.windows(ArraySource("test", X, y, "in memory"))
+        self.norms = np.einsum("nkl,nkl->n", self.X, self.X)
+        self.beta = rng.standard_normal(features)
+
+    def gradients(self, coded):
+        """Gradient of each block; of X^T X beta alone where the tasks have no labels."""
+        labels = [None] * len(self.X) if coded else self.y
+        one = LeastSquares().gradient
+        return np.array([one(X, y, self.beta) for X, y in zip(self.X, labels, strict=True)])
+
+    def payloads(self, scheme):
+        """What the workers send, of shape (M, J, l)."""
+        one = LeastSquares().gradient
+        sent = np.full((*scheme.expected.shape, len(self.beta)), np.nan)
+        for worker in range(scheme.workers):
+            rows, first = scheme.generator(worker), 0
+            for message, last in enumerate(scheme.ends(worker)):
+                sent[worker, message] = 0
+                for row in rows[first:last]:
+                    X = np.tensordot(row, self.X, 1)
+                    y = None if scheme.coded else row @ self.y
+                    sent[worker, message] += one(X, y, self.beta)
+                first = last
+        return sent
+
+
+@cache
+def blocks_of(N):
+    return Blocks(N)
+
+
+def combine(weights, payloads):
+    """Sum of weights * payloads; what has no weight is not touched."""
+    used = weights != 0
+    return weights[used] @ payloads[used]
+
+
+def mask(scheme, messages):
+    arrived = np.zeros(scheme.expected.shape, dtype=np.bool_)
+    arrived[tuple(np.array(messages, dtype=int).reshape(-1, 2).T)] = True
+    return arrived
+
+
+@cache
+def minimal_sets(scheme):
+    """Decodable sets of messages of which none can be missed: all of them, or a sample."""
+    messages = [tuple(index) for index in np.argwhere(scheme.expected)]
+    if len(messages) <= SUBSETS_OF:
+        minimal = []
+        for subset in chain.from_iterable(
+            combinations(messages, size) for size in range(len(messages) + 1)
+        ):
+            chosen = set(subset)
+            if not any(smaller <= chosen for smaller in minimal) and scheme.is_decodable(
+                mask(scheme, subset)
+            ):
+                minimal.append(chosen)
+        return [mask(scheme, list(chosen)) for chosen in minimal]
+    rng = np.random.default_rng(len(messages))
+    sets = {}
+    for _ in range(ORDERS):
+        arrived = scheme.expected.copy()
+        for message in rng.permutation(messages):
+            arrived[tuple(message)] = False
+            if not scheme.is_decodable(arrived):
+                arrived[tuple(message)] = True
+        sets[arrived.tobytes()] = arrived
+    return list(sets.values())
+
+
+def random_times(scheme, rng, count):
+    """Arrival times of messages, some of which come together or never."""
+    times = np.round(rng.exponential(1.0, (count, *scheme.expected.shape)), 1)
+    times[rng.random(times.shape) < 0.1] = np.inf
+    times[:, ~scheme.expected] = np.inf
+    return times
+
+
+# Feasibility
+
+
+@every_scheme
+def test_it_exists_for_some_small_sizes(name):
+    assert len(feasible(name)) > len(SMALL) // 10
+
+
+def refusals(name):
+    for M, N, r in SMALL:
+        try:
+            build(name, M, N, r)
+        except Infeasible as refusal:
+            yield M, N, r, str(refusal)
+
+
+@every_scheme
+def test_a_refusal_is_one_line_that_names_a_mend(name):
+    for M, N, r, text in refusals(name):
+        assert "\n" not in text
+        assert re.search(r"use |choose ", text), (M, N, r, text)
+
+
+@every_scheme
+def test_a_load_that_a_refusal_names_is_feasible(name):
+    for M, N, r, text in refusals(name):
+        for load in re.findall(r"--load (\d+)", text):
+            try:
+                build(name, M, N, int(load))
+            except Infeasible as still:
+                pytest.fail(f"{name} M={M} N={N} r={r}: {text!r}, and then: {still}")
+
+
+@every_scheme
+def test_a_number_of_workers_that_a_refusal_names_is_feasible(name):
+    for M, N, r, text in refusals(name):
+        for workers in re.findall(r"at least (\d+) workers", text):
+            try:
+                build(name, int(workers), N, r)
+            except Infeasible as still:
+                pytest.fail(f"{name} M={M} N={N} r={r}: {text!r}, and then: {still}")
+
+
+@every_scheme
+@pytest.mark.parametrize(("M", "N", "r"), [(0, 3, 1), (3, 0, 1), (3, 3, 4), (3, 3, -1), (3, 3, 0)])
+def test_sizes_out_of_range_are_infeasible(name, M, N, r):
+    with pytest.raises(Infeasible):
+        build(name, M, N, r)
+
+
+@every_scheme
+def test_defaults_suffice_for_40_workers(name):
+    scheme = schemes.create(name, LARGE)
+    assert (scheme.name, scheme.workers, scheme.blocks) == (name, LARGE, LARGE)
+
+
+@every_scheme
+def test_an_option_that_means_nothing_is_refused(name):
+    with pytest.raises(UsageError, match="leave it out"):
+        schemes.create(name, 5, spam=1.0)
+
+
+# Structure
+
+
+@every_scheme
+def test_messages_and_tasks_are_consistent(name):
+    for scheme in feasible(name):
+        assert scheme.expected.shape == (scheme.workers, scheme.messages), title(scheme)
+        for worker in range(scheme.workers):
+            rows, ends = scheme.generator(worker), scheme.ends(worker)
+            assert rows.shape[1] == scheme.blocks
+            assert len(rows) <= scheme.load, title(scheme)
+            assert list(ends) == sorted(set(ends))
+            assert not ends or (ends[0] >= 1 and ends[-1] == len(rows)), title(scheme)
+            assert scheme.expected[worker].tolist() == [
+                message < len(ends) for message in range(scheme.messages)
+            ]
+        assert scheme.expected.any(axis=0).all(), title(scheme)
+
+
+@every_scheme
+def test_message_times_are_those_of_the_last_task(name):
+    rng = np.random.default_rng(0)
+    for scheme in feasible(name):
+        finish = np.cumsum(rng.random((3, scheme.workers, scheme.load)), axis=-1)
+        times = scheme.message_times(finish)
+        np.testing.assert_array_equal(np.isfinite(times), np.tile(scheme.expected, (3, 1, 1)))
+        for worker in range(scheme.workers):
+            for message, end in enumerate(scheme.ends(worker)):
+                np.testing.assert_array_equal(times[:, worker, message], finish[:, worker, end - 1])
+        np.testing.assert_array_equal(scheme.message_times(finish[0]), times[0])
+
+
+@every_scheme
+def test_rows_are_plain_copies_unless_the_scheme_is_coded(name):
+    for scheme in feasible(name):
+        for worker in range(scheme.workers):
+            rows = scheme.generator(worker)
+            assert np.isfinite(rows).all()
+            if not scheme.coded:
+                assert ((rows == 0) | (rows == 1)).all(), title(scheme)
+                assert (rows.sum(axis=1) == 1).all(), title(scheme)
+
+
+@every_scheme
+def test_message_scales(name):
+    rng = np.random.default_rng(0)
+    for scheme in feasible(name):
+        norms = rng.random(scheme.blocks) * 10.0 ** rng.integers(-3, 4, scheme.blocks)
+        own = np.zeros(scheme.expected.shape)
+        for worker in range(scheme.workers):
+            rows, first = scheme.generator(worker), 0
+            for message, last in enumerate(scheme.ends(worker)):
+                own[worker, message] = (rows[first:last] ** 2 @ norms).sum() / norms.sum()
+                first = last
+        floor = own[scheme.expected].mean()
+        expected = np.where(scheme.expected, np.maximum(own, floor), 0)
+        scales = scheme.message_scales(norms)
+        np.testing.assert_allclose(scales, expected, rtol=1e-9, err_msg=title(scheme))
+        np.testing.assert_allclose(scheme.message_scales(1e6 * norms), scales, rtol=1e-9)
+        assert not scheme.message_scales(np.zeros(scheme.blocks)).any()
+
+
+@every_scheme
+def test_building_it_twice_gives_the_same_code(name):
+    for scheme in feasible(name):
+        again = build(name, scheme.workers, scheme.blocks, scheme.load)
+        for worker in range(scheme.workers):
+            np.testing.assert_array_equal(again.generator(worker), scheme.generator(worker))
+            assert again.ends(worker) == scheme.ends(worker)
+
+
+# Decoding
+
+
+@every_scheme
+def test_all_messages_decode_and_none_do_not(name):
+    for scheme in feasible(name):
+        assert scheme.is_decodable(scheme.expected), title(scheme)
+        assert not scheme.is_decodable(np.zeros_like(scheme.expected)), title(scheme)
+
+
+@every_scheme
+def test_every_minimal_decodable_set_gives_the_gradient(name):
+    for scheme in feasible(name):
+        blocks = blocks_of(scheme.blocks)
+        payloads, gradients = blocks.payloads(scheme), blocks.gradients(scheme.coded)
+        scale = np.linalg.norm(gradients, axis=1).sum()
+        sets = minimal_sets(scheme)
+        assert sets, title(scheme)
+        for arrived in sets:
+            weights = scheme.weights(arrived.copy())
+            assert weights.shape == arrived.shape
+            assert np.isfinite(weights).all(), title(scheme)
+            assert not weights[~arrived].any(), title(scheme)
+            if scheme.exact:
+                error = np.linalg.norm(combine(weights, payloads) - gradients.sum(axis=0))
+                assert error <= 1e-9 * scale, (title(scheme), arrived)
+
+
+@every_scheme
+def test_more_messages_than_needed_give_the_gradient_too(name):
+    rng = np.random.default_rng(0)
+    for scheme in feasible(name):
+        blocks = blocks_of(scheme.blocks)
+        payloads, gradients = blocks.payloads(scheme), blocks.gradients(scheme.coded)
+        scale = np.linalg.norm(gradients, axis=1).sum()
+        for arrived in [*minimal_sets(scheme)[:5], scheme.expected]:
+            more = arrived | (scheme.expected & (rng.random(arrived.shape) < 0.5))
+            assert scheme.is_decodable(more), title(scheme)  # monotone
+            weights = scheme.weights(more)
+            assert not weights[~more].any(), title(scheme)
+            if scheme.exact:
+                error = np.linalg.norm(combine(weights, payloads) - gradients.sum(axis=0))
+                assert error <= 1e-9 * scale, (title(scheme), more)
+
+
+@every_scheme
+def test_decodability_is_monotone(name):
+    rng = np.random.default_rng(0)
+    for scheme in feasible(name):
+        for arrived in minimal_sets(scheme)[:5]:
+            for missing in np.argwhere(arrived):
+                fewer = arrived.copy()
+                fewer[tuple(missing)] = False
+                assert not scheme.is_decodable(fewer), title(scheme)
+        messages = rng.permutation(np.argwhere(scheme.expected))
+        answers = [scheme.is_decodable(mask(scheme, messages[:k])) for k in range(len(messages))]
+        assert answers == sorted(answers), title(scheme)
+
+
+@every_scheme
+def test_weights_leave_what_they_are_given_alone(name):
+    for scheme in feasible(name)[::5]:
+        arrived = scheme.expected.copy()
+        arrived.flags.writeable = False
+        scheme.is_decodable(arrived)
+        first = scheme.weights(arrived)
+        second = scheme.weights(arrived)
+        np.testing.assert_array_equal(first, second)
+        assert first is not second
+
+
+def completion_by_feeding(scheme, times):
+    """The instant from which `is_decodable` holds, message by message in the order of time."""
+    arrived = np.zeros(times.shape, dtype=np.bool_)
+    for instant in np.unique(times[np.isfinite(times)]):
+        arrived |= times == instant
+        if scheme.is_decodable(arrived):
+            return instant
+    return np.inf
+
+
+@every_scheme
+def test_the_vectorised_twin_agrees_with_is_decodable(name):
+    rng = np.random.default_rng(0)
+    for scheme in feasible(name):
+        times = random_times(scheme, rng, 8)
+        before = times.copy()
+        completion = scheme.completion_time(times)
+        expected = [completion_by_feeding(scheme, each) for each in times]
+        np.testing.assert_array_equal(completion, expected, err_msg=title(scheme))
+        np.testing.assert_array_equal(times, before)
+
+
+@every_scheme
+@pytest.mark.parametrize("load", LOADS)
+def test_the_vectorised_twin_agrees_at_40_workers(name, load):
+    scheme = large(name, load)
+    times = random_times(scheme, np.random.default_rng(load), 3)
+    expected = [completion_by_feeding(scheme, each) for each in times]
+    np.testing.assert_array_equal(scheme.completion_time(times), expected)
+
+
+# Decoding at the size of the papers, under the guard
+
+
+def decode_patterns(scheme, blocks, patterns, guard=DEFAULT_GUARD):
+    """Largest error of the decoded gradient, relative to the gradient, over straggler patterns."""
+    payloads = blocks.payloads(scheme)
+    exact = blocks.gradients(scheme.coded).sum(axis=0)
+    decoder = GuardedDecoder(scheme, guard, blocks.norms)
+    delay = delays.create("shifted-exponential:mu=10,alpha=0.01", 0)
+    worst = 0.0
+    for finish in delay.sample(np.random.default_rng(0), patterns, scheme.workers, scheme.load):
+        assert np.isfinite(replay(decoder, finish).completion_time)
+        assert decoder.amplification <= guard
+        decoded = decoder.weights @ payloads[tuple(np.array(decoder.order).T)]
+        worst = max(worst, np.linalg.norm(decoded - exact) / np.linalg.norm(exact))
+    return worst
+
+
+@every_scheme
+@pytest.mark.parametrize("load", LOADS)
+def test_sampled_patterns_of_40_workers_decode_under_the_guard(name, load):
+    scheme = large(name, load)
+    worst = decode_patterns(scheme, blocks_of(LARGE), patterns=50)
+    assert worst <= 1e-6 if scheme.exact else worst < 10
+
+
+@every_scheme
+@pytest.mark.parametrize("load", LOADS)
+@pytest.mark.parametrize("factor", [1e3, 1e-3])
+def test_blocks_of_very_unequal_size_decode_under_the_guard(name, load, factor):
+    scheme = large(name, load)
+    if not scheme.exact:
+        pytest.skip("what it leaves out may be the large block")
+    blocks = Blocks(LARGE, large_block=7, factor=factor)
+    assert decode_patterns(scheme, blocks, patterns=10) <= 1e-6
+
+
+# The papers
+
+
+def ceil(a, b):
+    return -(-a // b)
+
+
+THRESHOLDS = {
+    "uncoded": lambda M, N, r: min(M, N),
+    "lcc": lambda M, N, r: 2 * ceil(N, r) - 1,
+    "lcc-mmc": lambda M, N, r: 2 * N - 1,
+    "lcc-mmc-2": lambda M, N, r: 2 * ceil(N, 2) - 1,
+    "lcc-mmc-3": lambda M, N, r: 2 * ceil(N, 3) - 1,
+}
+
+
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_recovery_thresholds_are_the_papers(name):
+    for scheme in [*feasible(name), schemes.create(name, LARGE, LARGE, 10)]:
+        threshold = THRESHOLDS[name](scheme.workers, scheme.blocks, scheme.load)
+        messages = np.random.default_rng(0).permutation(np.argwhere(scheme.expected))
+        assert scheme.is_decodable(mask(scheme, messages[:threshold])), title(scheme)
+        assert not scheme.is_decodable(mask(scheme, messages[: threshold - 1])), title(scheme)
+
+
+MESSAGES = {
+    # number of messages of a worker, and tasks between them, for r = 7 of N = 9 blocks
+    "lcc": (7,),
+    "lcc-mmc": (1, 2, 3, 4, 5, 6, 7),
+    "lcc-mmc-2": (2, 4, 6),
+    "lcc-mmc-3": (3, 6),
+    "uc-mmc": (1, 2, 3, 4, 5, 6, 7),
+    "uc-mmc-pg": (1, 2, 3, 4, 5, 6, 7),
+    "uncoded": (1,),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_messages_leave_when_the_papers_say(name):
+    scheme = build(name, 9, 9, 7)
+    assert all(scheme.ends(worker) == MESSAGES[name] for worker in range(9))
+
+
+def test_schemes_are_infeasible_where_the_papers_say():
+    for name, r in [("lcc", 1), ("lcc-mmc", 1), ("lcc-mmc-2", 1)]:
+        with pytest.raises(Infeasible):
+            schemes.create(name, 10, 10, r)
+    for name, r in [("lcc", 2), ("lcc-mmc", 2), ("lcc-mmc-2", 2), ("uc-mmc", 1), ("uncoded", 1)]:
+        assert schemes.create(name, 10, 10, r).blocks == 10
+
+
+@pytest.mark.parametrize("name", ["uc-mmc", "uc-mmc-pg"])
+@pytest.mark.parametrize(("N", "r"), [(1, 1), (5, 3), (6, 6), (10, 4)])
+def test_replicas_are_assigned_by_equation_11(name, N, r):
+    first = np.arange(1, N + 1)
+    A = np.array([np.roll(first, -(j - 1)) for j in range(1, r + 1)])  # circshift([1:N], -(j-1))
+    scheme = schemes.create(name, N, N, r)
+    for k in range(N):
+        blocks = scheme.generator(k).argmax(axis=1) + 1
+        np.testing.assert_array_equal(blocks, A[:, k])
+
+
+def test_partial_gradients_are_scaled_by_the_blocks_that_are_there():
+    rng = np.random.default_rng(0)
+    tried = 0
+    for scheme in feasible("uc-mmc-pg"):
+        blocks = blocks_of(scheme.blocks)
+        gradients, payloads = blocks.gradients(coded=False), blocks.payloads(scheme)
+        for arrived in minimal_sets(scheme)[:20]:
+            for mark in (arrived, arrived | (scheme.expected & (rng.random(arrived.shape) < 0.5))):
+                held = [scheme.generator(w)[m].argmax() for w, m in np.argwhere(mark)]
+                present = sorted(set(held))
+                expected = scheme.blocks / len(present) * gradients[present].sum(axis=0)
+                decoded = combine(scheme.weights(mark), payloads)
+                np.testing.assert_allclose(decoded, expected, rtol=1e-11, atol=1e-11)
+                tried += len(present) < scheme.blocks
+    assert tried > 100
+
+
+@pytest.mark.parametrize(
+    ("N", "tolerance", "needed"),
+    [(10, 0.05, 10), (40, 0.05, 38), (20, 0.05, 19), (10, 0.3, 7), (10, 0.0, 10), (10, 0.99, 1)],
+)
+def test_all_but_a_fraction_of_the_blocks_suffice(N, tolerance, needed):
+    scheme = schemes.create("uc-mmc-pg", N, N, 1, tolerance=tolerance)
+    order = np.random.default_rng(0).permutation(np.argwhere(scheme.expected))
+    assert scheme.is_decodable(mask(scheme, order[:needed]))
+    assert not scheme.is_decodable(mask(scheme, order[: needed - 1]))
+
+
+@pytest.mark.parametrize("tolerance", [-0.1, 1.0, np.nan])
+def test_a_tolerance_out_of_range_is_refused(tolerance):
+    with pytest.raises(Infeasible, match="choose 0 <= F < 1"):
+        schemes.create("uc-mmc-pg", 5, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("name", ["uc-mmc", "uc-mmc-pg"])
+def test_with_several_copies_one_is_used(name):
+    scheme = schemes.create(name, 6, 6, 4)
+    weights = scheme.weights(scheme.expected)
+    assert np.count_nonzero(weights) == 6
+    np.testing.assert_array_equal(weights[weights != 0], 1)
+
+
+def test_first_computations_of_lcc_mmc_are_uncoded_where_workers_equal_blocks():
+    scheme = schemes.create("lcc-mmc", 8, 8, 3)
+    firsts = np.array([scheme.generator(worker)[0] for worker in range(8)])
+    np.testing.assert_array_equal(np.sort(firsts, axis=0)[-1], 1)
+    assert np.count_nonzero(firsts) == 8

@@ -1,0 +1,401 @@
+"""Delay models: reproducible draws, the papers' law, stragglers, recorded traces, and refusals."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coded_dgd import delays
+from coded_dgd.delays.trace import finish_times_from_arrivals
+from coded_dgd.errors import DataError, UsageError
+
+MU, ALPHA = 10, 0.01
+LAW = f"shifted-exponential:mu={MU},alpha={ALPHA}"
+PERSISTENT = "persistent:ranks=1,3,factor=20,mu=10"
+
+
+# Draws
+
+
+@pytest.mark.parametrize("text", [LAW, PERSISTENT])
+def test_a_draw_depends_on_seed_iteration_and_worker_only(text):
+    drawn = {
+        (seed, iteration, worker): delays.create(text, seed).finish_times(iteration, worker, 3)
+        for seed in (0, 1, 2)
+        for iteration in (0, 1, 7)
+        for worker in (1, 3, 4)
+    }
+    assert len({times[0] for times in drawn.values()}) == len(drawn)
+    model = delays.create(text, 1)
+    for iteration, worker in [(7, 4), (0, 1), (0, 1), (7, 4)]:  # in any order, any number of times
+        again = model.finish_times(iteration, worker, 3)
+        np.testing.assert_array_equal(again, drawn[1, iteration, worker])
+        longer = model.finish_times(iteration, worker, 9)
+        np.testing.assert_array_equal(longer[:3], again)
+
+
+@pytest.mark.parametrize("text", ["none", LAW, PERSISTENT])
+def test_a_trace_is_made_of_the_finish_times(text):
+    model = delays.create(text, 5)
+    trace = model.trace(iterations=3, workers=4, tasks=2)
+    assert trace.shape == (3, 4, 2)
+    for iteration in range(3):
+        for worker in range(4):
+            expected = model.finish_times(iteration, worker, 2)
+            np.testing.assert_array_equal(trace[iteration, worker], expected)
+
+
+@pytest.mark.parametrize("text", ["none", LAW, PERSISTENT])
+def test_a_sample_is_ordered_and_depends_on_its_generator_only(text):
+    def draw(seed):
+        return delays.create(text, 0).sample(np.random.default_rng(seed), 5, 4, 3)
+
+    assert draw(0).shape == (5, 4, 3)
+    np.testing.assert_array_equal(draw(0), draw(0))
+    assert (np.diff(draw(0), axis=2) >= 0).all()
+    assert (draw(0) == draw(1)).all() == (text == "none")
+
+
+def distance_to_law(times, s):
+    """Kolmogorov-Smirnov distance of finish times of s tasks to F_s of eq. (12)."""
+    times = np.sort(times)
+    law = np.where(times >= s * ALPHA, 1 - np.exp(-MU * (times / s - ALPHA)), 0)
+    steps = np.arange(len(times) + 1) / len(times)
+    return max(np.abs(law - steps[1:]).max(), np.abs(law - steps[:-1]).max())
+
+
+@pytest.mark.parametrize("s", [1, 2, 5])
+@pytest.mark.parametrize("how", ["finish_times", "sample"])
+def test_s_tasks_finish_by_the_law_of_equation_12(how, s):
+    model = delays.create(LAW, 3)
+    if how == "sample":
+        times = model.sample(np.random.default_rng(0), 500, 8, 5)
+    else:
+        times = model.trace(iterations=500, workers=8, tasks=5)
+    count = 4000
+    assert times[..., s - 1].size == count
+    assert distance_to_law(times[..., s - 1].ravel(), s) < 1.63 / np.sqrt(count)  # 1 % level
+    assert distance_to_law(1.2 * times[..., s - 1].ravel(), s) > 1.63 / np.sqrt(count)
+
+
+def test_one_duration_is_shared_by_all_tasks_of_a_worker():
+    times = delays.create(LAW, 0).finish_times(0, 0, 6)
+    np.testing.assert_allclose(times, times[0] * np.arange(1, 7), rtol=1e-15)
+
+
+def test_the_defaults_are_the_papers():
+    model = delays.create("shifted-exponential", 4)
+    np.testing.assert_array_equal(model.trace(2, 3, 2), delays.create(LAW, 4).trace(2, 3, 2))
+    short = delays.create("shifted-exponential:5", 4)  # a lone value is the first parameter
+    long = delays.create("shifted-exponential:mu=5,alpha=0.01", 4)
+    np.testing.assert_array_equal(short.trace(2, 3, 2), long.trace(2, 3, 2))
+
+
+def test_no_delay_is_no_delay():
+    model = delays.create("none", 0)
+    assert not model.injects
+    assert not model.trace(2, 3, 4).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("persistent:ranks=2,4,factor=7", "persistent:ranks=9"),
+        ("persistent:ranks=2,4,factor=7,mu=10,alpha=0.5", "shifted-exponential:mu=10,alpha=0.5"),
+        ("persistent:factor=7,mu=3,ranks=4,2", "shifted-exponential:mu=3"),
+    ],
+)
+def test_the_factor_of_persistent_stragglers_is_theirs_alone(text, same):
+    factors = np.array([1, 7, 1, 7, 1])[:, None]  # of ranks 1 to 5
+    slow, usual = delays.create(text, 6), delays.create(same, 6)
+    np.testing.assert_allclose(slow.trace(4, 5, 3), factors * usual.trace(4, 5, 3), rtol=1e-15)
+    drawn = slow.sample(np.random.default_rng(1), 50, 5, 3)
+    if "ranks=9" in same:
+        np.testing.assert_allclose(drawn[0], factors * 0.01 * np.arange(1, 4), rtol=1e-15)
+    else:
+        expected = factors * usual.sample(np.random.default_rng(1), 50, 5, 3)
+        np.testing.assert_allclose(drawn, expected, rtol=1e-15)
+
+
+def test_by_default_rank_1_takes_20_times_10_milliseconds():
+    times = delays.create("persistent", 0).trace(1, 3, 2)[0]
+    np.testing.assert_allclose(times, [[0.2, 0.4], [0.01, 0.02], [0.01, 0.02]], rtol=1e-15)
+
+
+# Traces
+
+
+DURATIONS = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, np.inf]])
+FINISH = np.array([[[1.0, 2.0], [0.5, 0.5], [0.0, np.inf]], [[3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]])
+
+
+def trace_of(path, **arrays):
+    """A trace model of the arrays, or of one, written as the suffix says."""
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)
+    elif path.suffix == ".csv":
+        np.savetxt(path, arrays["times"], delimiter=",")
+    else:
+        np.save(path, arrays["times"])
+    return delays.create(f"trace:{path}", 0)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "csv"])
+def test_a_trace_of_durations(tmp_path, suffix):
+    model = trace_of(tmp_path / f"durations.{suffix}", times=DURATIONS)
+    model.check(workers=3, tasks=100)
+    expected = DURATIONS[..., None] * np.arange(1, 5)
+    np.testing.assert_array_equal(model.trace(2, 3, 4), expected)
+    np.testing.assert_array_equal(model.trace(5, 2, 4), expected[[0, 1, 0, 1, 0], :2])
+    assert model.may_stall
+
+
+def test_a_trace_of_finish_times(tmp_path):
+    model = trace_of(tmp_path / "finish.npy", times=FINISH)
+    model.check(workers=3, tasks=2)
+    np.testing.assert_array_equal(model.trace(2, 3, 2), FINISH)
+    np.testing.assert_array_equal(model.trace(5, 2, 1), FINISH[[0, 1, 0, 1, 0], :2, :1])
+    assert model.may_stall
+    assert not trace_of(tmp_path / "all.npy", times=FINISH[1:]).may_stall
+
+
+@pytest.mark.parametrize("times", [DURATIONS, FINISH], ids=["durations", "finish"])
+def test_a_sample_of_a_trace_is_of_its_iterations(tmp_path, times):
+    model = trace_of(tmp_path / "a.npy", times=times)
+    recorded = model.trace(2, 2, 2)
+    drawn = model.sample(np.random.default_rng(0), 40, 2, 2)
+    assert drawn.shape == (40, 2, 2)
+    which = [next(i for i in (0, 1) if (recorded[i] == each).all()) for each in drawn]
+    assert 5 < sum(which) < 35
+
+
+def test_a_trace_of_whole_numbers(tmp_path):
+    model = trace_of(tmp_path / "a.npy", times=np.array([[1, 2]]))
+    np.testing.assert_array_equal(model.trace(1, 2, 2), [[[1.0, 2.0], [2.0, 4.0]]])
+
+
+NAN, INF = np.nan, np.inf
+ARRIVALS = [
+    # tasks done at each message, arrivals of each, finish times of each task
+    ("every task", [1, 2, 3], [1.0, 2.5, 3.0], [1.0, 2.5, 3.0]),
+    ("every second task", [2, 4], [1.0, 2.0], [0.5, 1.0, 1.5, 2.0]),
+    ("one message", [4], [2.0], [0.5, 1.0, 1.5, 2.0]),
+    ("uneven", [1, 4], [1.0, 4.0], [1.0, 2.0, 3.0, 4.0]),
+    ("the last never arrived", [2, 4], [1.0, NAN], [0.5, 1.0, INF, INF]),
+    ("none arrived", [2, 4], [NAN, NAN], [INF, INF, INF, INF]),
+    ("no second message", [2, 0], [1.0, NAN], [0.5, 1.0]),
+    ("at once", [1, 2], [0.0, 0.0], [0.0, 0.0]),
+]
+
+
+@pytest.mark.parametrize(
+    ("tasks_done", "arrival", "finish"), [row[1:] for row in ARRIVALS], ids=[r[0] for r in ARRIVALS]
+)
+def test_arrivals_of_a_run_folder(tmp_path, tasks_done, arrival, finish):
+    model = trace_of(
+        tmp_path / "arrivals.npz",
+        arrival=np.array([[arrival], [np.multiply(arrival, 2)]]),
+        tasks_done=np.array([tasks_done]),
+    )
+    model.check(workers=1, tasks=len(finish))
+    times = model.trace(3, 1, len(finish))[:, 0]
+    np.testing.assert_allclose(times, np.multiply.outer([1, 2, 1], finish), rtol=1e-15)
+    assert model.may_stall == (INF in finish)
+
+
+def test_arrivals_of_workers_with_different_messages(tmp_path):
+    arrival = np.array([[[1.0, 2.0], [4.0, NAN], [NAN, NAN]]])
+    tasks_done = np.array([[1, 2], [2, 0], [0, 0]])  # the third worker has no work
+    model = trace_of(tmp_path / "arrivals.npz", arrival=arrival, tasks_done=tasks_done)
+    expected = [[1.0, 2.0], [2.0, 4.0], [INF, INF]]
+    np.testing.assert_array_equal(model.trace(1, 3, 2)[0], expected)
+
+
+@given(
+    st.lists(st.floats(0, 10), min_size=1, max_size=6),
+    st.lists(st.integers(1, 3), min_size=6, max_size=6),
+)
+def test_what_has_arrived_in_order_is_replayed_in_order(arrival, steps):
+    arrival = np.sort(arrival)
+    done = np.cumsum(steps)[: len(arrival)]
+    finish = finish_times_from_arrivals(arrival[None, None], done[None])[0, 0]
+    np.testing.assert_array_equal(finish[done - 1], arrival)
+    assert (np.diff(finish) >= 0).all()
+
+
+def test_messages_that_arrive_together_are_replayed(tmp_path):
+    times = np.random.default_rng(0).random((2000, 2)) ** 3
+    times.sort(axis=1)
+    arrival = times[:, None, [0, 1, 1]]  # one message, then two at the same instant
+    model = trace_of(tmp_path / "a.npz", arrival=arrival, tasks_done=np.array([[1, 2, 3]]))
+    np.testing.assert_allclose(model.trace(2000, 1, 3), arrival, rtol=1e-15)
+
+
+# Refusals
+
+
+def a_csv(text):
+    return lambda path: path.write_bytes(text)
+
+
+def an_npy(values, **options):
+    return lambda path: np.save(path, np.array(values), **options)
+
+
+def an_npz(**arrays):
+    return lambda path: np.savez(path, **arrays)
+
+
+def cut_short(path):
+    np.save(path, DURATIONS)
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+ONES = np.ones((2, 3, 1))
+WANTED = r"give arrivals\.npz of a run folder"
+BAD_TRACES = {
+    "nan": ("a.npy", an_npy([[1.0, NAN]]), "0 or more"),
+    "nan in csv": ("a.csv", a_csv(b"1,nan\n"), "0 or more"),
+    "negative": ("a.npy", an_npy([[1.0, -1e-9]]), "0 or more"),
+    "minus inf": ("a.npy", an_npy([[1.0, -INF]]), "0 or more"),
+    "negative finish": ("a.npy", an_npy([[[-1.0, 2.0]]]), "0 or more"),
+    "negative arrival": (
+        "a.npz",
+        an_npz(arrival=np.full((1, 1, 1), -1.0), tasks_done=[[1]]),
+        "0 or more",
+    ),
+    "descending": ("a.npy", an_npy([[[2.0, 1.0]]]), "in order"),
+    "descending from never": ("a.npy", an_npy([[[INF, 1.0]]]), "in order"),
+    "missing": ("a.npy", lambda path: None, "no such file"),
+    "a directory": ("a.npy", lambda path: path.mkdir(), "directory"),
+    "one dimension": ("a.npy", an_npy([1.0, 2.0]), WANTED),
+    "four dimensions": ("a.npy", an_npy(np.ones((1, 1, 1, 1))), WANTED),
+    "nothing in it": ("a.npy", an_npy(np.ones((0, 3))), WANTED),
+    "truth values": ("a.npy", an_npy([[True]]), WANTED),
+    "text in npy": ("a.npy", an_npy([["1"]]), WANTED),
+    "objects": ("a.npy", an_npy([[None]], allow_pickle=True), WANTED),
+    "garbage": ("a.npy", a_csv(b"hello"), WANTED),
+    "cut short": ("a.npy", cut_short, WANTED),
+    "empty": ("a.npy", a_csv(b""), WANTED),
+    "unknown suffix": ("a.txt", a_csv(b"1,2\n"), WANTED),
+    "ragged csv": ("a.csv", a_csv(b"1,2\n1\n"), WANTED),
+    "header in csv": ("a.csv", a_csv(b"a,b\n1,2\n"), WANTED),
+    "not UTF-8": ("a.csv", a_csv(b"\xff\xfe1,2\n"), WANTED),
+    "not a zip": ("a.npz", a_csv(b"PK\x03\x04 but no more"), WANTED),
+    "other arrays": ("a.npz", an_npz(X=ONES), WANTED),
+    "arrivals of two dimensions": (
+        "a.npz",
+        an_npz(arrival=ONES[0], tasks_done=[[1]] * 3),
+        WANTED,
+    ),
+    "tasks_done of fewer workers": (
+        "a.npz",
+        an_npz(arrival=ONES, tasks_done=[[1]] * 2),
+        WANTED,
+    ),
+    "tasks_done of more messages": (
+        "a.npz",
+        an_npz(arrival=ONES, tasks_done=[[1, 2]] * 3),
+        WANTED,
+    ),
+    "tasks_done not whole": (
+        "a.npz",
+        an_npz(arrival=ONES, tasks_done=[[0.5]] * 3),
+        WANTED,
+    ),
+    "arrivals of text": (
+        "a.npz",
+        an_npz(arrival=np.full((1, 1, 1), "a"), tasks_done=[[1]]),
+        WANTED,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TRACES)
+def test_a_bad_trace_is_refused_in_one_line(tmp_path, case):
+    name, write, words = BAD_TRACES[case]
+    write(tmp_path / name)
+    with pytest.raises(DataError, match=words) as caught:
+        delays.create(f"trace:{tmp_path / name}", 0)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex")
+def test_complex_times_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([[1 + 2j]]))
+    with pytest.raises(DataError, match=WANTED):
+        delays.create(f"trace:{tmp_path / 'a.npy'}", 0)
+
+
+def test_an_empty_csv_is_refused_without_a_warning(tmp_path, recwarn):
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(DataError, match=WANTED):
+        delays.create(f"trace:{tmp_path / 'a.csv'}", 0)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", ["a b.npy", "a,b.npy", "a:b.npy", "a=b.npy", "file=a.npy"])
+def test_the_file_of_a_trace_may_have_any_name(tmp_path, name):
+    model = trace_of(tmp_path / name, times=DURATIONS)
+    np.testing.assert_array_equal(model.trace(1, 2, 1)[0, :, 0], [1.0, 2.0])
+
+
+CHECKS = [
+    (DURATIONS, 4, 1, "has 3 workers: use at most"),
+    (FINISH, 4, 1, "has 3 workers: use at most"),
+    (FINISH, 3, 3, "has 2 tasks per worker: use --load 2 or less"),
+]
+
+
+@pytest.mark.parametrize(("times", "workers", "tasks", "words"), CHECKS)
+def test_more_workers_or_tasks_than_recorded_are_refused(tmp_path, times, workers, tasks, words):
+    model = trace_of(tmp_path / "a.npy", times=times)
+    with pytest.raises(UsageError, match=words):
+        model.check(workers, tasks)
+
+
+def test_ranks_that_there_are_not_are_refused():
+    model = delays.create("persistent:ranks=2,5", 0)
+    model.check(workers=5, tasks=1)
+    with pytest.raises(UsageError, match="no worker of rank 5: choose ranks from 1 to 4"):
+        model.check(workers=4, tasks=1)
+
+
+REFUSED = [
+    ("shifted-exponential:mu=0", "mu = 0 has to be positive: .*such as mu=10"),
+    ("shifted-exponential:mu=-1", "mu = -1 has to be positive"),
+    ("shifted-exponential:mu=nan", "mu = nan has to be positive"),
+    ("shifted-exponential:mu=ten", "mu=ten"),
+    ("shifted-exponential:alpha=-1", "alpha = -1 .*such as alpha=0.01"),
+    ("shifted-exponential:alpha=nan", "alpha = nan .*such as alpha=0.01"),
+    ("shifted-exponential:alpha=inf", "alpha = inf .*such as alpha=0.01"),
+    ("shifted-exponential:alhpa=1", r"no parameter 'alhpa' \(did you mean 'alpha'\?\).*mu, alpha"),
+    ("shifted-exponential:mu=1,mu=2", "'mu' twice: keep one"),
+    ("shifted-exponential:5,mu=7", "mu"),
+    ("shifted-exponentail", r"unknown delay .*\(did you mean 'shifted-exponential'\?\)"),
+    ("presistent:ranks=1", r"unknown delay .*\(did you mean 'persistent'\?\)"),
+    ("xyzzy", "unknown delay 'xyzzy'; there are: none, .*persistent"),
+    ("", "unknown delay ''; there are: none, .*persistent"),
+    ("base", "unknown delay 'base'"),
+    ("none:x=1", "none has no parameter 'x'"),
+    ("none:3", "none has no parameter '3'"),
+    ("persistent:factor=0", "factor = 0 has to be positive, such as factor=20"),
+    ("persistent:factor=inf", "factor = inf has to be positive, such as factor=20"),
+    ("persistent:ranks=0", "ranks 1, 2, .*as in ranks=1,3"),
+    ("persistent:ranks=1;3", "ranks=1;3"),
+    ("persistent:ranks=", "ranks="),
+    ("persistent:mu=0", "mu = 0 has to be positive"),
+    ("trace", "needs a file, as in --delay trace:FILE"),
+    ("trace:", "needs a file, as in --delay trace:FILE"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), REFUSED)
+def test_a_delay_that_cannot_be_is_refused_with_its_mend(text, words):
+    with pytest.raises(UsageError, match=words):
+        delays.create(text, 0)
+
+
+def test_every_model_is_found_by_its_name():
+    assert {"none", "persistent", "shifted-exponential", "trace"} <= set(delays.names())

@@ -22,8 +22,8 @@ Floats = NDArray[np.float64]
 HEADER = 4
 """Floats before the payload of a result: iteration, message, compute seconds, overrun seconds."""
 
-STOP = -1
-"""Iteration number of the point that ends the work."""
+STOP, RELEASE = -1, -2
+"""Iteration numbers of the points that end the work: stop and report; leave, all have reported."""
 
 
 @dataclass(frozen=True)

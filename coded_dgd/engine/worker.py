@@ -43,8 +43,21 @@ class Worker:
         if self.y is not None and y is not None:
             self.y[:, rows] = y
 
+    def _prepare(self, iteration: int) -> None:
+        """Draw the delays of an iteration; best ahead of it, when not everybody starts at once."""
+        plan = self.plan
+        times = self.delay.finish_times(iteration, plan.worker, plan.tasks)
+        self._prepared = iteration, times
+
+    def _compute(self, task: int, beta: Floats) -> Floats:
+        y = None if self.y is None else self.y[task]
+        return self.objective.gradient(self.X[task], y, beta)
+
     def run(self, send: Callable[[Floats], None]) -> Wait:
         """Work on the newest point until one says stop."""
+        self._prepare(0)
+        if self.plan.tasks:  # the first call of everything takes long: not in the first iteration
+            self._compute(0, np.zeros(self.plan.features))
         point = yield inf
         while point is None or point.iteration != STOP:
             if point is None:
@@ -57,22 +70,25 @@ class Worker:
         self, point: Point, send: Callable[[Floats], None]
     ) -> Generator[float, Point | None, Point | None]:
         """Compute and send message after message; return the point that overtakes, if one does."""
-        plan = self.plan
-        due = self.clock() + self.delay.finish_times(point.iteration, plan.worker, plan.tasks)
+        plan, begin = self.plan, self.clock()
+        if self._prepared[0] != point.iteration:
+            self._prepare(point.iteration)
+        due = begin + self._prepared[1]
         first = 0
         for index, last in enumerate(plan.ends):
             message, payload = result_buffer(plan.features)
             compute_seconds = overrun = 0.0
             for task in range(first, last):
                 begin = perf_counter()
-                y = None if self.y is None else self.y[task]
-                payload += self.objective.gradient(self.X[task], y, point.beta)
+                payload += self._compute(task, point.beta)
                 compute_seconds += perf_counter() - begin
                 if self.delay.injects:
                     overrun = max(overrun, self.clock() - due[task])
                 newer = yield due[task]
                 if newer is not None:
                     return newer
+                if self._prepared[0] == point.iteration:
+                    self._prepare(point.iteration + 1)
             message[: -plan.features] = point.iteration, index, compute_seconds, overrun
             send(message)
             self.results += 1

@@ -18,6 +18,7 @@ import numpy as np
 
 from coded_dgd.engine.protocol import (
     HEADER,
+    RELEASE,
     STOP,
     Floats,
     Plan,
@@ -60,14 +61,9 @@ class Pause:
     def __init__(self, limits: tuple[float, float]) -> None:
         self._next, self._longest = limits
 
-    def __call__(self, at_most: float = 1.0) -> None:
-        sleep(min(self._next, at_most))
+    def __call__(self) -> None:
+        sleep(self._next)
         self._next = min(2 * self._next, self._longest)
-
-
-def test(request: MPI.Request) -> bool:
-    """Test a request twice: one test seldom completes a message that has only just arrived."""
-    return request.Test() or request.Test()
 
 
 @lru_cache(maxsize=1)
@@ -100,6 +96,12 @@ class _Outbox:
         self._gate: MPI.Request | None = None
         self._count = 0
         self.owed: Floats | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is still on its way, or waits to be."""
+        self.advance()
+        return bool(self._sending) or self.owed is not None
 
     def post(self, message: Floats) -> None:
         self.owed = message
@@ -184,7 +186,7 @@ class MPIMaster(Transport):
 
     def _arrived(self) -> list[int]:
         """Indices of the receives that have completed."""
-        some = MPI.Request.Testsome
+        some = MPI.Request.Testsome  # one call seldom completes a message that has just arrived
         indices = some(self._requests) or some(self._requests) or []
         for index in indices:
             if index < self.workers:
@@ -210,17 +212,13 @@ class MPIMaster(Transport):
             return list(self._reports.values()), 0
         self._stopped = True
         deadline = monotonic() + timeout
-        stop = None
-        for worker, outbox in enumerate(self._outboxes):
+        for worker in range(self.workers):
             plan = self._plans.get(worker)
             if plan is None:
                 self._send_setup(json.dumps(None).encode(), worker, PLAN)
             elif plan.tasks and self._rows[worker] < plan.height:
                 self._send_setup(np.empty(0), worker, DATA)
-            else:
-                if stop is None:
-                    stop = np.full(1 + plan.features, float(STOP))
-                outbox.post(stop)
+        self._tell_all(STOP)
         before = sum(self._received)
         for index, request in enumerate(self._requests):
             if request == MPI.REQUEST_NULL and index % self.workers in self._plans:
@@ -237,6 +235,10 @@ class MPIMaster(Transport):
             if request != MPI.REQUEST_NULL:
                 request.Cancel()
                 request.Wait()
+        if self._drained():
+            self._tell_all(RELEASE)
+            while any(outbox.busy for outbox in self._outboxes) and monotonic() < deadline:
+                pause()
         return list(self._reports.values()), sum(self._received) - before
 
     def leave(self, code: int, timeout: float) -> NoReturn:
@@ -252,6 +254,11 @@ class MPIMaster(Transport):
             sys.stderr.flush()
             self._comm.Abort(code)
         sys.exit(code)
+
+    def _tell_all(self, command: int) -> None:
+        """Post STOP or RELEASE to every worker that has a plan."""
+        for worker in self._plans:
+            self._outboxes[worker].post(np.array([float(command)]))
 
     def _drained(self) -> bool:
         """Whether every worker has said its last word and nothing of it is under way."""
@@ -322,22 +329,24 @@ class MPIWorker:
 
     def wait(self, deadline: float) -> Point | None:
         """Wait for a newer point, at most until `deadline`; the newest if there are several."""
-        pause = Pause(WORKER_PAUSE)
-        while True:
-            if (point := self._newest()) is not None:
-                return point
+        pause, longest = WORKER_PAUSE
+        while not self._request.Test():
             remaining = deadline - monotonic()
             if remaining <= 0:
                 return None
-            pause(remaining)
+            sleep(min(pause, remaining))
+            pause = min(2 * pause, longest)
+        return self._newest()
 
-    def _newest(self) -> Point | None:
-        point = None
-        while self._request != MPI.REQUEST_NULL and test(self._request):
+    def _newest(self) -> Point:
+        """Take the point that has arrived, and any newer ones behind it."""
+        while True:
             point = Point(int(self._buffer[0]), self._buffer[1:].copy())
-            if point.iteration != STOP:
-                self._request = self._comm.Irecv(self._buffer, 0, POINT)
-        return point
+            if point.iteration == RELEASE:
+                return point
+            self._request = self._comm.Irecv(self._buffer, 0, POINT)
+            if point.iteration == STOP or not (self._request.Test() or self._request.Test()):
+                return point
 
     def send(self, message: Floats) -> None:
         """Send a result without waiting."""

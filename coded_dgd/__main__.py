@@ -9,8 +9,6 @@ from typing import NoReturn
 from coded_dgd.engine.transports.launcher import launch
 from coded_dgd.errors import CodedDGDError
 
-LEAVE_SECONDS = 10.0
-
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line `argv`, by default that of this process, and exit with its code."""
@@ -33,7 +31,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
         print(f"coded-dgd: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     if launched:
-        mpi.master().leave(code, LEAVE_SECONDS)
+        mpi.master().stop_or_abort(code)
     sys.exit(code)
 
 

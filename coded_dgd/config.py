@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from math import inf, isfinite
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,15 @@ DEFAULT_WORKERS = 40
 DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
 DEFAULT_DATA = "synthetic:rows=1000,features=100"
 TRANSPORTS = ("mpi", "simulated")
+SCHEME_OPTIONS = (
+    "tolerance",
+    "redundancy",
+    "wait",
+    "p",
+    "assignment",
+    "normalisation",
+    "early_stop",
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,12 @@ class RunConfig:
     blocks: int | None = None
     load: int | None = None
     tolerance: float | None = None
+    redundancy: float | None = None
+    wait: str | None = None
+    p: str | None = None
+    assignment: str | None = None
+    normalisation: str | None = None
+    early_stop: str | None = None
     data: str = DEFAULT_DATA
     objective: str = "least-squares"
     ridge: float = 0.0
@@ -58,15 +73,11 @@ class RunConfig:
         _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
         _require(self.transport in TRANSPORTS, f"--transport: give one of {', '.join(TRANSPORTS)}")
-        _require(
-            self.step_size == "auto" or _positive(self.step_size),
-            f"--step-size {self.step_size!r}: give auto or a positive number",
-        )
 
     @property
-    def scheme_options(self) -> dict[str, float | None]:
+    def scheme_options(self) -> dict[str, float | str | None]:
         """Options that only single schemes take."""
-        return {"tolerance": self.tolerance}
+        return {name: getattr(self, name) for name in SCHEME_OPTIONS}
 
     def to_toml(self) -> str:
         """Return the configuration as TOML, without what is left to the scheme."""
@@ -84,13 +95,6 @@ def _toml(value: str | float | bool) -> str:
     if value == inf:
         return "inf"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _positive(text: str) -> bool:
-    try:
-        return float(text) > 0 and isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def read_toml(path: Path) -> Mapping[str, Any]:

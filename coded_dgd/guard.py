@@ -37,8 +37,8 @@ class GuardedDecoder:
     ----------
     order : list of (worker, message)
         What has arrived in this iteration, in the order of arrival.
-    weights : (messages arrived,) array
-        Decode weights in the same order, once `arrive` has returned True.
+    weights : (messages arrived,) or (pieces, messages arrived) array
+        Decode weights in the same order, to be used once `arrive` has returned True.
     amplification : float
         Error amplification of the latest weights.
     first_amplification : float
@@ -72,20 +72,30 @@ class GuardedDecoder:
         """Take one message; return whether all so far decode within the guard."""
         self._arrived[worker, message] = True
         self.order.append((worker, message))
-        if not (self._decodable or self.scheme.is_decodable(self._arrived)):
-            return False
-        begin = perf_counter()
-        weights = self.scheme.weights(self._arrived)
-        self.amplification = float(np.abs(weights * self._scales).sum())
         if self._decodable:
             self.extra += 1
-        else:
+        elif not self.scheme.is_decodable(self._arrived):
+            return False
+        return self._weigh() <= self.guard * (1 + 1e-9)  # False for nan
+
+    def expire(self) -> None:
+        """Decode what is there: the deadline of a scheme that has one has come."""
+        self._weigh()
+
+    def _weigh(self) -> float:
+        """Compute weights; return their error amplification."""
+        begin = perf_counter()
+        if not self._decodable:
+            self.scheme.observe(self._arrived)
+        weights = self.scheme.weights(self._arrived)
+        per_piece = np.abs(weights * self._scales).sum(axis=(-2, -1))
+        self.amplification = float(np.max(per_piece))
+        if not self._decodable:
             self._decodable, self.first_amplification = True, self.amplification
-        accepted = self.amplification <= self.guard * (1 + 1e-9)  # False for nan
-        if accepted:
-            self.weights = weights[tuple(np.array(self.order).T)]
+        worker, message = np.array(self.order, dtype=np.int64).reshape(-1, 2).T
+        self.weights = weights[..., worker, message]
         self.weights_time = perf_counter() - begin
-        return accepted
+        return self.amplification
 
     @property
     def exhausted(self) -> bool:
@@ -97,7 +107,7 @@ class Ideal(NamedTuple):
     """Completion of one iteration where messages take no time and nobody is ever late."""
 
     completion_time: float
-    """Seconds; inf where the gradient never becomes decodable."""
+    """Seconds; the deadline, or inf, where the gradient never becomes decodable."""
     order: list[tuple[int, int]]
     """The (worker, message) that were used, in the order of arrival."""
 
@@ -113,10 +123,13 @@ def replay(decoder: GuardedDecoder, finish: Floats) -> Ideal:
         Finish time of each task of each worker in seconds.
     """
     times = decoder.scheme.message_times(finish)
-    worker, message = np.nonzero(np.isfinite(times))
+    deadline = np.inf if decoder.scheme.deadline is None else decoder.scheme.deadline
+    worker, message = np.nonzero(np.isfinite(times) & (times <= deadline))
     order = np.argsort(times[worker, message], kind="stable")
     decoder.begin()
     for w, m in zip(worker[order].tolist(), message[order].tolist(), strict=True):
         if decoder.arrive(w, m):
             return Ideal(float(times[w, m]), decoder.order)
-    return Ideal(np.inf, decoder.order)
+    if deadline < np.inf:
+        decoder.expire()
+    return Ideal(deadline, decoder.order)

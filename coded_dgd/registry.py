@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import sys
 from types import ModuleType
 from typing import TypeVar
 
@@ -27,13 +28,15 @@ def names(package: ModuleType) -> list[str]:
 
 
 def find(package: ModuleType, name: str, base: type[T], noun: str) -> type[T]:
-    """Return the class of that name.
+    """Return the class of that name, or at that import path ``module:Class``.
 
     Raises
     ------
     UsageError
         If there is none; names the nearest one.
     """
+    if ":" in name:
+        return _import(name, base, noun)
     known = names(package)
     if name not in known:
         raise UsageError(
@@ -48,3 +51,23 @@ def find(package: ModuleType, name: str, base: type[T], noun: str) -> type[T]:
         ):
             return member
     raise TypeError(f"{module.__name__} holds no {base.__name__}")
+
+
+def _import(path: str, base: type[T], noun: str) -> type[T]:
+    """Return the class at ``module:Class``, also from the current folder."""
+    module, _, name = path.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:  # whatever somebody's module may raise
+        raise UsageError(
+            f"{noun} {path!r} cannot be imported ({type(error).__name__}: {error}): "
+            "give MODULE:CLASS of one that can"
+        ) from None
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        raise UsageError(f"{path!r} is no {noun}: it has to be a subclass of {base.__name__}")
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        raise UsageError(f"{noun} {path!r} is not complete: it has to define {missing}")
+    return found

@@ -30,7 +30,9 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 
 
 @click.command()
-@_configured("scheme", f"Scheme: {', '.join(schemes.names())}, or lcc-mmc-K for K polynomials.")
+@_configured(
+    "scheme", f"Scheme: {', '.join(schemes.names())}, lcc-mmc-K for K polynomials, or MODULE:CLASS."
+)
 @_configured("workers", "Number of workers M; under mpiexec it is the number of ranks less 1.")
 @_configured("blocks", "Data blocks N.  [default: M]")
 @_configured("load", "Computation load r: tasks per worker.  [default: 10, or N if less]")
@@ -38,20 +40,53 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     "tolerance", "Fraction of blocks that may be missing (uc-mmc-pg).  [default: 0.05]", type=float
 )
 @_configured(
+    "redundancy", "Average number d of copies of a block (sgc, ...).  [default: 2]", type=float
+)
+@_configured(
+    "wait",
+    "When the stochastic schemes go on: all, fastest:K workers, or deadline:SECONDS.  "
+    "[default: all]",
+    type=str,
+)
+@_configured(
+    "p",
+    "Probability of straggling that their weights use, or auto: estimated from the arrivals.  "
+    "[default: auto]",
+    type=str,
+)
+@_configured("assignment", "Copies of sgc: random or balanced.  [default: random]", type=str)
+@_configured(
+    "normalisation",
+    "Weights of sgc-send-all: per-block, or printed as in the paper.  [default: per-block]",
+    type=str,
+)
+@_configured(
+    "early_stop",
+    "coset: lcc-mmc also stops when one message of every worker is there.  [default: none]",
+    type=str,
+)
+@_configured(
     "data",
     "synthetic:rows=M,features=L, or a path: .npy ([X | y]), .npz (X and y), .svm or .libsvm, "
     ".csv (label last), .h5 (X and y).",
 )
-@_configured("objective", "What is minimised: least-squares is 1/2 ||X beta - y||^2.")
+@_configured(
+    "objective",
+    "least-squares (1/2 ||X beta - y||^2), logistic (labels +-1 or 0/1), or MODULE:CLASS.",
+)
 @_configured("ridge", "Adds ridge/2 ||beta||^2 to the objective.")
 @_configured("optimizer", "gd, or nesterov for accelerated gradient descent.")
-@_configured("step_size", "A number, or auto: 1 / largest eigenvalue of X^T X + ridge I.")
+@_configured(
+    "step_size",
+    "A number, auto (1 / largest curvature), theorem1:epsilon=1e-6, or "
+    "power-law:scale=1612,power=0.7 (divided by rows and largest eigenvalue of X^T X).",
+)
 @_configured("iterations", "Number of iterations T.")
 @_configured("stop_at", "Stop earlier, once ||gradient|| <= F ||first gradient||.")
 @_configured(
     "delay",
     f"Injected delay of each task, times in seconds: none, {DEFAULT_DELAY}, "
-    "persistent:ranks=1,3,factor=20, or trace:FILE.",
+    "persistent:ranks=1,3,factor=20, bernoulli:p=0.7,slow=1,fast=0.01, or trace:FILE.",
 )
 @_configured(
     "guard",

@@ -32,24 +32,36 @@ class DelayModel(ABC):
     """Whether some task may never finish."""
 
     @abstractmethod
-    def finish_times(self, iteration: int, worker: int, tasks: int) -> Floats:
-        """Finish times of the worker's tasks in this iteration, of shape (tasks,)."""
+    def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
+        """Finish times of the worker's tasks in this iteration.
+
+        Parameters
+        ----------
+        work : (tasks,) array
+            How much is done when each task is, in tasks of the model: 1, 2, ..., or less where
+            the tasks are smaller ones.
+
+        Returns
+        -------
+        (tasks,) array
+            In seconds, non-decreasing; inf for never.
+        """
 
     @abstractmethod
     def sample(
-        self, rng: np.random.Generator, realisations: int, workers: int, tasks: int
+        self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
         """Draw independent finish times of shape (realisations, workers, tasks)."""
 
-    def check(self, workers: int, tasks: int) -> None:
+    def check(self, workers: int, work: Floats) -> None:
         """Refuse, as UsageError, numbers of workers and tasks that the model does not cover."""
 
-    def trace(self, iterations: int, workers: int, tasks: int) -> Floats:
+    def trace(self, iterations: int, workers: int, work: Floats) -> Floats:
         """Finish times of a whole run, of shape (iterations, workers, tasks)."""
-        times = np.empty((iterations, workers, tasks))
+        times = np.empty((iterations, workers, len(work)))
         for iteration in range(iterations):
             for worker in range(workers):
-                times[iteration, worker] = self.finish_times(iteration, worker, tasks)
+                times[iteration, worker] = self.finish_times(iteration, worker, work)
         return times
 
 

@@ -17,10 +17,10 @@ class NoDelay(DelayModel):
     def __init__(self, seed: int) -> None:
         del seed  # nothing is drawn
 
-    def finish_times(self, iteration: int, worker: int, tasks: int) -> Floats:
-        return np.zeros(tasks)
+    def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
+        return np.zeros(len(work))
 
     def sample(
-        self, rng: np.random.Generator, realisations: int, workers: int, tasks: int
+        self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
-        return np.zeros((realisations, workers, tasks))
+        return np.zeros((realisations, workers, len(work)))

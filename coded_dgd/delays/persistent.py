@@ -43,20 +43,20 @@ class Persistent(ShiftedExponential):
             raise UsageError("workers have the ranks 1, 2, ...: choose among them, as in ranks=1,3")
         self.ranks, self.factor = ranks, factor
 
-    def check(self, workers: int, tasks: int) -> None:
+    def check(self, workers: int, work: Floats) -> None:
         if max(self.ranks) > workers:
             raise UsageError(
                 f"persistent: there is no worker of rank {max(self.ranks)}: "
                 f"choose ranks from 1 to {workers}"
             )
 
-    def finish_times(self, iteration: int, worker: int, tasks: int) -> Floats:
+    def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
         slow = self.factor if worker + 1 in self.ranks else 1.0
-        return slow * super().finish_times(iteration, worker, tasks)
+        return slow * super().finish_times(iteration, worker, work)
 
     def sample(
-        self, rng: np.random.Generator, realisations: int, workers: int, tasks: int
+        self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
-        times = super().sample(rng, realisations, workers, tasks)
+        times = super().sample(rng, realisations, workers, work)
         times[:, [rank - 1 for rank in self.ranks]] *= self.factor
         return times

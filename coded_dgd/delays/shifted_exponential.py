@@ -34,15 +34,15 @@ class ShiftedExponential(DelayModel):
             raise UsageError(f"alpha = {alpha:g} has to be a time in seconds, such as alpha=0.01")
         self.mu, self.alpha, self.seed = mu, alpha, seed
 
-    def finish_times(self, iteration: int, worker: int, tasks: int) -> Floats:
+    def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
         duration = self._durations(stream(self.seed, iteration, worker), (1,))
-        return duration * np.arange(1, tasks + 1)
+        return duration * work
 
     def sample(
-        self, rng: np.random.Generator, realisations: int, workers: int, tasks: int
+        self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
         duration = self._durations(rng, (realisations, workers, 1))
-        return duration * np.arange(1, tasks + 1)
+        return duration * work
 
     def _durations(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
         return self.alpha + rng.exponential(1 / self.mu, shape)

@@ -14,7 +14,7 @@ from coded_dgd.errors import DataError, UsageError
 
 WANTED = (
     "arrivals.npz of a run folder, a .npy array of shape (iterations, workers) or "
-    "(iterations, workers, tasks), or a .csv table with a row per iteration"
+    "(iterations, workers, work), or a .csv table with a row per iteration"
 )
 
 
@@ -23,7 +23,7 @@ class Trace(DelayModel):
 
     ``.npy`` of shape (iterations, workers)
         Duration of a task, shared by all tasks of the worker in the iteration.
-    ``.npy`` of shape (iterations, workers, tasks)
+    ``.npy`` of shape (iterations, workers, work)
         Finish time of each task after beta_t, non-decreasing.
     ``.csv``
         Durations of tasks: a row per iteration, a column per worker.
@@ -42,6 +42,7 @@ class Trace(DelayModel):
         if not file:
             raise UsageError(f"a trace needs a file, as in --delay trace:FILE: {WANTED}")
         self.path = Path(file)
+        self.unit = 1.0  # what a recorded task is in tasks
         try:
             times = self._read()
         except FileNotFoundError:
@@ -68,28 +69,34 @@ class Trace(DelayModel):
         if isinstance(loaded, np.ndarray):
             return loaded
         with loaded:
+            if "unit" in loaded:
+                self.unit = float(loaded["unit"])
             return finish_times_from_arrivals(loaded["arrival"], loaded["tasks_done"])
 
-    def check(self, workers: int, tasks: int) -> None:
+    def check(self, workers: int, work: Floats) -> None:
         recorded = self.times.shape[1]
         if workers > recorded:
             raise UsageError(f"trace {self.path} has {recorded} workers: use at most that many")
-        if self.times.ndim == 3 and tasks > self.times.shape[2]:
+        if self.times.ndim == 3 and self._task(work)[-1] >= self.times.shape[2]:
             raise UsageError(
                 f"trace {self.path} has {self.times.shape[2]} tasks per worker: "
-                f"use --load {self.times.shape[2]} or less"
+                f"use --load {self.times.shape[2]} or less, or less --redundancy"
             )
 
-    def finish_times(self, iteration: int, worker: int, tasks: int) -> Floats:
+    def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
         times = self.times[iteration % len(self.times), worker]
-        finish: Floats = times[:tasks] if times.ndim else times * np.arange(1, tasks + 1)
+        finish: Floats = times[self._task(work)] if times.ndim else times * work
         return finish
 
     def sample(
-        self, rng: np.random.Generator, realisations: int, workers: int, tasks: int
+        self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
         times = self.times[rng.integers(len(self.times), size=realisations), :workers]
-        return times[..., :tasks] if times.ndim == 3 else times[..., None] * np.arange(1, tasks + 1)
+        return times[..., self._task(work)] if times.ndim == 3 else times[..., None] * work
+
+    def _task(self, work: Floats) -> NDArray[np.int64]:
+        """Index of the recorded task that is under way when that much work is done."""
+        return np.ceil(work / self.unit - 1e-9).astype(np.int64) - 1
 
 
 def finish_times_from_arrivals(arrival: Floats, tasks_done: NDArray[np.int64]) -> Floats:

@@ -10,13 +10,15 @@ from coded_dgd.engine.protocol import Floats, Plan
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import Source
+from coded_dgd.problems.sources.gram import GramSource
 from coded_dgd.schemes.base import Scheme
 
 
 @dataclass
-class DataSums:
+class Distributed:
     """What the master keeps of the data."""
 
+    partition: Partition
     Xy: Floats
     """X^T y, of shape (l,)."""
     yy: float
@@ -34,7 +36,7 @@ def distribute(
     delay: str,
     seed: int,
     window: int = 1 << 25,
-) -> DataSums:
+) -> Distributed:
     """Tell every worker its plan and give it its blocks.
 
     Workers of a coded scheme get X~ = G X, the rows of the generator matrix times the blocks, and
@@ -46,33 +48,36 @@ def distribute(
     window : int
         Bytes of input to hold at once.
     """
-    partition = Partition(source.rows, scheme.blocks)
-    generators = [scheme.generator(worker) for worker in range(scheme.workers)]
-    for worker, rows in enumerate(generators):
-        plan = Plan(
-            worker=worker,
-            tasks=len(rows),
-            height=partition.height,
-            features=source.features,
-            labels=not scheme.coded,
-            ends=scheme.ends(worker),
-            objective=objective,
-            delay=delay,
-            seed=seed,
+    gram = GramSource(source) if scheme.gram else None
+    data = gram or source
+    partition = Partition(data.rows, scheme.blocks)
+    for worker in range(scheme.workers):
+        coefficients = scheme.coefficients(worker)
+        transport.plan(
+            Plan(
+                worker=worker,
+                tasks=scheme.tasks(worker),
+                height=partition.height,
+                features=data.features,
+                labels=not scheme.coded,
+                ends=scheme.ends(worker),
+                coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
+                unit=float(scheme.work[0]),
+                product=scheme.gram,
+                objective=objective,
+                delay=delay,
+                seed=seed,
+            )
         )
-        transport.plan(plan)
-    sums = DataSums(np.zeros(source.features), 0.0, np.zeros(scheme.blocks))
-    for start, X, y in partition.windows(source, window):
-        sums.Xy += np.einsum("nk,nkl->l", y, X)
-        sums.yy += float(np.vdot(y, y))
-        sums.block_norms += np.einsum("nkl,nkl->n", X, X)
-        for worker, rows in enumerate(generators):
-            if not len(rows):
-                continue
-            if scheme.coded:
-                coded = rows @ X.reshape(len(X), -1)
-                transport.piece(worker, start, coded.reshape(-1, *X.shape[1:]), None)
-            else:
-                blocks = rows.argmax(axis=1)
-                transport.piece(worker, start, X[blocks], y[blocks])
-    return sums
+    kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
+    for start, X, y in partition.windows(data, window):
+        kept.Xy += np.einsum("nk,nkl->l", y, X)
+        kept.yy += float(np.vdot(y, y))
+        kept.block_norms += np.einsum("nkl,nkl->n", X, X)
+        for worker in range(scheme.workers):
+            if scheme.tasks(worker):
+                labels = None if scheme.coded else scheme.encode(worker, y)
+                transport.piece(worker, start, scheme.encode(worker, X), labels)
+    if gram:
+        kept.Xy, kept.yy = gram.Xy, gram.yy
+    return kept

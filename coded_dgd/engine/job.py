@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic, time
@@ -12,14 +13,13 @@ from coded_dgd.engine.distribute import distribute
 from coded_dgd.engine.master import Iteration, Master
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
-from coded_dgd.engine.setup import Setup
+from coded_dgd.engine.setup import Setup, check_delay
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged
 from coded_dgd.guard import GuardedDecoder, replay
-from coded_dgd.problems.objectives import OBJECTIVES
 from coded_dgd.problems.optimizers import OPTIMIZERS
 from coded_dgd.problems.problem import Problem
-from coded_dgd.problems.sources import open_source
+from coded_dgd.problems.sources import Source, open_source
 from coded_dgd.theory.predictor import GuardForecast, forecast
 
 SHUTDOWN_SECONDS = 10.0
@@ -40,6 +40,8 @@ class Start:
     """Seconds since this process started."""
     left_at: float
     """Now, in seconds since the Epoch."""
+    cautions: list[str]
+    """What speaks against the scheme for these data."""
 
 
 @dataclass
@@ -68,10 +70,16 @@ class Outcome:
 def run(
     setup: Setup,
     transport: Transport,
-    on_start: Callable[[Start], None],
-    on_iteration: Callable[[Iteration], None],
+    on_start: Callable[[Start], None] = lambda _: None,
+    on_iteration: Callable[[Iteration], None] = lambda _: None,
+    source: Source | None = None,
 ) -> Outcome:
     """Distribute the data, train, and stop the workers, whatever happens.
+
+    Parameters
+    ----------
+    source : Source, optional
+        The data; by default those that the configuration names.
 
     Raises
     ------
@@ -79,7 +87,7 @@ def run(
         Bad data, a failed worker, divergence, or a gradient that cannot be decoded.
     """
     try:
-        outcome, decoder = _train(setup, transport, on_start, on_iteration)
+        outcome, decoder = _train(setup, transport, on_start, on_iteration, source)
     finally:
         begin = monotonic()
         reports, drained = transport.stop(SHUTDOWN_SECONDS)
@@ -87,8 +95,8 @@ def run(
     outcome.wall_time = process_age()
     outcome.reports, outcome.drained = reports, drained
     if setup.delay.injects:
-        scheme = setup.scheme
-        trace = setup.delay.trace(len(outcome.log), scheme.workers, scheme.load)
+        scheme, decoder = setup.scheme, copy.deepcopy(decoder)  # the scheme learns as it decodes
+        trace = setup.delay.trace(len(outcome.log), scheme.workers, scheme.work)
         outcome.ideal = np.array([replay(decoder, finish).completion_time for finish in trace])
     return outcome
 
@@ -98,12 +106,17 @@ def _train(
     transport: Transport,
     on_start: Callable[[Start], None],
     on_iteration: Callable[[Iteration], None],
+    source: Source | None,
 ) -> tuple[Outcome, GuardedDecoder]:
     config, scheme, delay = setup.config, setup.scheme, setup.delay
-    source = open_source(config.data, config.seed)
-    problem = Problem(source, OBJECTIVES[config.objective](), config.ridge)
-    step = _step_size(config.step_size, problem)
-    sums = distribute(
+    source = source or open_source(config.data, config.seed)
+    problem = Problem(source, setup.objective, config.ridge)
+    problem.check_labels()
+    scheme.fit(source.rows, problem.block_norms)
+    if scheme.data_dependent:
+        check_delay(setup)
+    schedule = setup.step_size(problem)
+    data = distribute(
         source,
         scheme,
         transport,
@@ -111,12 +124,21 @@ def _train(
         delay=config.delay,
         seed=config.seed,
     )
-    decoder = GuardedDecoder(scheme, config.guard, sums.block_norms)
-    outlook = forecast(decoder, delay, seconds=FORECAST_SECONDS) if scheme.coded else None
-    optimizer = OPTIMIZERS[config.optimizer](source.features, step)
-    check = problem.gradient if config.check_gradient else None
-    master = Master(transport, scheme, decoder, optimizer, sums, config.ridge, check)
-    start = Start(problem, step, outlook, process_age(), time())
+    decoder = GuardedDecoder(scheme, config.guard, data.block_norms)
+    outlook = forecast(decoder, delay, seconds=FORECAST_SECONDS) if scheme.amplifies else None
+    optimizer = OPTIMIZERS[config.optimizer](source.features, schedule)
+    master = Master(
+        transport,
+        scheme,
+        decoder,
+        optimizer,
+        data,
+        quadratic=setup.objective.degree == 2,
+        ridge=config.ridge,
+        exact_gradient=problem.gradient if config.check_gradient else None,
+    )
+    cautions = scheme.cautions(source.rows, source.features, config.iterations)
+    start = Start(problem, schedule(1), outlook, process_age(), time(), cautions)
     on_start(start)
     log: list[Iteration] = []
     status = "done"
@@ -141,19 +163,13 @@ def _train(
     return outcome, decoder
 
 
-def _step_size(text: str, problem: Problem) -> float:
-    """Return the step size; ``auto`` is the inverse of the largest curvature."""
-    if text != "auto":
-        return float(text)
-    curvature = problem.curvature()
-    return 1 / curvature if curvature > 0 else 1.0
-
-
 def _refuse_divergence(log: list[Iteration], problem: Problem) -> None:
     norm = log[-1].gradient_norm
     if norm <= EXPLOSION * log[0].gradient_norm and np.isfinite(norm):
         return
+    curvature = problem.lipschitz()
+    safe = f"{1 / curvature:.2g} or --step-size auto is safe" if curvature else "less may be safe"
     raise Diverged(
         f"diverged in iteration {log[-1].iteration} (gradient {norm:.1e}): "
-        f"--step-size {1 / problem.curvature():.2g} or --step-size auto is safe for these data"
+        f"--step-size {safe} for these data"
     )

@@ -12,7 +12,7 @@ from time import perf_counter
 
 import numpy as np
 
-from coded_dgd.engine.distribute import DataSums
+from coded_dgd.engine.distribute import Distributed
 from coded_dgd.engine.protocol import Floats, Point, Report, Result
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Undecodable, WorkerFailed
@@ -42,7 +42,7 @@ class Iteration:
     """The longest that real computing went beyond an injected delay."""
     gradient_norm: float
     loss: float | None
-    """Loss at beta_t, where the scheme is exact and the gradient tells it."""
+    """Loss at beta_t, where the scheme is exact and the gradient tells it: least squares."""
     gradient_error: float | None = None
     check_time: float = 0.0
 
@@ -57,7 +57,10 @@ class Master:
     scheme : Scheme
     decoder : GuardedDecoder
     optimizer : GradientDescent
-    sums : DataSums
+    data : Distributed
+        What is known of the data.
+    quadratic : bool
+        Whether the objective is least squares.
     ridge : float
     exact_gradient : callable, optional
         For checking: the gradient computed on rank 0.
@@ -75,16 +78,20 @@ class Master:
         scheme: Scheme,
         decoder: GuardedDecoder,
         optimizer: GradientDescent,
-        sums: DataSums,
+        data: Distributed,
+        quadratic: bool,
         ridge: float = 0.0,
         exact_gradient: Callable[[Floats], Floats] | None = None,
     ) -> None:
         self.transport, self.scheme, self.decoder = transport, scheme, decoder
-        self.optimizer, self.sums, self.ridge = optimizer, sums, ridge
+        self.optimizer, self.data, self.ridge = optimizer, data, ridge
+        self.quadratic = quadratic
         self.exact_gradient = exact_gradient
+        self._first_norm = 0.0
         # Row k holds the k-th payload to arrive; rows that none reaches take no memory.
         total = int(np.count_nonzero(scheme.expected))
-        self._payloads = np.empty((total, len(sums.Xy)))
+        length = data.partition.height if scheme.gram else len(data.Xy)
+        self._payloads = np.empty((total, length))
         self._left: list[float] = []  # when each beta_t left
         self.arrivals: Floats = np.empty((0, *scheme.expected.shape))
 
@@ -105,11 +112,15 @@ class Master:
 
         # 2. messages stream in until they decode
         decoded = False
+        limit = np.inf if self.scheme.deadline is None else self.scheme.deadline
         while not decoded:
-            for message in self.transport.receive():
+            for message in self.transport.receive(self._left[iteration] + limit):
                 if isinstance(message, Report):
                     raise WorkerFailed(describe_failure(message))
                 decoded = self._take(message, record, decoded)
+            if not decoded and self.transport.clock() >= self._left[iteration] + limit:
+                self.decoder.expire()
+                decoded = self._complete(record, limit)
             if not decoded and self.decoder.exhausted:
                 raise Undecodable(
                     f"iteration {iteration}: all messages are here, but decoding them amplifies "
@@ -124,7 +135,7 @@ class Master:
         # 4. update beta
         begin = perf_counter()
         gradient += self.ridge * point
-        if self.scheme.exact:
+        if self.scheme.exact and self.quadratic:
             record.loss = self._loss(point, gradient)
         record.gradient_norm = float(np.linalg.norm(gradient))
         self.optimizer.update(gradient)
@@ -147,6 +158,10 @@ class Master:
         record.overrun = max(record.overrun, message.overrun)
         if not self.decoder.arrive(message.worker, message.message):
             return False
+        return self._complete(record, elapsed)
+
+    def _complete(self, record: Iteration, elapsed: float) -> bool:
+        """Note that the gradient is decodable now."""
         record.completion_time = elapsed
         record.messages_used = len(self.decoder.order)
         record.extra_messages = self.decoder.extra
@@ -158,29 +173,32 @@ class Master:
         """Gradient of the data from the payloads that have arrived."""
         weights = self.decoder.weights
         payloads = self._payloads[: len(weights)]
-        if not weights.all():  # copies of a block that are not needed
+        if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
             used = np.flatnonzero(weights)
             weights, payloads = weights[used], payloads[used]
         gradient: Floats = weights @ payloads
+        if self.scheme.pieces > 1:
+            gradient = self.data.partition.join(gradient)
         if self.scheme.coded:
-            gradient -= self.sums.Xy
+            gradient -= self.data.Xy
         return gradient
 
     def _loss(self, point: Floats, gradient: Floats) -> float:
         """Loss of least squares from its gradient g = (X^T X + ridge I) beta - X^T y."""
-        return float(point @ (gradient - self.sums.Xy) + self.sums.yy) / 2
+        return float(point @ (gradient - self.data.Xy) + self.data.yy) / 2
 
     def _error(self, gradient: Floats, point: Floats) -> float:
-        """Error of the gradient, relative to the exact one or, where they cancel, to its terms.
+        """Error of the gradient, relative to the exact one, or to the first where that is larger.
 
-        The gradient is the difference of (X^T X + ridge I) beta and X^T y. Near the optimum it is
-        less than their rounding errors: then nobody knows it to any number of digits.
+        Near the optimum the gradient is a difference that is less than the rounding errors of its
+        terms: then nobody knows it to any number of digits, and errors count as before.
         """
         assert self.exact_gradient is not None
         exact = self.exact_gradient(point)
-        norm = np.linalg.norm
-        scale = max(norm(exact), norm(exact + self.sums.Xy), norm(self.sums.Xy))
-        return float(norm(gradient - exact) / scale) if scale else 0.0
+        norm = float(np.linalg.norm(exact))
+        self._first_norm = self._first_norm or norm
+        scale = max(norm, self._first_norm)
+        return float(np.linalg.norm(gradient - exact)) / scale if scale else 0.0
 
 
 def describe_failure(report: Report) -> str:

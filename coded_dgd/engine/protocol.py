@@ -40,9 +40,20 @@ class Plan:
     """Whether the data come with labels; coded data do not."""
     ends: tuple[int, ...]
     """Number of tasks done when each message leaves."""
+    coefficients: tuple[float, ...] | None
+    """Factor of each task's result in its message; None for all one."""
+    unit: float
+    """What a task is in tasks of the delay model."""
+    product: bool
+    """Whether a task is the product X beta instead of a gradient."""
     objective: str
     delay: str
     seed: int
+
+    @property
+    def payload(self) -> int:
+        """Length of the payload of a result."""
+        return self.height if self.product else self.features
 
 
 class Point(NamedTuple):
@@ -83,9 +94,9 @@ class Report(NamedTuple):
     traceback: str | None = None
 
 
-def result_buffer(features: int) -> tuple[Floats, Floats]:
+def result_buffer(length: int) -> tuple[Floats, Floats]:
     """Return a new message and its payload, which is a view of it and starts at zero."""
-    message = np.zeros(HEADER + features)
+    message = np.zeros(HEADER + length)
     return message, message[HEADER:]
 
 

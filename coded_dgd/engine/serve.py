@@ -11,10 +11,17 @@ from coded_dgd.engine.process import cpu_seconds
 from coded_dgd.engine.protocol import RELEASE, STOP, Report
 from coded_dgd.engine.transports.mpi import REPORT_BYTES, MPIWorker
 from coded_dgd.engine.worker import Worker
+from coded_dgd.problems.objectives import Objective
 
 
-def serve() -> int:
-    """Take the plan and the data, work until told to stop; return the exit code."""
+def serve(objective: Objective | None = None) -> int:
+    """Take the plan and the data, work until told to stop; return the exit code.
+
+    Parameters
+    ----------
+    objective : Objective, optional
+        By default the one that the plan names.
+    """
     connection = MPIWorker()
     plan = connection.receive_plan()
     if plan is None:
@@ -23,7 +30,7 @@ def serve() -> int:
     failure = details = None
     begin, cpu = monotonic(), cpu_seconds()
     try:
-        worker = Worker(plan, monotonic)
+        worker = Worker(plan, monotonic, objective)
         going = connection.receive_data(worker)
         begin, cpu = monotonic(), cpu_seconds()
         loop = worker.run(connection.send)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,10 @@ from coded_dgd.config import DEFAULT_WORKERS, RunConfig
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
-from coded_dgd.problems.objectives import OBJECTIVES
+from coded_dgd.problems import objectives, step_sizes
+from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.optimizers import OPTIMIZERS
+from coded_dgd.problems.step_sizes import Rule
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.spec import nearest
 
@@ -24,15 +27,19 @@ class Setup:
     config: RunConfig
     scheme: Scheme
     delay: DelayModel
+    objective: Objective
+    step_size: Rule
 
 
-def prepare(config: RunConfig, workers: int | None) -> Setup:
+def prepare(config: RunConfig, workers: int | None, objective: Objective | None = None) -> Setup:
     """Check everything that can be checked without data.
 
     Parameters
     ----------
     workers : int, optional
         Number of workers that MPI started; None where there is no MPI.
+    objective : Objective, optional
+        By default the one that the configuration names.
 
     Raises
     ------
@@ -51,35 +58,57 @@ def prepare(config: RunConfig, workers: int | None) -> Setup:
             f"--workers {config.workers} needs {config.workers + 1} ranks, and mpiexec started "
             f"{workers + 1}: leave --workers out, or use mpiexec -n {config.workers + 1}"
         )
-    for name, known, option in (
-        (config.objective, OBJECTIVES, "objective"),
-        (config.optimizer, OPTIMIZERS, "optimizer"),
-    ):
-        if name not in known:
-            raise UsageError(
-                f"unknown --{option} {name!r}{nearest(name, known)}; there are: {', '.join(known)}"
-            )
+    if config.optimizer not in OPTIMIZERS:
+        raise UsageError(
+            f"unknown --optimizer {config.optimizer!r}{nearest(config.optimizer, OPTIMIZERS)}; "
+            f"there are: {', '.join(OPTIMIZERS)}"
+        )
+    objective = objective or objectives.create(config.objective)
     scheme = schemes.create(
-        config.scheme, workers, config.blocks, config.load, **config.scheme_options
+        config.scheme,
+        workers,
+        config.blocks,
+        config.load,
+        seed=config.seed,
+        **config.scheme_options,
     )
-    if scheme.coded and OBJECTIVES[config.objective]().degree != 2:
+    if scheme.coded and objective.degree != 2:
         raise Infeasible(
             f"{scheme.name} decodes gradients of degree 2 in the data, which that of "
-            f"{config.objective} is not: use uc-mmc or another replication-based scheme"
+            f"{config.objective} is not: use uc-mmc, gc or another replication-based scheme"
         )
-    delay = delays.create(config.delay, config.seed)
-    delay.check(workers, scheme.load)
+    setup = Setup(
+        config,
+        scheme,
+        delays.create(config.delay, config.seed),
+        objective,
+        step_sizes.parse(config.step_size),
+    )
+    if not scheme.data_dependent:
+        check_delay(setup)
+    return setup
+
+
+def check_delay(setup: Setup) -> None:
+    """Refuse delays that do not cover the scheme's workers and tasks, or under which it stalls.
+
+    Raises
+    ------
+    UsageError
+        With the mend.
+    """
+    scheme, delay = setup.scheme, setup.delay
+    delay.check(scheme.workers, scheme.work)
     if delay.may_stall:
-        _refuse_stall(config, scheme, delay)
-    return Setup(config, scheme, delay)
+        _refuse_stall(setup.config, scheme, delay)
 
 
 def _refuse_stall(config: RunConfig, scheme: Scheme, delay: DelayModel) -> None:
     """Refuse delays under which some iteration never becomes decodable."""
-    decoder = GuardedDecoder(scheme, config.guard)
-    for iteration, finish in enumerate(delay.trace(config.iterations, scheme.workers, scheme.load)):
+    decoder = GuardedDecoder(copy.deepcopy(scheme), config.guard)
+    for iteration, finish in enumerate(delay.trace(config.iterations, scheme.workers, scheme.work)):
         if np.isinf(replay(decoder, finish).completion_time):
             raise Infeasible(
                 f"{config.delay}: too few tasks ever finish in iteration {iteration} for "
-                f"{scheme.name} to decode: use a scheme or --load with more redundancy"
+                f"{scheme.name} to decode: use a scheme, --load or --wait that can do with fewer"
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.problems.step_sizes import Schedule
+
 Floats = NDArray[np.float64]
 
 
@@ -21,14 +23,19 @@ class GradientDescent:
 
     name = "gd"
 
-    def __init__(self, features: int, step: float) -> None:
+    def __init__(self, features: int, schedule: Schedule) -> None:
         self.beta: Floats = np.zeros(features)
         self.point = self.beta
-        self.step = step
+        self.steps = 0
+        self._schedule = schedule
 
     def update(self, gradient: Floats) -> None:
         """Take a step along the gradient at `point`; replaces the arrays, never writes to them."""
-        self.beta = self.point = self.beta - self.step * gradient
+        self.steps += 1
+        self._move(self._schedule(self.steps) * gradient)
+
+    def _move(self, step: Floats) -> None:
+        self.beta = self.point = self.beta - step
 
 
 class Nesterov(GradientDescent):
@@ -40,13 +47,8 @@ class Nesterov(GradientDescent):
 
     name = "nesterov"
 
-    def __init__(self, features: int, step: float) -> None:
-        super().__init__(features, step)
-        self.steps = 0
-
-    def update(self, gradient: Floats) -> None:
-        self.steps += 1
-        beta = self.point - self.step * gradient
+    def _move(self, step: Floats) -> None:
+        beta = self.point - step
         self.point = beta + self.steps / (self.steps + 3) * (beta - self.beta)
         self.beta = beta
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.errors import DataError
 from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.base import Source
 
 Floats = NDArray[np.float64]
@@ -35,7 +37,7 @@ class Problem:
         """Gradient at `beta`, of shape (l,)."""
         total = self.ridge * beta
         for X, y in self.source.windows():
-            total += self.objective.gradient(X, y, beta)
+            total += self.objective.gradient(X, y, beta, None)
         return total
 
     def loss(self, beta: Floats) -> float:
@@ -43,8 +45,45 @@ class Problem:
         rows = sum(self.objective.loss(X, y, beta) for X, y in self.source.windows())
         return rows + self.ridge / 2 * float(beta @ beta)
 
-    def curvature(self, seed: int = 0) -> float:
-        """Largest eigenvalue of X^T X + ridge I, within 0.1 %, from above.
+    def scores(self, beta: Floats) -> dict[str, float]:
+        """Further figures of the objective, such as accuracy, as means over the rows."""
+        sums: dict[str, float] = {}
+        for X, y in self.source.windows():
+            for name, value in self.objective.scores(X, y, beta).items():
+                sums[name] = sums.get(name, 0.0) + value
+        return {name: value / self.source.rows for name, value in sums.items()}
+
+    def check_labels(self) -> None:
+        """Read all labels, once, where the objective does not take any.
+
+        Raises
+        ------
+        DataError
+            If they are none of this objective's.
+        """
+        if type(self.objective).check_labels is Objective.check_labels:
+            return
+        labels = np.unique(np.concatenate([np.unique(y) for _, y in self.source.windows()]))
+        if wanted := self.objective.check_labels(labels):
+            raise DataError(f"{self.source.name}: the labels have to be {wanted}: convert them")
+
+    def block_norms(self, blocks: int) -> Floats:
+        """Squared Frobenius norms of N blocks of rows, of shape (N,)."""
+        partition = Partition(self.source.rows, blocks)
+        rows = np.concatenate([np.einsum("kl,kl->k", X, X) for X, _ in self.source.windows()])
+        cumulated = np.append(0.0, np.cumsum(rows))
+        bounds = np.array([partition.bounds(block) for block in range(blocks)])
+        norms: Floats = cumulated[bounds[:, 1]] - cumulated[bounds[:, 0]]
+        return norms
+
+    def lipschitz(self, seed: int = 0) -> float | None:
+        """Bound of the curvature of the whole problem; None where the objective names none."""
+        if self.objective.curvature is None:
+            return None
+        return self.objective.curvature * self.largest_eigenvalue(seed) + self.ridge
+
+    def largest_eigenvalue(self, seed: int = 0) -> float:
+        """Largest eigenvalue of X^T X, within 0.1 %, from above.
 
         By Lanczos iteration: products with X and X^T only, memory for some vectors of length l.
         """
@@ -65,11 +104,11 @@ class Problem:
             operator = LinearOperator((features, features), matvec=product, dtype=np.float64)
             start = product(np.random.default_rng(seed).standard_normal(features))
             if not start.any():
-                return self.ridge
+                return 0.0
             largest = float(
                 eigsh(operator, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)[0]
             )
-        return 1.001 * max(largest, 0.0) + self.ridge
+        return 1.001 * max(largest, 0.0)
 
     def optimum(self) -> Floats | None:
         """Least-squares solution of minimum norm, or None where it would take too long.

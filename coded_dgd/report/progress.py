@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from time import monotonic
-from types import TracebackType
 from typing import Any, TextIO
 
 import click
@@ -41,6 +40,8 @@ class Progress:
             f"{start.problem.source.describe()}; {config.objective}, {config.optimizer}, "
             f"step size {start.step:.3g}"
         )
+        for caution in start.cautions:
+            self._say(f"warning: {caution}")
         if start.forecast is not None:
             p50, p99 = np.quantile(start.forecast.amplification, [0.5, 0.99])
             self._say(
@@ -66,14 +67,9 @@ class Progress:
             total = self._setup.config.iterations
             self._say(f"iteration {record.iteration + 1}/{total}: {self._describe(record)}")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
-            self._bar.__exit__(kind, error, traceback)
+            self._bar.__exit__(*error)
 
     def _describe(self, record: Iteration) -> str:
         what = "gradient norm" if record.loss is None else "loss"

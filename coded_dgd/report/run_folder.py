@@ -13,7 +13,6 @@ import json
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TextIO
 
 import numpy as np
@@ -22,7 +21,6 @@ from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.setup import Setup
 from coded_dgd.errors import UsageError
-from coded_dgd.schemes.base import Scheme
 
 RUNS = Path("runs")
 """Where run folders are made unless ``--out`` says otherwise."""
@@ -75,12 +73,7 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._iterations.close()
         if error is not None and self._empty:
             for file in self.path.iterdir():
@@ -97,18 +90,20 @@ class RunFolder:
     def finish(self, outcome: Outcome, summary: dict[str, Any]) -> None:
         """Write the results."""
         np.save(self.path / "beta.npy", outcome.beta)
-        np.savez(
-            self.path / "arrivals.npz",
-            arrival=outcome.arrivals,
-            tasks_done=tasks_done(outcome.setup.scheme),
-        )
+        np.savez(self.path / "arrivals.npz", **recording(outcome))
         (self.path / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
 
 
-def tasks_done(scheme: Scheme) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Tasks that a worker has done when it sends each message, (M, J); 0 where there is none."""
+def recording(outcome: Outcome) -> dict[str, Any]:
+    """What ``arrivals.npz`` holds.
+
+    ``arrival`` : (iterations, M, J), seconds after beta_t left, nan where nothing came;
+    ``tasks_done`` : (M, J), tasks that the worker has done when it sends the message, 0 for none;
+    ``unit`` : what a task is in tasks of the delay model.
+    """
+    scheme = outcome.setup.scheme
     done = np.zeros(scheme.expected.shape, dtype=np.int64)
     for worker in range(scheme.workers):
         ends = scheme.ends(worker)
         done[worker, : len(ends)] = ends
-    return done
+    return {"arrival": outcome.arrivals, "tasks_done": done, "unit": float(scheme.work[0])}

@@ -71,7 +71,9 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
         "gradient_error": spread(checked) if checked else None,
         "error_amplification": spread([record.error_amplification for record in log]),
         "overrun": max(record.overrun for record in log),
+        "straggler_probability": getattr(scheme, "p", None),
         "loss": start.problem.loss(outcome.beta),
+        **start.problem.scores(outcome.beta),
         "distance_to_optimum": (
             None if optimum is None else float(np.linalg.norm(outcome.beta - optimum))
         ),
@@ -88,6 +90,7 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
         "wall_time": outcome.wall_time,
         "first_point_at": start.left_at,
         "worker_cpu": spread(shares) if any(shares) else None,
+        "warnings": start.cautions,
         "workers_lost": [],
         "run_folder": None if run_folder is None else str(run_folder),
     }

@@ -41,6 +41,10 @@ def format_table(result: dict[str, Any], outcome: Outcome) -> str:
     if result["distance_to_optimum"] is not None:
         loss += f", ||beta - optimum|| = {result['distance_to_optimum']:.2e}"
     lines.append(_item("loss", loss))
+    if "accuracy" in result:
+        lines.append(_item("accuracy", f"{result['accuracy']:.2%} of the rows"))
+    if result["straggler_probability"] is not None:
+        lines.append(_item("straggler probability", f"{result['straggler_probability']:.3f}"))
     if result["overrun"] > 0:
         lines.append(
             _item(

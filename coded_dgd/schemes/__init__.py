@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from coded_dgd import registry
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes.base import Scheme
 
 DEFAULT_LOAD = 10
@@ -23,20 +23,25 @@ def create(
     workers: int,
     blocks: int | None = None,
     load: int | None = None,
-    **options: float | None,
+    *,
+    seed: int = 0,
+    **options: float | str | None,
 ) -> Scheme:
     """Build the scheme called `name`.
 
     Parameters
     ----------
     name : str
-        One of `names`, or ``lcc-mmc-K`` for K polynomials.
+        One of `names`, ``lcc-mmc-K`` for K polynomials, or ``module:Class`` for a scheme of your
+        own that can be imported.
     workers : int
         M.
     blocks : int, optional
-        N; the number of workers by default.
+        N; the number of workers by default, or what the scheme makes of the data.
     load : int, optional
         Computation load r; by default 10, or N where that is less, or N/M where that is more.
+    seed : int
+        For schemes that are random.
     **options
         What single schemes take, such as ``tolerance``; None is as good as not given.
 
@@ -47,16 +52,24 @@ def create(
     Infeasible
         If the code does not exist for these numbers.
     """
-    blocks = workers if blocks is None else blocks
-    if load is None and workers > 0:
-        load = min(blocks, max(DEFAULT_LOAD, -(-blocks // workers)))
+    if workers < 1:
+        raise Infeasible(f"{name} needs at least 1 worker")
     given = {key: value for key, value in options.items() if value is not None}
     base = name
     if match := re.fullmatch(r"(lcc-mmc)-(\d+)", name):
         base, given["polynomials"] = match[1], int(match[2])
     scheme = registry.find(sys.modules[__name__], base, Scheme, "scheme")
+    for option, value in (("blocks", blocks), ("load", load)):
+        if value is not None and option not in scheme.sizes:
+            raise UsageError(f"--{option} means nothing to {name}: leave it out")
     for option in given:
         if option not in scheme.options:
-            raise UsageError(f"--{option} means nothing to {name}: leave it out")
+            raise UsageError(f"--{option.replace('_', '-')} means nothing to {name}: leave it out")
+    if "seed" in scheme.options:
+        given["seed"] = seed
+    if "load" in scheme.sizes:
+        blocks = workers if blocks is None else blocks
+        default = min(blocks, max(DEFAULT_LOAD, -(-blocks // workers)))
+        given["load"] = default if load is None else load
     build: Callable[..., Scheme] = scheme
-    return build(name, workers, blocks, load or 0, **given)
+    return build(name, workers, blocks, **given)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 
 from coded_dgd.codes import circle
 from coded_dgd.errors import Infeasible
-from coded_dgd.schemes.base import Bools, Floats, ThresholdScheme
+from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Threshold
 
 
-class LagrangeScheme(ThresholdScheme):
+class LagrangeScheme(Threshold, CodedScheme):
     """k = `polynomials` (default r) over n = ceil(N / k) nodes each; floor(r / k) messages.
 
     Polynomial g interpolates the blocks g n, ..., (g + 1) n - 1 (zero blocks fill up the last
     ones). A message is the sum over the k polynomials at one evaluation point, H of eq. (5), and
     takes k tasks. Recovery threshold 2 n - 1 messages.
     """
-
-    coded: ClassVar[bool] = True
 
     def __init__(
         self, name: str, workers: int, blocks: int, load: int, polynomials: int | None = None

@@ -10,20 +10,25 @@ r
     computation load: tasks per worker. A task is one partial gradient of one (coded) block.
 J
     messages per worker and iteration, at most r; message j leaves after task ``ends[j] - 1``
-    and carries the sum of the tasks since the message before it.
+    and carries the sum of the tasks since the message before it, each times its coefficient.
 
 A scheme answers four questions and nothing else in the program knows which scheme is running:
-`generator` (placement), `ends` (messages), `is_decodable` with its vectorised twin
-`completion_time`, and `weights`. For every decodable set ::
+what each worker holds (`encode`), what it sends and when (`ends`, `coefficients`), which messages
+suffice (`is_decodable`, with its vectorised twin `completion_time`), and how they are summed
+(`weights`). For every decodable set ::
 
     sum over arrived messages m of  weights[m] * payload[m]  =  sum over blocks of their gradient
 
 exactly (`exact`), or as an approximation that the scheme documents.
+
+Most schemes are a `ReplicationScheme`, whose workers hold copies of blocks, or a `CodedScheme`,
+whose workers hold combinations of them.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 from typing import ClassVar
 
@@ -34,13 +39,15 @@ from coded_dgd.errors import Infeasible
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 class Scheme(ABC):
-    """A placement of coded blocks on workers, and the decoding of their messages.
+    """A placement of (coded) blocks on workers, and the decoding of their messages.
 
     Parameters
     ----------
+    name : str
     workers : int
         M >= 1.
     blocks : int
@@ -58,11 +65,29 @@ class Scheme(ABC):
     """Whether tasks run on combinations of blocks. Then workers hold no labels, the gradient has
     to be of degree 2 in the data, and the master adds -X^T y."""
 
+    gram: ClassVar[bool] = False
+    """Whether the blocks are of Q = X^T X instead of X, and a task is a product with beta."""
+
     exact: ClassVar[bool] = True
     """Whether a decoded gradient is the gradient."""
 
     options: ClassVar[tuple[str, ...]] = ()
     """Names of the keyword arguments that this scheme takes besides M, N and r."""
+
+    sizes: ClassVar[tuple[str, ...]] = ("blocks", "load")
+    """Which of N and r the user chooses; the others follow."""
+
+    amplifies: bool = False
+    """Whether decode weights are large enough at times to be worth a forecast of the guard."""
+
+    data_dependent: ClassVar[bool] = False
+    """Whether `fit` decides on the placement."""
+
+    deadline: float | None = None
+    """Seconds after which to go on with what is there, whether decodable or not."""
+
+    pieces: int = 1
+    """In how many pieces the gradient is decoded; a payload is as long as one of them."""
 
     def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
         self.name = name
@@ -77,19 +102,41 @@ class Scheme(ABC):
                 f"choose --load from 1 to {blocks} (N = {blocks} blocks)"
             )
 
-    @abstractmethod
-    def generator(self, worker: int) -> Floats:
-        """Rows of the generator matrix that `worker` holds, one per task in the order of work.
+    def fit(self, rows: int, block_norms: Callable[[int], Floats]) -> None:
+        """Adapt the placement to the data, before it is asked for.
 
-        Returns
-        -------
-        (tasks, N) array
-            Coefficients over the data blocks. Schemes that are not `coded` have unit rows only.
+        Parameters
+        ----------
+        rows : int
+            m.
+        block_norms : callable
+            Reads the data and returns the squared Frobenius norms of N blocks, given N.
         """
+
+    def cautions(self, rows: int, features: int, iterations: int) -> list[str]:
+        """What speaks against this scheme for data of m rows and l features, and how to mend it."""
+        del rows, features, iterations
+        return []
+
+    @abstractmethod
+    def tasks(self, worker: int) -> int:
+        """Number of tasks of `worker`, at most r."""
+
+    @abstractmethod
+    def encode(self, worker: int, blocks: Floats) -> Floats:
+        """What `worker` holds: (N, ...) data blocks -> (tasks, ...), in the order of work."""
+
+    @abstractmethod
+    def task_scales(self, worker: int, block_norms: Floats) -> Floats:
+        """Squared Frobenius norms expected of what `encode` makes of blocks of these norms."""
 
     @abstractmethod
     def ends(self, worker: int) -> tuple[int, ...]:
         """Number of tasks done when each message of `worker` leaves, increasing."""
+
+    def coefficients(self, worker: int) -> Floats:
+        """Factors of the task results in the messages, of shape (tasks,)."""
+        return np.ones(self.tasks(worker))
 
     @abstractmethod
     def is_decodable(self, arrived: Bools) -> bool:
@@ -111,10 +158,13 @@ class Scheme(ABC):
 
     @abstractmethod
     def weights(self, arrived: Bools) -> Floats:
-        """Decode weights of shape (M, J), zero where nothing has arrived.
+        """Decode weights of shape (M, J), or (pieces, M, J); zero where nothing has arrived.
 
         Only called when `is_decodable`. Not finite where floating point cannot decode.
         """
+
+    def observe(self, arrived: Bools) -> None:
+        """Learn from what had arrived when an iteration was decoded."""
 
     @cached_property
     def messages(self) -> int:
@@ -127,8 +177,13 @@ class Scheme(ABC):
         counts = np.array([len(self.ends(worker)) for worker in range(self.workers)])
         return np.arange(self.messages) < counts[:, None]
 
+    @property
+    def work(self) -> Floats:
+        """Computation that s = 1..r tasks are, in tasks of the delay model; of shape (r,)."""
+        return np.arange(1.0, self.load + 1)
+
     def message_times(self, finish: Floats) -> Floats:
-        """Turn finish times of tasks (realisations, M, r) into times of messages (..., M, J)."""
+        """Turn finish times of tasks (..., M, r) into times of messages (..., M, J)."""
         times = np.full((*finish.shape[:-1], self.messages), np.inf)
         for worker in range(self.workers):
             ends = np.array(self.ends(worker), dtype=np.int64)
@@ -146,22 +201,69 @@ class Scheme(ABC):
         Returns
         -------
         (M, J) array
-            s with s = sum over tasks and blocks of coefficient^2 ||X_i||_F^2 / ||X||_F^2, but not
-            less than the mean over all messages. Error amplification is ``sum(abs(w) * s)``.
+            Sum over tasks of abs(coefficient) * norm / ||X||_F^2, but not less than the mean over
+            all messages. The error amplification of a decode is ``sum(abs(weights) * scales)``.
         """
         total = block_norms.sum() or 1.0
         scales = np.zeros((self.workers, self.messages))
         for worker in range(self.workers):
-            per_task = self.generator(worker) ** 2 @ block_norms / total
-            cumulated = np.concatenate([[0.0], np.cumsum(per_task)])
-            boundaries = [0, *self.ends(worker)]
-            scales[worker, : len(boundaries) - 1] = np.diff(cumulated[boundaries])
+            factors = np.abs(self.coefficients(worker)) / total
+            cumulated = np.cumsum(factors * self.task_scales(worker, block_norms))
+            boundaries = np.array([0, *self.ends(worker)])
+            scales[worker, : len(boundaries) - 1] = np.diff(np.append(0.0, cumulated)[boundaries])
         expected = self.expected
         return np.where(expected, np.maximum(scales, scales[expected].mean()), 0.0)
 
 
-class ThresholdScheme(Scheme):
-    """A scheme that decodes from any `threshold` messages: its recovery threshold."""
+class ReplicationScheme(Scheme):
+    """Workers hold copies of data blocks, with their labels: any objective will do."""
+
+    @abstractmethod
+    def held(self, worker: int) -> Integers:
+        """Indices of the blocks that `worker` holds, in the order of work."""
+
+    def tasks(self, worker: int) -> int:
+        return len(self.held(worker))
+
+    def encode(self, worker: int, blocks: Floats) -> Floats:
+        return blocks[self.held(worker)]
+
+    def task_scales(self, worker: int, block_norms: Floats) -> Floats:
+        return block_norms[self.held(worker)]
+
+
+class CodedScheme(Scheme):
+    """Workers hold linear combinations of data blocks."""
+
+    coded = True
+    amplifies = True
+
+    @abstractmethod
+    def generator(self, worker: int) -> Floats:
+        """Rows of the generator matrix that `worker` holds: (tasks, N), in the order of work."""
+
+    def tasks(self, worker: int) -> int:
+        return len(self.generator(worker))
+
+    def encode(self, worker: int, blocks: Floats) -> Floats:
+        rows = self.generator(worker)
+        coded = rows @ blocks.reshape(len(blocks), -1)
+        return coded.reshape(len(rows), *blocks.shape[1:])
+
+    def task_scales(self, worker: int, block_norms: Floats) -> Floats:
+        scales: Floats = self.generator(worker) ** 2 @ block_norms
+        return scales
+
+
+def kth_smallest(times: Floats, k: int) -> Floats:
+    """Instant of the k-th of all events: (realisations, ...) -> (realisations,)."""
+    flat = times.reshape(len(times), -1)
+    kth: Floats = np.partition(flat, k - 1, axis=1)[:, k - 1]
+    return kth
+
+
+class Threshold(Scheme):
+    """Mixin of the schemes that decode from any `threshold` messages: the recovery threshold."""
 
     threshold: int
 
@@ -169,5 +271,4 @@ class ThresholdScheme(Scheme):
         return int(np.count_nonzero(arrived)) >= self.threshold
 
     def completion_time(self, times: Floats) -> Floats:
-        flat = times.reshape(len(times), -1)
-        return np.partition(flat, self.threshold - 1, axis=1)[:, self.threshold - 1]
+        return kth_smallest(times, self.threshold)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
+from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._lagrange import LagrangeScheme
+from coded_dgd.schemes.base import Bools, Floats
 
 
 class LCCMMC(LagrangeScheme):
@@ -13,11 +17,46 @@ class LCCMMC(LagrangeScheme):
     Recovery threshold 2 N - 1 messages. ``lcc-mmc-K`` (Remark 1) has K polynomials of degree
     ceil(N/K) - 1, sends after every K tasks, and needs 2 ceil(N/K) - 1 messages. Where K does not
     divide r the last r mod K tasks would complete no message and are not done.
+
+    With ``early_stop="coset"``, which is not in the paper, it also decodes as soon as message j of
+    every worker is there, for any j: these points are equally spaced, so the mean over them is the
+    mean over the circle.
     """
 
-    options: ClassVar[tuple[str, ...]] = ("polynomials",)
+    options: ClassVar[tuple[str, ...]] = ("polynomials", "early_stop")
 
     def __init__(
-        self, name: str, workers: int, blocks: int, load: int, polynomials: int = 1
+        self,
+        name: str,
+        workers: int,
+        blocks: int,
+        load: int,
+        polynomials: int = 1,
+        early_stop: str = "none",
     ) -> None:
+        if early_stop not in ("none", "coset"):
+            raise UsageError(f"--early-stop {early_stop!r}: give none or coset")
+        self.coset = early_stop == "coset"
+        nodes, messages = -(-blocks // max(1, polynomials)), load // max(1, polynomials)
+        if self.coset and workers < nodes:
+            enough = max(nodes, -(-(2 * nodes - 1) // messages)) if messages else None
+            raise Infeasible(
+                f"--early-stop coset needs as many workers as nodes ({nodes}): "
+                + (f"use at least {enough} workers, or leave it out" if enough else "use none")
+            )
         super().__init__(name, workers, blocks, load, polynomials)
+
+    def is_decodable(self, arrived: Bools) -> bool:
+        return super().is_decodable(arrived) or (self.coset and bool(arrived.all(axis=0).any()))
+
+    def completion_time(self, times: Floats) -> Floats:
+        completion = super().completion_time(times)
+        return np.minimum(completion, times.max(axis=1).min(axis=1)) if self.coset else completion
+
+    def weights(self, arrived: Bools) -> Floats:
+        complete = np.flatnonzero(arrived.all(axis=0))
+        if not (self.coset and len(complete)):
+            return super().weights(arrived)
+        weights = np.zeros(arrived.shape)
+        weights[:, complete] = self.nodes / (self.workers * len(complete))
+        return weights

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coded_dgd.errors import Infeasible
-from coded_dgd.schemes.base import Bools, Floats, Scheme
+from coded_dgd.schemes._copies import first_copies
+from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, kth_smallest
 
 
-class UCMMC(Scheme):
+class UCMMC(ReplicationScheme):
     """``uc-mmc``: circularly shifted copies, a message after every task, done when all are covered.
 
     Worker i computes the blocks s_i, s_i + 1, ..., s_i + r - 1 (mod N) in this order, where
@@ -26,14 +26,12 @@ class UCMMC(Scheme):
                 f"r = {load}: use --load {share} or more"
             )
         start = np.arange(workers) * blocks // workers
-        self.block: NDArray[np.int64] = (start[:, None] + np.arange(load)) % blocks
+        self.block: Integers = (start[:, None] + np.arange(load)) % blocks
         self.needed = blocks
-        by_time = np.argsort(np.tile(np.arange(load), workers), kind="stable")
-        self._by_time = np.unravel_index(by_time, self.block.shape)
 
-    def generator(self, worker: int) -> Floats:
-        rows: Floats = np.eye(self.blocks)[self.block[worker]]
-        return rows
+    def held(self, worker: int) -> Integers:
+        held: Integers = self.block[worker]
+        return held
 
     def ends(self, worker: int) -> tuple[int, ...]:
         return tuple(range(1, self.load + 1))
@@ -48,12 +46,10 @@ class UCMMC(Scheme):
         by_block = np.argsort(self.block, axis=None, kind="stable")
         first = np.searchsorted(self.block.ravel()[by_block], np.arange(self.blocks))
         covered = np.minimum.reduceat(flat[:, by_block], first, axis=1)
-        return np.partition(covered, self.needed - 1, axis=1)[:, self.needed - 1]
+        return kth_smallest(covered, self.needed)
 
     def weights(self, arrived: Bools) -> Floats:
-        present = arrived[self._by_time]
-        worker, message = (index[present] for index in self._by_time)
-        _, first = np.unique(self.block[worker, message], return_index=True)
+        workers, messages, blocks = first_copies(arrived, self.block)
         weights = np.zeros(arrived.shape)
-        weights[worker[first], message[first]] = self.blocks / len(first)
+        weights[workers, messages] = self.blocks / len(blocks)
         return weights

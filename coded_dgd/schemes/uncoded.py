@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from coded_dgd.errors import Infeasible
-from coded_dgd.schemes.base import Bools, Floats, ThresholdScheme
+from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, Threshold
 
 
-class Uncoded(ThresholdScheme):
+class Uncoded(Threshold, ReplicationScheme):
     """``uncoded``: worker i computes its own N/M blocks and sends their sum in one message.
 
     The master waits for every worker that has a block. Blocks are split as evenly as possible; the
@@ -26,15 +26,12 @@ class Uncoded(ThresholdScheme):
         self.load = share
         self.threshold = min(workers, blocks)
 
-    def _share(self, worker: int) -> range:
+    def held(self, worker: int) -> Integers:
         first, last = (w * self.blocks // self.workers for w in (worker, worker + 1))
-        return range(first, last)
-
-    def generator(self, worker: int) -> Floats:
-        return np.eye(self.blocks)[list(self._share(worker))]
+        return np.arange(first, last)
 
     def ends(self, worker: int) -> tuple[int, ...]:
-        tasks = len(self._share(worker))
+        tasks = self.tasks(worker)
         return (tasks,) if tasks else ()
 
     def weights(self, arrived: Bools) -> Floats:

@@ -16,6 +16,6 @@ def completion_times(
     times = []
     for start in range(0, realisations, batch):
         count = min(batch, realisations - start)
-        finish = delay.sample(rng, count, scheme.workers, scheme.load)
+        finish = delay.sample(rng, count, scheme.workers, scheme.work)
         times.append(scheme.completion_time(scheme.message_times(finish)))
     return np.concatenate(times)

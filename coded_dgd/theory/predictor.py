@@ -51,7 +51,7 @@ def forecast(
     amplification: list[float] = []
     extra: list[int] = []
     while len(amplification) < samples and (not amplification or perf_counter() < end):
-        replay(decoder, delay.sample(rng, 1, scheme.workers, scheme.load)[0])
+        replay(decoder, delay.sample(rng, 1, scheme.workers, scheme.work)[0])
         amplification.append(decoder.first_amplification)
         extra.append(decoder.extra)
     return GuardForecast(len(amplification), np.array(amplification), np.array(extra, dtype=float))

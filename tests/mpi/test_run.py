@@ -1,26 +1,30 @@
 """Whole runs on real ranks, started as a user starts them."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from launching import mpirun
+from launching import command, mpiexec, mpirun
 
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig, read_toml
-from coded_dgd.problems.objectives import LeastSquares
+from coded_dgd.problems import objectives
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import open_source
 
 pytestmark = pytest.mark.mpi
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FAST = "shifted-exponential:mu=200,alpha=0.002"
 
 
 def serial_descent(config):
     """Plain gradient descent with the steps of the run."""
-    problem = Problem(open_source(config["data"], config["seed"]), LeastSquares())
-    step = 1 / problem.curvature()
+    source = open_source(config["data"], config["seed"])
+    problem = Problem(source, objectives.create(config["objective"]), config["ridge"])
+    step = 1 / problem.lipschitz()
     beta = np.zeros(problem.source.features)
     for _ in range(config["iterations"]):
         beta = beta - step * problem.gradient(beta)
@@ -41,6 +45,80 @@ def test_every_scheme_trains_as_serial_gradient_descent_does(tmp_path, scheme):
     beta = np.load(tmp_path / "run" / "beta.npy")
     serial = serial_descent(read_toml(tmp_path / "run" / "config.toml"))
     assert np.linalg.norm(beta - serial) <= 1e-8 * np.linalg.norm(serial)
+
+
+@pytest.mark.parametrize("scheme", ["gc", "uc-mmc", "sgc"])
+def test_logistic_regression(tmp_path, scheme):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((101, 6))
+    y = (X @ rng.standard_normal(6) + rng.standard_normal(101) > 0).astype(float)
+    np.savez(tmp_path / "data.npz", X=X, y=y)
+    done = mpirun(
+        4, "--scheme", scheme, "--data", "data.npz", "--objective", "logistic", "--ridge", "0.1",
+        "--delay", FAST, "--iterations", "50", "--json", "--out", "run", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert 0.7 < done.json["accuracy"] < 1
+    serial = serial_descent(
+        {**read_toml(tmp_path / "run/config.toml"), "data": str(tmp_path / "data.npz")}
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "run/beta.npy"), serial, rtol=1e-8)
+
+
+def test_stochastic_gradient_coding_goes_on_without_the_stragglers(tmp_path):
+    done = mpirun(
+        9, "--scheme", "sgc", "--wait", "deadline:0.1", "--iterations", "30", "--check-gradient",
+        "--json", "--delay", "bernoulli:p=0.4,slow=5,fast=0.01", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    result = done.json
+    assert 0.09 < result["completion_time"]["mean"] < 0.2
+    assert 0.2 < result["straggler_probability"] < 0.6
+    assert result["loss"] < 1e5  # of 1.9e6 at beta = 0
+
+
+def test_the_example_script_runs_inside_a_script_of_ones_own(tmp_path):
+    done = command(
+        mpiexec(), "-n", "5", sys.executable, str(EXAMPLES / "own_script.py"), cwd=tmp_path
+    )
+    assert done.code == 0, done.err
+    iterations, shape, accuracy = done.out.split(maxsplit=1)[0], "(20,)", done.out.split()[-1]
+    assert iterations == "200"
+    assert shape in done.out
+    assert float(accuracy) > 0.9
+
+
+def test_training_twice_in_one_script_and_errors_in_between(tmp_path):
+    (tmp_path / "script.py").write_text(TWICE)
+    done = command(mpiexec(), "-n", "3", sys.executable, "script.py", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.split("\n")[:3] == ["refused", "[1.0, 2.0]", "[2.0, 4.0]"]
+
+
+TWICE = """
+import numpy as np
+from coded_dgd import train
+from coded_dgd.errors import UsageError
+X = np.vstack([np.eye(2)] * 3)
+try:
+    train(X, X @ [1, 2], scheme="lcc-mcc")
+except UsageError:
+    print("refused")
+for factor in (1, 2):
+    result = train(X, factor * X @ [1, 2], scheme="mds-mmc", load=2, iterations=50)
+    if result:
+        print(result.coef_.round(9).tolist())
+"""
+
+
+def test_the_example_scheme_runs_by_its_import_path(tmp_path):
+    done = mpirun(
+        5, "--scheme", "my_scheme:PairMMC", "--delay", FAST, "--iterations", "10",
+        "--check-gradient", "--json", "--out", str(tmp_path / "run"), cwd=EXAMPLES,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["gradient_error"]["max"] < 1e-9
+    assert done.json["load"] == 2
 
 
 def test_two_ranks_are_enough(tmp_path):

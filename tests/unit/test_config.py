@@ -29,12 +29,6 @@ REFUSED = [
     ("stop_at", NAN, "--stop-at is a fraction: 0 <= F < 1"),
     ("guard", 1.9, "--guard has to be 2 or more"),
     ("guard", NAN, "--guard has to be 2 or more"),
-    ("step_size", "0", "--step-size '0': give auto or a positive number"),
-    ("step_size", "-1e-3", "--step-size '-1e-3': give auto or a positive number"),
-    ("step_size", "nan", "--step-size 'nan': give auto or a positive number"),
-    ("step_size", "inf", "--step-size 'inf': give auto or a positive number"),
-    ("step_size", "large", "--step-size 'large': give auto or a positive number"),
-    ("step_size", "", "--step-size '': give auto or a positive number"),
     ("transport", "pigeon", "--transport"),
 ]
 
@@ -49,8 +43,6 @@ ALLOWED = [
     ("stop_at", 0.999),
     ("guard", 2.0),
     ("guard", INF),
-    ("step_size", "auto"),
-    ("step_size", "1e-3"),
 ]
 
 

@@ -12,6 +12,7 @@ from coded_dgd.errors import DataError, UsageError
 MU, ALPHA = 10, 0.01
 LAW = f"shifted-exponential:mu={MU},alpha={ALPHA}"
 PERSISTENT = "persistent:ranks=1,3,factor=20,mu=10"
+WORK = np.arange(1.0, 10.0)  # whole tasks
 
 
 # Draws
@@ -20,7 +21,9 @@ PERSISTENT = "persistent:ranks=1,3,factor=20,mu=10"
 @pytest.mark.parametrize("text", [LAW, PERSISTENT])
 def test_a_draw_depends_on_seed_iteration_and_worker_only(text):
     drawn = {
-        (seed, iteration, worker): delays.create(text, seed).finish_times(iteration, worker, 3)
+        (seed, iteration, worker): delays.create(text, seed).finish_times(
+            iteration, worker, WORK[:3]
+        )
         for seed in (0, 1, 2)
         for iteration in (0, 1, 7)
         for worker in (1, 3, 4)
@@ -28,27 +31,27 @@ def test_a_draw_depends_on_seed_iteration_and_worker_only(text):
     assert len({times[0] for times in drawn.values()}) == len(drawn)
     model = delays.create(text, 1)
     for iteration, worker in [(7, 4), (0, 1), (0, 1), (7, 4)]:  # in any order, any number of times
-        again = model.finish_times(iteration, worker, 3)
+        again = model.finish_times(iteration, worker, WORK[:3])
         np.testing.assert_array_equal(again, drawn[1, iteration, worker])
-        longer = model.finish_times(iteration, worker, 9)
+        longer = model.finish_times(iteration, worker, WORK[:9])
         np.testing.assert_array_equal(longer[:3], again)
 
 
 @pytest.mark.parametrize("text", ["none", LAW, PERSISTENT])
 def test_a_trace_is_made_of_the_finish_times(text):
     model = delays.create(text, 5)
-    trace = model.trace(iterations=3, workers=4, tasks=2)
+    trace = model.trace(iterations=3, workers=4, work=WORK[:2])
     assert trace.shape == (3, 4, 2)
     for iteration in range(3):
         for worker in range(4):
-            expected = model.finish_times(iteration, worker, 2)
+            expected = model.finish_times(iteration, worker, WORK[:2])
             np.testing.assert_array_equal(trace[iteration, worker], expected)
 
 
 @pytest.mark.parametrize("text", ["none", LAW, PERSISTENT])
 def test_a_sample_is_ordered_and_depends_on_its_generator_only(text):
     def draw(seed):
-        return delays.create(text, 0).sample(np.random.default_rng(seed), 5, 4, 3)
+        return delays.create(text, 0).sample(np.random.default_rng(seed), 5, 4, WORK[:3])
 
     assert draw(0).shape == (5, 4, 3)
     np.testing.assert_array_equal(draw(0), draw(0))
@@ -69,9 +72,9 @@ def distance_to_law(times, s):
 def test_s_tasks_finish_by_the_law_of_equation_12(how, s):
     model = delays.create(LAW, 3)
     if how == "sample":
-        times = model.sample(np.random.default_rng(0), 500, 8, 5)
+        times = model.sample(np.random.default_rng(0), 500, 8, WORK[:5])
     else:
-        times = model.trace(iterations=500, workers=8, tasks=5)
+        times = model.trace(iterations=500, workers=8, work=WORK[:5])
     count = 4000
     assert times[..., s - 1].size == count
     assert distance_to_law(times[..., s - 1].ravel(), s) < 1.63 / np.sqrt(count)  # 1 % level
@@ -79,22 +82,24 @@ def test_s_tasks_finish_by_the_law_of_equation_12(how, s):
 
 
 def test_one_duration_is_shared_by_all_tasks_of_a_worker():
-    times = delays.create(LAW, 0).finish_times(0, 0, 6)
+    times = delays.create(LAW, 0).finish_times(0, 0, WORK[:6])
     np.testing.assert_allclose(times, times[0] * np.arange(1, 7), rtol=1e-15)
 
 
 def test_the_defaults_are_the_papers():
     model = delays.create("shifted-exponential", 4)
-    np.testing.assert_array_equal(model.trace(2, 3, 2), delays.create(LAW, 4).trace(2, 3, 2))
+    np.testing.assert_array_equal(
+        model.trace(2, 3, WORK[:2]), delays.create(LAW, 4).trace(2, 3, WORK[:2])
+    )
     short = delays.create("shifted-exponential:5", 4)  # a lone value is the first parameter
     long = delays.create("shifted-exponential:mu=5,alpha=0.01", 4)
-    np.testing.assert_array_equal(short.trace(2, 3, 2), long.trace(2, 3, 2))
+    np.testing.assert_array_equal(short.trace(2, 3, WORK[:2]), long.trace(2, 3, WORK[:2]))
 
 
 def test_no_delay_is_no_delay():
     model = delays.create("none", 0)
     assert not model.injects
-    assert not model.trace(2, 3, 4).any()
+    assert not model.trace(2, 3, WORK[:4]).any()
 
 
 @pytest.mark.parametrize(
@@ -108,17 +113,19 @@ def test_no_delay_is_no_delay():
 def test_the_factor_of_persistent_stragglers_is_theirs_alone(text, same):
     factors = np.array([1, 7, 1, 7, 1])[:, None]  # of ranks 1 to 5
     slow, usual = delays.create(text, 6), delays.create(same, 6)
-    np.testing.assert_allclose(slow.trace(4, 5, 3), factors * usual.trace(4, 5, 3), rtol=1e-15)
-    drawn = slow.sample(np.random.default_rng(1), 50, 5, 3)
+    np.testing.assert_allclose(
+        slow.trace(4, 5, WORK[:3]), factors * usual.trace(4, 5, WORK[:3]), rtol=1e-15
+    )
+    drawn = slow.sample(np.random.default_rng(1), 50, 5, WORK[:3])
     if "ranks=9" in same:
         np.testing.assert_allclose(drawn[0], factors * 0.01 * np.arange(1, 4), rtol=1e-15)
     else:
-        expected = factors * usual.sample(np.random.default_rng(1), 50, 5, 3)
+        expected = factors * usual.sample(np.random.default_rng(1), 50, 5, WORK[:3])
         np.testing.assert_allclose(drawn, expected, rtol=1e-15)
 
 
 def test_by_default_rank_1_takes_20_times_10_milliseconds():
-    times = delays.create("persistent", 0).trace(1, 3, 2)[0]
+    times = delays.create("persistent", 0).trace(1, 3, WORK[:2])[0]
     np.testing.assert_allclose(times, [[0.2, 0.4], [0.01, 0.02], [0.01, 0.02]], rtol=1e-15)
 
 
@@ -143,18 +150,18 @@ def trace_of(path, **arrays):
 @pytest.mark.parametrize("suffix", ["npy", "csv"])
 def test_a_trace_of_durations(tmp_path, suffix):
     model = trace_of(tmp_path / f"durations.{suffix}", times=DURATIONS)
-    model.check(workers=3, tasks=100)
+    model.check(workers=3, work=np.arange(1.0, 101))
     expected = DURATIONS[..., None] * np.arange(1, 5)
-    np.testing.assert_array_equal(model.trace(2, 3, 4), expected)
-    np.testing.assert_array_equal(model.trace(5, 2, 4), expected[[0, 1, 0, 1, 0], :2])
+    np.testing.assert_array_equal(model.trace(2, 3, WORK[:4]), expected)
+    np.testing.assert_array_equal(model.trace(5, 2, WORK[:4]), expected[[0, 1, 0, 1, 0], :2])
     assert model.may_stall
 
 
 def test_a_trace_of_finish_times(tmp_path):
     model = trace_of(tmp_path / "finish.npy", times=FINISH)
-    model.check(workers=3, tasks=2)
-    np.testing.assert_array_equal(model.trace(2, 3, 2), FINISH)
-    np.testing.assert_array_equal(model.trace(5, 2, 1), FINISH[[0, 1, 0, 1, 0], :2, :1])
+    model.check(workers=3, work=WORK[:2])
+    np.testing.assert_array_equal(model.trace(2, 3, WORK[:2]), FINISH)
+    np.testing.assert_array_equal(model.trace(5, 2, WORK[:1]), FINISH[[0, 1, 0, 1, 0], :2, :1])
     assert model.may_stall
     assert not trace_of(tmp_path / "all.npy", times=FINISH[1:]).may_stall
 
@@ -162,8 +169,8 @@ def test_a_trace_of_finish_times(tmp_path):
 @pytest.mark.parametrize("times", [DURATIONS, FINISH], ids=["durations", "finish"])
 def test_a_sample_of_a_trace_is_of_its_iterations(tmp_path, times):
     model = trace_of(tmp_path / "a.npy", times=times)
-    recorded = model.trace(2, 2, 2)
-    drawn = model.sample(np.random.default_rng(0), 40, 2, 2)
+    recorded = model.trace(2, 2, WORK[:2])
+    drawn = model.sample(np.random.default_rng(0), 40, 2, WORK[:2])
     assert drawn.shape == (40, 2, 2)
     which = [next(i for i in (0, 1) if (recorded[i] == each).all()) for each in drawn]
     assert 5 < sum(which) < 35
@@ -171,7 +178,7 @@ def test_a_sample_of_a_trace_is_of_its_iterations(tmp_path, times):
 
 def test_a_trace_of_whole_numbers(tmp_path):
     model = trace_of(tmp_path / "a.npy", times=np.array([[1, 2]]))
-    np.testing.assert_array_equal(model.trace(1, 2, 2), [[[1.0, 2.0], [2.0, 4.0]]])
+    np.testing.assert_array_equal(model.trace(1, 2, WORK[:2]), [[[1.0, 2.0], [2.0, 4.0]]])
 
 
 NAN, INF = np.nan, np.inf
@@ -197,8 +204,8 @@ def test_arrivals_of_a_run_folder(tmp_path, tasks_done, arrival, finish):
         arrival=np.array([[arrival], [np.multiply(arrival, 2)]]),
         tasks_done=np.array([tasks_done]),
     )
-    model.check(workers=1, tasks=len(finish))
-    times = model.trace(3, 1, len(finish))[:, 0]
+    model.check(workers=1, work=WORK[: len(finish)])
+    times = model.trace(3, 1, WORK[: len(finish)])[:, 0]
     np.testing.assert_allclose(times, np.multiply.outer([1, 2, 1], finish), rtol=1e-15)
     assert model.may_stall == (INF in finish)
 
@@ -208,7 +215,7 @@ def test_arrivals_of_workers_with_different_messages(tmp_path):
     tasks_done = np.array([[1, 2], [2, 0], [0, 0]])  # the third worker has no work
     model = trace_of(tmp_path / "arrivals.npz", arrival=arrival, tasks_done=tasks_done)
     expected = [[1.0, 2.0], [2.0, 4.0], [INF, INF]]
-    np.testing.assert_array_equal(model.trace(1, 3, 2)[0], expected)
+    np.testing.assert_array_equal(model.trace(1, 3, WORK[:2])[0], expected)
 
 
 @given(
@@ -228,7 +235,7 @@ def test_messages_that_arrive_together_are_replayed(tmp_path):
     times.sort(axis=1)
     arrival = times[:, None, [0, 1, 1]]  # one message, then two at the same instant
     model = trace_of(tmp_path / "a.npz", arrival=arrival, tasks_done=np.array([[1, 2, 3]]))
-    np.testing.assert_allclose(model.trace(2000, 1, 3), arrival, rtol=1e-15)
+    np.testing.assert_allclose(model.trace(2000, 1, WORK[:3]), arrival, rtol=1e-15)
 
 
 # Refusals
@@ -338,7 +345,7 @@ def test_an_empty_csv_is_refused_without_a_warning(tmp_path, recwarn):
 @pytest.mark.parametrize("name", ["a b.npy", "a,b.npy", "a:b.npy", "a=b.npy", "file=a.npy"])
 def test_the_file_of_a_trace_may_have_any_name(tmp_path, name):
     model = trace_of(tmp_path / name, times=DURATIONS)
-    np.testing.assert_array_equal(model.trace(1, 2, 1)[0, :, 0], [1.0, 2.0])
+    np.testing.assert_array_equal(model.trace(1, 2, WORK[:1])[0, :, 0], [1.0, 2.0])
 
 
 CHECKS = [
@@ -352,14 +359,14 @@ CHECKS = [
 def test_more_workers_or_tasks_than_recorded_are_refused(tmp_path, times, workers, tasks, words):
     model = trace_of(tmp_path / "a.npy", times=times)
     with pytest.raises(UsageError, match=words):
-        model.check(workers, tasks)
+        model.check(workers, WORK[:tasks])
 
 
 def test_ranks_that_there_are_not_are_refused():
     model = delays.create("persistent:ranks=2,5", 0)
-    model.check(workers=5, tasks=1)
+    model.check(workers=5, work=WORK[:1])
     with pytest.raises(UsageError, match="no worker of rank 5: choose ranks from 1 to 4"):
-        model.check(workers=4, tasks=1)
+        model.check(workers=4, work=WORK[:1])
 
 
 REFUSED = [
@@ -375,8 +382,8 @@ REFUSED = [
     ("shifted-exponential:5,mu=7", "mu"),
     ("shifted-exponentail", r"unknown delay .*\(did you mean 'shifted-exponential'\?\)"),
     ("presistent:ranks=1", r"unknown delay .*\(did you mean 'persistent'\?\)"),
-    ("xyzzy", "unknown delay 'xyzzy'; there are: none, .*persistent"),
-    ("", "unknown delay ''; there are: none, .*persistent"),
+    ("xyzzy", "unknown delay 'xyzzy'; there are: bernoulli, none, .*persistent"),
+    ("", "unknown delay ''; there are: bernoulli, none, .*persistent"),
     ("base", "unknown delay 'base'"),
     ("none:x=1", "none has no parameter 'x'"),
     ("none:3", "none has no parameter '3'"),
@@ -398,4 +405,99 @@ def test_a_delay_that_cannot_be_is_refused_with_its_mend(text, words):
 
 
 def test_every_model_is_found_by_its_name():
-    assert {"none", "persistent", "shifted-exponential", "trace"} <= set(delays.names())
+    assert {"bernoulli", "none", "persistent", "shifted-exponential", "trace"} <= set(
+        delays.names()
+    )
+
+
+# Bernoulli
+
+
+BERNOULLI = "bernoulli:p=0.3,slow=2,fast=0.5"
+
+
+def test_bernoulli_stragglers_by_default():
+    model = delays.create("bernoulli", 0)
+    assert (model.p, model.slow, model.fast) == (0.7, 1, 0.01)
+    assert delays.create("bernoulli:0.2", 0).p == 0.2
+    assert not model.may_stall
+    assert delays.create("bernoulli:slow=inf", 0).may_stall
+
+
+@pytest.mark.parametrize("how", ["finish_times", "sample"])
+@pytest.mark.parametrize("p", [0.0, 0.3, 0.9])
+def test_a_worker_straggles_with_probability_p_in_all_its_tasks(how, p):
+    model = delays.create(f"bernoulli:p={p},slow=2,fast=0.5", 1)
+    if how == "sample":
+        times = model.sample(np.random.default_rng(0), 500, 8, WORK[:3])
+    else:
+        times = model.trace(500, 8, WORK[:3])
+    assert set(times.ravel()) <= {2.0, 0.5}
+    assert (times == times[..., :1]).all()
+    slow = times[..., 0] == 2
+    assert abs(slow.mean() - p) <= 4 * np.sqrt(p * (1 - p) / slow.size)
+    # independent among workers and iterations: correlations of 500 and of 499 pairs
+    if p:
+        slow = (slow - slow.mean()) / slow.std()
+        assert np.abs((slow.T @ slow / 500)[~np.eye(8, dtype=bool)]).max() < 4.5 / np.sqrt(500)
+        assert np.abs((slow[1:] * slow[:-1]).mean()) < 4 / np.sqrt(499 * 8)
+
+
+@pytest.mark.parametrize("slow", ["2", "inf"])
+def test_bernoulli_draws_depend_on_seed_iteration_and_worker_only(slow):
+    text = f"bernoulli:p=0.5,slow={slow}"
+    one, other = (delays.create(text, seed).trace(40, 6, WORK[:2]) for seed in (0, 1))
+    np.testing.assert_array_equal(delays.create(text, 0).trace(40, 6, WORK[:2]), one)
+    assert (one != other).any()
+    model = delays.create(text, 0)
+    for iteration, worker in [(39, 5), (0, 0), (7, 3)]:
+        np.testing.assert_array_equal(
+            model.finish_times(iteration, worker, 0.1 * WORK), one[iteration, worker, 0]
+        )
+    assert model.finish_times(0, 0, WORK[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("bernoulli:p=1", "p = 1 is out of range: choose 0 <= p < 1"),
+        ("bernoulli:p=-0.1", "p = -0.1 is out of range: choose 0 <= p < 1"),
+        ("bernoulli:p=nan", "p = nan is out of range: choose 0 <= p < 1"),
+        ("bernoulli:slow=0.001", "fast = 0.01, slow = 0.001: choose 0 <= fast <= slow"),
+        ("bernoulli:fast=-1", "choose 0 <= fast <= slow, in seconds"),
+        ("bernoulli:fast=inf,slow=inf", "choose 0 <= fast <= slow, in seconds"),
+        ("bernoulli:slow=nan", "choose 0 <= fast <= slow, in seconds"),
+        ("bernoulli:q=0.3", "bernoulli has no parameter 'q'.*p, slow, fast"),
+        ("bernouli", r"did you mean 'bernoulli'\?"),
+    ],
+)
+def test_a_bernoulli_delay_that_cannot_be_is_refused(text, words):
+    with pytest.raises(UsageError, match=words):
+        delays.create(text, 0)
+
+
+# Work that is no whole number of tasks
+
+
+@pytest.mark.parametrize("text", [LAW, PERSISTENT])
+def test_time_is_proportional_to_work(text):
+    model = delays.create(text, 0)
+    work = np.array([0.05, 0.5, 0.7, 1.0, 2.5])
+    unit = model.trace(3, 4, WORK[:1])
+    np.testing.assert_allclose(model.trace(3, 4, work), unit * work, rtol=1e-14)
+    drawn = [model.sample(np.random.default_rng(1), 5, 4, each) for each in (work, WORK[:1])]
+    np.testing.assert_allclose(drawn[0], drawn[1] * work, rtol=1e-14)
+
+
+def test_work_of_a_trace_is_done_with_the_task_that_it_is_part_of(tmp_path):
+    model = trace_of(tmp_path / "a.npy", times=FINISH[1:])
+    work = np.array([0.3, 0.6, 0.9, 1.0, 1.2, 2.0])
+    model.check(workers=3, work=work)
+    expected = FINISH[1][:, [0, 0, 0, 0, 1, 1]]
+    np.testing.assert_array_equal(model.trace(1, 3, work)[0], expected)
+    thirds = np.arange(1, 7) * (1 / 3)  # 3 * (1/3) and 6 * (1/3), but for rounding
+    np.testing.assert_array_equal(model.trace(1, 3, thirds)[0], FINISH[1][:, [0, 0, 0, 1, 1, 1]])
+    with pytest.raises(UsageError, match="has 2 tasks per worker"):
+        model.check(workers=3, work=np.array([1.0, 2.1]))
+    durations = trace_of(tmp_path / "b.npy", times=DURATIONS)
+    np.testing.assert_array_equal(durations.trace(1, 3, work)[0], DURATIONS[0][:, None] * work)

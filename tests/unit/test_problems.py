@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coded_dgd.problems.objectives import LeastSquares
+from coded_dgd.problems import objectives
 from coded_dgd.problems.optimizers import OPTIMIZERS, GradientDescent, Nesterov
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
+
+LEAST_SQUARES = objectives.create("least-squares")
 
 
 class Windowed(ArraySource):
@@ -38,7 +40,7 @@ def random_data(rows, features, rank=None, seed=0):
 
 
 def problem(X, y=None, ridge=0.0):
-    return Problem(Windowed(X, np.zeros(len(X)) if y is None else y), LeastSquares(), ridge)
+    return Problem(Windowed(X, np.zeros(len(X)) if y is None else y), LEAST_SQUARES, ridge)
 
 
 def differences(loss, beta, step=1e-4):
@@ -55,26 +57,27 @@ def differences(loss, beta, step=1e-4):
 def test_gradient_of_least_squares(rows, features):
     X, y = random_data(rows, features)
     beta = np.random.default_rng(1).standard_normal(features)
-    objective = LeastSquares()
-    gradient = objective.gradient(X, y, beta)
+    objective = LEAST_SQUARES
+    gradient = objective.gradient(X, y, beta, None)
     np.testing.assert_allclose(gradient, X.T @ X @ beta - X.T @ y, rtol=1e-11, atol=1e-12)
     numerical = differences(lambda b: objective.loss(X, y, b), beta)
     np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(objective.gradient(X, None, beta), X.T @ X @ beta, atol=1e-12)
+    np.testing.assert_allclose(objective.gradient(X, None, beta, None), X.T @ X @ beta, atol=1e-12)
     assert objective.loss(X, y, beta) == pytest.approx(np.sum((y - X @ beta) ** 2) / 2)
 
 
 def test_rows_of_zeros_contribute_nothing():
     X, y = random_data(5, 3)
     beta = np.ones(3)
-    objective = LeastSquares()
+    objective = LEAST_SQUARES
     padded, labels = np.vstack([X, np.zeros((4, 3))]), np.concatenate([y, np.zeros(4)])
     for some in (y, labels), (None, None):
         np.testing.assert_allclose(
-            objective.gradient(padded, some[1], beta), objective.gradient(X, some[0], beta)
+            objective.gradient(padded, some[1], beta, None),
+            objective.gradient(X, some[0], beta, None),
         )
     assert objective.loss(padded, labels, beta) == pytest.approx(objective.loss(X, y, beta))
-    assert not objective.gradient(np.zeros((2, 3)), np.zeros(2), beta).any()
+    assert not objective.gradient(np.zeros((2, 3)), np.zeros(2), beta, None).any()
 
 
 def test_gradient_writes_to_none_of_its_arguments():
@@ -82,9 +85,9 @@ def test_gradient_writes_to_none_of_its_arguments():
     beta = np.ones(3)
     for array in (X, y, beta):
         array.flags.writeable = False
-    LeastSquares().gradient(X, y, beta)
-    LeastSquares().gradient(X, None, beta)
-    LeastSquares().loss(X, y, beta)
+    LEAST_SQUARES.gradient(X, y, beta, None)
+    LEAST_SQUARES.gradient(X, None, beta, None)
+    LEAST_SQUARES.loss(X, y, beta)
 
 
 # Problem
@@ -127,22 +130,23 @@ CURVATURES = {
 @pytest.mark.parametrize("name", CURVATURES)
 def test_curvature_is_the_largest_eigenvalue_from_above(name, ridge):
     X = CURVATURES[name]
-    largest = np.linalg.eigvalsh(X.T @ X)[-1] + ridge
-    curvature = problem(X, ridge=ridge).curvature()
-    assert largest <= curvature <= 1.003 * largest
+    largest = np.linalg.eigvalsh(X.T @ X)[-1]
+    whole = problem(X, ridge=ridge)
+    assert largest <= whole.largest_eigenvalue() <= 1.003 * largest
+    assert largest + ridge <= whole.lipschitz() <= 1.003 * (largest + ridge)
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 10**6))
 def test_curvature_of_random_data(rows, features, seed):
     X = random_data(rows, features, seed=seed)[0]
     largest = np.linalg.eigvalsh(X.T @ X)[-1]
-    assert largest <= problem(X).curvature() <= 1.003 * largest
+    assert largest <= problem(X).lipschitz() <= 1.003 * largest
 
 
 @pytest.mark.parametrize("features", [1, 2, 3, 20])
 @pytest.mark.parametrize("ridge", [0.0, 2.0])
 def test_curvature_of_nothing_is_the_ridge(features, ridge):
-    assert problem(np.zeros((4, features)), ridge=ridge).curvature() == ridge
+    assert problem(np.zeros((4, features)), ridge=ridge).lipschitz() == ridge
 
 
 @pytest.mark.parametrize(
@@ -169,7 +173,7 @@ def test_optimum_of_equal_columns_shares_the_weight():
 
 def test_optimum_that_would_take_too_long_is_none():
     source = ArraySource("large", np.broadcast_to(1.0, (6, 10**6)), np.ones(6), "not in memory")
-    assert Problem(source, LeastSquares()).optimum() is None
+    assert Problem(source, LEAST_SQUARES).optimum() is None
 
 
 # Partition
@@ -226,7 +230,7 @@ def run(optimizer, gradient, steps):
 
 
 def test_gradient_descent_equals_the_formula():
-    descent = GradientDescent(10, step=0.5)
+    descent = GradientDescent(10, lambda _: 0.5)
     beta = np.zeros(10)
     for _ in range(20):
         np.testing.assert_array_equal(descent.beta, beta)
@@ -236,7 +240,7 @@ def test_gradient_descent_equals_the_formula():
 
 
 def test_nesterov_by_hand():
-    accelerated = Nesterov(1, step=0.5)
+    accelerated = Nesterov(1, lambda _: 0.5)
     reference = [(0.5, 0.625), (0.8125, 0.9375), (0.96875, 1.046875)]  # beta_t, point_t
     for beta, point in reference:
         accelerated.update(accelerated.point - 1.0)
@@ -245,7 +249,7 @@ def test_nesterov_by_hand():
 
 def test_nesterov_is_faster_where_the_curvatures_differ():
     left = {
-        name: np.linalg.norm(run(optimizer(10, 1.0), ill_conditioned, 150) - 1)
+        name: np.linalg.norm(run(optimizer(10, lambda _: 1.0), ill_conditioned, 150) - 1)
         for name, optimizer in OPTIMIZERS.items()
     }
     assert left["nesterov"] < 0.2 * left["gd"]
@@ -253,7 +257,7 @@ def test_nesterov_is_faster_where_the_curvatures_differ():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_arrays_are_replaced_and_never_written(name):
-    optimizer = OPTIMIZERS[name](10, 0.5)
+    optimizer = OPTIMIZERS[name](10, lambda _: 0.5)
     kept = []
     for _ in range(4):
         gradient = ill_conditioned(optimizer.point)
@@ -267,9 +271,9 @@ def test_arrays_are_replaced_and_never_written(name):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_start_at_zero_and_reach_the_optimum(name):
-    optimizer = OPTIMIZERS[name](10, 1.0)
-    assert not optimizer.beta.any() and not optimizer.point.any()
     X, y = random_data(60, 10)
     whole = problem(X, y)
-    optimizer.step = 1 / whole.curvature()
+    step = 1 / whole.lipschitz()
+    optimizer = OPTIMIZERS[name](10, lambda _: step)
+    assert not optimizer.beta.any() and not optimizer.point.any()
     np.testing.assert_allclose(run(optimizer, whole.gradient, 400), whole.optimum(), rtol=1e-6)

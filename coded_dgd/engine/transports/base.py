@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from math import inf
 
 from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result
 
@@ -35,8 +36,8 @@ class Transport(ABC):
         """Send a point to every worker without waiting; it overtakes any earlier one."""
 
     @abstractmethod
-    def receive(self) -> Iterator[Result | Report]:
-        """Wait for something to arrive, then yield all that has; at least one."""
+    def receive(self, until: float = inf) -> Iterator[Result | Report]:
+        """Wait for something to arrive, at most until `until`; then yield all that has."""
 
     @abstractmethod
     def stop(self, timeout: float) -> tuple[list[Report], int]:

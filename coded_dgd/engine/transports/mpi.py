@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import lru_cache
+from math import inf
 from time import monotonic, sleep
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,9 @@ MASTER_PAUSE = (5e-5, 2e-4)
 
 DATA_IN_FLIGHT = 1 << 27
 """Bytes of data that rank 0 holds in unfinished sends before it waits."""
+
+STOP_SECONDS = 10.0
+"""How long workers may take to stop, where nobody says otherwise."""
 
 WINDOW = 16
 """Points that a worker may have unread. Every 16th is sent synchronously, and until it has been
@@ -146,7 +150,7 @@ class MPIMaster(Transport):
         worker = plan.worker
         self._plans[worker] = plan
         self._send_setup(json.dumps(asdict(plan)).encode(), worker, PLAN)
-        self._buffers[worker] = np.empty(HEADER + plan.features)
+        self._buffers[worker] = np.empty(HEADER + plan.payload)
         self._buffers[self.workers + worker] = bytearray(REPORT_BYTES)
         self._post(worker)
         self._post(self.workers + worker)
@@ -172,9 +176,11 @@ class MPIMaster(Transport):
         for outbox in self._outboxes:
             outbox.post(message)
 
-    def receive(self) -> Iterator[Result | Report]:
+    def receive(self, until: float = inf) -> Iterator[Result | Report]:
         pause = Pause(MASTER_PAUSE)
         while not (indices := self._arrived()):
+            if monotonic() >= until:
+                return
             for outbox in self._outboxes:
                 if outbox.owed is not None:
                     outbox.advance()
@@ -241,19 +247,18 @@ class MPIMaster(Transport):
                 pause()
         return list(self._reports.values()), sum(self._received) - before
 
-    def leave(self, code: int, timeout: float) -> NoReturn:
-        """End this process, the workers having been stopped; abort the job where one does not."""
-        self.stop(timeout)
+    def stop_or_abort(self, code: int = 0) -> None:
+        """Stop the workers if that has not been done; abort the job where one does not answer."""
+        self.stop(STOP_SECONDS)
+        if self._drained():
+            return
+        silent = [worker + 1 for worker in self._plans if worker not in self._reports]
+        if silent:
+            names = f"rank{'s'[: len(silent) > 1]} {', '.join(map(str, silent))}"
+            print(f"coded-dgd: {names} did not stop: the job is aborted", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        if not self._drained():
-            silent = [w + 1 for w in self._plans if w not in self._reports]
-            if silent:
-                names = f"rank{'s'[: len(silent) > 1]} {', '.join(map(str, silent))}"
-                print(f"coded-dgd: {names} did not stop: the job is aborted", file=sys.stderr)
-            sys.stderr.flush()
-            self._comm.Abort(code)
-        sys.exit(code)
+        self._comm.Abort(code)
 
     def _tell_all(self, command: int) -> None:
         """Post STOP or RELEASE to every worker that has a plan."""
@@ -296,6 +301,8 @@ class MPIWorker:
         if fields is None:
             return None
         fields["ends"] = tuple(fields["ends"])
+        if fields["coefficients"] is not None:
+            fields["coefficients"] = tuple(fields["coefficients"])
         plan = Plan(**fields)
         self._buffer = np.empty(1 + plan.features)
         self._request = self._comm.Irecv(self._buffer, 0, POINT)

@@ -10,16 +10,19 @@ from coded_dgd.engine.protocol import STOP, Floats, Plan, Point, Report, Result,
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.engine.worker import Wait, Worker
 from coded_dgd.errors import Undecodable
+from coded_dgd.problems.objectives import Objective
 
 
 class SimulatedTransport(Transport):
     """An event heap: messages take no time, tasks take exactly their injected delay.
 
-    Events at the same instant happen in the order of the workers.
+    Events at the same instant happen in the order of the workers. Workers use `objective`, by
+    default the one that the plan names.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, objective: Objective | None = None) -> None:
         self.workers = workers
+        self._objective = objective
         self.now = 0.0
         self._workers: list[Worker] = []
         self._loops: list[Wait] = []
@@ -31,7 +34,7 @@ class SimulatedTransport(Transport):
         return self.now
 
     def plan(self, plan: Plan) -> None:
-        worker = Worker(plan, self.clock)
+        worker = Worker(plan, self.clock, self._objective)
         self._workers.append(worker)
         loop = worker.run(lambda message: self._deliver(plan.worker, message))
         self._loops.append(loop)
@@ -44,10 +47,13 @@ class SimulatedTransport(Transport):
         for worker in range(self.workers):
             self._resume(worker, point)
 
-    def receive(self) -> Iterator[Result | Report]:
+    def receive(self, until: float = inf) -> Iterator[Result | Report]:
         while not self._inbox:
-            if not self._wakes:
-                raise Undecodable("every worker waits for the master: nothing more can arrive")
+            if not self._wakes or self._wakes[0][0] > until:
+                if until == inf:
+                    raise Undecodable("every worker waits for the master: nothing more can arrive")
+                self.now = until
+                return
             instant, worker, version = heapq.heappop(self._wakes)
             if version == self._version[worker]:
                 self.now = max(self.now, instant)

@@ -1,0 +1,107 @@
+"""Cyclic gradient codes: any n - s of n workers can recover the sum of n partial gradients.
+
+Row i of the generator matrix B, (n, n), has its nonzeros at i, ..., i + s (mod n), and the vector
+of ones is in the span of any n - s rows. Two constructions, both real:
+
+- from a cyclic MDS code (Raviv et al.): circulant, very stable for small s; needs n - s odd;
+- random (Tandon et al., Algorithm 2): from a random matrix whose null space holds all rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+SEEDS = 8
+"""Random codes to choose the best from."""
+
+
+def cyclic_code(n: int, s: int) -> Floats:
+    """Return the generator matrix of the stabler construction for these numbers.
+
+    Parameters
+    ----------
+    n : int
+        Workers, and blocks.
+    s : int
+        Stragglers to tolerate, 0 <= s < n.
+
+    Returns
+    -------
+    (n, n) array
+    """
+    if s == 0:
+        return np.eye(n)
+    if (n - s) % 2 and 8 * s <= n:
+        return mds_code(n, s)
+    codes = (random_code(n, s, np.random.default_rng(seed)) for seed in range(SEEDS))
+    return min(codes, key=worst_contiguous)
+
+
+def mds_code(n: int, s: int) -> Floats:
+    """Circulant of the polynomial with s consecutive n-th roots of unity around -1 as its roots.
+
+    The roots come in conjugate pairs, so it is real; 1 is none of them: the ones are in the code.
+    Any n - s rows span the code because it is MDS (Raviv et al., "Gradient coding from cyclic MDS
+    codes and expander graphs").
+    """
+    if (n - s) % 2 == 0:
+        raise ValueError(f"n - s = {n - s} has to be odd for a real code")
+    exponents = np.arange((n - s + 1) // 2, (n + s + 1) // 2)
+    polynomial = np.poly(np.exp(2j * np.pi * exponents / n)).real
+    row = np.zeros(n)
+    row[: s + 1] = polynomial / np.abs(polynomial).max()
+    return np.stack([np.roll(row, shift) for shift in range(n)])
+
+
+def random_code(n: int, s: int, rng: np.random.Generator) -> Floats:
+    """Tandon et al., "Gradient coding", Algorithm 2, with orthonormal instead of Gaussian H.
+
+    The rows of B are in the null space of H : (s, n), whose columns sum to zero.
+    """
+    H = rng.standard_normal((s, n))
+    H -= H.mean(axis=1, keepdims=True)
+    H = np.linalg.qr(H.T)[0].T
+    B = np.zeros((n, n))
+    for i in range(n):
+        rest = (i + 1 + np.arange(s)) % n
+        B[i, i] = 1
+        B[i, rest] = np.linalg.solve(H[:, rest], -H[:, i])
+        B[i] /= np.abs(B[i]).max()
+    return B
+
+
+def decode_weights(rows: Floats) -> tuple[Floats, float]:
+    """Weights a with a^T B_S = 1^T, and how far they are from it.
+
+    Parameters
+    ----------
+    rows : (S, n) array
+        B_S, the rows of the workers that have answered.
+
+    Returns
+    -------
+    weights : (S,) array
+        Least-squares solution of minimum norm.
+    residual : float
+        max |a^T B_S - 1|: the certificate. Only where it is tiny are these decode weights.
+    """
+    ones = np.ones(rows.shape[1])
+    weights = np.linalg.lstsq(rows.T, ones, rcond=None)[0]
+    return weights, float(np.abs(weights @ rows - ones).max())
+
+
+def worst_contiguous(B: Floats) -> float:
+    """Largest residual times amplification when s neighbouring workers are missing."""
+    n = len(B)
+    s = int(np.count_nonzero(B[0])) - 1
+    worst = 0.0
+    for first in range(n):
+        answered = np.ones(n, dtype=np.bool_)
+        answered[(first + np.arange(s)) % n] = False
+        weights, residual = decode_weights(B[answered])
+        amplification = float((np.abs(weights) @ np.abs(B[answered])).max())
+        worst = max(worst, residual, 1e-16 * amplification)
+    return worst

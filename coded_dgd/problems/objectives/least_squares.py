@@ -1,0 +1,25 @@
+"""Least squares."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from coded_dgd.problems.objectives.base import Floats, LinearModel
+
+
+class LeastSquares(LinearModel):
+    """``least-squares``: 1/2 ||X beta - y||^2, with gradient X^T (X beta - y).
+
+    The loss of Bitar et al., Section V; the gradient of Ozfatura et al., Section II
+    (X^T X theta - X^T y). Without labels the gradient is X^T X beta: what coded tasks compute.
+    """
+
+    degree: ClassVar[int | None] = 2
+    curvature: ClassVar[float | None] = 1.0
+
+    def slope(self, z: Floats, y: Floats | None) -> Floats:
+        return z if y is None else z - y
+
+    def loss(self, X: Floats, y: Floats, beta: Floats) -> float:
+        residual = X @ beta - y
+        return float(residual @ residual) / 2

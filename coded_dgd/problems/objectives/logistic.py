@@ -1,0 +1,38 @@
+"""Binary logistic regression."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from coded_dgd.problems.objectives.base import Floats, LinearModel
+
+
+class Logistic(LinearModel):
+    """``logistic``: sum of log(1 + exp(-s x^T beta)) with s = 1 for labels > 0 and -1 for others.
+
+    Labels are +1 and -1, or 1 and 0. The Hessian is at most X^T X / 4.
+    """
+
+    curvature: ClassVar[float | None] = 0.25
+
+    def slope(self, z: Floats, y: Floats | None) -> Floats:
+        sign = _signs(np.zeros(len(z)) if y is None else y)
+        margin = sign * z
+        # -sign / (1 + exp(margin)), without overflow
+        return -sign * np.exp(-np.logaddexp(0.0, margin))
+
+    def loss(self, X: Floats, y: Floats, beta: Floats) -> float:
+        return float(np.logaddexp(0.0, -_signs(y) * (X @ beta)).sum())
+
+    def check_labels(self, y: Floats) -> str | None:
+        good = np.isin(y, (-1.0, 1.0)).all() or np.isin(y, (0.0, 1.0)).all()
+        return None if good else "+1 and -1, or 1 and 0"
+
+    def scores(self, X: Floats, y: Floats, beta: Floats) -> dict[str, float]:
+        return {"accuracy": float(np.count_nonzero(_signs(X @ beta) == _signs(y)))}
+
+
+def _signs(y: Floats) -> Floats:
+    return np.where(y > 0, 1.0, -1.0)

@@ -1,0 +1,107 @@
+"""Step sizes: a rule, and the schedule that it gives for a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, log
+from typing import Protocol
+
+from coded_dgd import spec
+from coded_dgd.errors import UsageError
+from coded_dgd.problems.problem import Problem
+
+Schedule = Callable[[int], float]
+"""Step size of iteration t = 1, 2, ..."""
+
+
+class Rule(Protocol):
+    """Makes the schedule for a problem."""
+
+    def __call__(self, problem: Problem) -> Schedule:
+        """Return the schedule; raises UsageError where the rule needs what is not known."""
+        ...
+
+
+def parse(text: str) -> Rule:
+    """Read ``--step-size``: a number, auto, theorem1:epsilon=E or power-law:scale=C,power=A.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        pass
+    else:
+        if 0 < number < inf:
+            return constant(number)
+        raise UsageError(f"--step-size {text!r}: give auto or a positive number")
+    name, given = spec.split(text)
+    if name == "auto":
+        known: tuple[str, ...] = ()
+        rule: Rule = inverse_curvature
+    elif name == "theorem1":
+        known = ("epsilon",)
+        rule = theorem1(spec.take(given, "epsilon", float, 1e-6))
+    elif name == "power-law":
+        known = ("scale", "power")
+        rule = power_law(
+            spec.take(given, "scale", float, 7 * 100 * log(10)),
+            spec.take(given, "power", float, 0.7),
+        )
+    else:
+        near = spec.nearest(name, ("auto", "theorem1", "power-law"))
+        raise UsageError(
+            f"--step-size {text!r}{near}: give auto or a positive number, theorem1 or power-law"
+        )
+    spec.refuse_rest(name, given, known)
+    return rule
+
+
+def constant(step: float) -> Rule:
+    """The same step always."""
+    return lambda _: lambda _: step
+
+
+def inverse_curvature(problem: Problem) -> Schedule:
+    """``auto``: 1 / largest curvature, with which gradient descent never diverges."""
+    curvature = problem.lipschitz()
+    if curvature is None:
+        raise UsageError(
+            "--step-size auto needs a bound of the objective's curvature: give a number"
+        )
+    return constant(1 / curvature if curvature > 0 else 1.0)(problem)
+
+
+def theorem1(epsilon: float) -> Rule:
+    """Bitar et al., Theorem 1: gamma_t = min(1/2, log(1/epsilon^2)/t) / ||X^T X||.
+
+    The theorem is about ||X beta - y||^2, whose gradient is twice ours: so is our step.
+    """
+    if not 0 < epsilon < 1:
+        raise UsageError(f"theorem1: epsilon = {epsilon:g} is out of range: 0 < epsilon < 1")
+    bound = log(1 / epsilon**2)
+
+    def rule(problem: Problem) -> Schedule:
+        norm = problem.largest_eigenvalue() or 1.0
+        return lambda t: 2 * min(0.5, bound / t) / norm
+
+    return rule
+
+
+def power_law(scale: float, power: float) -> Rule:
+    """Bitar et al., Section V: gamma_t = 7 ln(10^100) / t^0.7, here divided by m ||X^T X||.
+
+    As printed it diverges; the paper's curves come out for the mean gradient (1/m) and with the
+    factor 1 / ||X^T X|| of Theorem 1.
+    """
+    if not (0 < scale < inf and 0 <= power < inf):
+        raise UsageError(f"power-law: scale = {scale:g} has to be > 0 and power = {power:g} >= 0")
+
+    def rule(problem: Problem) -> Schedule:
+        norm = problem.source.rows * (problem.largest_eigenvalue() or 1.0)
+        return lambda t: float(scale / t**power / norm)
+
+    return rule

@@ -1,0 +1,160 @@
+"""What the stochastic schemes share (Bitar et al., Sections II, III and V).
+
+None of them has a threshold: the master goes on with what is there when its stop rule says so, and
+weighs it such that the estimate is right on average if each worker fails with probability p.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from math import inf
+from typing import ClassVar
+
+import numpy as np
+
+from coded_dgd import spec
+from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, kth_smallest
+
+DEFAULT_REDUNDANCY = 2.0
+
+
+class StochasticScheme(ReplicationScheme):
+    """Copies of data vectors on some workers, and the sum of what has arrived, weighted.
+
+    A block is one row of the data unless ``--blocks`` says otherwise. Each worker sends one
+    message when it has done all its tasks. As single rows are less work than the N/M of them that
+    a task is elsewhere, a worker's time counts in such tasks.
+
+    Parameters
+    ----------
+    wait : str
+        Stop rule: ``all`` workers, the ``fastest:K`` (footnote 1 of the paper), or what is there
+        after ``deadline:SECONDS``.
+    p : str
+        Probability that a worker is a straggler, or ``auto``: the fraction of workers that were
+        missing in the iterations so far, this one included.
+    redundancy : float
+        d, the average number of copies of a block.
+    seed : int
+        Seed of the random assignment.
+    """
+
+    exact: ClassVar[bool] = False
+    data_dependent: ClassVar[bool] = True
+    options: ClassVar[tuple[str, ...]] = ("wait", "p", "redundancy", "seed")
+    sizes: ClassVar[tuple[str, ...]] = ("blocks",)
+
+    def __init__(
+        self,
+        name: str,
+        workers: int,
+        blocks: int | None = None,
+        *,
+        wait: str = "all",
+        p: str = "auto",
+        redundancy: float = DEFAULT_REDUNDANCY,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(name, workers, 1 if blocks is None else blocks, 1)
+        self._rows_are_blocks = blocks is None
+        self.redundancy, self.seed = redundancy, seed
+        if not 1 <= redundancy <= workers:
+            raise Infeasible(
+                f"{name}: average redundancy d = {redundancy:g} is out of range: "
+                f"choose --redundancy from 1 to {workers} (M = {workers} workers)"
+            )
+        self._needed, self.deadline = _stop_rule(wait, workers)
+        self._given_p = None if p == "auto" else _probability(p)
+        self._missing = self._seen = 0
+        self._placement: list[Integers] = []
+
+    def fit(self, rows: int, block_norms: Callable[[int], Floats]) -> None:
+        if self._rows_are_blocks:
+            self.blocks = self.default_blocks(rows)
+        self._placement = self.assign(block_norms)
+        self.load = max(len(held) for held in self._placement)
+
+    def default_blocks(self, rows: int) -> int:
+        """N where the user leaves it open."""
+        return rows
+
+    @abstractmethod
+    def assign(self, block_norms: Callable[[int], Floats]) -> list[Integers]:
+        """Which blocks each worker holds."""
+
+    @property
+    def p(self) -> float:
+        """Probability of straggling that the weights use."""
+        if self._given_p is not None:
+            return self._given_p
+        return self._missing / self._seen if self._seen else 0.0
+
+    def observe(self, arrived: Bools) -> None:
+        self._seen += self._busy
+        self._missing += self._busy - int(np.count_nonzero(self._finished(arrived)))
+
+    def held(self, worker: int) -> Integers:
+        return self._placement[worker]
+
+    @property
+    def work(self) -> Floats:
+        return super().work * self.workers / self.blocks
+
+    def ends(self, worker: int) -> tuple[int, ...]:
+        tasks = self.tasks(worker)
+        return (tasks,) if tasks else ()
+
+    @cached_property
+    def _busy(self) -> int:
+        """Number of workers that hold something."""
+        return int(np.count_nonzero(self.expected.any(axis=1)))
+
+    def _finished(self, arrived: Bools) -> Bools:
+        """Workers that hold something and all of whose messages are there."""
+        finished: Bools = np.logical_and.reduce(arrived | ~self.expected, axis=1)
+        return finished & self.expected.any(axis=1)
+
+    def is_decodable(self, arrived: Bools) -> bool:
+        finished = int(np.count_nonzero(self._finished(arrived)))
+        return finished >= min(self._needed, self._busy)
+
+    def completion_time(self, times: Floats) -> Floats:
+        busy = self.expected.any(axis=1)
+        finished = np.where(self.expected, times, -inf).max(axis=2)[:, busy]
+        completion = kth_smallest(finished, min(self._needed, self._busy))
+        return completion if self.deadline is None else np.minimum(completion, self.deadline)
+
+    def weights(self, arrived: Bools) -> Floats:
+        if not arrived.any():
+            return np.zeros(arrived.shape)
+        return arrived / (1 - self.p)
+
+
+def _stop_rule(wait: str, workers: int) -> tuple[int, float | None]:
+    """Return the number of workers to wait for, and the seconds to wait at most."""
+    kind, _, value = wait.partition(":")
+    try:
+        if kind == "all" and not value:
+            return workers, None
+        if kind == "fastest" and 1 <= int(value) <= workers:
+            return int(value), None
+        if kind == "deadline" and 0 < float(value) < inf:
+            return workers, float(value)
+    except ValueError:
+        pass
+    raise UsageError(
+        f"--wait {wait!r}{spec.nearest(kind, ('all', 'fastest', 'deadline'))}: give all, "
+        f"fastest:K with K from 1 to {workers}, or deadline:SECONDS"
+    )
+
+
+def _probability(text: str) -> float:
+    try:
+        if 0 <= float(text) < 1:
+            return float(text)
+    except ValueError:
+        pass
+    raise UsageError(f"--p {text!r}: give auto, or a probability 0 <= p < 1")

@@ -1,0 +1,22 @@
+"""Bernoulli gradient coding (Charles et al., as compared by Bitar et al., Table I)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from coded_dgd.schemes.base import Floats, Integers
+from coded_dgd.schemes.sgc import SGC
+
+
+class BGC(SGC):
+    """``bgc``: as ``sgc``, but every block has the same number of copies, d_i = d. Unbiased."""
+
+    def __init__(self, name: str, workers: int, blocks: int | None = None, **options: Any) -> None:
+        super().__init__(name, workers, blocks, **options)
+        self._whole_redundancy()
+
+    def count_copies(self, block_norms: Callable[[int], Floats]) -> Integers:
+        return np.full(self.blocks, self._whole_redundancy())

@@ -1,0 +1,48 @@
+"""ErasureHead: fractional repetition (Bitar et al., Table I)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from coded_dgd.codes.repetition import groups
+from coded_dgd.errors import Infeasible
+from coded_dgd.schemes._copies import first_copies
+from coded_dgd.schemes._stochastic import StochasticScheme
+from coded_dgd.schemes.base import Bools, Floats, Integers
+
+
+class ErasureHead(StochasticScheme):
+    """``erasurehead``: M/d blocks, each on d workers; the sum of distinct partial gradients.
+
+    As printed, "divided by total number of data vectors": the sum of what has arrived stands for
+    the whole gradient, so each step is too short, by a factor of 1 - p^d on average. Biased.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ("wait", "p", "redundancy")
+    sizes: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, name: str, workers: int, blocks: int | None = None, **options: Any) -> None:
+        super().__init__(name, workers, blocks, **options)
+        if workers % self.redundancy or not float(self.redundancy).is_integer():
+            divisors = [d for d in range(1, workers + 1) if workers % d == 0]
+            near = min(divisors, key=lambda d: abs(d - self.redundancy))
+            raise Infeasible(
+                f"{name} needs d = {self.redundancy:g} to divide M = {workers}: "
+                f"use --redundancy {near}, or another number of workers"
+            )
+
+    def default_blocks(self, rows: int) -> int:
+        return self.workers // int(self.redundancy)
+
+    def assign(self, block_norms: Callable[[int], Floats]) -> list[Integers]:
+        return [np.array([group]) for group in groups(self.workers, int(self.redundancy))]
+
+    def weights(self, arrived: Bools) -> Floats:
+        block = np.array([held for held in self._placement])
+        workers, messages, _ = first_copies(arrived, block)
+        weights = np.zeros(arrived.shape)
+        weights[workers, messages] = 1.0
+        return weights

@@ -1,0 +1,66 @@
+"""Gradient coding (Tandon et al.), the baseline of Ozfatura et al."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from coded_dgd.codes.circle import spread_ranks
+from coded_dgd.codes.cyclic import cyclic_code, decode_weights
+from coded_dgd.codes.repetition import groups
+from coded_dgd.errors import Infeasible
+from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, Threshold
+
+CERTIFICATE = 1e-10
+"""Largest residual of decode weights that is accepted."""
+
+
+class GC(Threshold, ReplicationScheme):
+    """``gc``: r = s + 1 blocks per worker, one message, any s = r - 1 stragglers are tolerated.
+
+    Recovery threshold M - r + 1. Fractional repetition where r divides M, else a cyclic code. Each
+    decode carries a certificate: where the weights do not recover the sum to 1e-10 they are
+    refused, and the decoder takes further messages.
+    """
+
+    sizes: ClassVar[tuple[str, ...]] = ("blocks", "load")
+
+    def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
+        super().__init__(name, workers, blocks, load)
+        if blocks != workers:
+            raise Infeasible(
+                f"{name} needs as many blocks as workers: use --blocks {workers} or leave it out"
+            )
+        self.threshold = workers - load + 1
+        self.repetition = workers % load == 0
+        self.amplifies = not self.repetition
+        if self.repetition:
+            group = groups(workers, load)
+            self.B = np.zeros((workers, workers))
+            for worker in range(workers):
+                self.B[worker, group[worker] * load + np.arange(load)] = 1.0
+        else:
+            # neighbouring ranks, which tend to be slow together, are not neighbours in the code
+            self.B = cyclic_code(workers, load - 1)[spread_ranks(workers)]
+
+    def held(self, worker: int) -> Integers:
+        return np.flatnonzero(self.B[worker])
+
+    def coefficients(self, worker: int) -> Floats:
+        coefficients: Floats = self.B[worker, self.held(worker)]
+        return coefficients
+
+    def ends(self, worker: int) -> tuple[int, ...]:
+        return (self.load,)
+
+    def weights(self, arrived: Bools) -> Floats:
+        weights = np.zeros(arrived.shape)
+        answered = np.flatnonzero(arrived)
+        if self.repetition:
+            _, first = np.unique(self.B[answered].argmax(axis=1), return_index=True)
+            weights[answered[first]] = 1.0
+            return weights
+        values, residual = decode_weights(self.B[answered])
+        weights[answered, 0] = values if residual <= CERTIFICATE else np.nan
+        return weights

@@ -1,0 +1,32 @@
+"""Ignoring the stragglers without any redundancy (Bitar et al., Table I)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from coded_dgd.schemes._stochastic import StochasticScheme
+from coded_dgd.schemes.base import Floats, Integers
+
+
+class IgnoreStragglers(StochasticScheme):
+    """``ignore-stragglers``: every block on one worker; what has arrived, divided by 1 - p.
+
+    N is M unless ``--blocks`` says otherwise. Table I divides by the average number of data
+    vectors received, m (1 - p), for the mean gradient; for its sum that is 1 - p. Unbiased.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ("wait", "p")
+
+    def __init__(self, name: str, workers: int, blocks: int | None = None, **options: Any) -> None:
+        super().__init__(name, workers, blocks, redundancy=1, **options)
+
+    def default_blocks(self, rows: int) -> int:
+        return self.workers
+
+    def assign(self, block_norms: Callable[[int], Floats]) -> list[Integers]:
+        bounds = np.arange(self.workers + 1) * self.blocks // self.workers
+        return [np.arange(a, b) for a, b in itertools.pairwise(bounds)]

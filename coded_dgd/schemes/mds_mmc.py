@@ -1,0 +1,71 @@
+"""MDS coded products with Q = X^T X, multi-message: our own scheme."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from coded_dgd.codes.mds import orthogonal_rows
+from coded_dgd.errors import Infeasible
+from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Threshold
+
+
+class MDSMMC(Threshold, CodedScheme):
+    """``mds-mmc``: Q = X^T X is formed once, its row blocks are MDS coded, N messages suffice.
+
+    Ozfatura et al. note (footnote 1) that with Q known a task is a product with Q. Such a task is
+    linear in the data, so a Lagrange code of degree 2 is not needed: N row blocks of Q, each of
+    ceil(l/N) rows, are coded by a systematic MDS code with a message after every task, and any N
+    messages decode, instead of 2 N - 1. N useful tasks are the least that any scheme can do with.
+    Payloads are ceil(l/N) numbers long instead of l.
+    """
+
+    gram: ClassVar[bool] = True
+
+    def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
+        super().__init__(name, workers, blocks, load)
+        self.threshold = self.pieces = blocks
+        if workers * load < blocks:
+            raise Infeasible(
+                f"{name} with N = {blocks} needs {blocks} messages to decode but {workers} workers "
+                f"send {workers * load}: use --load {-(-blocks // workers)} or more"
+            )
+        copies = -(-workers * load // blocks)
+        rows = orthogonal_rows(blocks, copies).reshape(-1, blocks)[: workers * load]
+        # message j of all workers comes before message j + 1: the first tasks are uncoded
+        self._rows = rows.reshape(load, workers, blocks).transpose(1, 0, 2)
+
+    def generator(self, worker: int) -> Floats:
+        rows: Floats = self._rows[worker]
+        return rows
+
+    def cautions(self, rows: int, features: int, iterations: int) -> list[str]:
+        cautions = []
+        if features > 2 * rows:
+            cautions.append(
+                f"{self.name}: a task with Q = X^T X is {features / (2 * rows):.1f} times the work "
+                f"of one with X (l = {features}, m = {rows}): use lcc-mmc or uc-mmc"
+            )
+        if features > 2 * iterations:
+            cautions.append(
+                f"{self.name}: forming Q is the work of l/2 = {features // 2} whole gradients on "
+                f"rank 0, and the run has {iterations} iterations: use lcc-mmc or uc-mmc"
+            )
+        return cautions
+
+    def message_scales(self, block_norms: Floats) -> Floats:
+        # Products with Q: sizes go with its norm, not with its square; 1 is that of a block.
+        return np.sqrt(self.blocks * super().message_scales(block_norms))
+
+    def ends(self, worker: int) -> tuple[int, ...]:
+        return tuple(range(1, self.load + 1))
+
+    def weights(self, arrived: Bools) -> Floats:
+        weights = np.full((self.pieces, *arrived.shape), 0.0)
+        q, r = np.linalg.qr(self._rows[arrived])
+        try:
+            weights[:, arrived] = np.linalg.solve(r, q.T)
+        except np.linalg.LinAlgError:
+            weights[:, arrived] = np.nan
+        return weights if self.pieces > 1 else weights[0]

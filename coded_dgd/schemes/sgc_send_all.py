@@ -1,0 +1,58 @@
+"""SGC with all partial gradients sent one by one (Bitar et al., Table I)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from coded_dgd.errors import UsageError
+from coded_dgd.schemes._copies import first_copies
+from coded_dgd.schemes.base import Bools, Floats
+from coded_dgd.schemes.sgc import SGC
+
+
+class SGCSendAll(SGC):
+    """``sgc-send-all``: as ``sgc``, but distinct partial gradients are known one by one.
+
+    ``normalisation`` is ``per-block`` (gradient_i / (1 - p^d_i), unbiased: the lower bound that
+    the paper shows) or ``printed`` (Table I: the sum of what is there divided by the average
+    number of blocks received, biased where the d_i differ).
+    """
+
+    options: ClassVar[tuple[str, ...]] = (*SGC.options, "normalisation")
+
+    def __init__(
+        self,
+        name: str,
+        workers: int,
+        blocks: int | None = None,
+        *,
+        normalisation: str = "per-block",
+        **options: Any,
+    ) -> None:
+        super().__init__(name, workers, blocks, **options)
+        if normalisation not in ("per-block", "printed"):
+            raise UsageError(f"--normalisation {normalisation!r}: give per-block or printed")
+        self.printed = normalisation == "printed"
+
+    def ends(self, worker: int) -> tuple[int, ...]:
+        return tuple(range(1, self.tasks(worker) + 1))
+
+    def coefficients(self, worker: int) -> Floats:
+        return np.ones(self.tasks(worker))
+
+    def weights(self, arrived: Bools) -> Floats:
+        block = np.zeros(arrived.shape, dtype=np.int64)
+        for worker in range(self.workers):
+            block[worker, : self.tasks(worker)] = self.held(worker)
+        from_finished = arrived & self._finished(arrived)[:, None]  # a straggler counts for nothing
+        if not from_finished.any():
+            return np.zeros(arrived.shape)
+        workers, messages, blocks = first_copies(from_finished, block)
+        reached = 1 - self.p**self.copies
+        weights = np.zeros(arrived.shape)
+        weights[workers, messages] = (
+            self.blocks / reached.sum() if self.printed else 1 / reached[blocks]
+        )
+        return weights

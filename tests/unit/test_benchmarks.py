@@ -1,0 +1,34 @@
+"""The benchmarks that need no MPI still run, and print what the documentation quotes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def benchmark(name, *arguments):
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / name, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_numerics():
+    out = benchmark("numerics.py", "--patterns", "5")
+    for heading in (
+        "circle, golden",
+        "spread_ranks",
+        "guard 1e6",
+        "error / gradient",
+        "lcc, r = 4",
+    ):
+        assert heading in out
+
+
+def test_gradient_error():
+    out = benchmark("gradient_error.py", "--loads", "1", "3", "--iterations", "20")
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[2:]}
+    assert rows["1"] == ["infeasible", "infeasible"]
+    assert all(float(error) <= 1e-6 for error in rows["3"])

@@ -1,0 +1,256 @@
+"""Logistic regression: its gradient, its labels, and whole runs of schemes that can do it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coded_dgd import schemes
+from coded_dgd.config import RunConfig
+from coded_dgd.engine import job
+from coded_dgd.engine.setup import prepare
+from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.errors import DataError, Infeasible
+from coded_dgd.problems import objectives
+from coded_dgd.problems.problem import Problem
+from coded_dgd.problems.sources.base import ArraySource
+
+LOGISTIC = objectives.create("logistic")
+
+
+def data(rows=40, features=5, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((rows, features))
+    y = np.where(X @ rng.standard_normal(features) + rng.standard_normal(rows) > 0, 1.0, -1.0)
+    return X, y, rng.standard_normal(features)
+
+
+def differences(loss, beta, step=1e-5):
+    return np.array(
+        [(loss(beta + unit) - loss(beta - unit)) / (2 * step) for unit in step * np.eye(len(beta))]
+    )
+
+
+def test_the_names_of_the_objectives():
+    assert objectives.names() == ["least-squares", "logistic"]
+    assert [objectives.create(name).degree for name in objectives.names()] == [2, None]
+    assert [objectives.create(name).curvature for name in objectives.names()] == [1, 0.25]
+
+
+@pytest.mark.parametrize("name", objectives.names())
+@pytest.mark.parametrize("labels", ["+-1", "0/1"])
+def test_gradients_are_the_derivatives_of_the_loss(name, labels):
+    X, y, beta = data()
+    y = y if labels == "+-1" else (y + 1) / 2
+    objective = objectives.create(name)
+    numerical = differences(lambda b: objective.loss(X, y, b), beta)
+    gradient = objective.gradient(X, y, beta, None)
+    np.testing.assert_allclose(gradient, numerical, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", objectives.names())
+def test_weights_are_those_of_the_rows(name):
+    X, y, beta = data()
+    objective, weights = objectives.create(name), np.random.default_rng(1).random(len(y))
+    each = [objective.gradient(X[[i]], y[[i]], beta, None) for i in range(len(y))]
+    gradient = objective.gradient(X, y, beta, weights)
+    np.testing.assert_allclose(gradient, weights @ each, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(
+        objective.gradient(X, y, beta, np.ones(len(y))), np.sum(each, axis=0), rtol=1e-11
+    )
+
+
+@pytest.mark.parametrize("name", objectives.names())
+def test_no_labels_are_zeros_and_rows_of_zeros_contribute_nothing(name):
+    X, y, beta = data()
+    objective = objectives.create(name)
+    np.testing.assert_array_equal(
+        objective.gradient(X, None, beta, None), objective.gradient(X, 0 * y, beta, None)
+    )
+    padded, labels = np.vstack([X, np.zeros((3, 5))]), np.append(y, np.zeros(3))
+    np.testing.assert_allclose(
+        objective.gradient(padded, labels, beta, None),
+        objective.gradient(X, y, beta, None),
+        rtol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("name", objectives.names())
+def test_arguments_are_left_alone(name):
+    X, y, beta = data()
+    weights = np.ones(len(y))
+    for array in (X, y, beta, weights):
+        array.flags.writeable = False
+    objective = objectives.create(name)
+    objective.gradient(X, y, beta, weights)
+    objective.loss(X, y, beta)
+    objective.scores(X, y, beta)
+    objective.check_labels(y)
+
+
+@given(st.integers(0, 10**6))
+def test_labels_of_either_kind_give_the_same(seed):
+    X, y, beta = data(seed=seed)
+    other = (y + 1) / 2
+    assert LOGISTIC.loss(X, y, beta) == LOGISTIC.loss(X, other, beta)
+    assert LOGISTIC.scores(X, y, beta) == LOGISTIC.scores(X, other, beta)
+    np.testing.assert_array_equal(
+        LOGISTIC.gradient(X, y, beta, None), LOGISTIC.gradient(X, other, beta, None)
+    )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("z", [0.0, 30.0, 750.0, 1e4, 1e300])
+@pytest.mark.parametrize("label", [1.0, -1.0, 0.0])
+def test_margins_of_any_size(z, label):
+    sign = 1.0 if label > 0 else -1.0
+    for margin in (z, -z):
+        X, y, beta = np.array([[margin]]), np.array([label]), np.ones(1)
+        loss = LOGISTIC.loss(X, y, beta)
+        slope = LOGISTIC.slope(X @ beta, y)[0]
+        if sign * margin < -30:
+            assert (loss, slope) == (pytest.approx(abs(margin), rel=1e-12), -sign)
+        elif sign * margin > 700:
+            assert (loss, abs(slope)) == (0, 0)
+        else:
+            assert loss == pytest.approx(np.log1p(np.exp(-sign * margin)), rel=1e-12)
+            assert slope == pytest.approx(-sign / (1 + np.exp(sign * margin)), rel=1e-12)
+
+
+def test_slopes_are_accurate_where_they_are_small():
+    slope = LOGISTIC.slope(np.array([40.0, -40.0]), np.array([1.0, -1.0]))
+    np.testing.assert_allclose(slope, [-np.exp(-40), np.exp(-40)], rtol=1e-12)
+
+
+def test_the_curvature_is_a_bound():
+    X, y, beta = data()
+    for point in (beta, 0 * beta, 5 * beta):
+        hessian = np.array(
+            [
+                differences(lambda b, k=k: LOGISTIC.gradient(X, y, b, None)[k], point)
+                for k in range(5)
+            ]
+        )
+        assert np.linalg.eigvalsh(0.25 * X.T @ X - (hessian + hessian.T) / 2).min() > -1e-6
+    X = np.array([[2.0]])  # reached where the margin is 0
+    hessian = differences(lambda b: LOGISTIC.gradient(X, np.ones(1), b, None)[0], np.zeros(1))
+    assert hessian[0] == pytest.approx(0.25 * 4, rel=1e-6)
+
+
+def test_accuracy():
+    X = np.array([[2.0], [-1.0], [-3.0], [0.5]])
+    y = np.array([1.0, -1.0, 1.0, -1.0])
+    assert LOGISTIC.scores(X, y, np.ones(1)) == {"accuracy": 2.0}
+    assert LOGISTIC.scores(X, (y + 1) / 2, -np.ones(1)) == {"accuracy": 2.0}
+    whole = Problem(ArraySource("test", X, y, "in memory"), LOGISTIC)
+    assert whole.scores(np.ones(1)) == {"accuracy": 0.5}
+    assert Problem(whole.source, objectives.create("least-squares")).scores(np.ones(1)) == {}
+
+
+# Labels
+
+
+GOOD = [[1, -1], [1, 0], [1, 1], [0, 0], [-1, -1], [-1, 1, -1]]
+BAD = [[1, -1, 0], [1, 2], [2, 2], [0.5, 1], [3.7, -0.2], [0, -1]]
+
+
+@pytest.mark.parametrize("labels", GOOD)
+def test_good_labels(labels):
+    assert LOGISTIC.check_labels(np.array(labels, dtype=float)) is None
+
+
+@pytest.mark.parametrize("labels", BAD)
+def test_bad_labels_are_refused_with_the_name_of_the_file(tmp_path, labels):
+    path = tmp_path / "labels.npy"
+    A = np.column_stack([np.arange(1.0, 1 + len(labels)), labels])
+    np.save(path, A)
+    config = RunConfig(
+        scheme="uncoded",
+        workers=2,
+        data=str(path),
+        objective="logistic",
+        transport="simulated",
+        iterations=2,
+    )
+    with pytest.raises(DataError, match=r"labels have to be \+1 and -1, or 1 and 0") as caught:
+        job.run(prepare(config, None), SimulatedTransport(2))
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_are_checked_across_windows():
+    class Windowed(ArraySource):
+        def windows(self, rows_at_once=2):
+            return super().windows(rows_at_once)
+
+    X = np.ones((4, 1))
+    for y, good in [([1, 1, -1, -1], True), ([1, 1, 0, 0], True), ([1, -1, 1, 0], False)]:
+        whole = Problem(Windowed("test", X, np.array(y, dtype=float), "in memory"), LOGISTIC)
+        if good:
+            whole.check_labels()
+        else:
+            with pytest.raises(DataError, match="test: the labels"):
+                whole.check_labels()
+
+
+# Which schemes can do it
+
+
+CODED = [name for name in schemes.names() if schemes.create(name, 6).coded]
+REPLICATION = [name for name in schemes.names() if name not in CODED]
+
+
+def test_coded_schemes():
+    assert CODED == ["lcc", "lcc-mmc", "mds-mmc"]
+
+
+@pytest.mark.parametrize("name", [*CODED, "lcc-mmc-2"])
+def test_coded_schemes_refuse_it_and_say_why(name):
+    words = rf"{name} decodes gradients of degree 2 in the data, which that of logistic is not: use"
+    with pytest.raises(Infeasible, match=words):
+        prepare(RunConfig(scheme=name, workers=6, objective="logistic"), None)
+
+
+@pytest.fixture
+def file(tmp_path):
+    X, y, _ = data(61, 6)
+    np.save(tmp_path / "data.npy", np.column_stack([X, y]))
+    return tmp_path / "data.npy"
+
+
+RUNS = [(name, {"tolerance": 0.0} if name == "uc-mmc-pg" else {}) for name in REPLICATION]
+RUNS += [("gc", {"load": 4}), ("gc", {"load": 5}), ("sgc", {"blocks": 20}), ("bgc", {"blocks": 7})]
+
+
+@pytest.mark.parametrize(("name", "options"), RUNS)
+@pytest.mark.parametrize(("optimizer", "ridge"), [("gd", 0.0), ("nesterov", 0.7)])
+def test_runs_do_what_one_process_does(name, options, optimizer, ridge, file):
+    """Blocks of several rows with coefficients of their own among them."""
+    config = RunConfig(
+        scheme=name,
+        workers=6,
+        data=str(file),
+        objective="logistic",
+        optimizer=optimizer,
+        ridge=ridge,
+        transport="simulated",
+        iterations=40,
+        check_gradient=True,
+        **options,
+    )
+    outcome = job.run(prepare(config, None), SimulatedTransport(6))
+    completion = [record.completion_time for record in outcome.log]
+    np.testing.assert_allclose(completion, outcome.ideal, rtol=1e-12)
+    assert max(record.gradient_error for record in outcome.log) <= 1e-8
+    assert [record.loss for record in outcome.log] == [None] * 40  # the gradient does not tell it
+    A = np.load(file)
+    whole = Problem(ArraySource("A", A[:, :-1], A[:, -1], "in memory"), LOGISTIC, ridge)
+    step = 1 / whole.lipschitz()
+    assert outcome.start.step == pytest.approx(step, rel=1e-12)
+    beta = point = np.zeros(6)
+    for t in range(1, 41):
+        before, beta = beta, point - step * whole.gradient(point)
+        point = beta + (t / (t + 3) if optimizer == "nesterov" else 0) * (beta - before)
+    assert np.linalg.norm(outcome.beta - beta) <= 1e-8 * np.linalg.norm(beta)
+    assert whole.loss(beta) < whole.loss(np.zeros(6))
+    assert whole.optimum() is None

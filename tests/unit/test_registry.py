@@ -1,0 +1,162 @@
+"""Schemes and objectives of one's own, from the current folder."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from coded_dgd import registry, schemes
+from coded_dgd.config import RunConfig
+from coded_dgd.engine import job
+from coded_dgd.engine.setup import prepare
+from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.problems import objectives
+from coded_dgd.schemes.base import Scheme
+
+SCHEME = '''
+import numpy as np
+from coded_dgd.schemes.base import ReplicationScheme, Threshold
+
+
+class Everything(Threshold, ReplicationScheme):
+    """Everybody does everything; the first to be done will do."""
+
+    threshold = 1
+    options = ("spice",)
+
+    def __init__(self, name, workers, blocks, load, spice=1):
+        super().__init__(name, workers, blocks, blocks)
+        self.spice = spice
+
+    def held(self, worker):
+        return np.arange(self.blocks)
+
+    def ends(self, worker):
+        return (self.blocks,)
+
+    def weights(self, arrived):
+        weights = np.zeros(arrived.shape)
+        weights[np.flatnonzero(arrived)[0]] = 1.0
+        return weights
+
+
+class Nothing:
+    pass
+
+
+number = 3
+'''
+
+OBJECTIVE = """
+import numpy as np
+from coded_dgd.problems.objectives import LinearModel
+
+
+class Huber(LinearModel):
+    curvature = 1.0
+
+    def slope(self, z, y):
+        return np.clip(z - (0 if y is None else y), -1, 1)
+
+    def loss(self, X, y, beta):
+        r = np.abs(X @ beta - y)
+        return float(np.where(r < 1, r * r / 2, r - 0.5).sum())
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A current folder with modules of one's own, that are forgotten afterwards."""
+    (tmp_path / "my_scheme.py").write_text(SCHEME)
+    (tmp_path / "my_objective.py").write_text(OBJECTIVE)
+    (tmp_path / "my_mistake.py").write_text("def f(:\n")
+    (tmp_path / "my_failure.py").write_text("1 / 0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.startswith("my_"):
+            del sys.modules[name]
+
+
+def run(**options):
+    config = RunConfig(
+        workers=4, transport="simulated", data="synthetic:rows=21,features=3", **options
+    )
+    return job.run(prepare(config, None), SimulatedTransport(4))
+
+
+def test_a_scheme_of_ones_own(folder):
+    outcome = run(scheme="my_scheme:Everything", iterations=5, check_gradient=True)
+    assert outcome.setup.scheme.name == "my_scheme:Everything"
+    assert max(record.gradient_error for record in outcome.log) <= 1e-12
+    completion = [record.completion_time for record in outcome.log]
+    np.testing.assert_allclose(completion, outcome.ideal, rtol=1e-12)
+    scheme = schemes.create("my_scheme:Everything", 4, spice=2)
+    assert scheme.spice == 2
+    with pytest.raises(UsageError, match="--pepper means nothing to my_scheme:Everything"):
+        schemes.create("my_scheme:Everything", 4, pepper=2)
+
+
+def test_an_objective_of_ones_own(folder):
+    outcome = run(scheme="uc-mmc", objective="my_objective:Huber", iterations=30)
+    problem = outcome.start.problem
+    assert problem.loss(outcome.beta) < problem.loss(np.zeros(3))
+    with pytest.raises(Infeasible, match=r"which that of my_objective:Huber is not"):
+        prepare(RunConfig(scheme="lcc-mmc", workers=4, objective="my_objective:Huber"), None)
+
+
+def test_both_of_ones_own(folder):
+    outcome = run(scheme="my_scheme:Everything", objective="my_objective:Huber", iterations=3)
+    assert outcome.status == "done"
+
+
+def test_what_is_installed_can_be_named_by_its_path():
+    found = registry.find(schemes, "coded_dgd.schemes.lcc:LCC", Scheme, "scheme")
+    assert found is registry.find(schemes, "lcc", Scheme, "scheme")
+    assert objectives.create("coded_dgd.problems.objectives.logistic:Logistic").curvature == 0.25
+
+
+REFUSED = {
+    "no_such_module:Class": "cannot be imported .*: give MODULE:CLASS",
+    "my_scheme:NoSuchClass": "cannot be imported .*: give MODULE:CLASS",
+    "my_scheme:": "cannot be imported .*: give MODULE:CLASS",
+    ":Everything": "cannot be imported|give MODULE:CLASS",
+    ":": "cannot be imported|give MODULE:CLASS",
+    ".my_scheme:Everything": "cannot be imported|give MODULE:CLASS",
+    "my_scheme.py:Everything": "cannot be imported .*: give MODULE:CLASS",
+    "my_scheme:Nothing": "is no scheme: it has to be a subclass of Scheme",
+    "my_scheme:number": "is no scheme: it has to be a subclass of Scheme",
+    "my_objective:Huber": "is no scheme: it has to be a subclass of Scheme",
+    "coded_dgd.schemes.base:Scheme": "scheme",
+    "my_mistake:Class": "cannot be imported",
+    "my_failure:Class": "cannot be imported",
+}
+
+
+@pytest.mark.parametrize("path", REFUSED)
+def test_an_import_path_that_cannot_be_is_refused(folder, path):
+    with pytest.raises(UsageError, match=REFUSED[path]) as caught:
+        schemes.create(path, 4)
+    assert "\n" not in str(caught.value)
+    assert path in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("my_scheme:Everything", "is no objective: it has to be a subclass of Objective"),
+        ("nowhere:Objective", "objective 'nowhere:Objective' cannot be imported"),
+        ("hinge", "unknown objective 'hinge'; there are: least-squares, logistic"),
+        ("logistics", r"\(did you mean 'logistic'\?\)"),
+        ("base", "unknown objective 'base'"),
+        ("", "unknown objective ''"),
+    ],
+)
+def test_an_objective_that_cannot_be_is_refused(folder, path, words):
+    with pytest.raises(UsageError, match=words):
+        objectives.create(path)
+    with pytest.raises(UsageError, match=words):
+        prepare(RunConfig(workers=4, scheme="uncoded", objective=path), None)

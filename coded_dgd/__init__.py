@@ -2,7 +2,23 @@
 
 Rank 0 is the master: it distributes encoded or replicated data, sends the model, and decodes the
 gradient as soon as enough of the workers' messages have arrived. Importing this package imports
-nothing else: 41 processes do it at once.
+nothing else: 41 processes do it at once. ``coded_dgd.train`` is imported when it is first used.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coded_dgd.api import Training, train
+
 __version__ = "0.1.0"
+__all__ = ["Training", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from coded_dgd import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,115 @@
+"""Training from Python: inside an mpi4py script of one's own, or in one process in virtual time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from coded_dgd.problems.objectives import Objective
+
+
+@dataclass
+class Training:
+    """What `train` returns on rank 0."""
+
+    coef_: NDArray[np.float64]
+    """The model, of shape (l,)."""
+    n_iter_: int
+    """Iterations done."""
+    history: list[Any]
+    """An `engine.master.Iteration` for each: completion time, messages, error, loss, ..."""
+    summary: dict[str, Any]
+    """The object that ``coded-dgd run --json`` prints."""
+
+
+def train(
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    *,
+    objective: str | Objective = "least-squares",
+    **options: Any,
+) -> Training | None:
+    """Train by coded distributed gradient descent; every rank calls it.
+
+    Rank 0 is the master and returns the result; the other ranks work until it has finished, and
+    return None. It may be called again.
+
+    Parameters
+    ----------
+    X : (m, l) array, optional
+    y : (m,) array, optional
+        The data, needed on rank 0 only. Left out, `data` says where they are.
+    objective : str or Objective
+        A name, or an object of one's own, the same on every rank.
+    **options
+        Those of ``coded-dgd run`` with underscores for dashes: ``scheme="gc"``, ``load=4``,
+        ``iterations=200``, ``delay="none"``, ``data="file.npy"``, ``transport="simulated"``, ...
+        Nothing is delayed unless `delay` says so.
+
+    Returns
+    -------
+    Training or None
+
+    Raises
+    ------
+    CodedDGDError
+        On rank 0, as on the command line; the workers have been stopped then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.eye(4)
+    >>> result = train(X, X @ [1, 2, 3, 4], transport="simulated", workers=4, load=2)
+    >>> result.coef_.round(6).tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
+    own = objective if isinstance(objective, Objective) else None
+    options.setdefault("delay", "none")
+    options.setdefault("objective", "own" if own else objective)
+    if options.get("transport", "mpi") == "simulated":
+        return _train(None, X, y, own, options)
+    from coded_dgd.engine.transports import mpi
+
+    if mpi.world().rank > 0:
+        from coded_dgd.engine.serve import serve
+
+        serve(own)
+        return None
+    master = mpi.MPIMaster()
+    try:
+        return _train(master, X, y, own, options)
+    finally:
+        master.stop_or_abort()
+
+
+def _train(
+    master: Any,
+    X: ArrayLike | None,
+    y: ArrayLike | None,
+    objective: Objective | None,
+    options: dict[str, Any],
+) -> Training:
+    from coded_dgd.config import RunConfig
+    from coded_dgd.engine import job, setup
+    from coded_dgd.engine.transports.simulated import SimulatedTransport
+    from coded_dgd.errors import UsageError
+    from coded_dgd.problems.sources.base import ArraySource
+    from coded_dgd.report.summary import summarize
+
+    source = None
+    if (X is None) != (y is None):
+        raise UsageError("train takes X and y together, or data=... instead of both")
+    if X is not None and y is not None:
+        source = ArraySource("X, y", np.asarray(X), np.asarray(y), "in memory")
+        options["data"] = "X, y"
+    try:
+        config = RunConfig(**options)
+    except TypeError as error:
+        raise UsageError(f"train: {str(error).rpartition('() ')[2]}") from None
+    prepared = setup.prepare(config, None if master is None else master.workers, objective)
+    transport = master or SimulatedTransport(prepared.scheme.workers, objective)
+    outcome = job.run(prepared, transport, source=source)
+    return Training(outcome.beta, len(outcome.log), outcome.log, summarize(outcome, None))

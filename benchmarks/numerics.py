@@ -80,7 +80,7 @@ def gaussian(blocks: int, seed: int = 0) -> Problem:
 def finish_times(patterns: int, workers: int, load: int) -> Floats:
     """Straggler patterns of the papers' law, the same whatever the load."""
     patterns = max(10, patterns // 10) if workers >= 100 else patterns
-    return LAW.sample(np.random.default_rng(1), patterns, workers, load)
+    return LAW.sample(np.random.default_rng(1), patterns, workers, np.arange(1.0, load + 1))
 
 
 def sample(

@@ -68,7 +68,7 @@ def train(
     """
     own = objective if isinstance(objective, Objective) else None
     options.setdefault("delay", "none")
-    options.setdefault("objective", "own" if own else objective)
+    options.setdefault("objective", type(own).__name__ if own else objective)
     if options.get("transport", "mpi") == "simulated":
         return _train(None, X, y, own, options)
     from coded_dgd.engine.transports import mpi

@@ -45,7 +45,7 @@ def format_table(result: dict[str, Any], outcome: Outcome) -> str:
         lines.append(_item("accuracy", f"{result['accuracy']:.2%} of the rows"))
     if result["straggler_probability"] is not None:
         lines.append(_item("straggler probability", f"{result['straggler_probability']:.3f}"))
-    if result["overrun"] > 0:
+    if result["overrun"] >= 1e-4:
         lines.append(
             _item(
                 "overrun",

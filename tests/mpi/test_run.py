@@ -111,6 +111,41 @@ for factor in (1, 2):
 """
 
 
+def test_an_objective_of_ones_own(tmp_path):
+    (tmp_path / "script.py").write_text(HUBER)
+    done = command(mpiexec(), "-n", "4", sys.executable, "script.py", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == ["gc [1.0, 2.0]", "uc-mmc [1.0, 2.0]", "lcc refused: Huber"]
+
+
+HUBER = """
+import numpy as np
+from coded_dgd import train
+from coded_dgd.errors import UsageError
+from coded_dgd.problems.objectives import LinearModel
+
+class Huber(LinearModel):
+    curvature = 1.0
+    def slope(self, z, y):
+        return np.clip(z if y is None else z - y, -1, 1)
+    def loss(self, X, y, beta):
+        r = np.abs(X @ beta - y)
+        return float(np.where(r < 1, r * r / 2, r - 0.5).sum())
+
+X = np.random.default_rng(0).standard_normal((200, 2))
+y = X @ [1, 2]
+y[0] = 1e6  # least squares would follow it
+for scheme in ("gc", "uc-mmc", "lcc"):
+    try:
+        result = train(X, y, scheme=scheme, objective=Huber(), iterations=200)
+    except UsageError as error:
+        print(scheme, "refused:", "Huber" if "Huber" in str(error) else error)
+    else:
+        if result:
+            print(scheme, (result.coef_.round(1) + 0).tolist())
+"""
+
+
 def test_the_example_scheme_runs_by_its_import_path(tmp_path):
     done = mpirun(
         5, "--scheme", "my_scheme:PairMMC", "--delay", FAST, "--iterations", "10",

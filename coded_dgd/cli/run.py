@@ -67,7 +67,7 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 )
 @_configured(
     "data",
-    "synthetic:rows=M,features=L, or a path: .npy ([X | y]), .npz (X and y), .svm or .libsvm, "
+    "synthetic:rows=...,features=..., or a path: .npy ([X | y]), .npz (X and y), .svm or .libsvm, "
     ".csv (label last), .h5 (X and y).",
 )
 @_configured(

@@ -38,6 +38,8 @@ class Iteration:
     weights_time: float
     decode_time: float
     update_time: float
+    compute_time: float
+    """The longest that a worker computed for one of these messages."""
     overrun: float
     """The longest that real computing went beyond an injected delay."""
     gradient_norm: float
@@ -105,7 +107,7 @@ class Master:
         point = self.optimizer.point
         self.decoder.begin()
         self._left.append(self.transport.clock())
-        record = Iteration(iteration, 0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
+        record = Iteration(iteration, 0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
 
         # 1. beta_t leaves; workers that are still busy with an older one skip to it
         self.transport.broadcast(Point(iteration, point))
@@ -155,6 +157,7 @@ class Master:
             record.wasted_messages += 1
             return decoded
         self._payloads[len(self.decoder.order)] = message.payload
+        record.compute_time = max(record.compute_time, message.compute_seconds)
         record.overrun = max(record.overrun, message.overrun)
         if not self.decoder.arrive(message.worker, message.message):
             return False

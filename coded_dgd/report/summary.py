@@ -65,6 +65,7 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
         "communication_load": float(np.mean([record.messages_used for record in log])),
         "extra_messages": float(np.mean([record.extra_messages for record in log])),
         "wasted_messages": sum(record.wasted_messages for record in log) + outcome.drained,
+        "compute_time": float(np.mean([record.compute_time for record in log])),
         "weights_time": totals["weights_time"] / len(log),
         "decode_time": totals["decode_time"] / len(log),
         "update_time": totals["update_time"] / len(log),

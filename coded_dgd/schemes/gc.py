@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from coded_dgd.codes.circle import spread_ranks
@@ -23,8 +21,6 @@ class GC(Threshold, ReplicationScheme):
     decode carries a certificate: where the weights do not recover the sum to 1e-10 they are
     refused, and the decoder takes further messages.
     """
-
-    sizes: ClassVar[tuple[str, ...]] = ("blocks", "load")
 
     def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
         super().__init__(name, workers, blocks, load)

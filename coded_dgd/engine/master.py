@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 
 from coded_dgd.engine.distribute import Distributed
-from coded_dgd.engine.protocol import Floats, Point, Report, Result
+from coded_dgd.engine.protocol import Floats, Point, Report, Result, describe_failure
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Undecodable, WorkerFailed
 from coded_dgd.guard import GuardedDecoder
@@ -202,11 +202,3 @@ class Master:
         self._first_norm = self._first_norm or norm
         scale = max(norm, self._first_norm)
         return float(np.linalg.norm(gradient - exact)) / scale if scale else 0.0
-
-
-def describe_failure(report: Report) -> str:
-    """One line that names rank, host, iteration and cause."""
-    return (
-        f"rank {report.worker + 1} on {report.host} failed in iteration {report.iteration}: "
-        f"{report.failure}"
-    )

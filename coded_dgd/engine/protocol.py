@@ -106,3 +106,11 @@ def read_result(worker: int, time: float, message: Floats) -> Result:
     return Result(
         worker, time, int(iteration), int(index), compute_seconds, overrun, message[HEADER:]
     )
+
+
+def describe_failure(report: Report) -> str:
+    """One line that names rank, host, iteration and cause."""
+    return (
+        f"rank {report.worker + 1} on {report.host} failed in iteration {report.iteration}: "
+        f"{report.failure}"
+    )

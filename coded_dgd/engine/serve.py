@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import traceback
-from math import inf
 from time import monotonic
 
 from coded_dgd.engine.process import cpu_seconds
@@ -58,6 +57,7 @@ def serve(objective: Objective | None = None) -> int:
     # Nobody leaves before all have reported: an MPI job whose ranks have left in part aborts badly.
     released = False
     while not released:
-        point = connection.wait(inf)
+        connection.discard_data()
+        point = connection.wait(monotonic() + 0.01)
         released = point is not None and point.iteration == RELEASE
     return 0 if failure is None else 1

@@ -27,6 +27,18 @@ def load(self, start, X, y):
 
 if kind == "load":
     worker_module.Worker.load = load
+elif kind == "build":
+    from coded_dgd.engine.transports import mpi
+
+    mpi.DATA_IN_FLIGHT = 100_000  # so that rank 0 waits for the failed one to take its data
+    build = worker_module.Worker.__init__
+
+    def init(self, plan, *arguments):
+        build(self, plan, *arguments)
+        if plan.worker == int(at_worker):
+            raise MemoryError("planted while building")
+
+    worker_module.Worker.__init__ = init
 elif kind == "master":
     from coded_dgd.engine.master import Master
 

@@ -39,6 +39,17 @@ def test_an_exception_while_a_worker_loads_its_data(tmp_path):
     assert "MemoryError: planted while loading" in line
 
 
+def test_an_exception_before_a_worker_takes_its_data(tmp_path):
+    done, seconds = run_faulty(
+        tmp_path, "build:1:0", "--data", "synthetic:rows=4000,features=200", "--out",
+        str(tmp_path / "run"),
+    )  # fmt: skip
+    assert done.code == 1
+    (line,) = done.said
+    assert "MemoryError: planted while building" in line
+    assert seconds < 8  # nobody waits until the bound
+
+
 def test_an_exception_on_the_master(tmp_path):
     done, _ = run_faulty(tmp_path, "master:0:0", "--out", str(tmp_path / "run"))
     assert done.code == 1

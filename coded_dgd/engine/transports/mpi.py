@@ -26,12 +26,13 @@ from coded_dgd.engine.protocol import (
     Point,
     Report,
     Result,
+    describe_failure,
     read_result,
 )
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.engine.transports.launcher import launch
 from coded_dgd.engine.worker import Worker
-from coded_dgd.errors import CodedDGDError, UsageError
+from coded_dgd.errors import CodedDGDError, UsageError, WorkerFailed
 
 try:
     from mpi4py import MPI
@@ -156,20 +157,23 @@ class MPIMaster(Transport):
         self._post(self.workers + worker)
 
     def piece(self, worker: int, start: int, X: Floats, y: Floats | None) -> None:
-        while sum(buffer.nbytes for _, buffer in self._unsent(DATA)) > DATA_IN_FLIGHT:
-            sleep(WORKER_PAUSE[1])
+        while sum(len(buffer) for _, buffer in self._unsent()) > DATA_IN_FLIGHT:
+            for arrived in self.receive(monotonic() + WORKER_PAUSE[1]):  # nothing but failures
+                assert isinstance(arrived, Report)
+                raise WorkerFailed(describe_failure(arrived))
         self._send_setup(X, worker, DATA)
         if y is not None:
             self._send_setup(y, worker, DATA)
         self._rows[worker] = start + X.shape[1]
 
     def _send_setup(self, message: Any, worker: int, tag: int) -> None:
-        self._setup.append((self._comm.Isend(message, worker + 1, tag), message))
+        view = memoryview(message).cast("B") if len(message) else message
+        self._setup.append((self._comm.Isend(message, worker + 1, tag), view))
 
-    def _unsent(self, tag: int) -> list[tuple[MPI.Request, Any]]:
-        """Forget the set-up messages that have been sent; return the arrays that have not."""
+    def _unsent(self) -> list[tuple[MPI.Request, Any]]:
+        """Forget the set-up messages that have been sent; return those that have not, as bytes."""
         self._setup = [item for item in self._setup if not item[0].Test()]
-        return [item for item in self._setup if isinstance(item[1], np.ndarray)]
+        return self._setup
 
     def broadcast(self, point: Point) -> None:
         message = np.concatenate([[point.iteration], point.beta])
@@ -267,8 +271,7 @@ class MPIMaster(Transport):
 
     def _drained(self) -> bool:
         """Whether every worker has said its last word and nothing of it is under way."""
-        self._unsent(PLAN)
-        return not self._setup and all(
+        return not self._unsent() and all(
             worker in self._reports and self._received[worker] == self._reports[worker].results
             for worker in self._plans
         )
@@ -325,6 +328,12 @@ class MPIWorker:
             worker.load(start, X, y)
             start += rows
         return True
+
+    def discard_data(self) -> None:
+        """Receive data that a worker which has failed does not need, so that they are out."""
+        status = MPI.Status()
+        while self._comm.Iprobe(0, DATA, status):
+            self._comm.Recv(bytearray(status.Get_count(MPI.BYTE)), 0, DATA)
 
     def _probe(self, tag: int, datatype: MPI.Datatype) -> int:
         """Wait for a message of that tag; return how many items it holds."""

@@ -12,7 +12,6 @@ import click
 
 from coded_dgd import schemes
 from coded_dgd.config import DEFAULT_DELAY, TRANSPORTS, RunConfig, read_toml
-from coded_dgd.engine.transports.base import Transport
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -134,6 +133,7 @@ def run(
     if print_config:
         click.echo(config.to_toml(), nl=False)
         return None
+    master = None
     if config.transport == "mpi":
         from coded_dgd.engine.transports import mpi
 
@@ -141,14 +141,16 @@ def run(
             from coded_dgd.engine.serve import serve
 
             return serve()
+        master = mpi.master()
     from coded_dgd.engine import job, setup
     from coded_dgd.engine.master import Iteration
+    from coded_dgd.engine.transports.simulated import SimulatedTransport
     from coded_dgd.report import summary, table
     from coded_dgd.report.progress import Progress
     from coded_dgd.report.run_folder import RunFolder
 
-    workers = mpi.master().workers if config.transport == "mpi" else None
-    prepared = setup.prepare(config, workers)
+    prepared = setup.prepare(config, None if master is None else master.workers)
+    transport = master or SimulatedTransport(prepared.scheme.workers)
     folder = RunFolder.create(out, prepared)
     with Progress(prepared, sys.stderr, quiet) as progress, folder:
 
@@ -156,9 +158,7 @@ def run(
             folder.add(record)
             progress.update(record)
 
-        outcome = job.run(
-            prepared, _connect(config, prepared.scheme.workers), progress.start, on_iteration
-        )
+        outcome = job.run(prepared, transport, progress.start, on_iteration)
     result = summary.summarize(outcome, folder.path)
     folder.finish(outcome, result)
     if not quiet:
@@ -166,13 +166,3 @@ def run(
     if as_json:
         click.echo(json.dumps(result))
     return None
-
-
-def _connect(config: RunConfig, workers: int) -> Transport:
-    if config.transport == "mpi":
-        from coded_dgd.engine.transports import mpi
-
-        return mpi.master()
-    from coded_dgd.engine.transports.simulated import SimulatedTransport
-
-    return SimulatedTransport(workers)

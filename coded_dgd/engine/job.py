@@ -14,7 +14,7 @@ from coded_dgd.engine.master import Iteration, Master
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup, check_delay
-from coded_dgd.engine.transports.base import Transport
+from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.errors import Diverged
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems.optimizers import OPTIMIZERS
@@ -22,7 +22,6 @@ from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source, open_source
 from coded_dgd.theory.predictor import GuardForecast, forecast
 
-SHUTDOWN_SECONDS = 10.0
 FORECAST_SECONDS = 0.2
 EXPLOSION = 1e10
 """A gradient that has grown by this factor since the first one will not come back."""
@@ -90,7 +89,7 @@ def run(
         outcome, decoder = _train(setup, transport, on_start, on_iteration, source)
     finally:
         begin = monotonic()
-        reports, drained = transport.stop(SHUTDOWN_SECONDS)
+        reports, drained = transport.stop(STOP_SECONDS)
     outcome.shutdown_time = monotonic() - begin
     outcome.wall_time = process_age()
     outcome.reports, outcome.drained = reports, drained

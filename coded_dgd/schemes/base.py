@@ -243,7 +243,7 @@ class CodedScheme(Scheme):
         """Rows of the generator matrix that `worker` holds: (tasks, N), in the order of work."""
 
     def tasks(self, worker: int) -> int:
-        return len(self.generator(worker))
+        return self.ends(worker)[-1]
 
     def encode(self, worker: int, blocks: Floats) -> Floats:
         rows = self.generator(worker)

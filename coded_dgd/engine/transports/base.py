@@ -8,6 +8,9 @@ from math import inf
 
 from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result
 
+STOP_SECONDS = 10.0
+"""How long workers may take to stop."""
+
 
 class Transport(ABC):
     """The master's side of the connections to workers 0..M-1.

@@ -29,7 +29,7 @@ from coded_dgd.engine.protocol import (
     describe_failure,
     read_result,
 )
-from coded_dgd.engine.transports.base import Transport
+from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.engine.transports.launcher import launch
 from coded_dgd.engine.worker import Worker
 from coded_dgd.errors import CodedDGDError, UsageError, WorkerFailed
@@ -51,9 +51,6 @@ MASTER_PAUSE = (5e-5, 2e-4)
 
 DATA_IN_FLIGHT = 1 << 27
 """Bytes of data that rank 0 holds in unfinished sends before it waits."""
-
-STOP_SECONDS = 10.0
-"""How long workers may take to stop, where nobody says otherwise."""
 
 WINDOW = 16
 """Points that a worker may have unread. Every 16th is sent synchronously, and until it has been
@@ -291,10 +288,6 @@ class MPIWorker:
         self._sending: list[tuple[MPI.Request, Any]] = []
         self._buffer = np.empty(0)
         self._request = MPI.REQUEST_NULL
-
-    @property
-    def rank(self) -> int:
-        return int(self._comm.rank)
 
     def receive_plan(self) -> Plan | None:
         """Wait for the plan; None where there is nothing to do."""

@@ -18,12 +18,12 @@ def main(argv: list[str] | None = None) -> NoReturn:
     launched = launch()
     try:
         if launched:
-            from coded_dgd.engine.transports import mpi
+            from coded_dgd.engine.transports.mpi.library import world
 
-            if mpi.world().rank > 0:
-                from coded_dgd.engine.serve import serve
+            if world().rank > 0:
+                from coded_dgd.engine.serve import serve_and_exit
 
-                sys.exit(serve())
+                serve_and_exit()
         from coded_dgd.cli import run_command_line
 
         code = run_command_line(sys.argv[1:] if argv is None else argv)
@@ -31,7 +31,9 @@ def main(argv: list[str] | None = None) -> NoReturn:
         print(f"coded-dgd: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     if launched:
-        mpi.master().stop_or_abort(code)
+        from coded_dgd.engine.transports.mpi.master import master
+
+        master().end(code)
     sys.exit(code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,18 +72,22 @@ def train(
     options.setdefault("objective", type(own).__name__ if own else objective)
     if options.get("transport", "mpi") == "simulated":
         return _train(None, X, y, own, options)
-    from coded_dgd.engine.transports import mpi
+    from coded_dgd.engine.transports.mpi.library import leave, world
+    from coded_dgd.engine.transports.mpi.master import MPIMaster
 
-    if mpi.world().rank > 0:
+    if world().rank > 0:
         from coded_dgd.engine.serve import serve
 
-        serve(own)
+        if serve(own):
+            atexit.register(leave, 0)
         return None
-    master = mpi.MPIMaster()
+    master = MPIMaster(hard=False)
     try:
         return _train(master, X, y, own, options)
     finally:
         master.stop_or_abort()
+        if master.hard:
+            atexit.register(leave, 0)
 
 
 def _train(

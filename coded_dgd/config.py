@@ -18,6 +18,7 @@ DEFAULT_WORKERS = 40
 DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
 DEFAULT_DATA = "synthetic:rows=1000,features=100"
 TRANSPORTS = ("mpi", "simulated")
+ON_LOSS = ("stop", "replan")
 SCHEME_OPTIONS = (
     "tolerance",
     "redundancy",
@@ -60,6 +61,9 @@ class RunConfig:
     delay: str = DEFAULT_DELAY
     guard: float = DEFAULT_GUARD
     check_gradient: bool = False
+    on_loss: str = "stop"
+    spare: int = 0
+    replace: bool = False
     transport: str = "mpi"
     seed: int = 0
 
@@ -72,6 +76,8 @@ class RunConfig:
         _require(0 <= self.ridge < inf, "--ridge has to be 0 or more")
         _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
+        _require(self.on_loss in ON_LOSS, f"--on-loss: give one of {', '.join(ON_LOSS)}")
+        _require(self.spare >= 0, "--spare has to be 0 or more")
         _require(self.transport in TRANSPORTS, f"--transport: give one of {', '.join(TRANSPORTS)}")
 
     @property

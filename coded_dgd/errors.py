@@ -1,7 +1,7 @@
 """Errors that a user may see: one line that names the mend, and an exit code each.
 
 The exit codes are part of the command-line contract: 0 done, 1 error, 2 wrong usage or input that
-cannot be used, 3 diverged, 4 undecodable.
+cannot be used, 3 diverged, 4 undecodable, 75 stopped on request.
 """
 
 from __future__ import annotations
@@ -27,10 +27,6 @@ class DataError(UsageError):
     """Input data that cannot be used: missing, empty, ragged, not finite, of another format."""
 
 
-class WorkerFailed(CodedDGDError):
-    """A worker raised an exception; the message names rank, host, iteration and cause."""
-
-
 class Diverged(CodedDGDError):
     """The iterates left the finite numbers; the message names a step size that is safe."""
 
@@ -41,3 +37,9 @@ class Undecodable(CodedDGDError):
     """Nothing more can arrive and the gradient cannot be decoded within the guard."""
 
     exit_code = 4
+
+
+class Interrupted(CodedDGDError):
+    """The run was asked to stop; it can be resumed from its last checkpoint."""
+
+    exit_code = 75

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import perf_counter
 from typing import NamedTuple
 
@@ -55,11 +56,10 @@ class GuardedDecoder:
         if block_norms is None:
             block_norms = np.ones(scheme.blocks)
         self._scales = scheme.message_scales(block_norms)
-        self._total = int(np.count_nonzero(scheme.expected))
         self.begin()
 
-    def begin(self) -> None:
-        """Forget the last iteration."""
+    def begin(self, lost: Iterable[int] = ()) -> None:
+        """Forget the last iteration; expect nothing of the workers that are lost."""
         self.order: list[tuple[int, int]] = []
         self.weights: Floats = np.empty(0)
         self.amplification = self.first_amplification = np.inf
@@ -67,6 +67,19 @@ class GuardedDecoder:
         self.weights_time = 0.0
         self._arrived = np.zeros(self.scheme.expected.shape, dtype=np.bool_)
         self._decodable = False
+        self._expected = self.scheme.expected.copy()
+        self.scheme.lost = frozenset()
+        for worker in lost:
+            self.lose(worker)
+
+    def lose(self, worker: int) -> None:
+        """Expect no more of this worker than what has arrived."""
+        self._expected[worker] = False
+        self.scheme.lost |= {worker}
+
+    def has(self, worker: int, message: int) -> bool:
+        """Whether this message has arrived."""
+        return bool(self._arrived[worker, message])
 
     def arrive(self, worker: int, message: int) -> bool:
         """Take one message; return whether all so far decode within the guard."""
@@ -99,8 +112,13 @@ class GuardedDecoder:
 
     @property
     def exhausted(self) -> bool:
-        """Whether every message that exists has arrived."""
-        return len(self.order) == self._total
+        """Whether everything that can be expected has arrived."""
+        return not (self._expected & ~self._arrived).any()
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether what has arrived and what can be expected will never decode."""
+        return not self.scheme.is_decodable(self._arrived | self._expected)
 
 
 class Ideal(NamedTuple):

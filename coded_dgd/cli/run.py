@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from coded_dgd import schemes
-from coded_dgd.config import DEFAULT_DELAY, TRANSPORTS, RunConfig, read_toml
+from coded_dgd.config import DEFAULT_DELAY, ON_LOSS, TRANSPORTS, RunConfig, read_toml
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -97,6 +97,14 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     help="Hold every gradient against the exact one, computed on rank 0 outside the clock.",
 )
 @_configured(
+    "on_loss",
+    "What to do when too many workers are lost: stop (exit code 4), or replan: build the code "
+    "anew for those that live.",
+    type=click.Choice(ON_LOSS),
+)
+@_configured("spare", "Ranks that idle until they take the place of a lost worker.")
+@_configured("replace", "Start a new worker for each lost one.", is_flag=True)
+@_configured(
     "transport",
     "mpi: real ranks and wall-clock time; simulated: one process and virtual time.",
     type=click.Choice(TRANSPORTS),
@@ -135,13 +143,15 @@ def run(
         return None
     master = None
     if config.transport == "mpi":
-        from coded_dgd.engine.transports import mpi
+        from coded_dgd.engine.transports.mpi.library import world
 
-        if mpi.world().rank > 0:  # a launcher that leaves no trace in the environment
-            from coded_dgd.engine.serve import serve
+        if world().rank > 0:  # a launcher that leaves no trace in the environment
+            from coded_dgd.engine.serve import serve_and_exit
 
-            return serve()
-        master = mpi.master()
+            serve_and_exit()
+        from coded_dgd.engine.transports.mpi.master import master as mpi_master
+
+        master = mpi_master()
     from coded_dgd.engine import job, setup
     from coded_dgd.engine.master import Iteration
     from coded_dgd.engine.transports.simulated import SimulatedTransport
@@ -158,7 +168,13 @@ def run(
             folder.add(record)
             progress.update(record)
 
-        outcome = job.run(prepared, transport, progress.start, on_iteration)
+        def say(line: str, details: str) -> None:
+            progress.warn(line)
+            folder.log(line, details)
+
+        outcome = job.run(
+            prepared, transport, progress.start, on_iteration, folder=folder.path, say=say
+        )
     result = summary.summarize(outcome, folder.path)
     folder.finish(outcome, result)
     if not quiet:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from coded_dgd.config import RunConfig
+from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.protocol import Floats, Plan
-from coded_dgd.engine.transports.base import Transport
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
-from coded_dgd.schemes.base import Scheme
+
+WINDOW = 1 << 25
+"""Bytes of input to hold at once."""
 
 
 @dataclass
@@ -27,15 +31,19 @@ class Distributed:
     """Squared Frobenius norms of the N blocks."""
 
 
+def payload(source: Source, blocks: int, gram: bool) -> int:
+    """Length of the payload of a message: l, or the height of a block of X^T X."""
+    return Partition(source.features, blocks).height if gram else source.features
+
+
 def distribute(
     source: Source,
-    scheme: Scheme,
-    transport: Transport,
+    crew: Crew,
+    config: RunConfig,
     *,
-    objective: str,
-    delay: str,
-    seed: int,
-    window: int = 1 << 25,
+    only: Iterable[int] | None = None,
+    replaces: int | None = None,
+    window: int = WINDOW,
 ) -> Distributed:
     """Tell every worker its plan and give it its blocks.
 
@@ -45,39 +53,46 @@ def distribute(
 
     Parameters
     ----------
+    only : iterable of int, optional
+        Workers to serve; by default all.
+    replaces : int, optional
+        Lane that is not needed any more.
     window : int
         Bytes of input to hold at once.
     """
+    scheme, transport = crew.scheme, crew.transport
     gram = GramSource(source) if scheme.gram else None
     data = gram or source
     partition = Partition(data.rows, scheme.blocks)
-    for worker in range(scheme.workers):
+    served = list(range(scheme.workers) if only is None else only)
+    for worker in served:
         coefficients = scheme.coefficients(worker)
-        transport.plan(
-            Plan(
-                worker=worker,
-                tasks=scheme.tasks(worker),
-                height=partition.height,
-                features=data.features,
-                labels=not scheme.coded,
-                ends=scheme.ends(worker),
-                coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
-                unit=float(scheme.work[0]),
-                product=scheme.gram,
-                objective=objective,
-                delay=delay,
-                seed=seed,
-            )
+        plan = Plan(
+            lane=crew.lane,
+            replaces=replaces,
+            worker=crew.draws[worker],
+            tasks=scheme.tasks(worker),
+            height=partition.height,
+            features=data.features,
+            labels=not scheme.coded,
+            ends=scheme.ends(worker),
+            coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
+            unit=float(scheme.work[0]),
+            product=scheme.gram,
+            objective=config.objective,
+            delay=config.delay,
+            seed=config.seed,
         )
+        transport.plan(crew.members[worker], plan)
     kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
     for start, X, y in partition.windows(data, window):
         kept.Xy += np.einsum("nk,nkl->l", y, X)
         kept.yy += float(np.vdot(y, y))
         kept.block_norms += np.einsum("nkl,nkl->n", X, X)
-        for worker in range(scheme.workers):
+        for worker in served:
             if scheme.tasks(worker):
                 labels = None if scheme.coded else scheme.encode(worker, y)
-                transport.piece(worker, start, scheme.encode(worker, X), labels)
+                transport.piece(crew.members[worker], start, scheme.encode(worker, X), labels)
     if gram:
         kept.Xy, kept.yy = gram.Xy, gram.yy
     return kept

@@ -6,22 +6,26 @@ suffice within the guard, update beta, and let the next beta_t overtake the stra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
+from coded_dgd.engine.arrivals import ArrivalLog
+from coded_dgd.engine.crew import Crew, Loss, Message
 from coded_dgd.engine.distribute import Distributed
-from coded_dgd.engine.protocol import Floats, Point, Report, Result, describe_failure
-from coded_dgd.engine.transports.base import Transport
-from coded_dgd.errors import Undecodable, WorkerFailed
+from coded_dgd.engine.losses import TooFewWorkers
+from coded_dgd.engine.protocol import Floats, Report
+from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.guard import GuardedDecoder
 from coded_dgd.problems.optimizers import GradientDescent
-from coded_dgd.schemes.base import Scheme
+
+REMEMBERED = 1000
+"""Iterations after which a message that is still on its way is not taken down any more."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Iteration:
     """What happened in one iteration; times in seconds."""
 
@@ -50,84 +54,82 @@ class Iteration:
 
 
 class Master:
-    """Runs the iterations over any transport.
+    """Runs the iterations of one crew.
 
     Parameters
     ----------
-    transport : Transport
+    crew : Crew
         With the data distributed.
-    scheme : Scheme
     decoder : GuardedDecoder
     optimizer : GradientDescent
     data : Distributed
         What is known of the data.
+    arrivals : ArrivalLog
+        Takes down when each message arrived.
     quadratic : bool
         Whether the objective is least squares.
     ridge : float
     exact_gradient : callable, optional
         For checking: the gradient computed on rank 0.
-
-    Attributes
-    ----------
-    arrivals : (iterations, M, J) array
-        Seconds from beta_t's leaving to each message's arrival, those that came too late included;
-        nan where none has arrived.
+    on_loss : callable, optional
+        Told of each worker that is lost while an iteration runs.
     """
 
     def __init__(
         self,
-        transport: Transport,
-        scheme: Scheme,
+        crew: Crew,
         decoder: GuardedDecoder,
         optimizer: GradientDescent,
         data: Distributed,
+        arrivals: ArrivalLog,
         quadratic: bool,
         ridge: float = 0.0,
         exact_gradient: Callable[[Floats], Floats] | None = None,
+        on_loss: Callable[[Report], None] = lambda _: None,
     ) -> None:
-        self.transport, self.scheme, self.decoder = transport, scheme, decoder
+        self.crew, self.scheme, self.decoder = crew, crew.scheme, decoder
         self.optimizer, self.data, self.ridge = optimizer, data, ridge
+        self.arrivals = arrivals
         self.quadratic = quadratic
         self.exact_gradient = exact_gradient
-        self._first_norm = 0.0
+        self.on_loss = on_loss
+        self._clock = crew.transport.clock
+        self.first_norm = 0.0
+        """Norm of the first exact gradient, where gradients are checked."""
+        self.absent: dict[int, dict[int, float]] = {}
+        """In which iterations workers were missing: how long after beta_t left they were lost."""
         # Row k holds the k-th payload to arrive; rows that none reaches take no memory.
-        total = int(np.count_nonzero(scheme.expected))
-        length = data.partition.height if scheme.gram else len(data.Xy)
-        self._payloads = np.empty((total, length))
-        self._left: list[float] = []  # when each beta_t left
-        self.arrivals: Floats = np.empty((0, *scheme.expected.shape))
+        self._payloads = np.empty((int(np.count_nonzero(self.scheme.expected)), crew.payload))
+        self._left: dict[int, float] = {}  # when each beta_t left
+        self._strays = 0
 
-    def run(self, iterations: int) -> Iterator[Iteration]:
-        """Run the iterations, one at a time, each as far as the update of beta."""
-        self.arrivals = np.full((iterations, *self.scheme.expected.shape), np.nan)
-        for iteration in range(iterations):
-            yield self._iterate(iteration)
+    def iterate(self, iteration: int) -> Iteration:
+        """Run one iteration, as far as the update of beta.
 
-    def _iterate(self, iteration: int) -> Iteration:
+        Raises
+        ------
+        Interrupted
+            If the transport is interrupted before the gradient is decodable.
+        TooFewWorkers
+            If so many workers are lost that it never will be.
+        Undecodable
+            If everything is here but does not decode within the guard.
+        """
         point = self.optimizer.point
-        self.decoder.begin()
-        self._left.append(self.transport.clock())
+        lost = self.crew.lost
+        self.decoder.begin(lost)
+        self.absent[iteration] = dict.fromkeys(lost, 0.0)
+        self._refuse_hopeless(iteration)
+        self._left[iteration] = self._clock()
+        self._left.pop(iteration - REMEMBERED, None)
         record = Iteration(iteration, 0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
 
         # 1. beta_t leaves; workers that are still busy with an older one skip to it
-        self.transport.broadcast(Point(iteration, point))
+        self.arrivals.begin(iteration)
+        self.crew.broadcast(iteration, point)
 
         # 2. messages stream in until they decode
-        decoded = False
-        limit = np.inf if self.scheme.deadline is None else self.scheme.deadline
-        while not decoded:
-            for message in self.transport.receive(self._left[iteration] + limit):
-                if isinstance(message, Report):
-                    raise WorkerFailed(describe_failure(message))
-                decoded = self._take(message, record, decoded)
-            if not decoded and self.transport.clock() >= self._left[iteration] + limit:
-                self.decoder.expire()
-                decoded = self._complete(record, limit)
-            if not decoded and self.decoder.exhausted:
-                raise Undecodable(
-                    f"iteration {iteration}: all messages are here, but decoding them amplifies "
-                    f"errors by {self.decoder.amplification:.1e}, above the guard: raise --guard"
-                )
+        self._await(iteration, record)
 
         # 3. decode: weighted sum of the payloads, and what the master knows itself
         begin = perf_counter()
@@ -143,23 +145,66 @@ class Master:
         self.optimizer.update(gradient)
         record.update_time = perf_counter() - begin
 
+        self.arrivals.end(iteration)
         if self.exact_gradient is not None:
             begin = perf_counter()
             record.gradient_error = self._error(gradient, point)
             record.check_time = perf_counter() - begin
         return record
 
-    def _take(self, message: Result, record: Iteration, decoded: bool) -> bool:
+    def _await(self, iteration: int, record: Iteration) -> None:
+        """Take messages until they decode within the guard, or until the scheme's deadline."""
+        decoded = False
+        limit = np.inf if self.scheme.deadline is None else self.scheme.deadline
+        left = self._left[iteration]
+        while not decoded:
+            for arrived in self.crew.receive(iteration, left + limit):
+                if isinstance(arrived, Loss):
+                    self.on_loss(arrived.report)
+                    self.decoder.lose(arrived.worker)
+                    self.absent[iteration][arrived.worker] = self._clock() - left
+                else:
+                    decoded = self._take(arrived, record, decoded)
+            if not decoded and self._clock() >= left + limit:
+                self.decoder.expire()
+                decoded = self._complete(record, limit)
+            if not decoded:
+                if self.crew.transport.interrupted:
+                    raise Interrupted(f"stopped in iteration {iteration}")
+                self._refuse_hopeless(iteration)
+        if not self.absent[iteration]:
+            del self.absent[iteration]
+        record.wasted_messages += self.crew.strays - self._strays
+        self._strays = self.crew.strays
+
+    def _refuse_hopeless(self, iteration: int) -> None:
+        """Raise if no more can be expected that would make the gradient decodable."""
+        lost = self.crew.lost
+        if lost and self.scheme.deadline is None and self.decoder.hopeless:
+            causes = self.crew.transport.lost
+            raise TooFewWorkers(iteration, [causes[self.crew.members[w]] for w in lost])
+        if self.decoder.exhausted and self.scheme.deadline is None:
+            raise Undecodable(
+                f"iteration {iteration}: all messages are here, but decoding them amplifies "
+                f"errors by {self.decoder.amplification:.1e}, above the guard: raise --guard"
+            )
+
+    def _take(self, arrived: Message, record: Iteration, decoded: bool) -> bool:
         """Account for one message; return whether the gradient is decodable."""
-        elapsed = message.time - self._left[message.iteration]
-        self.arrivals[message.iteration, message.worker, message.message] = elapsed
-        if decoded or message.iteration != record.iteration:
+        worker, message = arrived.worker, arrived.result
+        elapsed = message.time - self._left.get(message.iteration, np.nan)
+        self.arrivals.note(message.iteration, worker, message.message, elapsed)
+        if (
+            decoded
+            or message.iteration != record.iteration
+            or self.decoder.has(worker, message.message)
+        ):
             record.wasted_messages += 1
             return decoded
         self._payloads[len(self.decoder.order)] = message.payload
         record.compute_time = max(record.compute_time, message.compute_seconds)
         record.overrun = max(record.overrun, message.overrun)
-        if not self.decoder.arrive(message.worker, message.message):
+        if not self.decoder.arrive(worker, message.message):
             return False
         return self._complete(record, elapsed)
 
@@ -199,6 +244,6 @@ class Master:
         assert self.exact_gradient is not None
         exact = self.exact_gradient(point)
         norm = float(np.linalg.norm(exact))
-        self._first_norm = self._first_norm or norm
-        scale = max(norm, self._first_norm)
+        self.first_norm = self.first_norm or norm
+        scale = max(norm, self.first_norm)
         return float(np.linalg.norm(gradient - exact)) / scale if scale else 0.0

@@ -1,17 +1,18 @@
-"""What travels between master and workers.
+"""What travels between master and workers, over any transport.
 
-Three kinds of messages, over any transport:
+command  master to worker: take a plan, stop, leave (`Command`)
+plan     master to worker: what the worker holds and does (`Plan`), then its data in pieces
+point    master to worker, per iteration: where to take the gradient; the newest overtakes
+result   worker to master, after every message boundary: a float64 array, header and payload
 
-plan    master to worker, once: what the worker holds and does (`Plan`), then its data in pieces
-point   master to worker, per iteration: where to take the gradient; the newest overtakes
-result  worker to master, after every message boundary: a float64 array, header and payload
-
-A worker that stops, or fails, says so in a `Report`, the last thing it sends.
+A worker may hold shares of several codes. Each code is a *lane*: plans, points and results say to
+which they belong. A worker that stops, or fails, says so in a `Report`, the last thing it sends.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -19,18 +20,30 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-HEADER = 4
-"""Floats before the payload of a result: iteration, message, compute seconds, overrun seconds."""
+HEADER = 5
+"""Floats before the payload of a result: lane, iteration, message, compute and overrun seconds."""
 
-STOP, RELEASE = -1, -2
-"""Iteration numbers of the points that end the work: stop and report; leave, all have reported."""
+
+class Command(IntEnum):
+    """What the master can tell a worker besides where to take the gradient."""
+
+    PLAN = 1
+    """A plan and its data follow."""
+    STOP = 2
+    """Report."""
+    RELEASE = 3
+    """Leave: all have reported."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """All that a worker needs to know besides its data. Only plain values: it travels as JSON."""
 
+    lane: int
+    replaces: int | None
+    """Lane that is not needed any more once this one is used."""
     worker: int
+    """Number of the worker in the delay model."""
     tasks: int
     """Blocks that the worker holds, one task each."""
     height: int
@@ -59,6 +72,7 @@ class Plan:
 class Point(NamedTuple):
     """Where to take the gradient in this iteration."""
 
+    lane: int
     iteration: int
     beta: Floats
 
@@ -69,8 +83,9 @@ class Result(NamedTuple):
     `payload` is only valid until the next result is asked for.
     """
 
-    worker: int
+    peer: int
     time: float
+    lane: int
     iteration: int
     message: int
     compute_seconds: float
@@ -79,9 +94,9 @@ class Result(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The last word of a worker: a failure, or what it did until it was stopped."""
+    """The last word of a worker, or about it: a failure, or what it did until it was stopped."""
 
-    worker: int
+    peer: int
     host: str
     results: int
     """Results sent in all, so that the master knows when it has drained them."""
@@ -92,6 +107,7 @@ class Report(NamedTuple):
     failure: str | None = None
     """Cause, in one line, where the worker failed."""
     traceback: str | None = None
+    """Where it raised; None where the process was lost without a word."""
 
 
 def result_buffer(length: int) -> tuple[Floats, Floats]:
@@ -100,17 +116,13 @@ def result_buffer(length: int) -> tuple[Floats, Floats]:
     return message, message[HEADER:]
 
 
-def read_result(worker: int, time: float, message: Floats) -> Result:
-    """Take a message apart."""
-    iteration, index, compute_seconds, overrun = message[:HEADER].tolist()
+def read_result(peer: int, time: float, message: Floats) -> Result:
+    """Take a message apart; one whose header makes no sense belongs to no lane."""
+    header = message[:HEADER]
+    if len(header) < HEADER or not np.isfinite(header).all():
+        return Result(peer, time, -1, -1, -1, 0.0, 0.0, message[HEADER:])
+    lane, iteration, index, compute_seconds, overrun = header.tolist()
     return Result(
-        worker, time, int(iteration), int(index), compute_seconds, overrun, message[HEADER:]
-    )
-
-
-def describe_failure(report: Report) -> str:
-    """One line that names rank, host, iteration and cause."""
-    return (
-        f"rank {report.worker + 1} on {report.host} failed in iteration {report.iteration}: "
-        f"{report.failure}"
-    )
+        peer, time, int(lane), int(iteration), int(index), compute_seconds, overrun,
+        message[HEADER:],
+    )  # fmt: skip

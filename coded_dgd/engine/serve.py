@@ -1,63 +1,87 @@
-"""What a worker rank does from its start to its end."""
+"""What a worker rank does from its start to its end; ``python -m`` is a worker started later."""
 
 from __future__ import annotations
 
+import signal
 import socket
+import sys
 import traceback
+from math import inf
 from time import monotonic
+from typing import NoReturn
 
 from coded_dgd.engine.process import cpu_seconds
-from coded_dgd.engine.protocol import RELEASE, STOP, Report
-from coded_dgd.engine.transports.mpi import REPORT_BYTES, MPIWorker
+from coded_dgd.engine.protocol import Command, Point, Report
+from coded_dgd.engine.transports.mpi.library import MPI, REPORT_BYTES, leave
+from coded_dgd.engine.transports.mpi.worker import MPIWorker
 from coded_dgd.engine.worker import Worker
 from coded_dgd.problems.objectives import Objective
 
 
-def serve(objective: Objective | None = None) -> int:
-    """Take the plan and the data, work until told to stop; return the exit code.
+def serve(objective: Objective | None = None, connection: MPIWorker | None = None) -> bool:
+    """Take plans and data, and work until told to leave.
 
     Parameters
     ----------
     objective : Objective, optional
         By default the one that the plan names.
+    connection : MPIWorker, optional
+        To the master; by default over COMM_WORLD.
+
+    Returns
+    -------
+    bool
+        Whether MPI_Finalize may hang, and this process should better `leave` without it.
     """
-    connection = MPIWorker()
-    plan = connection.receive_plan()
-    if plan is None:
-        return 0
-    worker = None
+    connection = connection or MPIWorker()
+    worker = Worker(monotonic)
     failure = details = None
     begin, cpu = monotonic(), cpu_seconds()
     try:
-        worker = Worker(plan, monotonic, objective)
-        going = connection.receive_data(worker)
-        begin, cpu = monotonic(), cpu_seconds()
         loop = worker.run(connection.send)
         deadline = next(loop)
-        while going:
-            point = connection.wait(deadline)
-            going = point is None or point.iteration != STOP
-            if going:
-                deadline = loop.send(point)
+        while (event := connection.wait(deadline)) is not Command.STOP:
+            if event is Command.PLAN:
+                first = not worker.shares
+                if not connection.take_share(worker, objective):
+                    deadline = inf
+                elif first:
+                    begin, cpu = monotonic(), cpu_seconds()
+            else:
+                assert event is None or isinstance(event, Point)
+                deadline = loop.send(event)
     except Exception as error:
         failure = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
         details = traceback.format_exc()[-REPORT_BYTES // 4 :]
     connection.report(
         Report(
-            worker=plan.worker,
+            peer=0,
             host=socket.gethostname(),
-            results=worker.results if worker else 0,
+            results=worker.results,
             cpu_seconds=cpu_seconds() - cpu,
             seconds=monotonic() - begin,
-            iteration=worker.iteration if worker else 0,
+            iteration=worker.iteration,
             failure=failure,
             traceback=details,
         )
     )
     # Nobody leaves before all have reported: an MPI job whose ranks have left in part aborts badly.
-    released = False
-    while not released:
-        connection.discard_data()
-        point = connection.wait(monotonic() + 0.01)
-        released = point is not None and point.iteration == RELEASE
-    return 0 if failure is None else 1
+    while connection.wait(monotonic() + 0.01) is not Command.RELEASE:
+        connection.discard_share()
+    return connection.hard
+
+
+def serve_and_exit(connection: MPIWorker | None = None) -> NoReturn:
+    """Be a worker process from start to end.
+
+    The exit code is 0 also for a worker that fails: rank 0 says how the job ends.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(each, signal.SIG_IGN)  # it is the master that ends the job when asked to
+    if serve(connection=connection):
+        leave(0)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    serve_and_exit(MPIWorker(MPI.Comm.Get_parent()))

@@ -48,6 +48,8 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
     """
     if workers is None:
         workers = config.workers or DEFAULT_WORKERS
+        if config.spare:
+            raise UsageError("--spare needs --transport mpi: no worker is lost in virtual time")
     elif workers < 1:
         raise UsageError(
             "there is only one rank, which is the master: start with mpiexec -n 41 for 40 "
@@ -58,6 +60,10 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
             f"--workers {config.workers} needs {config.workers + 1} ranks, and mpiexec started "
             f"{workers + 1}: leave --workers out, or use mpiexec -n {config.workers + 1}"
         )
+    elif config.spare >= workers:
+        raise UsageError(f"--spare {config.spare} leaves no worker of {workers}: use fewer")
+    else:
+        workers -= config.spare
     if config.optimizer not in OPTIMIZERS:
         raise UsageError(
             f"unknown --optimizer {config.optimizer!r}{nearest(config.optimizer, OPTIMIZERS)}; "

@@ -9,9 +9,9 @@ import click
 import numpy as np
 
 from coded_dgd import __version__
-from coded_dgd.engine.job import Start
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.setup import Setup
+from coded_dgd.engine.trainer import Start
 
 LINE_SECONDS = 5.0
 
@@ -66,6 +66,10 @@ class Progress:
             self._next_line = monotonic() + LINE_SECONDS
             total = self._setup.config.iterations
             self._say(f"iteration {record.iteration + 1}/{total}: {self._describe(record)}")
+
+    def warn(self, line: str) -> None:
+        """Tell of something that went wrong, but not amiss."""
+        self._say(f"warning: {line}")
 
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:

@@ -3,13 +3,16 @@
 ``config.toml``       the configuration; ``coded-dgd run --config`` runs it again
 ``iterations.jsonl``  one JSON object per iteration
 ``arrivals.npz``      when each message arrived; ``--delay trace:`` replays it
+                      (``arrivals-2.npz``, ... after a new plan)
 ``beta.npy``          the result
+``log.txt``           what went wrong: lost workers, with their tracebacks
 ``summary.json``      the object of ``--json``
 """
 
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +22,9 @@ import numpy as np
 
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
+from coded_dgd.engine.trainer import Stage
 from coded_dgd.errors import UsageError
 
 RUNS = Path("runs")
@@ -29,7 +34,7 @@ RUNS = Path("runs")
 class RunFolder:
     """A new folder at `path`, to be filled while the run goes on.
 
-    As a context manager it goes away again where an error comes before the first iteration.
+    As a context manager it goes away again where an error comes before there is anything to keep.
     """
 
     def __init__(self, path: Path, iterations: TextIO) -> None:
@@ -87,23 +92,36 @@ class RunFolder:
         self._empty = False
         self._iterations.write(json.dumps(asdict(record)) + "\n")
 
+    def log(self, line: str, details: str) -> None:
+        """Take down what went wrong."""
+        self._empty = False
+        with (self.path / "log.txt").open("a", encoding="utf-8") as log:
+            stamp = datetime.now().isoformat(sep=" ", timespec="milliseconds")
+            log.write(f"{stamp} {line}\n{textwrap.indent(details, '    ')}")
+
     def finish(self, outcome: Outcome, summary: dict[str, Any]) -> None:
         """Write the results."""
         np.save(self.path / "beta.npy", outcome.beta)
-        np.savez(self.path / "arrivals.npz", **recording(outcome))
+        for number, (stage, arrival) in enumerate(
+            zip(outcome.stages, outcome.arrivals, strict=True), 1
+        ):
+            name = "arrivals.npz" if number == 1 else f"arrivals-{number}.npz"
+            np.savez(self.path / name, **recording(stage, arrival))
+            stage.master.arrivals.close()
+            (self.path / f"arrivals-{number}.f8").unlink(missing_ok=True)
         (self.path / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
 
 
-def recording(outcome: Outcome) -> dict[str, Any]:
+def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:
     """What ``arrivals.npz`` holds.
 
     ``arrival`` : (iterations, M, J), seconds after beta_t left, nan where nothing came;
     ``tasks_done`` : (M, J), tasks that the worker has done when it sends the message, 0 for none;
     ``unit`` : what a task is in tasks of the delay model.
     """
-    scheme = outcome.setup.scheme
+    scheme = stage.scheme
     done = np.zeros(scheme.expected.shape, dtype=np.int64)
     for worker in range(scheme.workers):
         ends = scheme.ends(worker)
         done[worker, : len(ends)] = ends
-    return {"arrival": outcome.arrivals, "tasks_done": done, "unit": float(scheme.work[0])}
+    return {"arrival": arrival, "tasks_done": done, "unit": float(scheme.work[0])}

@@ -92,6 +92,15 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
         "first_point_at": start.left_at,
         "worker_cpu": spread(shares) if any(shares) else None,
         "warnings": start.cautions,
-        "workers_lost": [],
+        "workers_lost": sorted(report.peer + 1 for report in outcome.losses),
+        "losses": [
+            {
+                "rank": report.peer + 1,
+                "host": report.host,
+                "iteration": report.iteration,
+                "cause": report.failure,
+            }
+            for report in outcome.losses
+        ],
         "run_folder": None if run_folder is None else str(run_folder),
     }

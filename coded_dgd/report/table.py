@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coded_dgd.engine.job import Outcome
+from coded_dgd.engine.losses import describe
 
 COLUMNS = ("mean", "std", "p50", "p95", "p99")
 
@@ -57,6 +58,8 @@ def format_table(result: dict[str, Any], outcome: Outcome) -> str:
         lines.append(
             _item("worker CPU", f"{cpu['median']:.1%} of a core, at most {cpu['max']:.1%}")
         )
+    if outcome.losses:
+        lines.append(_item("workers lost", describe(outcome.losses)))
     lines.append(
         _item(
             "whole job",

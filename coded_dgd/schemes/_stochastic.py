@@ -119,7 +119,8 @@ class StochasticScheme(ReplicationScheme):
 
     def is_decodable(self, arrived: Bools) -> bool:
         finished = int(np.count_nonzero(self._finished(arrived)))
-        return finished >= min(self._needed, self._busy)
+        lost = sum(self.tasks(worker) > 0 for worker in self.lost)
+        return finished >= max(1, min(self._needed, self._busy - lost))
 
     def completion_time(self, times: Floats) -> Floats:
         busy = self.expected.any(axis=1)

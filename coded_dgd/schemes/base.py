@@ -86,6 +86,9 @@ class Scheme(ABC):
     deadline: float | None = None
     """Seconds after which to go on with what is there, whether decodable or not."""
 
+    lost: frozenset[int] = frozenset()
+    """Workers of which nothing more can be expected."""
+
     pieces: int = 1
     """In how many pieces the gradient is decoded; a payload is as long as one of them."""
 

@@ -511,5 +511,7 @@ def test_a_redundancy_of_d_takes_d_times_as_long(name):
     np.testing.assert_allclose(times, share * usual, rtol=1e-9)
     assert share.mean() == pytest.approx(d, rel=1e-12)
     assert (np.abs(share - d) < 1).all()
-    seen = outcome.arrivals[np.arange(3)[:, None], np.arange(12), scheme.expected.sum(axis=1) - 1]
+    seen = outcome.arrivals[0][
+        np.arange(3)[:, None], np.arange(12), scheme.expected.sum(axis=1) - 1
+    ]
     np.testing.assert_allclose(seen, times, rtol=1e-9)

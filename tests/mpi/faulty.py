@@ -1,44 +1,52 @@
 """``coded-dgd run`` with a fault planted by the variable FAULT=KIND:WORKER:ITERATION."""
 
 import os
+import signal
 import time
 
 from coded_dgd.__main__ import main
-from coded_dgd.engine import worker as worker_module
+from coded_dgd.engine.worker import Share, Worker
 
 kind, at_worker, at_iteration = os.environ["FAULT"].split(":")
 
-original = worker_module.Worker._iteration
+original = Worker._iteration
 
 
 def iteration(self, point, send):
-    if self.plan.worker == int(at_worker) and point.iteration == int(at_iteration):
+    at = self.shares[point.lane].plan.worker, point.iteration
+    if at_worker in (str(at[0]), "all") and at[1] == int(at_iteration):
         if kind == "raise":
             raise ZeroDivisionError("planted\nfault")
         if kind == "hang":
             time.sleep(1000)
+        if kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
     return original(self, point, send)
+
+
+load_share = Share.load
 
 
 def load(self, start, X, y):
     if self.plan.worker == int(at_worker):
         raise MemoryError("planted while loading")
+    load_share(self, start, X, y)
 
 
 if kind == "load":
-    worker_module.Worker.load = load
+    Share.load = load
 elif kind == "build":
-    from coded_dgd.engine.transports import mpi
+    from coded_dgd.engine.transports.mpi import master
 
-    mpi.DATA_IN_FLIGHT = 100_000  # so that rank 0 waits for the failed one to take its data
-    build = worker_module.Worker.__init__
+    master.DATA_IN_FLIGHT = 100_000  # so that rank 0 waits for the failed one to take its data
+    build = Share.__init__
 
     def init(self, plan, *arguments):
         build(self, plan, *arguments)
         if plan.worker == int(at_worker):
             raise MemoryError("planted while building")
 
-    worker_module.Worker.__init__ = init
+    Share.__init__ = init
 elif kind == "master":
     from coded_dgd.engine.master import Master
 
@@ -47,6 +55,6 @@ elif kind == "master":
 
     Master._decode = decode
 else:
-    worker_module.Worker._iteration = iteration
+    Worker._iteration = iteration
 
 main(["run", *os.sys.argv[1:]])

@@ -19,30 +19,47 @@ def run_faulty(cwd, fault, *arguments, timeout=60.0):
 
 @pytest.mark.parametrize("worker", [0, 3])
 @pytest.mark.parametrize("iteration", [0, 4])
-def test_an_exception_on_a_worker(tmp_path, worker, iteration):
-    out = str(tmp_path / "run")
-    done, seconds = run_faulty(tmp_path, f"raise:{worker}:{iteration}", "--out", out)
+def test_an_exception_on_a_worker_that_is_needed(tmp_path, worker, iteration):
+    done, seconds = run_faulty(tmp_path, f"raise:{worker}:{iteration}", "--scheme", "uncoded")
     assert done.code == 1
     (line,) = done.said
     assert f"rank {worker + 1} on " in line
     assert f"iteration {iteration}" in line
     assert "ZeroDivisionError: planted fault" in line
     assert "Traceback" not in done.err
+    (log,) = tmp_path.glob("runs/*/log.txt")
+    assert 'raise ZeroDivisionError("planted' in log.read_text()
     assert seconds < 20
 
 
-def test_an_exception_while_a_worker_loads_its_data(tmp_path):
-    done, _ = run_faulty(tmp_path, "load:1:0", "--out", str(tmp_path / "run"))
+@pytest.mark.parametrize("fault", ["raise:1:0", "raise:3:4", "load:1:0"])
+def test_an_exception_on_a_worker_that_can_be_spared(tmp_path, fault):
+    out = tmp_path / "run"
+    done, _ = run_faulty(
+        tmp_path, fault, "--scheme", "uc-mmc", "--load", "2", "--iterations", "20", "--json",
+        "--check-gradient", "--out", str(out),
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    rank = int(fault.split(":")[1]) + 1
+    assert done.json["workers_lost"] == [rank]
+    assert "planted" in done.json["losses"][0]["cause"]
+    assert done.json["gradient_error"]["max"] <= 1e-10
+    assert len((out / "iterations.jsonl").read_text().splitlines()) == 20
+    assert "planted" in (out / "log.txt").read_text()
+
+
+def test_the_same_exception_on_every_worker_is_one_message(tmp_path):
+    done, _ = run_faulty(tmp_path, "raise:all:2", "--scheme", "lcc-mmc")
     assert done.code == 1
     (line,) = done.said
-    assert "rank 2 on " in line
-    assert "MemoryError: planted while loading" in line
+    assert line.count("planted fault") == 1
+    assert "Traceback" not in done.err
 
 
 def test_an_exception_before_a_worker_takes_its_data(tmp_path):
     done, seconds = run_faulty(
-        tmp_path, "build:1:0", "--data", "synthetic:rows=4000,features=200", "--out",
-        str(tmp_path / "run"),
+        tmp_path, "build:1:0", "--scheme", "uncoded", "--data",
+        "synthetic:rows=4000,features=200",
     )  # fmt: skip
     assert done.code == 1
     (line,) = done.said

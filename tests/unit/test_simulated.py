@@ -5,7 +5,7 @@ import pytest
 
 from coded_dgd import delays, registry, schemes
 from coded_dgd.config import RunConfig
-from coded_dgd.engine import job
+from coded_dgd.engine import job, trainer
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Diverged, Infeasible, Undecodable, UsageError
@@ -159,9 +159,9 @@ def test_every_message_is_accounted_for(name):
     sent = sum(report.results for report in outcome.reports)
     assert sent == sum(used) + wasted + outcome.drained
     expected = outcome.setup.scheme.expected
-    assert outcome.arrivals.shape == (10, *expected.shape)
+    assert outcome.arrivals[0].shape == (10, *expected.shape)
     assert all(1 <= each <= expected.sum() for each in used)
-    for record, arrivals in zip(outcome.log, outcome.arrivals, strict=True):
+    for record, arrivals in zip(outcome.log, outcome.arrivals[0], strict=True):
         assert not np.isfinite(arrivals[~expected]).any()
         assert (arrivals <= record.completion_time).sum() >= record.messages_used
 
@@ -207,9 +207,9 @@ def test_messages_of_an_old_iteration_are_wasted_and_never_used(name):
     )
     seen = np.full(ideal.shape, np.nan)
     for message in delivered:
-        index = message.iteration, message.worker, message.message
+        index = message.iteration, message.peer, message.message
         seen[index] = ideal[index]
-    np.testing.assert_allclose(outcome.arrivals, seen, rtol=1e-9)
+    np.testing.assert_allclose(outcome.arrivals[0], seen, rtol=1e-9)
 
 
 @every_scheme
@@ -217,7 +217,7 @@ def test_the_arrivals_of_a_run_replayed_give_the_same_run(name, tmp_path):
     first = run(name, iterations=6)
     scheme = first.setup.scheme
     path = tmp_path / "arrivals.npz"
-    np.savez(path, **recording(first))
+    np.savez(path, **recording(first.stages[0], first.arrivals[0]))
     again = run(name, iterations=6, **chosen(name, load=scheme.load), delay=f"trace:{path}")
     np.testing.assert_allclose(completion_times(again), completion_times(first), rtol=1e-12)
     np.testing.assert_allclose(again.beta, first.beta, rtol=1e-9)
@@ -243,7 +243,7 @@ def test_a_run_stops_once_the_gradient_is_small_enough(name):
     assert 1 < len(norms) < 1000
     assert norms[-1] <= 1e-3 * norms[0]
     assert (norms[:-1] > 1e-3 * norms[0]).all()
-    assert len(outcome.ideal) == len(outcome.arrivals) == len(norms)
+    assert len(outcome.ideal) == len(outcome.arrivals[0]) == len(norms)
     assert run(name, iterations=len(norms) - 1, stop_at=1e-3).status == "done"
 
 
@@ -333,7 +333,7 @@ def test_workers_that_never_finish_cost_nothing_with_redundancy(
     outcome = run(name, load=load, delay=two_of_six_never_finish, iterations=9)
     np.testing.assert_allclose(completion_times(outcome), outcome.ideal, rtol=1e-12)
     assert largest_error(outcome) <= 1e-6
-    assert not np.isfinite(outcome.arrivals[[1, 4, 7]][:, [0, 4]]).any()
+    assert not np.isfinite(outcome.arrivals[0][[1, 4, 7]][:, [0, 4]]).any()
 
 
 @pytest.mark.parametrize("factor", [20, 1e6])
@@ -350,7 +350,7 @@ def test_a_guard_that_no_decode_meets_is_an_error(monkeypatch):
     def strict(scheme, _, norms):
         return GuardedDecoder(scheme, 0.5, norms)  # RunConfig refuses less than 1
 
-    monkeypatch.setattr(job, "GuardedDecoder", strict)
+    monkeypatch.setattr(trainer, "GuardedDecoder", strict)
     with pytest.raises(Undecodable, match=r"iteration 0: all messages .*: raise --guard"):
         run("lcc-mmc")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import inf
 
 from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result
@@ -13,34 +14,55 @@ STOP_SECONDS = 10.0
 
 
 class Transport(ABC):
-    """The master's side of the connections to workers 0..M-1.
+    """The master's side of the connections to its peers, the workers.
 
-    A worker that fails shows up as a `Report` with a failure among what `receive` yields. Today
-    the master ends the job then; a transport over an MPI that survives the loss of a process can
-    report that loss in the same way.
+    Peers 0..workers-1 are those that started with the job; `hire` may add others. A peer that fails
+    or whose process is lost shows up once, as a `Report` with a failure among what `receive`
+    yields, and from then on in `lost`; what is sent to it goes nowhere.
     """
 
     workers: int
+
+    def __init__(self) -> None:
+        self.lost: dict[int, Report] = {}
+        """Why, by peer."""
+        self.interrupted = False
+        """Set, at any time, to make `receive` return at once with what there is."""
+        self._lanes = itertools.count()
+
+    def new_lane(self) -> int:
+        """Return the number of a lane that nobody has."""
+        return next(self._lanes)
 
     @abstractmethod
     def clock(self) -> float:
         """Seconds since some instant; virtual where the transport simulates."""
 
     @abstractmethod
-    def plan(self, plan: Plan) -> None:
-        """Tell worker ``plan.worker`` what it holds and does."""
+    def plan(self, peer: int, plan: Plan) -> None:
+        """Tell a peer what it holds and does."""
 
     @abstractmethod
-    def piece(self, worker: int, start: int, X: Floats, y: Floats | None) -> None:
-        """Give a worker rows `start`, ... of its blocks; the arrays are the transport's now."""
+    def piece(self, peer: int, start: int, X: Floats, y: Floats | None) -> None:
+        """Give a peer rows `start`, ... of the blocks of its latest plan, in order.
+
+        The arrays are the transport's now.
+        """
 
     @abstractmethod
-    def broadcast(self, point: Point) -> None:
-        """Send a point to every worker without waiting; it overtakes any earlier one."""
+    def broadcast(self, point: Point, peers: Iterable[int]) -> None:
+        """Send a point to these peers without waiting; it overtakes any earlier one."""
 
     @abstractmethod
     def receive(self, until: float = inf) -> Iterator[Result | Report]:
         """Wait for something to arrive, at most until `until`; then yield all that has."""
+
+    def hire(self) -> None:
+        """Start another worker in the background, where that can be done."""
+
+    def hired(self) -> list[int]:
+        """Return the peers that `hire` has started and that are ready, each once."""
+        return []
 
     @abstractmethod
     def stop(self, timeout: float) -> tuple[list[Report], int]:

@@ -3,79 +3,134 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
-from coded_dgd.engine.protocol import STOP, Floats, Plan, Point, Report, Result, read_result
+from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result, read_result
 from coded_dgd.engine.transports.base import Transport
-from coded_dgd.engine.worker import Wait, Worker
+from coded_dgd.engine.worker import Share, Wait, Worker
 from coded_dgd.errors import Undecodable
 from coded_dgd.problems.objectives import Objective
+
+LOSS = -1
+"""Version of the event that a peer is lost."""
 
 
 class SimulatedTransport(Transport):
     """An event heap: messages take no time, tasks take exactly their injected delay.
 
-    Events at the same instant happen in the order of the workers. Workers use `objective`, by
-    default the one that the plan names.
+    Events at the same instant happen in the order of the workers.
+
+    Parameters
+    ----------
+    workers : int
+    objective : Objective, optional
+        By default the one that the plan names.
+    losses : mapping of int to float, optional
+        Peers whose process is lost, and at which instant.
     """
 
-    def __init__(self, workers: int, objective: Objective | None = None) -> None:
-        self.workers = workers
+    def __init__(
+        self,
+        workers: int,
+        objective: Objective | None = None,
+        losses: Mapping[int, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.workers = 0
         self._objective = objective
         self.now = 0.0
         self._workers: list[Worker] = []
         self._loops: list[Wait] = []
-        self._wakes: list[tuple[float, int, int]] = []  # instant, worker, version
-        self._version = [0] * workers
+        self._version: list[int] = []
+        self._plans: list[Plan | None] = []
         self._inbox: list[Result | Report] = []
+        self._hired: list[int] = []
+        # instant, worker, version
+        self._wakes = [(instant, peer, LOSS) for peer, instant in (losses or {}).items()]
+        heapq.heapify(self._wakes)
+        for _ in range(workers):
+            self._add()
+        self.workers = workers
+
+    def _add(self) -> int:
+        peer, worker = len(self._workers), Worker(self.clock)
+        loop = worker.run(lambda message: self._deliver(peer, message))
+        next(loop)
+        self._workers.append(worker)
+        self._loops.append(loop)
+        self._version.append(0)
+        self._plans.append(None)
+        return peer
 
     def clock(self) -> float:
         return self.now
 
-    def plan(self, plan: Plan) -> None:
-        worker = Worker(plan, self.clock, self._objective)
-        self._workers.append(worker)
-        loop = worker.run(lambda message: self._deliver(plan.worker, message))
-        self._loops.append(loop)
-        next(loop)
+    def plan(self, peer: int, plan: Plan) -> None:
+        self._plans[peer] = plan
+        share = Share(plan, self._objective)
+        share.warm_up()
+        self._workers[peer].shares[plan.lane] = share
 
-    def piece(self, worker: int, start: int, X: Floats, y: Floats | None) -> None:
-        self._workers[worker].load(start, X, y)
+    def piece(self, peer: int, start: int, X: Floats, y: Floats | None) -> None:
+        plan = self._plans[peer]
+        assert plan is not None
+        self._workers[peer].shares[plan.lane].load(start, X, y)
 
-    def broadcast(self, point: Point) -> None:
-        for worker in range(self.workers):
-            self._resume(worker, point)
+    def broadcast(self, point: Point, peers: Iterable[int]) -> None:
+        for peer in peers:
+            if peer not in self.lost:
+                self._resume(peer, point)
 
     def receive(self, until: float = inf) -> Iterator[Result | Report]:
-        while not self._inbox:
+        while not self._inbox and not self.interrupted:
             if not self._wakes or self._wakes[0][0] > until:
                 if until == inf:
                     raise Undecodable("every worker waits for the master: nothing more can arrive")
                 self.now = until
                 return
-            instant, worker, version = heapq.heappop(self._wakes)
-            if version == self._version[worker]:
+            instant, peer, version = heapq.heappop(self._wakes)
+            if peer in self.lost:
+                continue
+            if version == LOSS:
                 self.now = max(self.now, instant)
-                self._resume(worker, None)
+                self._lose(peer)
+            elif version == self._version[peer]:
+                self.now = max(self.now, instant)
+                self._resume(peer, None)
         arrived, self._inbox = self._inbox, []
         yield from arrived
+
+    def hire(self) -> None:
+        self._hired.append(self._add())
+
+    def hired(self) -> list[int]:
+        hired, self._hired = self._hired, []
+        return hired
 
     def stop(self, timeout: float) -> tuple[list[Report], int]:
         for loop in self._loops:
             loop.close()
         reports = [
-            Report(worker, "simulated", each.results, 0.0, self.now, STOP)
-            for worker, each in enumerate(self._workers)
+            Report(peer, "simulated", each.results, 0.0, self.now, each.iteration)
+            for peer, each in enumerate(self._workers)
+            if peer not in self.lost
         ]
         return reports, 0
 
-    def _resume(self, worker: int, point: Point | None) -> None:
+    def _resume(self, peer: int, point: Point | None) -> None:
         """Let a worker go on with the newest point, if any, until it waits again."""
-        instant = self._loops[worker].send(point)
-        self._version[worker] += 1
+        instant = self._loops[peer].send(point)
+        self._version[peer] += 1
         if instant < inf:
-            heapq.heappush(self._wakes, (instant, worker, self._version[worker]))
+            heapq.heappush(self._wakes, (instant, peer, self._version[peer]))
 
-    def _deliver(self, worker: int, message: Floats) -> None:
-        self._inbox.append(read_result(worker, self.now, message))
+    def _deliver(self, peer: int, message: Floats) -> None:
+        self._inbox.append(read_result(peer, self.now, message))
+
+    def _lose(self, peer: int) -> None:
+        worker = self._workers[peer]
+        self.lost[peer] = Report(
+            peer, "simulated", worker.results, 0.0, self.now, worker.iteration, "process lost"
+        )
+        self._inbox.append(self.lost[peer])

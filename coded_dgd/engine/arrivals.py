@@ -1,0 +1,69 @@
+"""When each message arrived: a file, so that a long run takes no more memory than a short one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from coded_dgd.engine.protocol import Floats
+
+
+class ArrivalLog:
+    """Arrival times of shape (iterations, M, J), written to a file as they come in.
+
+    Entry (t, i, j) is the time in seconds from beta_t's leaving to the arrival of message j of
+    worker i, also where it came too late to be used; nan where none has arrived.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        M and J.
+    path : Path, optional
+        Where to write it; a temporary file by default. What is there is kept.
+    first : int
+        Number of the first iteration that is written.
+    """
+
+    def __init__(self, shape: tuple[int, ...], path: Path | None = None, first: int = 0) -> None:
+        self.shape, self.first = shape, first
+        self._length = 8 * int(np.prod(shape))
+        self._file: IO[bytes]
+        if path is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the log)
+        else:
+            self._file = path.open("r+b" if path.exists() else "w+b")
+        self._row: Floats = np.full(shape, np.nan)
+        self._current = -1
+
+    def begin(self, iteration: int) -> None:
+        """Start a row."""
+        self._row.fill(np.nan)
+        self._current = iteration
+
+    def note(self, iteration: int, worker: int, message: int, elapsed: float) -> None:
+        """Take down one arrival, of this iteration or an earlier one."""
+        if iteration == self._current:
+            self._row[worker, message] = elapsed
+        elif iteration >= self.first:
+            index = worker * self.shape[1] + message
+            offset = (iteration - self.first) * self._length + 8 * index
+            os.pwrite(self._file.fileno(), np.float64(elapsed).tobytes(), offset)
+
+    def end(self, iteration: int) -> None:
+        """Write the row of an iteration that is complete."""
+        offset = (iteration - self.first) * self._length
+        os.pwrite(self._file.fileno(), self._row.tobytes(), offset)
+
+    def read(self, iterations: int) -> Floats:
+        """Return that many iterations, mapped from the file."""
+        if not iterations or not self._length:
+            return np.empty((iterations, *self.shape))
+        return np.memmap(self._file, np.float64, "r", shape=(iterations, *self.shape))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,0 +1,107 @@
+"""The workers that run one scheme: who they are, and what of their messages can be used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from math import inf
+from typing import NamedTuple
+
+import numpy as np
+
+from coded_dgd.engine.protocol import Floats, Point, Report, Result
+from coded_dgd.engine.transports.base import Transport
+from coded_dgd.schemes.base import Scheme
+
+
+class Message(NamedTuple):
+    """A result that belongs to this crew, from worker `worker` of its scheme."""
+
+    worker: int
+    result: Result
+
+
+class Loss(NamedTuple):
+    """Worker `worker` of the scheme has been lost."""
+
+    worker: int
+    report: Report
+
+
+class Crew:
+    """Worker i of a scheme is peer ``members[i]`` of a transport, on one lane of it.
+
+    Parameters
+    ----------
+    transport : Transport
+    scheme : Scheme
+    lane : int
+    members : list of int
+        A peer for each worker of the scheme.
+    draws : list of int
+        Number of each worker in the delay model.
+    payload : int
+        Length of the payload of a message.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        scheme: Scheme,
+        lane: int,
+        members: list[int],
+        draws: list[int],
+        payload: int,
+    ) -> None:
+        self.transport, self.scheme, self.lane = transport, scheme, lane
+        self.members, self.draws, self.payload = members, draws, payload
+        self.strays = 0
+        """Results of other crews that came in while this one waited."""
+        self.refused: Counter[tuple[int, str]] = Counter()
+        """Messages that were not used because they make no sense, by worker and reason."""
+        self._worker = {peer: worker for worker, peer in enumerate(members)}
+        self._messages = np.count_nonzero(scheme.expected, axis=1)
+
+    @property
+    def lost(self) -> list[int]:
+        """Workers of the scheme that are lost and have not been replaced."""
+        return [w for w, peer in enumerate(self.members) if peer in self.transport.lost]
+
+    def replace(self, worker: int, peer: int) -> None:
+        """Put another peer in the place of a worker."""
+        del self._worker[self.members[worker]]
+        self.members[worker] = peer
+        self._worker[peer] = worker
+
+    def broadcast(self, iteration: int, beta: Floats) -> None:
+        """Send beta_t to everyone."""
+        self.transport.broadcast(Point(self.lane, iteration, beta), self.members)
+
+    def receive(self, iteration: int, until: float = inf) -> Iterator[Message | Loss]:
+        """Wait for something to arrive; yield what of it is this crew's, up to this iteration.
+
+        A message that makes no sense is as good as none: it is counted in `refused`.
+        """
+        for arrived in self.transport.receive(until):
+            worker = self._worker.get(arrived.peer)
+            if isinstance(arrived, Report):
+                if worker is not None:
+                    yield Loss(worker, arrived)
+            elif worker is None or (arrived.lane != self.lane and arrived.lane >= 0):
+                self.strays += 1
+            elif wrong := self._wrong(worker, arrived, iteration):
+                self.refused[worker, wrong] += 1
+            else:
+                yield Message(worker, arrived)
+
+    def _wrong(self, worker: int, result: Result, iteration: int) -> str | None:
+        """What is wrong with a message, if anything is."""
+        if result.lane < 0 or not 0 <= result.iteration <= iteration:
+            return "header"
+        if not 0 <= result.message < self._messages[worker]:
+            return "message number"
+        if len(result.payload) != self.payload:
+            return "length"
+        if not np.isfinite(result.payload).all():
+            return "not finite"
+        return None

@@ -1,0 +1,59 @@
+"""What to say of workers that are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from coded_dgd.engine.protocol import Report
+from coded_dgd.errors import Undecodable
+
+
+class TooFewWorkers(Undecodable):
+    """So many workers are lost that what is left never decodes.
+
+    Exit code 1 instead of 4 if all of them raised: then the mend is in what they run.
+    """
+
+    def __init__(
+        self, iteration: int, reports: Sequence[Report], why_not: str | None = None
+    ) -> None:
+        self.reports = list(reports)
+        if all(report.traceback for report in reports):
+            self.exit_code = 1
+        mend = (
+            "a scheme with more redundancy, --on-loss replan, --spare or --replace survives that"
+            if why_not is None
+            else f"there is no other plan ({why_not})"
+        )
+        super().__init__(
+            f"iteration {iteration} cannot be decoded any more: {describe(reports)}; {mend}"
+        )
+
+
+def describe(reports: Iterable[Report]) -> str:
+    """One line that names ranks, hosts, iteration and cause; the same cause only once."""
+    causes: dict[str, list[Report]] = {}
+    for report in reports:
+        causes.setdefault(report.failure or "", []).append(report)
+    return "; ".join(_describe(cause, group) for cause, group in causes.items())
+
+
+def _describe(cause: str, reports: list[Report]) -> str:
+    hosts = sorted({report.host for report in reports if report.host})
+    many = len(reports) > 1
+    return (
+        f"rank{'s' if many else ''} {ranks(report.peer + 1 for report in reports)}"
+        + (f" on {', '.join(hosts)}" if hosts else "")
+        + f" failed in iteration {min(report.iteration for report in reports)}: {cause}"
+    )
+
+
+def ranks(numbers: Iterable[int]) -> str:
+    """Write numbers shortly: ``1-3, 7``."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)

@@ -1,0 +1,289 @@
+"""Training one model with one scheme: start, one iteration after the other, whoever is lost."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep, time
+
+import numpy as np
+
+from coded_dgd import schemes
+from coded_dgd.engine.arrivals import ArrivalLog
+from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.distribute import distribute, payload
+from coded_dgd.engine.losses import TooFewWorkers, describe, ranks
+from coded_dgd.engine.master import Iteration, Master
+from coded_dgd.engine.process import process_age
+from coded_dgd.engine.protocol import Floats, Report
+from coded_dgd.engine.setup import Setup, check_delay
+from coded_dgd.engine.transports.base import Transport
+from coded_dgd.errors import Diverged, Infeasible
+from coded_dgd.guard import GuardedDecoder, replay
+from coded_dgd.problems.optimizers import OPTIMIZERS
+from coded_dgd.problems.problem import Problem
+from coded_dgd.problems.sources import Source, open_source
+from coded_dgd.schemes.base import Scheme
+from coded_dgd.theory.predictor import GuardForecast, forecast
+
+FORECAST_SECONDS = 0.2
+HIRE_SECONDS = 30.0
+"""How long to wait for a new worker without which nothing can be decoded."""
+EXPLOSION = 1e10
+"""A gradient that has grown by this factor since the first one will not come back."""
+
+
+@dataclass
+class Start:
+    """What is known when the first beta_t leaves."""
+
+    problem: Problem
+    step: float
+    forecast: GuardForecast | None
+    """What the guard will do; None where decode weights cannot amplify errors."""
+    startup_time: float
+    """Seconds since this process started."""
+    left_at: float
+    """Now, in seconds since the Epoch."""
+    cautions: list[str]
+    """What speaks against the scheme for these data."""
+
+
+@dataclass
+class Stage:
+    """A part of a run with the same scheme on the same number of workers."""
+
+    first: int
+    """Number of its first iteration."""
+    master: Master
+
+    @property
+    def scheme(self) -> Scheme:
+        return self.master.scheme
+
+
+class Trainer:
+    """Trains with the scheme of `setup` on some of the peers of a transport.
+
+    Parameters
+    ----------
+    setup : Setup
+    transport : Transport
+        The first peers become the workers, those beyond them are spares.
+    source : Source, optional
+        The data; by default those that the configuration names.
+    folder : Path, optional
+        Where to write arrival times while the run goes on.
+    say : callable, optional
+        Told, in one line and with details if there are any, of what goes wrong but not amiss.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        transport: Transport,
+        source: Source | None = None,
+        folder: Path | None = None,
+        say: Callable[[str, str], None] = lambda line, details: None,
+    ) -> None:
+        self.setup, self.transport = setup, transport
+        self.config = config = setup.config
+        self.folder, self.say = folder, say
+        self.source = source or open_source(config.data, config.seed)
+        self.problem = Problem(self.source, setup.objective, config.ridge)
+        self.problem.check_labels()
+        self._fit(setup.scheme)
+        if setup.scheme.data_dependent:
+            check_delay(setup)
+        self._schedule = setup.step_size(self.problem)
+        self.optimizer = OPTIMIZERS[config.optimizer](self.source.features, self._schedule)
+        self.log: list[Iteration] = []
+        self.stages: list[Stage] = []
+        self.losses: list[Report] = []
+        """All that were lost, in the order in which it was noticed."""
+        workers = setup.scheme.workers
+        self._spares = list(range(workers, transport.workers))
+        self._hiring = 0
+
+    @property
+    def iteration(self) -> int:
+        """Number of the next iteration."""
+        return len(self.log)
+
+    @property
+    def stage(self) -> Stage:
+        """The latest stage."""
+        return self.stages[-1]
+
+    def start(self) -> Start:
+        """Distribute the data."""
+        scheme, config = self.setup.scheme, self.config
+        members = list(range(scheme.workers))
+        self._enlist(scheme, members, members, None)
+        outlook = None
+        if scheme.amplifies:
+            decoder = self.stage.master.decoder
+            outlook = forecast(decoder, self.setup.delay, seconds=FORECAST_SECONDS)
+        cautions = scheme.cautions(self.source.rows, self.source.features, config.iterations)
+        return Start(self.problem, self._schedule(1), outlook, process_age(), time(), cautions)
+
+    def _fit(self, scheme: Scheme) -> None:
+        scheme.fit(self.source.rows, self.problem.block_norms)
+
+    def _enlist(
+        self, scheme: Scheme, members: list[int], draws: list[int], replaces: int | None
+    ) -> None:
+        """Begin a stage: hand out the data to these peers."""
+        config = self.config
+        length = payload(self.source, scheme.blocks, scheme.gram)
+        crew = Crew(
+            self.transport, scheme, self.transport.new_lane(), list(members), list(draws), length
+        )
+        data = distribute(self.source, crew, config, replaces=replaces)
+        path = None
+        if self.folder is not None:
+            path = self.folder / (f"arrivals-{len(self.stages) + 1}.f8")
+        master = Master(
+            crew,
+            GuardedDecoder(scheme, config.guard, data.block_norms),
+            self.optimizer,
+            data,
+            ArrivalLog(scheme.expected.shape, path, self.iteration),
+            quadratic=self.setup.objective.degree == 2,
+            ridge=config.ridge,
+            exact_gradient=self.problem.gradient if config.check_gradient else None,
+            on_loss=self._note,
+        )
+        if self.stages:
+            master.first_norm = self.stage.master.first_norm
+        self.stages.append(Stage(self.iteration, master))
+
+    def step(self) -> Iteration:
+        """Run one iteration, and again if it takes new workers or another plan.
+
+        Raises
+        ------
+        CodedDGDError
+            See `Master.iterate`; or divergence.
+        """
+        self._refill()
+        while True:
+            try:
+                record = self.stage.master.iterate(self.iteration)
+                break
+            except TooFewWorkers as error:
+                self._note(*error.reports)
+                if not self._refill(HIRE_SECONDS):
+                    self._replan(error)
+        self.log.append(record)
+        self._refuse_divergence()
+        return record
+
+    def _note(self, *reports: Report) -> None:
+        """Take down losses that have not been known before."""
+        known = {report.peer for report in self.losses}
+        fresh = [report for report in reports if report.peer not in known]
+        if fresh:
+            self.losses += fresh
+            details = {report.traceback for report in fresh if report.traceback}
+            self.say(describe(fresh), "\n".join(sorted(details)))
+
+    def _refill(self, seconds: float = 0.0) -> bool:
+        """Put spare and new workers in the place of lost ones; return whether there were any.
+
+        Parameters
+        ----------
+        seconds : float
+            How long to wait for the first if new ones are on their way.
+        """
+        crew, transport = self.stage.master.crew, self.transport
+        lost = crew.lost
+        if not lost:
+            return False
+        self._note(*(transport.lost[crew.members[worker]] for worker in lost))
+        self._spares = [peer for peer in self._spares if peer not in transport.lost]
+        if self.config.replace:
+            for _ in range(len(lost) - len(self._spares) - self._hiring):
+                transport.hire()
+                self._hiring += 1
+        deadline = monotonic() + seconds
+        while True:
+            hired = transport.hired()
+            self._hiring -= len(hired)
+            self._spares += hired
+            waiting = self._hiring and not self._spares and not transport.interrupted
+            if not waiting or monotonic() >= deadline:
+                break
+            sleep(1e-3)
+        filled = lost[: len(self._spares)]
+        for worker in filled:
+            crew.replace(worker, self._spares.pop(0))
+        if filled:
+            distribute(self.source, crew, self.config, only=filled)
+            self.say(
+                f"rank {ranks(crew.members[worker] + 1 for worker in filled)} in the place of "
+                f"worker {ranks(worker + 1 for worker in filled)}",
+                "",
+            )
+        return bool(filled)
+
+    def _replan(self, error: TooFewWorkers) -> None:
+        """Build the code anew for the workers that live and hand out the data again."""
+        if self.config.on_loss != "replan":
+            raise error
+        old = self.stage.master.crew
+        living = [w for w, peer in enumerate(old.members) if peer not in self.transport.lost]
+        try:
+            scheme = schemes.create(
+                self.config.scheme,
+                len(living),
+                self.config.blocks,
+                self.config.load,
+                seed=self.config.seed,
+                **self.config.scheme_options,
+            )
+            self._fit(scheme)
+        except Infeasible as infeasible:
+            raise TooFewWorkers(self.iteration, error.reports, str(infeasible)) from None
+        members = [old.members[worker] for worker in living]
+        draws = [old.draws[worker] for worker in living]
+        self._enlist(scheme, members, draws, old.lane)
+        self.say(
+            f"from iteration {self.iteration} on: {scheme.name} on {scheme.workers} workers, "
+            f"N = {scheme.blocks} blocks, load r = {scheme.load}",
+            "",
+        )
+
+    def _refuse_divergence(self) -> None:
+        norm, first = self.log[-1].gradient_norm, self.log[0].gradient_norm
+        if norm <= EXPLOSION * first and np.isfinite(norm):
+            return
+        curvature = self.problem.lipschitz()
+        safe = f"{1 / curvature:.2g} or --step-size auto is safe" if curvature else "less may help"
+        raise Diverged(
+            f"diverged in iteration {self.log[-1].iteration} (gradient {norm:.1e}): "
+            f"--step-size {safe} for these data"
+        )
+
+    def ideal(self) -> Floats:
+        """Completion time of each iteration on the same delays where nobody is ever late.
+
+        Workers that were lost are missing in it too.
+        """
+        return np.fromiter(self._ideal(), float, len(self.log))
+
+    def _ideal(self) -> Iterator[float]:
+        delay = self.setup.delay
+        ends = [stage.first for stage in self.stages[1:]] + [len(self.log)]
+        for stage, end in zip(self.stages, ends, strict=True):
+            decoder = copy.deepcopy(stage.master.decoder)  # the scheme learns as it decodes
+            work = decoder.scheme.work
+            for iteration in range(stage.first, end):
+                finish = np.array(
+                    [delay.finish_times(iteration, draw, work) for draw in stage.master.crew.draws]
+                )
+                for worker, elapsed in stage.master.absent.get(iteration, {}).items():
+                    finish[worker][finish[worker] > elapsed] = np.inf
+                yield replay(decoder, finish).completion_time

@@ -1,0 +1,95 @@
+"""The MPI library. No other file imports mpi4py."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from functools import lru_cache
+from time import sleep
+from typing import NoReturn
+
+from coded_dgd.engine.transports.launcher import launch
+from coded_dgd.errors import CodedDGDError, UsageError
+
+try:
+    from mpi4py import MPI
+except (ImportError, RuntimeError) as error:
+    raise CodedDGDError(
+        "no MPI library can be loaded: install one, or pip install 'coded-dgd[mpi]' for an "
+        f"embedded one ({str(error).splitlines()[0]})"
+    ) from None
+
+__all__ = ["MPI"]
+
+COMMAND, PLAN, DATA, POINT, RESULT, REPORT = range(1, 7)  # tags
+REPORT_BYTES = 16384
+
+WORKER_PAUSE = (5e-5, 1e-3)
+MASTER_PAUSE = (5e-5, 2e-4)
+"""Shortest and longest sleep between two tests, in seconds; it doubles from one to the other."""
+
+
+class Pause:
+    """Sleeps that back off, so that a wait neither spins nor comes late."""
+
+    def __init__(self, limits: tuple[float, float]) -> None:
+        self._next, self._longest = limits
+
+    def __call__(self) -> None:
+        sleep(self._next)
+        self._next = min(2 * self._next, self._longest)
+
+
+@lru_cache(maxsize=1)
+def world() -> MPI.Intracomm:
+    """Return COMM_WORLD, once it is certain that its size is what the launcher started.
+
+    Raises
+    ------
+    UsageError
+        If mpiexec belongs to another MPI: then every process is alone.
+    """
+    launched = launch()
+    if launched and launched.size > 1 and MPI.COMM_WORLD.size == 1:
+        if launched.rank > 0:
+            sys.exit(UsageError.exit_code)
+        raise UsageError(
+            f"mpiexec started {launched.size} processes, but each is alone in the MPI library that "
+            f"mpi4py loads ({version()}): start with the mpiexec of that MPI"
+        )
+    return MPI.COMM_WORLD
+
+
+def version() -> str:
+    """Name and version of the MPI library."""
+    return MPI.Get_library_version().split(",")[0].splitlines()[0].strip("\0 ")
+
+
+@lru_cache(maxsize=1)
+def fault_tolerant() -> bool:
+    """Whether the loss of a process is survived and reported: Open MPI with ULFM switched on."""
+    try:
+        library = ctypes.CDLL(None)
+        if not hasattr(library, "MPI_T_cvar_read"):
+            library = ctypes.CDLL("libmpi.so.40")
+        index, count, handle = ctypes.c_int(), ctypes.c_int(), ctypes.c_void_p()
+        value = ctypes.c_bool()
+        return (
+            not library.MPI_T_init_thread(0, ctypes.byref(ctypes.c_int()))
+            and not library.MPI_T_cvar_get_index(b"mpi_ft_enable", ctypes.byref(index))
+            and not library.MPI_T_cvar_handle_alloc(
+                index, None, ctypes.byref(handle), ctypes.byref(count)
+            )
+            and not library.MPI_T_cvar_read(handle, ctypes.byref(value))
+            and value.value
+        )
+    except (OSError, AttributeError):  # another MPI, which has no such variable
+        return False
+
+
+def leave(code: int) -> NoReturn:
+    """End this process without MPI_Finalize, which is collective and hangs if a rank is gone."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

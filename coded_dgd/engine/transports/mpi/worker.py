@@ -1,0 +1,163 @@
+"""A worker rank's connection to the master."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from time import monotonic, sleep
+from typing import Any
+
+import numpy as np
+
+from coded_dgd.engine.protocol import Command, Floats, Plan, Point, Report
+from coded_dgd.engine.transports.mpi.library import (
+    COMMAND,
+    DATA,
+    MPI,
+    PLAN,
+    POINT,
+    REPORT,
+    RESULT,
+    WORKER_PAUSE,
+    Pause,
+    leave,
+    world,
+)
+from coded_dgd.engine.worker import Share, Worker
+from coded_dgd.problems.objectives import Objective
+
+
+class MPIWorker:
+    """What a worker rank says to rank 0 and hears from it.
+
+    Parameters
+    ----------
+    comm : MPI.Comm, optional
+        COMM_WORLD by default; for a worker that was started later, the one to its parent.
+    """
+
+    def __init__(self, comm: MPI.Comm | None = None) -> None:
+        self._comm = world() if comm is None else comm
+        self._sending: list[tuple[MPI.Request, Any]] = []
+        self._word = np.zeros(2, np.int64)
+        self._buffer = np.empty(0)
+        # what comes from the master: commands, and points once their length is known
+        self._requests = [self._comm.Irecv(self._word, 0, COMMAND), MPI.REQUEST_NULL]
+        self._held: Point | None = None
+        self.hard = False
+        """Whether to leave without MPI_Finalize, as the master says with RELEASE."""
+        self._send_text([socket.gethostname(), os.getpid()])
+
+    def _guarded(self, call: Any, *arguments: Any) -> Any:
+        """Call MPI; where the master is gone there is nothing left to do."""
+        try:
+            return call(*arguments)
+        except MPI.Exception:
+            leave(1)
+
+    def take_share(self, worker: Worker, objective: Objective | None) -> bool:
+        """Take a plan and its data; return False where the master gives up half-way."""
+        text = bytearray(self._probe(PLAN, MPI.BYTE))
+        self._guarded(self._comm.Recv, text, 0, PLAN)
+        fields = json.loads(text)
+        fields["ends"] = tuple(fields["ends"])
+        if fields["coefficients"] is not None:
+            fields["coefficients"] = tuple(fields["coefficients"])
+        plan = Plan(**fields)
+        if self._requests[1] == MPI.REQUEST_NULL:
+            self._buffer = np.empty(2 + plan.features)
+            self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
+        share = Share(plan, objective)
+        start = 0
+        while plan.tasks and start < plan.height:
+            rows = self._probe(DATA, MPI.DOUBLE) // (plan.tasks * plan.features)
+            X = np.empty((plan.tasks, rows, plan.features))
+            self._guarded(self._comm.Recv, X, 0, DATA)
+            if not rows:
+                return False
+            y = None
+            if plan.labels:
+                self._probe(DATA, MPI.DOUBLE)
+                y = np.empty((plan.tasks, rows))
+                self._guarded(self._comm.Recv, y, 0, DATA)
+            share.load(start, X, y)
+            start += rows
+        share.warm_up()
+        worker.shares[plan.lane] = share
+        return True
+
+    def discard_share(self) -> None:
+        """Take, and drop, what is under way of plans and data: nobody will want it any more."""
+        for tag in (PLAN, DATA):
+            status = MPI.Status()
+            while self._guarded(self._comm.Iprobe, 0, tag, status):
+                self._guarded(self._comm.Recv, bytearray(status.Get_count(MPI.BYTE)), 0, tag)
+
+    def _probe(self, tag: int, datatype: MPI.Datatype) -> int:
+        """Wait for a message of that tag; return how many items it holds."""
+        status = MPI.Status()
+        pause = Pause(WORKER_PAUSE)
+        while not self._guarded(self._comm.Iprobe, 0, tag, status):
+            pause()
+        return int(status.Get_count(datatype))
+
+    def wait(self, deadline: float) -> Point | Command | None:
+        """Wait for a command or a newer point, at most until `deadline`."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            return held
+        pause, longest = WORKER_PAUSE
+        while True:
+            index, arrived = self._guarded(MPI.Request.Testany, self._requests)
+            if arrived and index == 0:
+                return self._command()
+            if arrived and index == 1:
+                point = self._newest()
+                # Whatever the master has said before it sent this point comes first.
+                if self._guarded(self._requests[0].Test):
+                    self._held = point
+                    return self._command()
+                return point
+            remaining = deadline - monotonic()
+            if remaining <= 0:
+                return None
+            sleep(min(pause, remaining))
+            pause = min(2 * pause, longest)
+
+    def _command(self) -> Command:
+        """Take the command that has arrived."""
+        command, argument = Command(self._word[0]), bool(self._word[1])
+        if command is Command.RELEASE:
+            self.hard = argument
+            if self._requests[1] != MPI.REQUEST_NULL:
+                self._requests[1].Cancel()
+                self._requests[1].Wait()
+        else:
+            self._requests[0] = self._comm.Irecv(self._word, 0, COMMAND)
+        return command
+
+    def _newest(self) -> Point:
+        """Take the point that has arrived, or the newest if there are others behind it."""
+        while True:
+            lane, iteration = self._buffer[:2].tolist()
+            point = Point(int(lane), int(iteration), self._buffer[2:].copy())
+            request = self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
+            if not (self._guarded(request.Test) or self._guarded(request.Test)):
+                return point
+
+    def send(self, message: Floats) -> None:
+        """Send a result without waiting."""
+        self._sending = [item for item in self._sending if not self._guarded(item[0].Test)]
+        self._sending.append((self._guarded(self._comm.Isend, message, 0, RESULT), message))
+
+    def _send_text(self, value: Any) -> None:
+        text = json.dumps(value).encode()
+        self._sending.append((self._guarded(self._comm.Isend, text, 0, REPORT), text))
+
+    def report(self, report: Report) -> None:
+        """Send the last word, once everything before it is out."""
+        self._send_text(report)
+        pause = Pause(WORKER_PAUSE)
+        while not all(self._guarded(request.Test) for request, _ in self._sending):
+            pause()

@@ -83,9 +83,9 @@ def run(
         while trainer.iteration < setup.config.iterations:
             record = trainer.step()
             on_iteration(record)
-            if record.messages_used and (
-                record.gradient_norm <= setup.config.stop_at * trainer.log[0].gradient_norm
-            ):
+            norm = record.gradient_norm
+            nothing = not norm and not setup.scheme.exact  # came in before the deadline
+            if not nothing and norm <= setup.config.stop_at * trainer.log[0].gradient_norm:
                 status = "converged"
                 break
         training_time = monotonic() - begin

@@ -41,10 +41,12 @@ def describe(reports: Iterable[Report]) -> str:
 def _describe(cause: str, reports: list[Report]) -> str:
     hosts = sorted({report.host for report in reports if report.host})
     many = len(reports) > 1
+    iterations = ranks({report.iteration for report in reports})
     return (
         f"rank{'s' if many else ''} {ranks(report.peer + 1 for report in reports)}"
         + (f" on {', '.join(hosts)}" if hosts else "")
-        + f" failed in iteration {min(report.iteration for report in reports)}: {cause}"
+        + f" failed in iteration{'s' if ',' in iterations or '-' in iterations else ''} "
+        + f"{iterations}: {cause}"
     )
 
 

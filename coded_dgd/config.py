@@ -19,6 +19,17 @@ DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
 DEFAULT_DATA = "synthetic:rows=1000,features=100"
 TRANSPORTS = ("mpi", "simulated")
 ON_LOSS = ("stop", "replan")
+HARMLESS = (
+    "iterations",
+    "stop_at",
+    "check_gradient",
+    "on_loss",
+    "spare",
+    "replace",
+    "checkpoint_every",
+    "checkpoint_seconds",
+)
+"""Options that may differ when a run is resumed: they change no iteration that is done."""
 SCHEME_OPTIONS = (
     "tolerance",
     "redundancy",
@@ -64,6 +75,8 @@ class RunConfig:
     on_loss: str = "stop"
     spare: int = 0
     replace: bool = False
+    checkpoint_every: int = 0
+    checkpoint_seconds: float = 60.0
     transport: str = "mpi"
     seed: int = 0
 
@@ -77,6 +90,8 @@ class RunConfig:
         _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
         _require(self.on_loss in ON_LOSS, f"--on-loss: give one of {', '.join(ON_LOSS)}")
+        _require(self.checkpoint_every >= 0, "--checkpoint-every has to be 0 or more iterations")
+        _require(self.checkpoint_seconds >= 0, "--checkpoint-seconds has to be 0 or more")
         _require(self.spare >= 0, "--spare has to be 0 or more")
         _require(self.transport in TRANSPORTS, f"--transport: give one of {', '.join(TRANSPORTS)}")
 

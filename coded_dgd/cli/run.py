@@ -12,6 +12,7 @@ import click
 
 from coded_dgd import schemes
 from coded_dgd.config import DEFAULT_DELAY, ON_LOSS, TRANSPORTS, RunConfig, read_toml
+from coded_dgd.errors import UsageError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -104,6 +105,16 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 )
 @_configured("spare", "Ranks that idle until they take the place of a lost worker.")
 @_configured("replace", "Start a new worker for each lost one.", is_flag=True)
+@_configured("checkpoint_every", "Write a checkpoint every so many iterations; 0 for never.")
+@_configured("checkpoint_seconds", "Write a checkpoint every so many seconds; 0 for never.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    help="Go on with the run in this folder, from its last checkpoint, with the same options.",
+)
+@click.option(
+    "--allow-different-workers", is_flag=True, help="With --resume: on another number of workers."
+)
 @_configured(
     "transport",
     "mpi: real ranks and wall-clock time; simulated: one process and virtual time.",
@@ -127,17 +138,40 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     "command line or as CODED_DGD_RUN_... variables come first.",
 )
 @click.option("--print-config", is_flag=True, help="Print the configuration as TOML and stop.")
+@click.pass_context
 def run(
-    out: Path | None, as_json: bool, quiet: bool, print_config: bool, **options: Any
+    context: click.Context,
+    /,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    print_config: bool,
+    resume: Path | None,
+    allow_different_workers: bool,
+    **options: Any,
 ) -> int | None:
     """Train by coded distributed gradient descent and measure what every iteration took.
 
     Start it with mpiexec: rank 0 is the master, the others are workers, as in
     mpiexec -n 41 python -m coded_dgd.run --scheme lcc-mmc.
 
-    Exit codes: 0 done, 1 error, 2 wrong usage or unusable input, 3 diverged, 4 undecodable.
+    Exit codes: 0 done, 1 error, 2 wrong usage or unusable input, 3 diverged, 4 undecodable (too
+    many workers lost), 75 stopped on request (SIGTERM, SIGINT, SIGUSR2) with a checkpoint.
     """
-    config = RunConfig(**options)
+    if resume is None:
+        config = RunConfig(**options)
+    else:
+        from coded_dgd.report import resume as resuming
+
+        if out is not None:
+            raise UsageError("--resume goes on in the folder that it names: leave --out out")
+        default = click.core.ParameterSource.DEFAULT
+        given = {
+            name: value
+            for name, value in options.items()
+            if context.get_parameter_source(name) is not default
+        }
+        config = resuming.configuration(resume, given, allow_different_workers)
     if print_config:
         click.echo(config.to_toml(), nl=False)
         return None
@@ -153,6 +187,8 @@ def run(
 
         master = mpi_master()
     from coded_dgd.engine import job, setup
+    from coded_dgd.engine.checkpoint import Keeper
+    from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.master import Iteration
     from coded_dgd.engine.transports.simulated import SimulatedTransport
     from coded_dgd.report import summary, table
@@ -161,8 +197,19 @@ def run(
 
     prepared = setup.prepare(config, None if master is None else master.workers)
     transport = master or SimulatedTransport(prepared.scheme.workers)
-    folder = RunFolder.create(out, prepared)
-    with Progress(prepared, sys.stderr, quiet) as progress, folder:
+    found = None
+    if resume is None:
+        folder = RunFolder.create(out, prepared)
+    else:
+        found = resuming.find(resume, prepared, allow_different_workers)
+        done = found.resume[0].iteration if found.resume else 0
+        folder = RunFolder.reopen(resume, prepared, done)
+    keeper = Keeper(folder.path, config.checkpoint_every, config.checkpoint_seconds, folder.sync)
+    with Interrupts(transport), Progress(prepared, sys.stderr, quiet) as progress, folder:
+        if found:
+            for complaint in found.complaints:
+                progress.warn(complaint)
+            progress.resumed(done)
 
         def on_iteration(record: Iteration) -> None:
             folder.add(record)
@@ -173,7 +220,13 @@ def run(
             folder.log(line, details)
 
         outcome = job.run(
-            prepared, transport, progress.start, on_iteration, folder=folder.path, say=say
+            prepared,
+            transport,
+            progress.start,
+            on_iteration,
+            keeper=keeper,
+            resume=found.resume if found else None,
+            say=say,
         )
     result = summary.summarize(outcome, folder.path)
     folder.finish(outcome, result)

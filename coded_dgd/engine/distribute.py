@@ -10,6 +10,7 @@ import numpy as np
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.protocol import Floats, Plan
+from coded_dgd.errors import Interrupted
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
@@ -86,6 +87,8 @@ def distribute(
         transport.plan(crew.members[worker], plan)
     kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
     for start, X, y in partition.windows(data, window):
+        if transport.interrupted:
+            raise Interrupted("stopped while the data were handed out")
         kept.Xy += np.einsum("nk,nkl->l", y, X)
         kept.yy += float(np.vdot(y, y))
         kept.block_norms += np.einsum("nkl,nkl->n", X, X)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 
+from coded_dgd.engine.checkpoint import Checkpoint, Keeper
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.trainer import Stage, Start, Trainer
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
+from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.problems.sources import Source
+
+Resume = tuple[Checkpoint, list[Iteration]]
+"""A checkpoint, and the records of the iterations before it."""
 
 
 @dataclass
@@ -30,6 +34,10 @@ class Outcome:
     losses: list[Report]
     """Workers that were lost."""
     training_time: float
+    checkpoint_time: float = 0.0
+    """What of that went into checkpoints."""
+    resumed_at: int = 0
+    """Iterations that an earlier process did."""
     ideal: Floats | None = None
     """Ideal completion time of each iteration; None where nothing is injected."""
     shutdown_time: float = 0.0
@@ -55,7 +63,8 @@ def run(
     on_start: Callable[[Start], None] = lambda _: None,
     on_iteration: Callable[[Iteration], None] = lambda _: None,
     source: Source | None = None,
-    folder: Path | None = None,
+    keeper: Keeper | None = None,
+    resume: Resume | None = None,
     say: Callable[[str, str], None] = lambda line, details: None,
 ) -> Outcome:
     """Distribute the data, train, and stop the workers, whatever happens.
@@ -64,30 +73,43 @@ def run(
     ----------
     source : Source, optional
         The data; by default those that the configuration names.
-    folder : Path, optional
-        Where to write while the run goes on.
+    keeper : Keeper, optional
+        Writes checkpoints, the last one where the run ends.
+    resume : Resume, optional
+        Where to go on from.
     say : callable, optional
         Told of lost workers.
 
     Raises
     ------
     CodedDGDError
-        Bad data, too many lost workers, divergence, or a gradient that cannot be decoded.
+        Bad data, too many lost workers, divergence, a gradient that cannot be decoded, or a request
+        to stop.
     """
+    status = "done"
     try:
-        trainer = Trainer(setup, transport, source, folder, say)
+        trainer = Trainer(setup, transport, source, keeper.folder if keeper else None, say)
+        if resume:
+            trainer.restore(*resume)
         start = trainer.start()
         on_start(start)
-        status = "done"
         begin = monotonic()
-        while trainer.iteration < setup.config.iterations:
-            record = trainer.step()
-            on_iteration(record)
-            norm = record.gradient_norm
-            nothing = not norm and not setup.scheme.exact  # came in before the deadline
-            if not nothing and norm <= setup.config.stop_at * trainer.log[0].gradient_norm:
-                status = "converged"
-                break
+        try:
+            while trainer.iteration < setup.config.iterations:
+                record = trainer.step()
+                on_iteration(record)
+                if _converged(setup, trainer.log):
+                    status = "converged"
+                    break
+                if keeper and keeper.due(trainer.iteration):
+                    keeper.keep(trainer.state())
+        except (Interrupted, Undecodable) as error:
+            if keeper:
+                keeper.keep(trainer.state())
+                error.args = (f"{error}; --resume {keeper.folder} goes on from there",)
+            raise
+        if keeper:
+            keeper.keep(trainer.state())
         training_time = monotonic() - begin
     finally:
         begin = monotonic()
@@ -102,9 +124,19 @@ def run(
         stages=trainer.stages,
         losses=trainer.losses,
         training_time=training_time,
-        ideal=trainer.ideal() if setup.delay.injects else None,
+        checkpoint_time=keeper.time_spent if keeper else 0.0,
+        resumed_at=resume[0].iteration if resume else 0,
+        ideal=trainer.ideal(),
         shutdown_time=shutdown_time,
         wall_time=wall_time,
         reports=reports,
         drained=drained,
     )
+
+
+def _converged(setup: Setup, log: list[Iteration]) -> bool:
+    """Whether the gradient is small enough, and not only because nothing came in time."""
+    norm = log[-1].gradient_norm
+    if not norm and not setup.scheme.exact:
+        return False
+    return norm <= setup.config.stop_at * log[0].gradient_norm

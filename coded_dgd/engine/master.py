@@ -6,7 +6,7 @@ suffice within the guard, update beta, and let the next beta_t overtake the stra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -53,6 +53,25 @@ class Iteration:
     check_time: float = 0.0
 
 
+@dataclass
+class Absence:
+    """A worker that was missing for some iterations."""
+
+    worker: int
+    since: int
+    """Iteration in which it was lost."""
+    elapsed: float
+    """Seconds after that beta_t left."""
+    until: int | None = None
+    """First iteration in which another had its place."""
+
+    def at(self, iteration: int) -> float | None:
+        """Seconds after which nothing came from it in this iteration; None if it was there."""
+        if iteration < self.since or (self.until is not None and iteration >= self.until):
+            return None
+        return self.elapsed if iteration == self.since else 0.0
+
+
 class Master:
     """Runs the iterations of one crew.
 
@@ -96,8 +115,7 @@ class Master:
         self._clock = crew.transport.clock
         self.first_norm = 0.0
         """Norm of the first exact gradient, where gradients are checked."""
-        self.absent: dict[int, dict[int, float]] = {}
-        """In which iterations workers were missing: how long after beta_t left they were lost."""
+        self.absences: list[Absence] = []
         # Row k holds the k-th payload to arrive; rows that none reaches take no memory.
         self._payloads = np.empty((int(np.count_nonzero(self.scheme.expected)), crew.payload))
         self._left: dict[int, float] = {}  # when each beta_t left
@@ -116,9 +134,7 @@ class Master:
             If everything is here but does not decode within the guard.
         """
         point = self.optimizer.point
-        lost = self.crew.lost
-        self.decoder.begin(lost)
-        self.absent[iteration] = dict.fromkeys(lost, 0.0)
+        self.decoder.begin(self._absent(iteration))
         self._refuse_hopeless(iteration)
         self._left[iteration] = self._clock()
         self._left.pop(iteration - REMEMBERED, None)
@@ -152,6 +168,19 @@ class Master:
             record.check_time = perf_counter() - begin
         return record
 
+    def _absent(self, iteration: int) -> list[int]:
+        """Workers of which nothing can be expected; take down who is new among them."""
+        lost = self.crew.lost
+        known = {absence.worker for absence in self.absences if absence.until is None}
+        self.absences += [Absence(worker, iteration, 0.0) for worker in lost if worker not in known]
+        return lost
+
+    def back(self, workers: Iterable[int], iteration: int) -> None:
+        """Note that others have taken the place of lost workers, from this iteration on."""
+        for absence in self.absences:
+            if absence.worker in workers and absence.until is None:
+                absence.until = iteration
+
     def _await(self, iteration: int, record: Iteration) -> None:
         """Take messages until they decode within the guard, or until the scheme's deadline."""
         decoded = False
@@ -162,7 +191,7 @@ class Master:
                 if isinstance(arrived, Loss):
                     self.on_loss(arrived.report)
                     self.decoder.lose(arrived.worker)
-                    self.absent[iteration][arrived.worker] = self._clock() - left
+                    self.absences.append(Absence(arrived.worker, iteration, self._clock() - left))
                 else:
                     decoded = self._take(arrived, record, decoded)
             if not decoded and self._clock() >= left + limit:
@@ -172,8 +201,6 @@ class Master:
                 if self.crew.transport.interrupted:
                     raise Interrupted(f"stopped in iteration {iteration}")
                 self._refuse_hopeless(iteration)
-        if not self.absent[iteration]:
-            del self.absent[iteration]
         record.wasted_messages += self.crew.strays - self._strays
         self._strays = self.crew.strays
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from time import monotonic, sleep, time
 
@@ -12,15 +12,16 @@ import numpy as np
 
 from coded_dgd import schemes
 from coded_dgd.engine.arrivals import ArrivalLog
+from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import distribute, payload
 from coded_dgd.engine.losses import TooFewWorkers, describe, ranks
-from coded_dgd.engine.master import Iteration, Master
+from coded_dgd.engine.master import Absence, Iteration, Master
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup, check_delay
 from coded_dgd.engine.transports.base import Transport
-from coded_dgd.errors import Diverged, Infeasible
+from coded_dgd.errors import Diverged, Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems.optimizers import OPTIMIZERS
 from coded_dgd.problems.problem import Problem
@@ -55,6 +56,8 @@ class Start:
 class Stage:
     """A part of a run with the same scheme on the same number of workers."""
 
+    number: int
+    """1, 2, ..."""
     first: int
     """Number of its first iteration."""
     master: Master
@@ -106,6 +109,10 @@ class Trainer:
         workers = setup.scheme.workers
         self._spares = list(range(workers, transport.workers))
         self._hiring = 0
+        self._noted: set[int] = set()  # peers that are known to be lost
+        self._resumed: Checkpoint | None = None
+        self._stages_before = 0
+        """Stages before the checkpoint that are not gone on with."""
 
     @property
     def iteration(self) -> int:
@@ -142,15 +149,15 @@ class Trainer:
             self.transport, scheme, self.transport.new_lane(), list(members), list(draws), length
         )
         data = distribute(self.source, crew, config, replaces=replaces)
-        path = None
-        if self.folder is not None:
-            path = self.folder / (f"arrivals-{len(self.stages) + 1}.f8")
+        number = len(self.stages) + self._stages_before + 1
+        first = self.iteration if number > 1 else 0
+        path = None if self.folder is None else self.folder / f"arrivals-{number}.f8"
         master = Master(
             crew,
             GuardedDecoder(scheme, config.guard, data.block_norms),
             self.optimizer,
             data,
-            ArrivalLog(scheme.expected.shape, path, self.iteration),
+            ArrivalLog(scheme.expected.shape, path, first),
             quadratic=self.setup.objective.degree == 2,
             ridge=config.ridge,
             exact_gradient=self.problem.gradient if config.check_gradient else None,
@@ -158,7 +165,14 @@ class Trainer:
         )
         if self.stages:
             master.first_norm = self.stage.master.first_norm
-        self.stages.append(Stage(self.iteration, master))
+        elif self._resumed:
+            values = self._resumed.values
+            master.first_norm = values["first_norm"]
+            if not first:
+                scheme.restore(values["scheme"])
+                master.absences = [Absence(*absence) for absence in values["absences"]]
+                master.back(range(scheme.workers), self.iteration)
+        self.stages.append(Stage(number, first, master))
 
     def step(self) -> Iteration:
         """Run one iteration, and again if it takes new workers or another plan.
@@ -183,10 +197,10 @@ class Trainer:
 
     def _note(self, *reports: Report) -> None:
         """Take down losses that have not been known before."""
-        known = {report.peer for report in self.losses}
-        fresh = [report for report in reports if report.peer not in known]
+        fresh = [report for report in reports if report.peer not in self._noted]
         if fresh:
             self.losses += fresh
+            self._noted |= {report.peer for report in fresh}
             details = {report.traceback for report in fresh if report.traceback}
             self.say(describe(fresh), "\n".join(sorted(details)))
 
@@ -221,6 +235,7 @@ class Trainer:
         for worker in filled:
             crew.replace(worker, self._spares.pop(0))
         if filled:
+            self.stage.master.back(filled, self.iteration)
             distribute(self.source, crew, self.config, only=filled)
             self.say(
                 f"rank {ranks(crew.members[worker] + 1 for worker in filled)} in the place of "
@@ -267,11 +282,51 @@ class Trainer:
             f"--step-size {safe} for these data"
         )
 
-    def ideal(self) -> Floats:
+    def state(self) -> Checkpoint:
+        """Everything that the next iterations depend on, and what is told of those before."""
+        master = self.stage.master
+        values = {
+            "started": self.setup.scheme.workers,
+            "workers": self.stage.scheme.workers,
+            "stages": len(self.stages) + self._stages_before,
+            "scheme": self.stage.scheme.state(),
+            "clock": self.transport.clock(),
+            "first_norm": master.first_norm,
+            "absences": [astuple(absence) for absence in master.absences],
+            "losses": [report._asdict() for report in self.losses],
+        }
+        return Checkpoint(self.iteration, values, self.optimizer.state())
+
+    def restore(self, checkpoint: Checkpoint, log: list[Iteration]) -> None:
+        """Go on from a checkpoint, and the records of the iterations before it, before `start`.
+
+        Raises
+        ------
+        UsageError
+            If it is of another problem.
+        """
+        values = checkpoint.values
+        if checkpoint.arrays["beta"].shape != (self.source.features,):
+            raise UsageError(
+                f"the checkpoint has {len(checkpoint.arrays['beta'])} features and the data have "
+                f"{self.source.features}: --resume needs the same data"
+            )
+        self.optimizer.restore(checkpoint.arrays)
+        self.log = log
+        self.losses = [Report(**report) for report in values["losses"]]
+        self._resumed = checkpoint
+        self.transport.set_clock(values["clock"])
+        if values["stages"] > 1 or values["workers"] != self.setup.scheme.workers:
+            self._stages_before = values["stages"]
+
+    def ideal(self) -> Floats | None:
         """Completion time of each iteration on the same delays where nobody is ever late.
 
-        Workers that were lost are missing in it too.
+        Workers that were lost are missing in it too. None where nothing is injected, or where the
+        iterations before a checkpoint had another plan.
         """
+        if not self.setup.delay.injects or self.stages[0].first:
+            return None
         return np.fromiter(self._ideal(), float, len(self.log))
 
     def _ideal(self) -> Iterator[float]:
@@ -284,6 +339,8 @@ class Trainer:
                 finish = np.array(
                     [delay.finish_times(iteration, draw, work) for draw in stage.master.crew.draws]
                 )
-                for worker, elapsed in stage.master.absent.get(iteration, {}).items():
-                    finish[worker][finish[worker] > elapsed] = np.inf
+                for absence in stage.master.absences:
+                    if (elapsed := absence.at(iteration)) is not None:
+                        row = finish[absence.worker]
+                        row[row > elapsed] = np.inf
                 yield replay(decoder, finish).completion_time

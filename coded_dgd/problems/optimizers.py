@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +35,15 @@ class GradientDescent:
         """Take a step along the gradient at `point`; replaces the arrays, never writes to them."""
         self.steps += 1
         self._move(self._schedule(self.steps) * gradient)
+
+    def state(self) -> dict[str, Floats]:
+        """Everything that the next steps depend on."""
+        return {"beta": self.beta, "point": self.point, "steps": np.float64(self.steps)}
+
+    def restore(self, state: Mapping[str, Floats]) -> None:
+        """Go on from what `state` has returned."""
+        self.beta, self.point = state["beta"], state["point"]
+        self.steps = int(state["steps"])
 
     def _move(self, step: Floats) -> None:
         self.beta = self.point = self.beta - step

@@ -67,6 +67,12 @@ class Progress:
             total = self._setup.config.iterations
             self._say(f"iteration {record.iteration + 1}/{total}: {self._describe(record)}")
 
+    def resumed(self, iterations: int) -> None:
+        """Tell that so many iterations have been done before."""
+        self._say(f"goes on after iteration {iterations - 1}" if iterations else "no checkpoint")
+        if self._bar is not None:
+            self._bar.update(iterations)
+
     def warn(self, line: str) -> None:
         """Tell of something that went wrong, but not amiss."""
         self._say(f"warning: {line}")

@@ -5,13 +5,16 @@
 ``arrivals.npz``      when each message arrived; ``--delay trace:`` replays it
                       (``arrivals-2.npz``, ... after a new plan)
 ``beta.npy``          the result
+``checkpoint-*.ckpt``  the latest two checkpoints; ``--resume`` goes on from them
 ``log.txt``           what went wrong: lost workers, with their tracebacks
 ``summary.json``      the object of ``--json``
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import textwrap
 from dataclasses import asdict
 from datetime import datetime
@@ -29,18 +32,19 @@ from coded_dgd.errors import UsageError
 
 RUNS = Path("runs")
 """Where run folders are made unless ``--out`` says otherwise."""
+CONFIG, ITERATIONS = "config.toml", "iterations.jsonl"
 
 
 class RunFolder:
-    """A new folder at `path`, to be filled while the run goes on.
+    """A folder at `path`, to be filled while the run goes on.
 
     As a context manager it goes away again where an error comes before there is anything to keep.
     """
 
-    def __init__(self, path: Path, iterations: TextIO) -> None:
+    def __init__(self, path: Path, iterations: TextIO, empty: bool) -> None:
         self.path = path
         self._iterations = iterations
-        self._empty = True
+        self._empty = empty
 
     @classmethod
     def create(cls, path: Path | None, setup: Setup) -> RunFolder:
@@ -72,8 +76,24 @@ class RunFolder:
                     f"the run folder {path} cannot be made ({error.strerror}): "
                     "name one that can with --out"
                 ) from None
-        (path / "config.toml").write_text(setup.config.to_toml(), encoding="utf-8")
-        return cls(path, (path / "iterations.jsonl").open("w", encoding="utf-8"))
+        (path / CONFIG).write_text(setup.config.to_toml(), encoding="utf-8")
+        return cls(path, (path / ITERATIONS).open("w", encoding="utf-8"), empty=True)
+
+    @classmethod
+    def reopen(cls, path: Path, setup: Setup, iterations: int) -> RunFolder:
+        """Go on with a folder after so many iterations; what came later is dropped."""
+        with (path / ITERATIONS).open("r+b") as file:
+            for _ in range(iterations):
+                file.readline()
+            file.truncate(file.tell())
+        for finished in path.glob("arrivals*.npz"):
+            number = finished.stem.partition("-")[2] or "1"
+            with np.load(finished, allow_pickle=False) as archive:
+                archive["arrival"].astype(np.float64).tofile(path / f"arrivals-{number}.f8")
+        config = path / f"{CONFIG}.new"
+        config.write_text(setup.config.to_toml(), encoding="utf-8")
+        config.replace(path / CONFIG)
+        return cls(path, (path / ITERATIONS).open("a", encoding="utf-8"), empty=False)
 
     def __enter__(self) -> RunFolder:
         return self
@@ -86,6 +106,11 @@ class RunFolder:
             self.path.rmdir()
             if self.path.parent == RUNS and not any(RUNS.iterdir()):
                 RUNS.rmdir()
+
+    def sync(self) -> None:
+        """Have everything that is written so far on the disk."""
+        self._iterations.flush()
+        os.fsync(self._iterations.fileno())
 
     def add(self, record: Iteration) -> None:
         """Write the record of an iteration."""
@@ -102,13 +127,13 @@ class RunFolder:
     def finish(self, outcome: Outcome, summary: dict[str, Any]) -> None:
         """Write the results."""
         np.save(self.path / "beta.npy", outcome.beta)
-        for number, (stage, arrival) in enumerate(
-            zip(outcome.stages, outcome.arrivals, strict=True), 1
-        ):
+        for stage, arrival in zip(outcome.stages, outcome.arrivals, strict=True):
+            number = stage.number
             name = "arrivals.npz" if number == 1 else f"arrivals-{number}.npz"
             np.savez(self.path / name, **recording(stage, arrival))
             stage.master.arrivals.close()
-            (self.path / f"arrivals-{number}.f8").unlink(missing_ok=True)
+        for open_log in self.path.glob("arrivals-*.f8"):
+            open_log.unlink()
         (self.path / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
 
 
@@ -125,3 +150,15 @@ def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:
         ends = scheme.ends(worker)
         done[worker, : len(ends)] = ends
     return {"arrival": arrival, "tasks_done": done, "unit": float(scheme.work[0])}
+
+
+def read_log(path: Path, iterations: int) -> list[Iteration] | None:
+    """Return the records of the first iterations of a run folder; None if they are not there."""
+    try:
+        with (path / ITERATIONS).open(encoding="utf-8") as file:
+            lines = list(itertools.islice(file, iterations))
+        log = [Iteration(**json.loads(line)) for line in lines]
+    except (OSError, ValueError, TypeError):
+        return None
+    complete = [record.iteration for record in log] == list(range(iterations))
+    return log if complete else None

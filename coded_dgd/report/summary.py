@@ -47,7 +47,7 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
     shares = [report.cpu_seconds / report.seconds for report in outcome.reports if report.seconds]
     completion = [record.completion_time for record in log]
     totals = {
-        name: float(sum(getattr(record, name) for record in log))
+        name: float(sum(getattr(record, name) for record in log[outcome.resumed_at :]))
         for name in ("completion_time", "weights_time", "decode_time", "update_time", "check_time")
     }
     return {
@@ -66,9 +66,10 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
         "extra_messages": float(np.mean([record.extra_messages for record in log])),
         "wasted_messages": sum(record.wasted_messages for record in log) + outcome.drained,
         "compute_time": float(np.mean([record.compute_time for record in log])),
-        "weights_time": totals["weights_time"] / len(log),
-        "decode_time": totals["decode_time"] / len(log),
-        "update_time": totals["update_time"] / len(log),
+        **{
+            name: float(np.mean([getattr(record, name) for record in log]))
+            for name in ("weights_time", "decode_time", "update_time")
+        },
         "gradient_error": spread(checked) if checked else None,
         "error_amplification": spread([record.error_amplification for record in log]),
         "overrun": max(record.overrun for record in log),
@@ -82,8 +83,10 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
         "startup_time": start.startup_time,
         "training_time": outcome.training_time,
         "check_time": totals["check_time"],
+        "checkpoint_time": outcome.checkpoint_time,
+        "resumed_at": outcome.resumed_at,
         "other_time": (
-            outcome.training_time - sum(totals.values())
+            outcome.training_time - outcome.checkpoint_time - sum(totals.values())
             if setup.config.transport == "mpi"
             else None
         ),

@@ -7,7 +7,7 @@ weighs it such that the estimate is right on average if each worker fails with p
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import inf
 from typing import ClassVar
@@ -95,6 +95,12 @@ class StochasticScheme(ReplicationScheme):
     def observe(self, arrived: Bools) -> None:
         self._seen += self._busy
         self._missing += self._busy - int(np.count_nonzero(self._finished(arrived)))
+
+    def state(self) -> dict[str, int]:
+        return {"missing": self._missing, "seen": self._seen}
+
+    def restore(self, state: Mapping[str, int]) -> None:
+        self._missing, self._seen = state["missing"], state["seen"]
 
     def held(self, worker: int) -> Integers:
         return self._placement[worker]

@@ -28,7 +28,7 @@ whose workers hold combinations of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import ClassVar
 
@@ -168,6 +168,13 @@ class Scheme(ABC):
 
     def observe(self, arrived: Bools) -> None:
         """Learn from what had arrived when an iteration was decoded."""
+
+    def state(self) -> dict[str, int]:
+        """What has been learnt from arrivals, to be saved."""
+        return {}
+
+    def restore(self, state: Mapping[str, int]) -> None:
+        """Go on from what `state` has returned."""
 
     @cached_property
     def messages(self) -> int:

@@ -38,6 +38,9 @@ class Transport(ABC):
     def clock(self) -> float:
         """Seconds since some instant; virtual where the transport simulates."""
 
+    def set_clock(self, now: float) -> None:
+        """Go on from this instant, where the clock is virtual."""
+
     @abstractmethod
     def plan(self, peer: int, plan: Plan) -> None:
         """Tell a peer what it holds and does."""

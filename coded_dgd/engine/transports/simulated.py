@@ -66,6 +66,9 @@ class SimulatedTransport(Transport):
     def clock(self) -> float:
         return self.now
 
+    def set_clock(self, now: float) -> None:
+        self.now = now
+
     def plan(self, peer: int, plan: Plan) -> None:
         self._plans[peer] = plan
         share = Share(plan, self._objective)

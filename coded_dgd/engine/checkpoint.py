@@ -1,0 +1,154 @@
+"""Checkpoints: written whole or not at all, and checked when they are read.
+
+A file is one line with the format and the SHA-256 of what follows, then an ``.npz`` archive of the
+arrays and, as JSON, of everything else. Nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from coded_dgd.engine.protocol import Floats
+from coded_dgd.errors import DataError
+
+MAGIC = b"coded_dgd checkpoint 1 sha256 "
+PATTERN = "checkpoint-*.ckpt"
+KEPT = 2
+"""How many checkpoints stay: where the latest is damaged the one before it is used."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training between two iterations."""
+
+    iteration: int
+    """Iterations done."""
+    values: Mapping[str, Any]
+    """Plain values, as JSON can hold them."""
+    arrays: Mapping[str, Floats]
+
+
+def write(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint into a run folder, atomically, and remove those that are too old."""
+    body = io.BytesIO()
+    text = json.dumps({"iteration": checkpoint.iteration, "values": checkpoint.values})
+    header = np.frombuffer(text.encode(), np.uint8)
+    arrays: dict[str, Any] = {f"array_{k}": v for k, v in checkpoint.arrays.items()}
+    np.savez(body, header=header, **arrays)
+    digest = hashlib.sha256(body.getbuffer()).hexdigest().encode()
+    path = folder / f"checkpoint-{checkpoint.iteration:09d}.ckpt"
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.write(MAGIC + digest + b"\n")
+        file.write(body.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)  # the new name too
+    finally:
+        os.close(directory)
+    for old in sorted(folder.glob(PATTERN))[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    DataError
+        If it is damaged or is no checkpoint.
+    """
+    try:
+        first, _, body = path.read_bytes().partition(b"\n")
+        if not first.startswith(MAGIC):
+            raise DataError(f"{path} is no checkpoint of this version")
+        if hashlib.sha256(body).hexdigest().encode() != first.removeprefix(MAGIC):
+            raise DataError(f"{path} is damaged: its checksum is wrong")
+        with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        header = json.loads(arrays.pop("header").tobytes())
+        return Checkpoint(
+            int(header["iteration"]),
+            dict(header["values"]),
+            {key.removeprefix("array_"): array for key, array in arrays.items()},
+        )
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        raise DataError(f"{path} is damaged") from None
+
+
+def latest(
+    folder: Path, usable: Callable[[Checkpoint], bool]
+) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest checkpoint of a run folder that can be used, and what is wrong with newer.
+
+    Parameters
+    ----------
+    usable : callable
+        What else has to hold of it.
+    """
+    complaints: list[str] = []
+    for path in sorted(folder.glob(PATTERN), reverse=True):
+        try:
+            checkpoint = read(path)
+            if usable(checkpoint):
+                return checkpoint, complaints
+            complaints.append(f"{path} does not fit the other files of its run")
+        except DataError as error:
+            complaints.append(str(error))
+    return None, complaints
+
+
+class Keeper:
+    """Says when a checkpoint is due, and writes it.
+
+    Parameters
+    ----------
+    folder : Path
+    every : int
+        Iterations between two checkpoints; 0 for any number.
+    seconds : float
+        Seconds between two checkpoints; 0 for any time.
+    before : callable
+        Called first: makes sure that everything else in the folder is on the disk.
+    """
+
+    def __init__(
+        self, folder: Path, every: int, seconds: float, before: Callable[[], None]
+    ) -> None:
+        self.folder, self.every, self.seconds, self.before = folder, every, seconds, before
+        self.time_spent = 0.0
+        self._last = monotonic()
+        self._kept = -1
+
+    def due(self, iteration: int) -> bool:
+        """Whether it is time, after `iteration` iterations."""
+        return bool(self.every and iteration % self.every == 0) or bool(
+            self.seconds and monotonic() - self._last >= self.seconds
+        )
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, unless that has been done."""
+        if checkpoint.iteration == self._kept:
+            return
+        begin = monotonic()
+        self.before()
+        write(self.folder, checkpoint)
+        self._kept, self._last = checkpoint.iteration, monotonic()
+        self.time_spent += self._last - begin

@@ -46,3 +46,6 @@ class ErasureHead(StochasticScheme):
         weights = np.zeros(arrived.shape)
         weights[workers, messages] = 1.0
         return weights
+
+    def block_weights(self, finished: Bools) -> Floats:
+        return self._covered(finished).astype(np.float64)

@@ -8,6 +8,7 @@ import numpy as np
 
 from coded_dgd.errors import UsageError
 from coded_dgd.schemes._copies import first_copies
+from coded_dgd.schemes._stochastic import divide_covered
 from coded_dgd.schemes.base import Bools, Floats
 from coded_dgd.schemes.sgc import SGC
 
@@ -50,9 +51,15 @@ class SGCSendAll(SGC):
         if not from_finished.any():
             return np.zeros(arrived.shape)
         workers, messages, blocks = first_copies(from_finished, block)
-        reached = 1 - self.p**self.copies
         weights = np.zeros(arrived.shape)
-        weights[workers, messages] = (
-            self.blocks / reached.sum() if self.printed else 1 / reached[blocks]
-        )
+        weights[workers, messages] = 1 / self._reached[blocks]
         return weights
+
+    def block_weights(self, finished: Bools) -> Floats:
+        return divide_covered(self._covered(finished), self._reached)
+
+    @property
+    def _reached(self) -> Floats:
+        """What each block's gradient is divided by: how often it is received, of shape (N,)."""
+        reached: Floats = 1 - self.p**self.copies
+        return np.full(self.blocks, reached.mean()) if self.printed else reached

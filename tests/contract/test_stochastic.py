@@ -202,6 +202,64 @@ def test_a_first_iteration_in_which_nobody_is_done_in_time_is_silent(name, norma
     assert decoder.weights.any()
 
 
+# The vectorised twin of the weights
+
+
+def factors_message_by_message(scheme, finished):
+    """Factor of each block in the estimate, (N,), from what single messages are made of."""
+    weights = scheme.weights(finished[:, None] & scheme.expected)
+    factors = np.zeros(scheme.blocks)
+    for worker in range(scheme.workers):
+        tasks = scheme.coefficients(worker)[:, None] * scheme.encode(worker, np.eye(scheme.blocks))
+        first = 0
+        for message, last in enumerate(scheme.ends(worker)):
+            factors += weights[worker, message] * tasks[first:last].sum(axis=0)
+            first = last
+    return factors
+
+
+TWINS = [(name, {}) for name in NAMES]
+TWINS += [
+    ("sgc", {"redundancy": 3.5}),
+    ("sgc", {"redundancy": 12}),
+    ("sgc", {"blocks": 4}),  # some workers hold nothing
+    ("sgc", {"blocks": 11, "workers": 16, "assignment": "balanced", "redundancy": 8}),
+    ("bgc", {"redundancy": 5, "blocks": 20}),
+    ("erasurehead", {"redundancy": 1}),
+    ("erasurehead", {"redundancy": 4}),
+    ("ignore-stragglers", {"blocks": 30}),
+    ("ignore-stragglers", {"blocks": 5}),
+    ("sgc-send-all", {"redundancy": 3.5, "blocks": 15}),
+    ("sgc-send-all", {"redundancy": 2.5, "normalisation": "printed"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), TWINS)
+@pytest.mark.parametrize("p", ["0", "0.3", "0.9"])
+def test_block_weights_are_those_of_the_messages(name, options, p):
+    scheme = fitted(name, p=p, **options)
+    finished = np.random.default_rng(3).random((40, scheme.workers)) >= 0.6
+    finished[0], finished[1] = True, False
+    expected = [factors_message_by_message(scheme, each) for each in finished]
+    found = scheme.block_weights(finished)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+    assert not found[1].any()
+    assert len(np.unique(found.round(9), axis=0)) > 4  # the patterns make a difference
+
+
+@pytest.mark.filterwarnings("error")
+@every_scheme
+def test_block_weights_follow_the_estimate_of_p(name):
+    scheme = fitted(name, wait="deadline:0.5")
+    nobody = np.zeros(WORKERS, dtype=bool)
+    half = np.arange(WORKERS) % 2 == 0
+    for finished, p in ((nobody, 1.0), (half, 0.75), (~nobody, 0.5)):
+        scheme.observe(finished[:, None] & scheme.expected)
+        assert scheme.p == p
+        expected = factors_message_by_message(scheme, finished)
+        np.testing.assert_allclose(scheme.block_weights(finished[None])[0], expected, rtol=1e-12)
+
+
 # Placement
 
 

@@ -1,0 +1,71 @@
+"""Whole runs of the stochastic schemes, many at once, as a few matrix products per iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from coded_dgd.problems.partition import Partition
+from coded_dgd.problems.step_sizes import Schedule
+from coded_dgd.schemes._stochastic import StochasticScheme
+from coded_dgd.schemes.base import Bools, Floats
+
+
+def iterates(
+    X: Floats,
+    y: Floats,
+    schedule: Schedule,
+    schemes: Sequence[StochasticScheme],
+    finished: Iterable[Bools],
+) -> Iterator[Floats]:
+    """Run gradient descent on least squares for C schemes side by side, from beta_0 = 0.
+
+    The estimate of eq. (2) and of its relatives in Table I is X^T (w * (X beta - y)), with the
+    weight w of each row that follows from who has finished. The schemes' own placement and
+    weights are used: `StochasticScheme.block_weights`.
+
+    Parameters
+    ----------
+    X : (m, l) array
+    y : (m,) array
+    schedule : callable
+        Step size of iteration t = 1, 2, ...
+    schemes : C schemes
+        Fitted to these data, each with its p given. One may be there more than once.
+    finished : iterable of (C, iterations, M) bools
+        The workers that finish in time, for some iterations after the other; what is worked
+        through at once takes 8 C m bytes per iteration.
+
+    Yields
+    ------
+    (C, l) array
+        beta_1, beta_2, ... of every scheme; a new array each.
+
+    References
+    ----------
+    Bitar et al., Section III and Table I.
+    """
+    beta = np.zeros((len(schemes), X.shape[1]))
+    iteration = 0
+    for some in finished:
+        weights = np.empty((some.shape[1], len(schemes), len(X)))
+        for column, (scheme, pattern) in enumerate(zip(schemes, some, strict=True)):
+            weights[:, column] = _row_weights(scheme, pattern, len(X))
+        for each in weights:
+            iteration += 1
+            residual = beta @ X.T
+            residual -= y
+            residual *= each
+            beta = beta - schedule(iteration) * (residual @ X)
+            yield beta
+
+
+def _row_weights(scheme: StochasticScheme, finished: Bools, rows: int) -> Floats:
+    """Weights of the rows of the data, of shape (realisations, m)."""
+    weights = scheme.block_weights(finished)
+    if scheme.blocks == rows:
+        return weights
+    partition = Partition(rows, scheme.blocks)
+    bounds = np.array([partition.bounds(block) for block in range(scheme.blocks)])
+    return np.repeat(weights, bounds[:, 1] - bounds[:, 0], axis=1)

@@ -57,7 +57,8 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 @_configured("assignment", "Copies of sgc: random or balanced.  [default: random]", type=str)
 @_configured(
     "normalisation",
-    "Weights of sgc-send-all: per-block, or printed as in the paper.  [default: per-block]",
+    "Weights of sgc-send-all and erasurehead: per-block, which is unbiased, or printed as in the "
+    "paper.  [default: per-block; printed for erasurehead]",
     type=str,
 )
 @_configured(

@@ -202,3 +202,10 @@ def _probability(text: str) -> float:
     except ValueError:
         pass
     raise UsageError(f"--p {text!r}: give auto, or a probability 0 <= p < 1")
+
+
+def as_printed(normalisation: str) -> bool:
+    """Whether to normalise as Table I of the paper prints it, or block by block."""
+    if normalisation not in ("per-block", "printed"):
+        raise UsageError(f"--normalisation {normalisation!r}: give per-block or printed")
+    return normalisation == "printed"

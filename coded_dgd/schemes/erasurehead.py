@@ -10,22 +10,32 @@ import numpy as np
 from coded_dgd.codes.repetition import groups
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._copies import first_copies
-from coded_dgd.schemes._stochastic import StochasticScheme
+from coded_dgd.schemes._stochastic import StochasticScheme, as_printed, divide_covered
 from coded_dgd.schemes.base import Bools, Floats, Integers
 
 
 class ErasureHead(StochasticScheme):
     """``erasurehead``: M/d blocks, each on d workers; the sum of distinct partial gradients.
 
-    As printed, "divided by total number of data vectors": the sum of what has arrived stands for
-    the whole gradient, so each step is too short, by a factor of 1 - p^d on average. Biased.
+    ``normalisation`` is ``printed``, "divided by total number of data vectors": the sum of what has
+    arrived stands for the whole gradient, so each step is too short, by a factor of 1 - p^d on
+    average; or ``per-block``, which is ours: divided by 1 - p^d, unbiased.
     """
 
-    options: ClassVar[tuple[str, ...]] = ("wait", "p", "redundancy")
+    options: ClassVar[tuple[str, ...]] = ("wait", "p", "redundancy", "normalisation")
     sizes: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, name: str, workers: int, blocks: int | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        workers: int,
+        blocks: int | None = None,
+        *,
+        normalisation: str = "printed",
+        **options: Any,
+    ) -> None:
         super().__init__(name, workers, blocks, **options)
+        self.printed = as_printed(normalisation)
         if workers % self.redundancy or not float(self.redundancy).is_integer():
             divisors = [d for d in range(1, workers + 1) if workers % d == 0]
             near = min(divisors, key=lambda d: abs(d - self.redundancy))
@@ -45,7 +55,12 @@ class ErasureHead(StochasticScheme):
         workers, messages, _ = first_copies(arrived, block)
         weights = np.zeros(arrived.shape)
         weights[workers, messages] = 1.0
-        return weights
+        return divide_covered(weights, self._reached)
 
     def block_weights(self, finished: Bools) -> Floats:
-        return self._covered(finished).astype(np.float64)
+        return divide_covered(self._covered(finished), self._reached)
+
+    @property
+    def _reached(self) -> float:
+        """What the sum of what has arrived is divided by."""
+        return 1.0 if self.printed else 1 - self.p**self.redundancy

@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from coded_dgd.errors import UsageError
 from coded_dgd.schemes._copies import first_copies
-from coded_dgd.schemes._stochastic import divide_covered
+from coded_dgd.schemes._stochastic import as_printed, divide_covered
 from coded_dgd.schemes.base import Bools, Floats
 from coded_dgd.schemes.sgc import SGC
 
@@ -33,9 +32,7 @@ class SGCSendAll(SGC):
         **options: Any,
     ) -> None:
         super().__init__(name, workers, blocks, **options)
-        if normalisation not in ("per-block", "printed"):
-            raise UsageError(f"--normalisation {normalisation!r}: give per-block or printed")
-        self.printed = normalisation == "printed"
+        self.printed = as_printed(normalisation)
 
     def ends(self, worker: int) -> tuple[int, ...]:
         return tuple(range(1, self.tasks(worker) + 1))

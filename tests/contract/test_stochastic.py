@@ -111,6 +111,8 @@ UNBIASED = [
     ("ignore-stragglers", {"blocks": 30}),
     ("sgc-send-all", {}),
     ("sgc-send-all", {"redundancy": 3.5, "normalisation": "per-block"}),
+    ("erasurehead", {"normalisation": "per-block"}),
+    ("erasurehead", {"normalisation": "per-block", "redundancy": 3}),
 ]
 
 
@@ -187,9 +189,9 @@ def test_nothing_at_all_is_an_estimate_of_zero(name):
 
 @pytest.mark.filterwarnings("error")
 @every_scheme
-@pytest.mark.parametrize("normalisation", [None, "printed"])
+@pytest.mark.parametrize("normalisation", [None, "printed", "per-block"])
 def test_a_first_iteration_in_which_nobody_is_done_in_time_is_silent(name, normalisation):
-    if normalisation and name != "sgc-send-all":
+    if normalisation and name not in ("sgc-send-all", "erasurehead"):
         pytest.skip("has no normalisation")
     scheme = fitted(name, wait="deadline:0.5", normalisation=normalisation)
     decoder = GuardedDecoder(scheme, 1e6)
@@ -226,7 +228,7 @@ TWINS += [
     ("sgc", {"blocks": 11, "workers": 16, "assignment": "balanced", "redundancy": 8}),
     ("bgc", {"redundancy": 5, "blocks": 20}),
     ("erasurehead", {"redundancy": 1}),
-    ("erasurehead", {"redundancy": 4}),
+    ("erasurehead", {"redundancy": 4, "normalisation": "per-block"}),
     ("ignore-stragglers", {"blocks": 30}),
     ("ignore-stragglers", {"blocks": 5}),
     ("sgc-send-all", {"redundancy": 3.5, "blocks": 15}),
@@ -457,6 +459,7 @@ def test_what_needs_no_data_is_refused_without_any():
     [
         ("sgc", "assignment", "fair", "give random or balanced"),
         ("sgc-send-all", "normalisation", "none", "give per-block or printed"),
+        ("erasurehead", "normalisation", "none", "give per-block or printed"),
         ("sgc", "normalisation", "printed", "--normalisation means nothing to sgc: leave it out"),
         ("erasurehead", "assignment", "random", "--assignment means nothing to erasurehead"),
         ("ignore-stragglers", "redundancy", 2.0, "--redundancy means nothing to ignore-stragglers"),

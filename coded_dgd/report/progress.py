@@ -1,19 +1,16 @@
-"""Progress of a run: a bar on a terminal, a plain line every few seconds elsewhere."""
+"""Progress of a run."""
 
 from __future__ import annotations
 
-from time import monotonic
-from typing import Any, TextIO
+from typing import TextIO
 
-import click
 import numpy as np
 
 from coded_dgd import __version__
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.trainer import Start
-
-LINE_SECONDS = 5.0
+from coded_dgd.report.steps import Steps
 
 
 class Progress:
@@ -21,8 +18,7 @@ class Progress:
 
     def __init__(self, setup: Setup, stream: TextIO, quiet: bool) -> None:
         self._setup, self._stream, self._quiet = setup, stream, quiet
-        self._bar: Any = None
-        self._next_line = monotonic() + LINE_SECONDS
+        self._steps = Steps("iteration", setup.config.iterations, stream, quiet)
 
     def __enter__(self) -> Progress:
         scheme, config = self._setup.scheme, self._setup.config
@@ -50,36 +46,23 @@ class Progress:
                 f"waits in {start.forecast.waiting:.1%} of iterations, for "
                 f"{start.forecast.extra_messages.mean():.2f} further messages on average"
             )
-        if not self._quiet and self._stream.isatty():
-            self._bar = click.progressbar(
-                length=config.iterations,
-                file=self._stream,
-                item_show_func=lambda record: record and self._describe(record),
-            )
-            self._bar.__enter__()
+        self._steps.__enter__()
 
     def update(self, record: Iteration) -> None:
         """Count an iteration."""
-        if self._bar is not None:
-            self._bar.update(1, record)
-        elif monotonic() >= self._next_line:
-            self._next_line = monotonic() + LINE_SECONDS
-            total = self._setup.config.iterations
-            self._say(f"iteration {record.iteration + 1}/{total}: {self._describe(record)}")
+        self._steps.count(lambda: self._describe(record))
 
     def resumed(self, iterations: int) -> None:
         """Tell that so many iterations have been done before."""
         self._say(f"goes on after iteration {iterations - 1}" if iterations else "no checkpoint")
-        if self._bar is not None:
-            self._bar.update(iterations)
+        self._steps.skip(iterations)
 
     def warn(self, line: str) -> None:
         """Tell of something that went wrong, but not amiss."""
         self._say(f"warning: {line}")
 
     def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(*error)
+        self._steps.__exit__(*error)
 
     def _describe(self, record: Iteration) -> str:
         what = "gradient norm" if record.loss is None else "loss"

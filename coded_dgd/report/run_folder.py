@@ -17,7 +17,6 @@ import json
 import os
 import textwrap
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,10 +27,8 @@ from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.trainer import Stage
-from coded_dgd.errors import UsageError
+from coded_dgd.report.folder import new_folder, remove_folder
 
-RUNS = Path("runs")
-"""Where run folders are made unless ``--out`` says otherwise."""
 CONFIG, ITERATIONS = "config.toml", "iterations.jsonl"
 
 
@@ -55,27 +52,7 @@ class RunFolder:
         UsageError
             If it exists, or cannot be made.
         """
-        given = path is not None
-        if path is None:
-            stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-            path = RUNS / f"{stamp}-{setup.scheme.name}"
-        stem, number = path, 1
-        while True:
-            try:
-                path.mkdir(parents=True)
-                break
-            except FileExistsError:
-                if given:
-                    raise UsageError(
-                        f"--out {path} exists and is not overwritten: name a new folder"
-                    ) from None
-                number += 1
-                path = stem.with_name(f"{stem.name}-{number}")
-            except OSError as error:
-                raise UsageError(
-                    f"the run folder {path} cannot be made ({error.strerror}): "
-                    "name one that can with --out"
-                ) from None
+        path = new_folder(path, setup.scheme.name)
         (path / CONFIG).write_text(setup.config.to_toml(), encoding="utf-8")
         return cls(path, (path / ITERATIONS).open("w", encoding="utf-8"), empty=True)
 
@@ -101,11 +78,7 @@ class RunFolder:
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._iterations.close()
         if error is not None and self._empty:
-            for file in self.path.iterdir():
-                file.unlink()
-            self.path.rmdir()
-            if self.path.parent == RUNS and not any(RUNS.iterdir()):
-                RUNS.rmdir()
+            remove_folder(self.path)
 
     def sync(self) -> None:
         """Have everything that is written so far on the disk."""

@@ -1,0 +1,170 @@
+"""Figures: what is plotted, and the one style in which all of them are drawn.
+
+Matplotlib is imported when something is drawn, and not missed before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+INSTALL = "pip install 'coded-dgd[plot]'"
+"""What gives the program its plots."""
+
+# Okabe and Ito's palette, which colour-blind people can tell apart, with grey for its yellow.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES: Any = (
+    "-",
+    (0, (6, 2)),
+    (0, (6, 2, 1, 2)),
+    (0, (1, 1.5)),
+    (0, (4, 1, 1, 1, 1, 1)),
+    (0, (10, 3)),
+    (0, (3, 1)),
+    (0, (1, 3)),
+)
+
+PANEL_INCHES = (5.2, 4.6)
+DOTS_PER_INCH = 160
+DENSE = 40
+"""Points of a series from which on it is drawn with a band and few markers."""
+
+STYLE: Any = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "legend.fontsize": 8.5,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "svg.hashsalt": "coded_dgd",  # the same file for the same numbers
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve, or one set of points."""
+
+    label: str
+    x: Floats
+    y: Floats
+    standard_error: Floats | None = None
+    """Of y; None where it is exact."""
+    kind: Literal["both", "line", "points"] = "both"
+    """Drawn as a line with markers, as a line only (a formula), or as points (a measurement)."""
+    like: str | None = None
+    """Label of an earlier series of the panel that this one belongs to: it gets the same colour and
+    marker, hollow and dashed. Where there is such a pair the lines of all others are solid."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes; labels with their units."""
+
+    title: str
+    x_label: str
+    y_label: str
+    series: Sequence[Series]
+    x_scale: Literal["linear", "log"] = "linear"
+    y_scale: Literal["linear", "log"] = "linear"
+    y_low: float | None = None
+    """Lower end of the y axis; what is below it is not drawn."""
+    note: str = ""
+    """Text in the lower right corner."""
+
+
+def can_draw() -> bool:
+    """Whether matplotlib is there."""
+    return find_spec("matplotlib") is not None
+
+
+def draw(panels: Sequence[Panel], title: str, files: Sequence[Path]) -> None:
+    """Draw the panels side by side into `files`, whose suffixes select the formats.
+
+    Parameters
+    ----------
+    title : str
+        Above them all.
+    files : sequence of Path
+        PNG, SVG or PDF.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height = PANEL_INCHES
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width * len(panels), height), layout="constrained")
+        FigureCanvasAgg(figure)
+        for axes, panel in zip(
+            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+        ):
+            _draw_panel(axes, panel)
+        figure.suptitle(title, fontsize=11)
+        for file in files:
+            undated = {"Date": None} if file.suffix == ".svg" else None
+            figure.savefig(file, dpi=DOTS_PER_INCH, metadata=undated)
+
+
+def _draw_panel(axes: Any, panel: Panel) -> None:
+    numbers: dict[str, int] = {}  # of colours and markers
+    paired = any(series.like for series in panel.series)
+    for series in panel.series:
+        own = len(set(numbers.values()))
+        number = own if series.like is None else numbers[series.like]
+        numbers[series.label] = number
+        dashes = ("--" if series.like else "-") if paired else DASHES[number % len(DASHES)]
+        _draw_series(axes, series, number, dashes, panel.y_low)
+    axes.set(
+        title=panel.title,
+        xlabel=panel.x_label,
+        ylabel=panel.y_label,
+        xscale=panel.x_scale,
+        yscale=panel.y_scale,
+    )
+    if panel.y_low is not None:
+        axes.set_ylim(bottom=panel.y_low)
+    if panel.note:
+        axes.annotate(
+            panel.note, (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=8
+        )
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, handlelength=3.2)
+
+
+def _draw_series(axes: Any, series: Series, number: int, dashes: Any, y_low: float | None) -> None:
+    shown = np.full(len(series.y), True) if y_low is None else series.y >= y_low
+    x, y = series.x[shown], series.y[shown]
+    error = None if series.standard_error is None else series.standard_error[shown]
+    dense = len(x) >= DENSE
+    colour = COLOURS[number % len(COLOURS)]
+    nested = max(0, 4 - number)  # markers of curves that coincide are seen around one another
+    style: dict[str, Any] = {
+        "color": colour,
+        "markersize": 4.5 + 0.8 * nested,
+        "linestyle": "none" if series.kind == "points" else dashes,
+        "marker": "none" if series.kind == "line" else MARKERS[number % len(MARKERS)],
+        "markerfacecolor": "white" if series.like else colour,
+        "label": series.label,
+    }
+    if dense and series.kind == "both":  # the markers of one series between those of the others
+        every = len(x) // 8
+        shift = number + (0.5 if series.like else 0)
+        style["markevery"] = (int(shift * every / len(MARKERS)), every)
+    if error is None or dense:
+        axes.plot(x, y, **style)
+    else:
+        axes.errorbar(x, y, error, capsize=2.5, **style)
+    if error is not None and dense:
+        axes.fill_between(x, y - error, y + error, color=colour, alpha=0.2, linewidth=0)

@@ -10,6 +10,7 @@ import traceback
 import click
 
 from coded_dgd import __version__
+from coded_dgd.cli.reproduce import reproduce
 from coded_dgd.cli.run import run
 from coded_dgd.errors import CodedDGDError
 
@@ -28,6 +29,7 @@ def command() -> None:
 
 
 command.add_command(run)
+command.add_command(reproduce)
 
 
 def run_command_line(argv: list[str]) -> int:

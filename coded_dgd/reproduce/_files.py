@@ -1,0 +1,147 @@
+"""The files of a figure: ``NAME.csv``, ``NAME.json``, ``NAME.png``, ``NAME.svg``, ``claims.md``."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from coded_dgd import __version__
+from coded_dgd.report import figure as plots
+from coded_dgd.report.figure import Floats, Panel
+from coded_dgd.reproduce.base import Claim, Figure, Result
+
+CLAIMS = "claims.md"
+
+
+def describe(name: str, figure: Figure[Any], result: Result) -> dict[str, Any]:
+    """Return the object of ``NAME.json``: all plotted numbers, and what they depend on."""
+    return {
+        "figure": name,
+        "title": figure.title,
+        "version": __version__,
+        "seed": figure.seed,
+        "quick": figure.quick,
+        "parameters": figure.parameters,
+        "panels": [_describe_panel(panel) for panel in result.panels],
+        "claims": [describe_claim(claim) for claim in result.claims],
+    }
+
+
+def _describe_panel(panel: Panel) -> dict[str, Any]:
+    return {
+        "title": panel.title,
+        "x": panel.x_label,
+        "y": panel.y_label,
+        "series": [
+            {
+                "label": series.label,
+                "x": _numbers(series.x),
+                "y": _numbers(series.y),
+                "standard_error": (
+                    None if series.standard_error is None else _numbers(series.standard_error)
+                ),
+            }
+            for series in panel.series
+        ],
+    }
+
+
+def describe_claim(claim: Claim) -> dict[str, Any]:
+    """Return the claim as JSON has it."""
+    return {
+        "claim": claim.text,
+        "where": claim.where,
+        "criterion": claim.criterion,
+        "holds": claim.holds,
+        "quantity": claim.quantity,
+        "numbers": {
+            name: {
+                "value": _number(number.value),
+                "standard_error": (
+                    None if number.standard_error is None else _number(number.standard_error)
+                ),
+            }
+            for name, number in claim.numbers.items()
+        },
+        "remark": claim.remark,
+    }
+
+
+def _numbers(values: Floats) -> list[float | None]:
+    return [_number(value) for value in values.tolist()]
+
+
+def _number(value: float) -> float | None:
+    """JSON has no infinite numbers."""
+    return float(value) if isfinite(value) else None
+
+
+def write(folder: Path, name: str, figure: Figure[Any], result: Result) -> list[Path]:
+    """Write the numbers, and the plots where matplotlib is there; return the files."""
+    stem = folder / name
+    table, numbers = stem.with_suffix(".csv"), stem.with_suffix(".json")
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("panel", "series", "x", "y", "standard_error"))
+        for panel in result.panels:
+            for series in panel.series:
+                errors = [""] * len(series.x)
+                if series.standard_error is not None:
+                    errors = series.standard_error.tolist()
+                for x, y, error in zip(series.x.tolist(), series.y.tolist(), errors, strict=True):
+                    writer.writerow((panel.title, series.label, x, y, error))
+    text = json.dumps(describe(name, figure, result), indent=1, ensure_ascii=False, allow_nan=False)
+    numbers.write_text(text + "\n", encoding="utf-8")
+    drawn = []
+    if plots.can_draw():
+        drawn = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
+        title = figure.title + (" (quick: not the paper's size)" if figure.quick else "")
+        plots.draw(result.panels, title, drawn)
+    return [table, numbers, *drawn]
+
+
+def write_claims(folder: Path, done: Mapping[str, tuple[Figure[Any], Result]]) -> Path:
+    """Write the claims about all figures that are done, as Markdown."""
+    path = folder / CLAIMS
+    lines = [
+        "# What the papers say of their figures, and what comes out",
+        "",
+        "A claim is undecided where neither it nor its opposite is beyond the standard errors.",
+    ]
+    for name, (figure, result) in done.items():
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            f"{figure.title}. coded-dgd {__version__}, {_say(figure)}.",
+            "",
+        ]
+        lines += claims_table(result)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _say(figure: Figure[Any]) -> str:
+    parameters = ", ".join(f"{key} {value}" for key, value in figure.parameters.items())
+    quick = " With --quick, which is not the size that the claims are about" if figure.quick else ""
+    return f"seed {figure.seed}, {parameters}.{quick}".removesuffix(".")
+
+
+def claims_table(result: Result) -> list[str]:
+    """Return the lines of a Markdown table."""
+    lines = ["| claim | holds if | found | |", "|---|---|---|---|"]
+    for claim in result.claims:
+        verdict = f"**{claim.verdict}**" if claim.holds is False else claim.verdict
+        remark = f". {claim.remark}" if claim.remark else ""
+        cells = (
+            f"{claim.text} ({claim.where})",
+            claim.criterion,
+            claim.found,
+            f"{verdict}{remark}",
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return lines

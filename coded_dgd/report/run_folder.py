@@ -17,6 +17,7 @@ import json
 import os
 import textwrap
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 

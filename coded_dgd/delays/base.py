@@ -51,7 +51,29 @@ class DelayModel(ABC):
     def sample(
         self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
-        """Draw independent finish times of shape (realisations, workers, tasks)."""
+        """Draw independent realisations of an iteration.
+
+        Parameters
+        ----------
+        work : (tasks,) or (workers, tasks) array
+            As above; the same for all workers, or each its own.
+
+        Returns
+        -------
+        (realisations, workers, tasks) array
+        """
+
+    def survival(self, worker: int, x: Floats) -> Floats | None:
+        """Pr(duration of a task > x seconds), or None where there is no such law.
+
+        There is one where all tasks of a worker in an iteration share one duration, so that s
+        tasks take s times as long, and the workers are independent.
+        """
+        return None
+
+    def breakpoints(self, worker: int) -> tuple[float, ...]:
+        """Durations in seconds at which `survival` has a kink or a step."""
+        return ()
 
     def check(self, workers: int, work: Floats) -> None:
         """Refuse, as UsageError, numbers of workers and tasks that the model does not cover."""
@@ -68,3 +90,15 @@ class DelayModel(ABC):
 def stream(seed: int, iteration: int, worker: int) -> np.random.Generator:
     """Return the random stream of one worker in one iteration."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, iteration, worker)))
+
+
+def task_under_way(work: Floats) -> NDArray[np.int64]:
+    """Index of the task that is being done when that much work has been."""
+    return np.ceil(work - 1e-9).astype(np.int64) - 1
+
+
+def at_tasks(times: Floats, task: NDArray[np.int64]) -> Floats:
+    """Select tasks, (tasks,) or (workers, tasks), from times of shape (..., workers, all tasks)."""
+    workers = np.arange(times.shape[-2])
+    selected: Floats = times[..., workers[:, None], task]
+    return selected

@@ -35,7 +35,7 @@ class Bernoulli(DelayModel):
     def sample(
         self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
-        return self._times(rng, (realisations, workers, 1)) * np.ones(len(work))
+        return self._times(rng, (realisations, workers, 1)) * np.ones(work.shape)
 
     def _times(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
         return np.where(rng.random(shape) < self.p, self.slow, self.fast)

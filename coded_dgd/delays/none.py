@@ -23,4 +23,4 @@ class NoDelay(DelayModel):
     def sample(
         self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
-        return np.zeros((realisations, workers, len(work)))
+        return np.zeros((realisations, workers, work.shape[-1]))

@@ -51,8 +51,7 @@ class Persistent(ShiftedExponential):
             )
 
     def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
-        slow = self.factor if worker + 1 in self.ranks else 1.0
-        return slow * super().finish_times(iteration, worker, work)
+        return self._slowness(worker) * super().finish_times(iteration, worker, work)
 
     def sample(
         self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
@@ -60,3 +59,12 @@ class Persistent(ShiftedExponential):
         times = super().sample(rng, realisations, workers, work)
         times[:, [rank - 1 for rank in self.ranks]] *= self.factor
         return times
+
+    def survival(self, worker: int, x: Floats) -> Floats | None:
+        return self.exceeds(x / self._slowness(worker))
+
+    def breakpoints(self, worker: int) -> tuple[float, ...]:
+        return (self.alpha * self._slowness(worker),)
+
+    def _slowness(self, worker: int) -> float:
+        return self.factor if worker + 1 in self.ranks else 1.0

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 
-from coded_dgd.delays.base import DelayModel, Floats, stream
+from coded_dgd.delays._durations import DrawnDurations
+from coded_dgd.delays.base import Floats
 from coded_dgd.errors import UsageError
 
 
-class ShiftedExponential(DelayModel):
-    """``shifted-exponential:mu=10,alpha=0.01``: Ozfatura et al., eq. (12).
+class ShiftedExponential(DrawnDurations):
+    """``shifted-exponential:mu=10,alpha=0.01,tasks=shared``: Ozfatura et al., eq. (12).
 
-    A worker has finished s tasks by time t with probability 1 - exp(-mu (t/s - alpha)): one
-    duration per worker and iteration, shared by all its tasks.
+    A worker has finished s tasks by time t with probability 1 - exp(-mu (t/s - alpha)), unless
+    tasks are independent.
 
     Parameters
     ----------
@@ -22,27 +23,28 @@ class ShiftedExponential(DelayModel):
         Rate of the exponential part in 1/s; inf for none.
     alpha : float
         Smallest duration of a task in seconds.
+    tasks : str
+        ``shared`` or ``independent`` durations, see `DrawnDurations`.
     seed : int
     """
 
-    parameters = {"mu": (float, 10.0), "alpha": (float, 0.01)}
+    parameters = {"mu": (float, 10.0), "alpha": (float, 0.01), "tasks": (str, "shared")}
 
-    def __init__(self, mu: float, alpha: float, seed: int) -> None:
+    def __init__(self, mu: float, alpha: float, seed: int, tasks: str = "shared") -> None:
+        super().__init__(tasks, seed)
         if not mu > 0:
             raise UsageError(f"mu = {mu:g} has to be positive: it is a rate in 1/s, such as mu=10")
         if not (alpha >= 0 and isfinite(alpha)):
             raise UsageError(f"alpha = {alpha:g} has to be a time in seconds, such as alpha=0.01")
-        self.mu, self.alpha, self.seed = mu, alpha, seed
+        self.mu, self.alpha = mu, alpha
 
-    def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
-        duration = self._durations(stream(self.seed, iteration, worker), (1,))
-        return duration * work
-
-    def sample(
-        self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
-    ) -> Floats:
-        duration = self._durations(rng, (realisations, workers, 1))
-        return duration * work
-
-    def _durations(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
         return self.alpha + rng.exponential(1 / self.mu, shape)
+
+    def exceeds(self, x: Floats) -> Floats:
+        if self.mu == inf:
+            return np.where(x < self.alpha, 1.0, 0.0)
+        return np.exp(-self.mu * np.maximum(x - self.alpha, 0))
+
+    def breakpoints(self, worker: int) -> tuple[float, ...]:
+        return (self.alpha,)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.delays.base import DelayModel, Floats
+from coded_dgd.delays.base import DelayModel, Floats, at_tasks, task_under_way
 from coded_dgd.errors import DataError, UsageError
 
 WANTED = (
@@ -92,11 +92,10 @@ class Trace(DelayModel):
         self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
         times = self.times[rng.integers(len(self.times), size=realisations), :workers]
-        return times[..., self._task(work)] if times.ndim == 3 else times[..., None] * work
+        return at_tasks(times, self._task(work)) if times.ndim == 3 else times[..., None] * work
 
     def _task(self, work: Floats) -> NDArray[np.int64]:
-        """Index of the recorded task that is under way when that much work is done."""
-        return np.ceil(work / self.unit - 1e-9).astype(np.int64) - 1
+        return task_under_way(work / self.unit)
 
 
 def finish_times_from_arrivals(arrival: Floats, tasks_done: NDArray[np.int64]) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.engine.job import Outcome
-from coded_dgd.theory.monte_carlo import completion_times
+from coded_dgd.theory.monte_carlo import simulate
 
 REALISATIONS = 10_000
 
@@ -38,10 +38,9 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
     scheme, delay = setup.scheme, setup.delay
     expected = standard_error = None
     if delay.injects:
-        times = completion_times(scheme, delay, REALISATIONS, seed=0)
-        if np.isfinite(times).all():
-            expected = float(times.mean())
-            standard_error = float(times.std() / np.sqrt(len(times)))
+        sample = simulate(scheme, delay, REALISATIONS, seed=0)
+        if not sample.never:
+            expected, standard_error = sample.mean, sample.standard_error
     optimum = start.problem.optimum()
     checked = [record.gradient_error for record in log if record.gradient_error is not None]
     shares = [report.cpu_seconds / report.seconds for report in outcome.reports if report.seconds]

@@ -192,13 +192,24 @@ class Scheme(ABC):
         """Computation that s = 1..r tasks are, in tasks of the delay model; of shape (r,)."""
         return np.arange(1.0, self.load + 1)
 
+    @cached_property
+    def _last_task(self) -> Integers:
+        """Index of the task after which each message leaves, of shape (M, J); 0 for no message."""
+        last = np.zeros(self.expected.shape, dtype=np.int64)
+        for worker in range(self.workers):
+            ends = self.ends(worker)
+            last[worker, : len(ends)] = np.array(ends, dtype=np.int64) - 1
+        return last
+
+    @property
+    def message_work(self) -> Floats:
+        """Computation done when each message leaves, as `work`; of shape (M, J)."""
+        return self.work[self._last_task]
+
     def message_times(self, finish: Floats) -> Floats:
         """Turn finish times of tasks (..., M, r) into times of messages (..., M, J)."""
-        times = np.full((*finish.shape[:-1], self.messages), np.inf)
-        for worker in range(self.workers):
-            ends = np.array(self.ends(worker), dtype=np.int64)
-            times[..., worker, : len(ends)] = finish[..., worker, ends - 1]
-        return times
+        times = finish[..., np.arange(self.workers)[:, None], self._last_task]
+        return np.where(self.expected, times, np.inf)
 
     def message_scales(self, block_norms: Floats) -> Floats:
         """Expected size of each message relative to the gradient's, for the guard.

@@ -2,20 +2,202 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import inf, nan
+from typing import NamedTuple
+
 import numpy as np
 
 from coded_dgd.delays.base import DelayModel
-from coded_dgd.schemes.base import Floats, Scheme
+from coded_dgd.errors import UsageError
+from coded_dgd.schemes.base import Bools, Floats, Integers, Scheme
+from coded_dgd.theory.moments import Moments
+
+RETAINED = 1_000_000
+"""Realisations whose completion times are kept."""
+
+BATCH_BYTES = 2**22
+"""Size of the arrays of finish times; there are a handful of them at once."""
 
 
-def completion_times(
-    scheme: Scheme, delay: DelayModel, realisations: int, seed: int, batch: int = 1000
-) -> Floats:
-    """Draw completion times of one iteration, of shape (realisations,), in seconds."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))
+@dataclass(frozen=True)
+class Sample:
+    """What a Monte Carlo simulation of one iteration has found. Times in seconds."""
+
+    realisations: int
+    completion: Moments
+    """Of the completion times of those realisations that complete."""
+    load: Moments
+    """Of their numbers of messages, up to and including the one that completes the gradient."""
+    cdf: Floats
+    """Fraction of all realisations that complete by each of the instants asked for."""
+    times: Floats
+    """Completion times of the first realisations, at most `RETAINED`; inf for never."""
+
+    @property
+    def never(self) -> int:
+        """Number of realisations in which the gradient never becomes decodable."""
+        return self.realisations - self.completion.count
+
+    @property
+    def mean(self) -> float:
+        """Mean completion time; inf if some realisation never completes."""
+        return inf if self.never else self.completion.mean
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the completion time; nan if some realisation never completes."""
+        return nan if self.never else self.completion.std
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of `mean`; nan if some realisation never completes."""
+        return nan if self.never else self.completion.standard_error
+
+    @property
+    def communication_load(self) -> float:
+        """Mean number of messages of the realisations that complete; nan if none does."""
+        return self.load.mean if self.load.count else nan
+
+    @property
+    def communication_load_standard_error(self) -> float:
+        return self.load.standard_error
+
+    @property
+    def cdf_standard_error(self) -> Floats:
+        error: Floats = np.sqrt(self.cdf * (1 - self.cdf) / self.realisations)
+        return error
+
+    def quantile(self, q: float) -> float:
+        """Smallest time by which a fraction q of the retained realisations completes."""
+        return float(np.quantile(self.times, q, method="inverted_cdf"))
+
+
+def simulate(
+    scheme: Scheme,
+    delay: DelayModel,
+    realisations: int,
+    seed: int,
+    jobs: int = 1,
+    cdf_at: Sequence[float] = (),
+) -> Sample:
+    """Draw realisations of one iteration; the same ones for any number of jobs.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        Fitted to the data, if it is one that has to be.
+    realisations : int
+        At least 2; any number fits into memory.
+    jobs : int
+        Processes that share the work; see `processes.in_order`.
+    cdf_at : sequence of float
+        Instants in seconds at which to count the realisations that have completed.
+
+    Raises
+    ------
+    UsageError
+        If the delay model does not cover the scheme's workers and tasks, or numbers are too small.
+    """
+    if realisations < 2 or jobs < 1:
+        raise UsageError(
+            f"{realisations} realisations by {jobs} jobs: give 2 or more, by 1 or more"
+        )
+    delay.check(scheme.workers, scheme.work)
+    draw = _Draw(scheme, delay, realisations, seed, np.array(cdf_at, dtype=np.float64))
+    if jobs == 1 or draw.batches == 1:
+        results: Iterable[_Batch] = map(draw, range(draw.batches))
+    else:
+        from coded_dgd.theory.processes import in_order
+
+        results = in_order(draw, draw.batches, jobs)
+    completion = load = Moments()
+    by = np.zeros(len(cdf_at), dtype=np.int64)
     times = []
-    for start in range(0, realisations, batch):
-        count = min(batch, realisations - start)
-        finish = delay.sample(rng, count, scheme.workers, scheme.work)
-        times.append(scheme.completion_time(scheme.message_times(finish)))
-    return np.concatenate(times)
+    for batch in results:  # always in the same order: sums of floats depend on it
+        completion, load = completion.merge(batch.completion), load.merge(batch.load)
+        by += batch.by
+        times.append(batch.times)
+    return Sample(realisations, completion, load, by / realisations, np.concatenate(times))
+
+
+class _Batch(NamedTuple):
+    completion: Moments
+    load: Moments
+    by: Integers
+    """Realisations that have completed by each of the instants."""
+    times: Floats
+    """Completion times to be kept."""
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Draws one batch of realisations, each from a random stream of its own."""
+
+    scheme: Scheme
+    delay: DelayModel
+    realisations: int
+    seed: int
+    cdf_at: Floats
+
+    @property
+    def size(self) -> int:
+        """Realisations in a batch."""
+        per_worker = max(self.scheme.messages, int(np.ceil(self.scheme.work[-1])))
+        return max(1, BATCH_BYTES // (8 * self.scheme.workers * per_worker))
+
+    @property
+    def batches(self) -> int:
+        return -(-self.realisations // self.size)
+
+    def __call__(self, index: int) -> _Batch:
+        scheme, start = self.scheme, index * self.size
+        count = min(self.size, self.realisations - start)
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(2, index)))
+        times = self.delay.sample(rng, count, scheme.workers, scheme.message_work)
+        times[:, ~scheme.expected] = inf
+        completion = scheme.completion_time(times)
+        done = np.isfinite(completion)
+        load = messages_used(scheme, times[done], completion[done])
+        return _Batch(
+            Moments.of(completion[done]),
+            Moments.of(load),
+            np.searchsorted(np.sort(completion), self.cdf_at, side="right"),
+            completion[: max(0, RETAINED - start)],
+        )
+
+
+def messages_used(scheme: Scheme, times: Floats, completion: Floats) -> Integers:
+    """Count the messages up to and including the one that completes the gradient.
+
+    Of messages that arrive at the same instant the master takes those of the first worker first,
+    as in `guard.replay`. A deadline takes everything that is there by then.
+
+    Parameters
+    ----------
+    times : (realisations, M, J) array
+        Arrival time of each message in seconds, inf for never.
+    completion : (realisations,) array
+        Finite completion times.
+
+    Returns
+    -------
+    (realisations,) array
+    """
+    at = completion[:, None, None]
+    used = _count(times <= at)
+    together = _count(times == at) > 1
+    if together.any():
+        times, at = times[together], at[together]
+        number = np.arange(1, scheme.expected.size + 1).reshape(scheme.expected.shape)
+        # The messages take turns in which none is late: whether they decode depends on order only.
+        turn = number / (number.size + 1) * (scheme.deadline or 1.0)
+        turns = np.where(times < at, 0.0, np.where(times == at, turn, inf))
+        used[together] = _count(turns <= scheme.completion_time(turns)[:, None, None])
+    return used
+
+
+def _count(marked: Bools) -> Integers:
+    counts: Integers = np.count_nonzero(marked, axis=(1, 2))
+    return counts

@@ -14,7 +14,7 @@ from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.problems.sources.gram import GramSource
-from coded_dgd.theory.monte_carlo import completion_times
+from coded_dgd.theory.monte_carlo import simulate
 
 LAW = delays.create("shifted-exponential:mu=10,alpha=0.01", 0)
 REALISATIONS = 20_000
@@ -82,14 +82,14 @@ def test_the_first_messages_of_mds_mmc_are_uncoded():
 def test_mds_mmc_completes_when_N_tasks_are_done():
     """The least that any scheme can do with: from independent draws."""
     scheme = schemes.create("mds-mmc", 40, load=10)
-    times = completion_times(scheme, LAW, REALISATIONS, seed=0)
+    sample = simulate(scheme, LAW, REALISATIONS, seed=0)
     rng = np.random.default_rng(1)
     finish = (0.01 + rng.exponential(0.1, (REALISATIONS, 40, 1))) * np.arange(1, 11)
     limit = np.partition(finish.reshape(REALISATIONS, -1), 39, axis=1)[:, 39]
-    assert times.mean() == pytest.approx(limit.mean(), rel=0.02)
-    assert times.std() == pytest.approx(limit.std(), rel=0.05)
-    lcc = completion_times(schemes.create("lcc-mmc", 40, load=10), LAW, 2000, seed=0)
-    assert times.mean() < 0.75 * lcc.mean()
+    assert sample.mean == pytest.approx(limit.mean(), rel=0.02)
+    assert sample.std == pytest.approx(limit.std(), rel=0.05)
+    lcc = simulate(schemes.create("lcc-mmc", 40, load=10), LAW, 2000, seed=0)
+    assert sample.mean < 0.75 * lcc.mean
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_a_complete_level_is_the_whole_gradient(name, M, N, r):
 
 def test_early_stop_saves_a_third_at_40_workers_and_a_load_of_2():
     means = [
-        completion_times(
+        simulate(
             schemes.create("lcc-mmc", 40, load=2, early_stop=rule), LAW, REALISATIONS, seed=0
-        ).mean()
+        ).mean
         for rule in ("none", "coset")
     ]
     assert means == pytest.approx([0.680, 0.438], rel=0.03)

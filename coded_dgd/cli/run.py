@@ -87,7 +87,8 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 @_configured(
     "delay",
     f"Injected delay of each task, times in seconds: none, {DEFAULT_DELAY}, "
-    "persistent:ranks=1,3,factor=20, bernoulli:p=0.7,slow=1,fast=0.01, or trace:FILE.",
+    "pareto:shape=2.2,scale=0.06 (both also tasks=independent), persistent:ranks=1,3,factor=20, "
+    "markov:onset=0.05,recovery=0.2,factor=20, bernoulli:p=0.7,slow=1,fast=0.01, or trace:FILE.",
 )
 @_configured(
     "guard",

@@ -12,13 +12,17 @@ from coded_dgd.errors import DataError, UsageError
 MU, ALPHA = 10, 0.01
 LAW = f"shifted-exponential:mu={MU},alpha={ALPHA}"
 PERSISTENT = "persistent:ranks=1,3,factor=20,mu=10"
+PARETO = "pareto:shape=2.5,scale=0.06"
+MARKOV = "markov:onset=0.1,recovery=0.3,factor=20,mu=10"
+INDEPENDENT = [f"{text},tasks=independent" for text in (LAW, PARETO)]
+RANDOM = [LAW, PERSISTENT, PARETO, MARKOV, *INDEPENDENT]
 WORK = np.arange(1.0, 10.0)  # whole tasks
 
 
 # Draws
 
 
-@pytest.mark.parametrize("text", [LAW, PERSISTENT])
+@pytest.mark.parametrize("text", RANDOM)
 def test_a_draw_depends_on_seed_iteration_and_worker_only(text):
     drawn = {
         (seed, iteration, worker): delays.create(text, seed).finish_times(
@@ -37,7 +41,7 @@ def test_a_draw_depends_on_seed_iteration_and_worker_only(text):
         np.testing.assert_array_equal(longer[:3], again)
 
 
-@pytest.mark.parametrize("text", ["none", LAW, PERSISTENT])
+@pytest.mark.parametrize("text", ["none", *RANDOM])
 def test_a_trace_is_made_of_the_finish_times(text):
     model = delays.create(text, 5)
     trace = model.trace(iterations=3, workers=4, work=WORK[:2])
@@ -48,7 +52,7 @@ def test_a_trace_is_made_of_the_finish_times(text):
             np.testing.assert_array_equal(trace[iteration, worker], expected)
 
 
-@pytest.mark.parametrize("text", ["none", LAW, PERSISTENT])
+@pytest.mark.parametrize("text", ["none", *RANDOM])
 def test_a_sample_is_ordered_and_depends_on_its_generator_only(text):
     def draw(seed):
         return delays.create(text, 0).sample(np.random.default_rng(seed), 5, 4, WORK[:3])
@@ -127,6 +131,189 @@ def test_the_factor_of_persistent_stragglers_is_theirs_alone(text, same):
 def test_by_default_rank_1_takes_20_times_10_milliseconds():
     times = delays.create("persistent", 0).trace(1, 3, WORK[:2])[0]
     np.testing.assert_allclose(times, [[0.2, 0.4], [0.01, 0.02], [0.01, 0.02]], rtol=1e-15)
+
+
+# The law that exact theory builds on
+
+
+def distance(values, survival):
+    """Kolmogorov-Smirnov distance of a sample to a continuous law."""
+    values = np.sort(values.ravel())
+    steps, law = np.arange(len(values) + 1) / len(values), 1 - survival(values)
+    return max(np.abs(law - steps[1:]).max(), np.abs(law - steps[:-1]).max())
+
+
+FORGETFUL = "markov:onset=0.25,recovery=0.75,factor=20,mu=10"  # iterations are independent
+
+
+@pytest.mark.parametrize("text", [LAW, PERSISTENT, PARETO, FORGETFUL])
+@pytest.mark.parametrize("how", ["finish_times", "sample"])
+@pytest.mark.parametrize("worker", [0, 1])  # rank 1 is slow where some ranks are
+def test_durations_follow_the_law_that_the_model_names(text, how, worker):
+    model = delays.create(text, 4)
+    if how == "sample":
+        durations = model.sample(np.random.default_rng(0), 4000, 2, WORK[:1])[:, worker]
+    else:
+        durations = model.trace(4000, 2, WORK[:1])[:, worker]
+    assert distance(durations, lambda x: model.survival(worker, x)) < 1.63 / np.sqrt(4000)
+    assert distance(1.2 * durations, lambda x: model.survival(worker, x)) > 1.63 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize(
+    ("text", "worker", "places"),
+    [
+        (LAW, 0, [ALPHA]),
+        (PERSISTENT, 0, [0.2]),
+        (PERSISTENT, 1, [0.01]),
+        (PARETO, 3, [0.06]),
+        (MARKOV, 0, [0.01, 0.2]),
+    ],
+)
+def test_the_law_is_smooth_except_where_the_model_says(text, worker, places):
+    model = delays.create(text, 0)
+    assert list(model.breakpoints(worker)) == pytest.approx(places)
+    grid = np.concatenate([np.linspace(0, 0.6, 601) + 0.0005, places])
+    step = 1e-7
+    before, here, after = (model.survival(worker, grid + h) for h in (-step, 0, step))
+    jumps = np.abs(after - 2 * here + before) / step  # of the derivative
+    assert (jumps[-len(places) :] > 0.1).all()
+    assert (jumps[: -len(places)] < 0.01).all()
+    np.testing.assert_array_equal(model.survival(worker, np.array([0.0, min(places) / 2])), 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "worker", "law"),
+    [
+        ("persistent:factor=3", 0, {0.03: 1}),
+        ("persistent:factor=3", 1, {0.01: 1}),
+        ("markov:onset=0.1,recovery=0.3,factor=3", 1, {0.01: 0.75, 0.03: 0.25}),
+        ("shifted-exponential:mu=inf,alpha=0", 0, {0.0: 1}),
+    ],
+)
+def test_durations_of_few_values(text, worker, law):
+    model = delays.create(text, 0)
+    assert list(model.breakpoints(worker)) == pytest.approx(list(law))
+    drawn = model.sample(np.random.default_rng(0), 10_000, 2, WORK[:1])[:, worker, 0]
+    for x in (0.005, 0.01, 0.02, 0.03, 0.04):
+        expected = sum(probability for place, probability in law.items() if place > x + 1e-12)
+        assert model.survival(worker, np.array([x]))[0] == pytest.approx(expected, abs=1e-12)
+        assert np.mean(drawn > x + 1e-12) == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize("text", ["none", "bernoulli", *INDEPENDENT])
+def test_where_tasks_share_no_duration_there_is_no_such_law(text):
+    model = delays.create(text, 0)
+    assert model.survival(0, np.array([0.1])) is None
+
+
+# Tasks with durations of their own
+
+
+@pytest.mark.parametrize("text", INDEPENDENT)
+@pytest.mark.parametrize("how", ["finish_times", "sample"])
+def test_tasks_may_be_independent(text, how):
+    model = delays.create(text, 2)
+    if how == "sample":
+        times = model.sample(np.random.default_rng(1), 1000, 4, WORK[:3])
+    else:
+        times = model.trace(1000, 4, WORK[:3])
+    durations = np.diff(times, axis=-1, prepend=0).reshape(-1, 3)
+    law = delays.create(text.replace("independent", "shared"), 0).survival
+    for task in range(3):
+        assert distance(durations[:, task], lambda x: law(0, x)) < 1.63 / np.sqrt(4000)
+    ranks = durations.argsort(axis=0).argsort(axis=0)
+    assert np.abs(np.corrcoef(ranks.T) - np.eye(3)).max() < 4 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize("text", INDEPENDENT)
+def test_work_takes_as_long_however_it_is_cut(text):
+    model = delays.create(text, 0)
+    whole = model.trace(5, 4, WORK[:3])
+    thirds = np.arange(1, 10) / 3
+    cut = model.trace(5, 4, thirds)
+    np.testing.assert_allclose(cut[..., 2::3], whole, rtol=1e-12)
+    steps = np.diff(cut, axis=-1, prepend=0).reshape(5, 4, 3, 3)
+    np.testing.assert_allclose(steps, steps.mean(axis=-1, keepdims=True) * np.ones(3), rtol=1e-9)
+    drawn = [model.sample(np.random.default_rng(1), 5, 4, each) for each in (WORK[:3], thirds)]
+    np.testing.assert_allclose(drawn[1][..., 2::3], drawn[0], rtol=1e-12)
+    assert model.finish_times(0, 0, WORK[:0]).shape == (0,)
+
+
+# Each worker's own amounts of work
+
+
+@pytest.mark.parametrize("text", ["none", "bernoulli", *RANDOM])
+def test_a_sample_may_be_of_different_work_for_each_worker(text):
+    model = delays.create(text, 0)
+    usual = model.sample(np.random.default_rng(3), 6, 3, WORK[:5])
+    done = np.array([[1, 5], [2, 2], [3, 4]])
+    drawn = model.sample(np.random.default_rng(3), 6, 3, done.astype(float))
+    np.testing.assert_array_equal(drawn, np.take_along_axis(usual, done[None] - 1, axis=2))
+
+
+# Bursts
+
+
+def states(model, iterations, workers):
+    """Which workers are slow, of shape (iterations, workers), from their durations."""
+    return model.trace(iterations, workers, WORK[:1])[..., 0] > model.alpha
+
+
+def test_a_worker_stays_slow_as_long_as_it_recovers_with_that_probability():
+    slow = states(delays.create("markov:onset=0.05,recovery=0.25,factor=2", 1), 4000, 20)
+    before, after = slow[:-1], slow[1:]
+    assert np.mean(after[~before]) == pytest.approx(0.05, abs=0.004)
+    assert np.mean(after[before]) == pytest.approx(0.75, abs=0.02)
+    changes = np.flatnonzero(np.diff(slow.T.ravel().astype(int)))
+    bursts = np.diff(changes)[slow.T.ravel()[changes[:-1] + 1]]
+    assert len(bursts) > 3000
+    for length in range(1, 10):
+        longer = np.mean(bursts > length)
+        assert longer == pytest.approx(0.75**length, abs=0.03), length
+    assert np.abs(np.corrcoef(slow.T) - np.eye(20)).max() < 0.12
+
+
+@pytest.mark.parametrize("iteration", [0, 1, 10])
+def test_as_many_workers_are_slow_in_the_first_iteration_as_later(iteration):
+    model = delays.create("markov:onset=0.05,recovery=0.2", 2)
+    slow = [model.is_slow(iteration, worker) for worker in range(4000)]
+    assert np.mean(slow) == pytest.approx(0.2, abs=0.02)
+    drawn = model.sample(np.random.default_rng(0), 1000, 4, WORK[:2])
+    assert np.mean(drawn[..., 0] > 0.1) == pytest.approx(0.2, abs=0.02)
+    assert np.abs(np.corrcoef(drawn[..., 0].T) - np.eye(4)).max() < 4 / np.sqrt(1000)
+
+
+@pytest.mark.parametrize("text", [MARKOV, "markov:onset=1,recovery=1", "markov:onset=1e-9"])
+def test_iterations_may_be_skipped_or_asked_for_in_any_order(text):
+    expected = delays.create(text, 3).trace(400, 3, WORK[:2])
+    order = np.random.default_rng(0).permutation(400)
+    model = delays.create(text, 3)
+    for iteration in [399, *order[:50], 0]:
+        for worker in (2, 0):
+            np.testing.assert_array_equal(
+                model.finish_times(iteration, worker, WORK[:2]), expected[iteration, worker]
+            )
+
+
+def test_a_worker_that_changes_always_does():
+    slow = states(delays.create("markov:onset=1,recovery=1", 3), 200, 10)
+    assert (slow[1:] != slow[:-1]).all()
+    assert 0 < slow[0].sum() < 10
+
+
+def test_a_worker_that_hardly_ever_changes_does_not():
+    slow = states(delays.create("markov:onset=1e-9,recovery=1e-9", 3), 200, 10)
+    assert (slow == slow[0]).all()
+    assert 0 < slow[0].sum() < 10
+
+
+def test_by_default_a_task_takes_as_long_on_average_as_in_the_papers():
+    for text in ("shifted-exponential", "pareto"):
+        model = delays.create(text, 0)
+        x = np.concatenate([[0], np.geomspace(1e-4, 1e4, 200_000)])
+        law = model.survival(0, x)
+        mean = np.sum((law[1:] + law[:-1]) / 2 * np.diff(x))
+        assert mean == pytest.approx(0.11, rel=1e-4)
 
 
 # Traces
@@ -382,8 +569,8 @@ REFUSED = [
     ("shifted-exponential:5,mu=7", "mu"),
     ("shifted-exponentail", r"unknown delay .*\(did you mean 'shifted-exponential'\?\)"),
     ("presistent:ranks=1", r"unknown delay .*\(did you mean 'persistent'\?\)"),
-    ("xyzzy", "unknown delay 'xyzzy'; there are: bernoulli, none, .*persistent"),
-    ("", "unknown delay ''; there are: bernoulli, none, .*persistent"),
+    ("xyzzy", "unknown delay 'xyzzy'; there are: bernoulli, markov, none, .*persistent"),
+    ("", "unknown delay ''; there are: bernoulli, markov, none, .*persistent"),
     ("base", "unknown delay 'base'"),
     ("none:x=1", "none has no parameter 'x'"),
     ("none:3", "none has no parameter '3'"),
@@ -393,6 +580,20 @@ REFUSED = [
     ("persistent:ranks=1;3", "ranks=1;3"),
     ("persistent:ranks=", "ranks="),
     ("persistent:mu=0", "mu = 0 has to be positive"),
+    ("shifted-exponential:tasks=both", "tasks = both: choose shared or independent"),
+    ("pareto:tasks=", "tasks = : choose shared or independent"),
+    ("pareto:shape=0", "shape = 0 is out of range: choose 0.1 or more, such as shape=2.2"),
+    ("pareto:shape=inf", "shape = inf is out of range"),
+    ("pareto:shape=nan", "shape = nan is out of range"),
+    ("pareto:scale=0", "scale = 0 has to be a time in seconds, such as scale=0.06"),
+    ("pareto:scale=inf", "scale = inf has to be a time"),
+    ("pareto:alpha=1", "pareto has no parameter 'alpha'.*shape, scale, tasks"),
+    ("markov:onset=0", "onset = 0 is out of range: choose the probability of a change"),
+    ("markov:0", "onset = 0 is out of range"),
+    ("markov:recovery=1.1", "recovery = 1.1 is out of range: .*from 1e-09 to 1"),
+    ("markov:recovery=nan", "recovery = nan is out of range"),
+    ("markov:factor=-1", "factor = -1 has to be positive, such as factor=20"),
+    ("markov:tasks=shared", "markov has no parameter 'tasks'.*onset, recovery, factor, mu, alpha"),
     ("trace", "needs a file, as in --delay trace:FILE"),
     ("trace:", "needs a file, as in --delay trace:FILE"),
 ]
@@ -405,9 +606,15 @@ def test_a_delay_that_cannot_be_is_refused_with_its_mend(text, words):
 
 
 def test_every_model_is_found_by_its_name():
-    assert {"bernoulli", "none", "persistent", "shifted-exponential", "trace"} <= set(
-        delays.names()
-    )
+    assert delays.names() == [
+        "bernoulli",
+        "markov",
+        "none",
+        "pareto",
+        "persistent",
+        "shifted-exponential",
+        "trace",
+    ]
 
 
 # Bernoulli
@@ -479,7 +686,7 @@ def test_a_bernoulli_delay_that_cannot_be_is_refused(text, words):
 # Work that is no whole number of tasks
 
 
-@pytest.mark.parametrize("text", [LAW, PERSISTENT])
+@pytest.mark.parametrize("text", [LAW, PERSISTENT, PARETO, MARKOV])
 def test_time_is_proportional_to_work(text):
     model = delays.create(text, 0)
     work = np.array([0.05, 0.5, 0.7, 1.0, 2.5])

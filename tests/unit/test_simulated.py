@@ -83,6 +83,17 @@ def test_completion_times_equal_the_replayed_ideal(name):
 
 
 @every_scheme
+@pytest.mark.parametrize(
+    "delay",
+    ["pareto:tasks=independent", "shifted-exponential:tasks=independent", "markov:mu=10"],
+)
+def test_workers_draw_what_rank_0_expects(name, delay):
+    outcome = run(name, iterations=20, delay=delay)
+    np.testing.assert_allclose(completion_times(outcome), outcome.ideal, rtol=1e-12)
+    assert len(set(outcome.ideal)) == 20
+
+
+@every_scheme
 @pytest.mark.parametrize("optimizer", ["gd", "nesterov"])
 @pytest.mark.parametrize("ridge", [0.0, 3.0])
 def test_exact_schemes_do_what_one_process_does(name, optimizer, ridge):

@@ -1,0 +1,64 @@
+"""Bursts: a worker that is slow stays slow for some iterations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coded_dgd.delays._slowed import Slowed
+from coded_dgd.errors import UsageError
+
+RAREST = 1e-9
+"""Smallest probability of a change, so that iterations can be counted."""
+
+
+class Markov(Slowed):
+    """``markov:onset=0.05,recovery=0.2,factor=20``: each worker is a two-state Markov chain.
+
+    From one iteration to the next a fast worker becomes slow with probability `onset`, and a slow
+    one fast with probability `recovery`: bursts last 1/recovery iterations on average, and a
+    worker is slow onset/(onset + recovery) of the time, in the first iteration as in all others.
+    A slow worker takes `factor` times as long.
+
+    `sample` and `survival` are about single iterations: they are of the stationary law.
+    """
+
+    parameters = {"onset": (float, 0.05), "recovery": (float, 0.2), **Slowed.parameters}
+
+    def __init__(self, onset: float, recovery: float, seed: int, **slowed: float) -> None:
+        super().__init__(seed=seed, **slowed)
+        for name, probability in (("onset", onset), ("recovery", recovery)):
+            if not RAREST <= probability <= 1:
+                raise UsageError(
+                    f"markov: {name} = {probability:g} is out of range: choose the probability "
+                    f"of a change per iteration, from {RAREST:g} to 1"
+                )
+        self.onset, self.recovery = onset, recovery
+        self._chains: dict[int, _Chain] = {}
+
+    def is_slow(self, iteration: int, worker: int) -> bool:
+        if worker not in self._chains:
+            rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(6, worker)))
+            self._chains[worker] = _Chain(rng, self.onset, self.recovery)
+        return self._chains[worker].is_slow(iteration)
+
+    def slow_share(self, worker: int) -> float:
+        return self.onset / (self.onset + self.recovery)
+
+
+class _Chain:
+    """When one worker changes between fast and slow, drawn as far ahead as has been asked for."""
+
+    def __init__(self, rng: np.random.Generator, onset: float, recovery: float) -> None:
+        self._rng = rng
+        self._begins_slow = bool(rng.random() < onset / (onset + recovery))
+        # What is left of the first stay is distributed as a whole one: stays have no memory.
+        self._leave = (recovery, onset) if self._begins_slow else (onset, recovery)
+        self._changes = np.zeros(0, dtype=np.int64)
+
+    def is_slow(self, iteration: int) -> bool:
+        while not len(self._changes) or self._changes[-1] <= iteration:
+            stays = self._rng.geometric(np.tile(self._leave, max(8, len(self._changes) // 2)))
+            last = self._changes[-1] if len(self._changes) else 0
+            self._changes = np.append(self._changes, last + np.cumsum(stays))
+        changes = int(np.searchsorted(self._changes, iteration, side="right"))
+        return self._begins_slow ^ (changes % 2 == 1)

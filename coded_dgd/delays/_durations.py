@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import numpy as np
+from numpy.typing import NDArray
 
-from coded_dgd.delays.base import DelayModel, Floats, at_tasks, stream, task_under_way
+from coded_dgd.delays.base import DelayModel, Floats, stream, task_under_way
 from coded_dgd.errors import UsageError
 
 
@@ -56,5 +57,14 @@ class DrawnDurations(DelayModel):
             return self.draw(rng, (*shape, 1)) * work
         task = task_under_way(work)
         durations = self.draw(rng, (*shape, int(task.max(initial=-1)) + 1))
-        left = (task + 1 - work) * at_tasks(durations, task)
-        return at_tasks(durations.cumsum(axis=-1), task) - left
+        times = _at_tasks(durations.cumsum(axis=-1), task)
+        left = task + 1 - work
+        return times - left * _at_tasks(durations, task) if left.any() else times
+
+
+def _at_tasks(times: Floats, task: NDArray[np.int64]) -> Floats:
+    """Select tasks, (tasks,) or (workers, tasks), from times of shape (..., workers, all tasks)."""
+    workers, tasks = times.shape[-2:]
+    places = np.arange(workers)[:, None] * tasks + task
+    selected: Floats = times.reshape(*times.shape[:-2], -1).take(places, axis=-1)
+    return selected

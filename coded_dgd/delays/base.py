@@ -95,10 +95,3 @@ def stream(seed: int, iteration: int, worker: int) -> np.random.Generator:
 def task_under_way(work: Floats) -> NDArray[np.int64]:
     """Index of the task that is being done when that much work has been."""
     return np.ceil(work - 1e-9).astype(np.int64) - 1
-
-
-def at_tasks(times: Floats, task: NDArray[np.int64]) -> Floats:
-    """Select tasks, (tasks,) or (workers, tasks), from times of shape (..., workers, all tasks)."""
-    workers = np.arange(times.shape[-2])
-    selected: Floats = times[..., workers[:, None], task]
-    return selected

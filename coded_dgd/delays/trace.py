@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.delays.base import DelayModel, Floats, at_tasks, task_under_way
+from coded_dgd.delays.base import DelayModel, Floats, task_under_way
 from coded_dgd.errors import DataError, UsageError
 
 WANTED = (
@@ -91,8 +91,12 @@ class Trace(DelayModel):
     def sample(
         self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
-        times = self.times[rng.integers(len(self.times), size=realisations), :workers]
-        return at_tasks(times, self._task(work)) if times.ndim == 3 else times[..., None] * work
+        iteration = rng.integers(len(self.times), size=(realisations, 1, 1))
+        worker = np.arange(workers)[:, None]
+        if self.times.ndim == 2:
+            return self.times[iteration, worker] * work
+        finish: Floats = self.times[iteration, worker, self._task(work)]
+        return finish
 
     def _task(self, work: Floats) -> NDArray[np.int64]:
         return task_under_way(work / self.unit)

@@ -354,6 +354,15 @@ def test_a_trace_of_finish_times(tmp_path):
 
 
 @pytest.mark.parametrize("times", [DURATIONS, FINISH], ids=["durations", "finish"])
+def test_a_sample_of_a_trace_may_be_of_different_work_for_each_worker(tmp_path, times):
+    model = trace_of(tmp_path / "a.npy", times=times)
+    usual = model.sample(np.random.default_rng(3), 6, 3, WORK[:2])
+    done = np.array([[1, 2], [2, 2], [1, 1]])
+    drawn = model.sample(np.random.default_rng(3), 6, 3, done.astype(float))
+    np.testing.assert_array_equal(drawn, np.take_along_axis(usual, done[None] - 1, axis=2))
+
+
+@pytest.mark.parametrize("times", [DURATIONS, FINISH], ids=["durations", "finish"])
 def test_a_sample_of_a_trace_is_of_its_iterations(tmp_path, times):
     model = trace_of(tmp_path / "a.npy", times=times)
     recorded = model.trace(2, 2, WORK[:2])

@@ -17,7 +17,7 @@ from coded_dgd.theory.moments import Moments
 RETAINED = 1_000_000
 """Realisations whose completion times are kept."""
 
-BATCH_BYTES = 2**22
+BATCH_BYTES = 2**21
 """Size of the arrays of finish times; there are a handful of them at once."""
 
 
@@ -105,7 +105,8 @@ def simulate(
             f"{realisations} realisations by {jobs} jobs: give 2 or more, by 1 or more"
         )
     delay.check(scheme.workers, scheme.work)
-    draw = _Draw(scheme, delay, realisations, seed, np.array(cdf_at, dtype=np.float64))
+    keep = min(realisations, RETAINED)
+    draw = _Draw(scheme, delay, realisations, seed, np.array(cdf_at, dtype=np.float64), keep)
     if jobs == 1 or draw.batches == 1:
         results: Iterable[_Batch] = map(draw, range(draw.batches))
     else:
@@ -114,12 +115,13 @@ def simulate(
         results = in_order(draw, draw.batches, jobs)
     completion = load = Moments()
     by = np.zeros(len(cdf_at), dtype=np.int64)
-    times = []
+    times, kept = np.empty(keep), 0
     for batch in results:  # always in the same order: sums of floats depend on it
         completion, load = completion.merge(batch.completion), load.merge(batch.load)
         by += batch.by
-        times.append(batch.times)
-    return Sample(realisations, completion, load, by / realisations, np.concatenate(times))
+        times[kept : kept + len(batch.times)] = batch.times
+        kept += len(batch.times)
+    return Sample(realisations, completion, load, by / realisations, times)
 
 
 class _Batch(NamedTuple):
@@ -140,6 +142,7 @@ class _Draw:
     realisations: int
     seed: int
     cdf_at: Floats
+    keep: int
 
     @property
     def size(self) -> int:
@@ -159,12 +162,14 @@ class _Draw:
         times[:, ~scheme.expected] = inf
         completion = scheme.completion_time(times)
         done = np.isfinite(completion)
-        load = messages_used(scheme, times[done], completion[done])
+        if not done.all():
+            times = times[done]
+        load = messages_used(scheme, times, completion[done])
         return _Batch(
             Moments.of(completion[done]),
             Moments.of(load),
             np.searchsorted(np.sort(completion), self.cdf_at, side="right"),
-            completion[: max(0, RETAINED - start)],
+            completion[: max(0, self.keep - start)],
         )
 
 

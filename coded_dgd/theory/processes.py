@@ -1,55 +1,85 @@
-"""Independent pieces of one computation on several cores."""
+"""Independent pieces of one computation on several cores.
+
+``multiprocessing`` would import the script that was started into every process, and where that
+script uses MPI they would hang; a fork of a process that uses MPI is no better. So these are fresh
+interpreters: ``python -m coded_dgd.theory.processes``, with pickled results on stdout.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+import os
+import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from typing import Any, TypeVar
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, TypeVar
 
-from coded_dgd.errors import CodedDGDError
+from coded_dgd.errors import CodedDGDError, UsageError
 
 T = TypeVar("T")
-
-AHEAD = 4
-"""Pieces under way or waiting to be taken, per process."""
-
-_function: Callable[[int], Any]
 
 
 def in_order(function: Callable[[int], T], count: int, jobs: int) -> Iterator[T]:
     """Yield function(0), ..., function(count - 1), computed by so many processes.
 
-    The processes start afresh instead of as forks, which a process that uses MPI does not survive.
-    A script that gets here therefore needs its ``if __name__ == "__main__":``.
+    `function` is pickled: it and what it holds have to be of modules that can be imported.
 
     Raises
     ------
+    UsageError
+        If `function` cannot be pickled.
     CodedDGDError
-        If a process ends before its time.
+        If a process ends before its time; it has said why on stderr.
     """
-    try:
-        with ProcessPoolExecutor(
-            min(jobs, count), get_context("spawn"), initializer=_receive, initargs=(function,)
-        ) as pool:
-            pending = deque(pool.submit(_call, index) for index in range(min(AHEAD * jobs, count)))
-            for index in range(len(pending), count + len(pending)):
-                yield pending.popleft().result()
-                if index < count:
-                    pending.append(pool.submit(_call, index))
-    except BrokenProcessPool:
-        raise CodedDGDError(
-            f"one of {jobs} processes ended before its time: use one job, or, in a script of your "
-            'own, put what it runs under if __name__ == "__main__":'
-        ) from None
+    jobs = min(jobs, count)
+    with NamedTemporaryFile() as file, ExitStack() as stack:
+        try:
+            pickle.dump(function, file)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise UsageError(f"this does not go to other processes ({error}): use 1 job") from None
+        file.flush()
+        results = [_start(stack, file.name, first, count, jobs) for first in range(jobs)]
+        for index in range(count):
+            try:
+                result = pickle.load(results[index % jobs])
+            except EOFError:
+                raise CodedDGDError(
+                    f"one of {jobs} processes has ended before its time and said why: use 1 job, "
+                    "or put a scheme of your own into a module that can be imported"
+                ) from None
+            yield result
 
 
-def _receive(function: Callable[[int], Any]) -> None:
-    global _function
-    _function = function
+def _start(stack: ExitStack, *arguments: str | int) -> IO[bytes]:
+    """Start a process that ends with `stack`; return its stdout."""
+    path = os.pathsep.join(entry or os.curdir for entry in sys.path)
+    process = stack.enter_context(
+        subprocess.Popen(
+            [sys.executable, "-m", __name__, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+    )
+    stack.callback(process.kill)
+    assert process.stdout is not None
+    return process.stdout
 
 
-def _call(index: int) -> Any:
-    return _function(index)
+def _serve(path: str, first: str, count: str, jobs: str) -> None:
+    """Compute every so many-th piece, in a process that `in_order` has started."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
+    results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is printed is no result
+    function = pickle.loads(Path(path).read_bytes())
+    for index in range(int(first), int(count), int(jobs)):
+        pickle.dump(function(index), results)
+        results.flush()
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])

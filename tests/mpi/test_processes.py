@@ -1,0 +1,28 @@
+"""Rank 0 shares a simulation with processes of its own, which are no ranks."""
+
+import sys
+
+import pytest
+from launching import command, mpiexec
+
+pytestmark = pytest.mark.mpi
+
+SCRIPT = """
+from mpi4py import MPI
+
+from coded_dgd import delays, schemes
+from coded_dgd.theory.monte_carlo import simulate
+
+if MPI.COMM_WORLD.rank == 0:
+    scheme, delay = schemes.create("uc-mmc", 12, load=6), delays.create("pareto", 0)
+    alone, shared = (simulate(scheme, delay, 20_000, 0, jobs).mean for jobs in (1, 3))
+    print(alone == shared)
+MPI.COMM_WORLD.Barrier()
+"""
+
+
+def test_processes_started_by_rank_0_leave_mpi_alone(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = command(mpiexec(), "-n", "3", sys.executable, str(script), cwd=tmp_path, timeout=60)
+    assert (done.code, done.out.split()) == (0, ["True"]), done.err

@@ -32,3 +32,10 @@ def test_gradient_error():
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[2:]}
     assert rows["1"] == ["infeasible", "infeasible"]
     assert all(float(error) <= 1e-6 for error in rows["3"])
+
+
+def test_monte_carlo():
+    out = benchmark("monte_carlo.py", "--realisations", "100", "--loads", "2", "40")
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[1:]}
+    assert rows["r"] == ["2", "40"]
+    assert all(float(seconds) < 10 for name in ("lcc-mmc", "sgc") for seconds in rows[name])

@@ -16,6 +16,7 @@ import numpy as np
 
 from coded_dgd import spec
 from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.schemes._rules import Count, Rule
 from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, kth_smallest
 
 DEFAULT_REDUNDANCY = 2.0
@@ -122,6 +123,12 @@ class StochasticScheme(ReplicationScheme):
         """Workers that hold something and all of whose messages are there."""
         finished: Bools = np.logical_and.reduce(arrived | ~self.expected, axis=1)
         return finished & self.expected.any(axis=1)
+
+    @property
+    def rule(self) -> Rule | None:
+        last = self.expected.copy()
+        last[:, :-1] &= ~self.expected[:, 1:]
+        return Count(min(self._needed, self._busy), last)
 
     def is_decodable(self, arrived: Bools) -> bool:
         finished = int(np.count_nonzero(self._finished(arrived)))

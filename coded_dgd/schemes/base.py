@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import Infeasible
+from coded_dgd.schemes._rules import Count, Rule
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -158,6 +159,11 @@ class Scheme(ABC):
         -------
         (realisations,) array
         """
+
+    @property
+    def rule(self) -> Rule | None:
+        """What `is_decodable` says where messages of a worker arrive in order; None if neither."""
+        return None
 
     @abstractmethod
     def weights(self, arrived: Bools) -> Floats:
@@ -287,6 +293,10 @@ class Threshold(Scheme):
     """Mixin of the schemes that decode from any `threshold` messages: the recovery threshold."""
 
     threshold: int
+
+    @property
+    def rule(self) -> Rule | None:
+        return Count(self.threshold, self.expected)
 
     def is_decodable(self, arrived: Bools) -> bool:
         return int(np.count_nonzero(arrived)) >= self.threshold

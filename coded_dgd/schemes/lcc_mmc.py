@@ -8,6 +8,7 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._lagrange import LagrangeScheme
+from coded_dgd.schemes._rules import Rule
 from coded_dgd.schemes.base import Bools, Floats
 
 
@@ -45,6 +46,10 @@ class LCCMMC(LagrangeScheme):
                 + (f"use at least {enough} workers, or leave it out" if enough else "use none")
             )
         super().__init__(name, workers, blocks, load, polynomials)
+
+    @property
+    def rule(self) -> Rule | None:
+        return None if self.coset else super().rule
 
     def is_decodable(self, arrived: Bools) -> bool:
         return super().is_decodable(arrived) or (self.coset and bool(arrived.all(axis=0).any()))

@@ -6,6 +6,7 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._copies import first_copies
+from coded_dgd.schemes._rules import Coverage, Rule
 from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, kth_smallest
 
 
@@ -35,6 +36,10 @@ class UCMMC(ReplicationScheme):
 
     def ends(self, worker: int) -> tuple[int, ...]:
         return tuple(range(1, self.load + 1))
+
+    @property
+    def rule(self) -> Rule | None:
+        return Coverage(self.needed, self.block)
 
     def is_decodable(self, arrived: Bools) -> bool:
         covered = np.zeros(self.blocks, dtype=np.bool_)

@@ -388,6 +388,11 @@ def test_the_twin_agrees_with_replay_where_some_workers_hold_nothing(name, wait)
     ideal = [replay(decoder, each).completion_time for each in finish]
     completion = scheme.completion_time(scheme.message_times(finish))
     np.testing.assert_array_equal(completion, ideal)
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        done = rng.integers(0, scheme.expected.sum(axis=1) + 1)
+        arrived = np.arange(scheme.messages) < done[:, None]
+        assert scheme.rule.holds(arrived) == scheme.is_decodable(arrived)
 
 
 STOP_RULES = ["fastest", "fastest:", "fastest:0", "fastest:13", "fastest:2.5", "fastest:x", "all:3"]

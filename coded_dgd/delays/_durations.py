@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Hashable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,9 @@ class DrawnDurations(DelayModel):
 
     def survival(self, worker: int, x: Floats) -> Floats | None:
         return None if self.independent else self.exceeds(x)
+
+    def kind(self, worker: int) -> Hashable:
+        return "drawn"
 
     def _finish_times(
         self, rng: np.random.Generator, shape: tuple[int, ...], work: Floats

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -70,6 +70,14 @@ class DelayModel(ABC):
         tasks take s times as long, and the workers are independent.
         """
         return None
+
+    def density(self, worker: int, x: Floats) -> Floats | None:
+        """Density of that law at x in 1/s, or None where it has none, or there is no law."""
+        return None
+
+    def kind(self, worker: int) -> Hashable:
+        """Workers of one kind have the same law."""
+        return worker
 
     def breakpoints(self, worker: int) -> tuple[float, ...]:
         """Durations in seconds at which `survival` has a kink or a step."""

@@ -46,5 +46,10 @@ class ShiftedExponential(DrawnDurations):
             return np.where(x < self.alpha, 1.0, 0.0)
         return np.exp(-self.mu * np.maximum(x - self.alpha, 0))
 
+    def density(self, worker: int, x: Floats) -> Floats | None:
+        if self.independent or self.mu == inf:
+            return None
+        return np.where(x < self.alpha, 0.0, self.mu * self.exceeds(x))
+
     def breakpoints(self, worker: int) -> tuple[float, ...]:
         return (self.alpha,)

@@ -1,1 +1,5 @@
 """What is expected of a scheme under a delay model, without running it."""
+
+from coded_dgd.theory.prediction import Prediction, predict
+
+__all__ = ["Prediction", "predict"]

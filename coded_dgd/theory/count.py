@@ -1,0 +1,140 @@
+"""Schemes that are done when enough messages are there, whoever sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.fft import next_fast_len
+from scipy.optimize import brentq
+
+from coded_dgd.schemes.base import Bools, Floats, Integers
+from coded_dgd.theory.arrivals import Arrivals
+from coded_dgd.theory.completion import Completion
+
+
+class Workers(NamedTuple):
+    """Workers whose messages come under the same law."""
+
+    number: int
+    arrivals: Arrivals
+    counted: Bools
+    """Which of their messages count, of shape (J,)."""
+
+
+class CountCompletion(Completion):
+    """Done when `threshold` of the messages that count are there.
+
+    Pr(T <= t) of eq. (15) of Ozfatura et al., which sums (14) over all ways to reach the threshold,
+    is the distribution of a sum of independent numbers, one of each worker: a convolution. With
+    one message per worker it is eq. (18).
+    """
+
+    def __init__(self, groups: Sequence[Workers], threshold: int) -> None:
+        self._groups, self._threshold = groups, threshold
+        self._numbers = np.array([group.number for group in groups])
+        # how many of the first j = 0..J messages count
+        self._before = [np.cumsum(np.append(0, group.counted)) for group in groups]
+        self._sent = np.array([before[-1] for before in self._before])
+        if all(group.counted.all() for group in groups):
+            self.messages = threshold
+
+    def survival(self, t: float) -> float:
+        return probability_below(self._laws(t), self._numbers, self._threshold)
+
+    def message_rate(self, t: float) -> float | None:
+        sending = np.zeros((len(self._groups), self._sent.max() + 1))
+        for row, group, before in zip(sending, self._groups, self._before, strict=True):
+            densities = group.arrivals.densities(t)
+            if densities is None:
+                return None
+            np.add.at(row, before[:-1], densities)
+        size = next_fast_len(1 + int(self._sent @ self._numbers), real=True)
+        spectra = np.fft.rfft(self._laws(t), size)
+        powers = spectra ** self._numbers[:, None]
+        ahead = np.cumprod(np.vstack([np.ones_like(powers[:1]), powers[:-1]]), axis=0)
+        behind = np.cumprod(np.vstack([np.ones_like(powers[:1]), powers[:0:-1]]), axis=0)[::-1]
+        # one worker of a group sends a message now, all others are as they are
+        same = self._numbers[:, None] * spectra ** (self._numbers[:, None] - 1)
+        total = (ahead * behind * same * np.fft.rfft(sending, size)).sum(axis=0)
+        return float(np.fft.irfft(total, size)[: self._threshold].sum())
+
+    def messages_by(self, t: float) -> float:
+        laws = [group.arrivals.probabilities(t) for group in self._groups]
+        means = [law @ np.arange(len(law)) for law in laws]
+        return float(self._numbers @ means)
+
+    @property
+    def breakpoints(self) -> Floats:
+        return np.unique(np.concatenate([group.arrivals.breakpoints for group in self._groups]))
+
+    @property
+    def tail(self) -> float:
+        sent = np.sort(np.repeat(self._sent, self._numbers))[::-1]
+        stragglers = 1 + int(np.argmax(sent.sum() - np.cumsum(sent) < self._threshold))
+        return stragglers * min(group.arrivals.tail for group in self._groups)
+
+    def _laws(self, t: float) -> Floats:
+        """Probabilities of how many messages that count a worker of each group has sent."""
+        laws = np.zeros((len(self._groups), self._sent.max() + 1))
+        for law, group, before in zip(laws, self._groups, self._before, strict=True):
+            np.add.at(law, before, group.arrivals.probabilities(t))
+        return laws
+
+
+def probability_below(laws: Floats, numbers: Integers, threshold: int) -> float:
+    """Pr(S < threshold) for a sum S of independent numbers 0, 1, 2, ...
+
+    By FFT; where it is small, of the exponentially tilted laws q_j ~ p_j exp(tilt j) whose sum has
+    its mean at the threshold, so that the result has a small relative error, however small it is.
+
+    Parameters
+    ----------
+    laws : (groups, J + 1) array
+        Probabilities p_0, ..., p_J in each group of numbers.
+    numbers : (groups,) integers
+        How many numbers each group has.
+    threshold : int
+        At least 1.
+    """
+    possible = laws > 0
+    largest = (laws.shape[1] - 1 - possible[:, ::-1].argmax(axis=1)) @ numbers
+    if possible.argmax(axis=1) @ numbers >= threshold:
+        return 0.0
+    if largest < threshold:
+        return 1.0
+    with np.errstate(divide="ignore"):
+        logs = np.log(laws)
+    tilt = _tilt(logs, numbers, threshold - 0.5)
+    log_totals, tilted = _tilted(logs, tilt)
+    size = next_fast_len(int(largest) + 1, real=True)
+    product = np.prod(np.fft.rfft(tilted, size) ** numbers[:, None], axis=0)
+    sums = np.fft.irfft(product, size)[:threshold].clip(min=0)
+    log_scale = log_totals @ numbers - tilt * (threshold - 1)
+    below = np.exp(log_scale) * (sums @ np.exp(tilt * np.arange(threshold)[::-1]))
+    return min(1.0, float(below))
+
+
+def _tilted(logs: Floats, tilt: float) -> tuple[Floats, Floats]:
+    """Logs of the totals of p_j exp(tilt j), and these divided by their totals."""
+    exponents = logs + tilt * np.arange(logs.shape[1])
+    largest = exponents.max(axis=1, keepdims=True)
+    tilted = np.exp(exponents - largest)
+    totals = tilted.sum(axis=1, keepdims=True)
+    return (largest + np.log(totals))[:, 0], tilted / totals
+
+
+def _tilt(logs: Floats, numbers: Integers, mean: float) -> float:
+    """Tilt <= 0 that brings the mean of the sum down to about `mean`."""
+
+    def excess(tilt: float) -> float:
+        means = _tilted(logs, tilt)[1] @ np.arange(logs.shape[1])
+        return float(means @ numbers) - mean
+
+    if excess(0.0) <= 0:
+        return 0.0
+    low = -1.0
+    while excess(low) > 0:
+        low *= 2
+    return float(brentq(excess, low, 0.0, rtol=1e-3))

@@ -1,0 +1,84 @@
+"""Which exact form a scheme's completion time has under a delay model, if any."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coded_dgd.delays.base import DelayModel
+from coded_dgd.schemes._rules import Count, Coverage
+from coded_dgd.schemes.base import Bools, Floats, Scheme
+from coded_dgd.theory.arrivals import Arrivals
+from coded_dgd.theory.completion import Completion, UntilDeadline
+from coded_dgd.theory.count import CountCompletion, Workers
+from coded_dgd.theory.coverage import CoverageCompletion
+
+
+def exact_completion(scheme: Scheme, delay: DelayModel) -> Completion | None:
+    """Completion time of one iteration; None where there is no exact form."""
+    if not _has_law(delay):
+        return None
+    completion: Completion | None = None
+    if isinstance(scheme.rule, Count):
+        threshold, counted = scheme.rule
+        completion = _count(delay, scheme.message_work, scheme.expected, counted, threshold)
+    elif isinstance(scheme.rule, Coverage):
+        completion = _coverage(delay, scheme.message_work, scheme.rule, scheme.blocks)
+    if completion is not None and scheme.deadline is not None:
+        completion = UntilDeadline(completion, scheme.deadline)
+    return completion
+
+
+def lower_limit(scheme: Scheme, delay: DelayModel) -> Completion | None:
+    """When N tasks have been done anywhere, of r per worker; None where there is no exact form.
+
+    No scheme whose tasks each contribute one block's worth to the whole gradient is sooner.
+    """
+    everything = np.ones((scheme.workers, scheme.load), dtype=np.bool_)
+    if not _has_law(delay) or everything.size < scheme.blocks:
+        return None
+    work = np.broadcast_to(scheme.work, everything.shape)
+    return _count(delay, work, everything, everything, scheme.blocks)
+
+
+def _has_law(delay: DelayModel) -> bool:
+    return delay.survival(0, np.zeros(1)) is not None
+
+
+def _count(
+    delay: DelayModel, work: Floats, expected: Bools, counted: Bools, threshold: int
+) -> Completion:
+    """Workers of one kind with the same messages have the same law."""
+    alike: dict[object, list[int]] = {}
+    for worker, exists in enumerate(expected):
+        key = work[worker, exists].tobytes(), counted[worker, exists].tobytes()
+        alike.setdefault((delay.kind(worker), *key), []).append(worker)
+    groups = []
+    for workers in alike.values():
+        first, exists = workers[0], expected[workers[0]]
+        arrivals = Arrivals(delay, first, work[first, exists])
+        groups.append(Workers(len(workers), arrivals, counted[first, exists]))
+    return CountCompletion(groups, threshold)
+
+
+def _coverage(
+    delay: DelayModel, work: Floats, rule: Coverage, blocks: int
+) -> CoverageCompletion | None:
+    """Workers whose messages carry successive blocks, from starts that go round the ring."""
+    workers, load = rule.block.shape
+    starts = rule.block[:, 0]
+    gaps = np.diff(starts, append=starts[0] + blocks)
+    if (
+        (rule.block != (starts[:, None] + np.arange(load)) % blocks).any()
+        or (gaps < 0).any()
+        or (gaps > load).any()
+    ):
+        return None
+    kinds: dict[object, int] = {}
+    arrivals, ring = [], []
+    for worker in range(workers):
+        key = delay.kind(worker), work[worker].tobytes()
+        if key not in kinds:
+            kinds[key] = len(kinds)
+            arrivals.append(Arrivals(delay, worker, work[worker]))
+        ring.append((kinds[key], int(gaps[worker])))
+    return CoverageCompletion(arrivals, ring, load, blocks - rule.needed)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.engine.job import Outcome
-from coded_dgd.theory.monte_carlo import simulate
+from coded_dgd.theory import predict
 
 REALISATIONS = 10_000
+"""Of Monte Carlo, where the expected completion time has no closed form."""
 
 
 def distribution(times: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
@@ -36,11 +37,9 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
     """Build the object; times in seconds."""
     setup, log, start = outcome.setup, outcome.log, outcome.start
     scheme, delay = setup.scheme, setup.delay
-    expected = standard_error = None
-    if delay.injects:
-        sample = simulate(scheme, delay, REALISATIONS, seed=0)
-        if not sample.never:
-            expected, standard_error = sample.mean, sample.standard_error
+    expected = predict(scheme, delay, realisations=REALISATIONS) if delay.injects else None
+    if expected and not np.isfinite(expected.mean):
+        expected = None
     optimum = start.problem.optimum()
     checked = [record.gradient_error for record in log if record.gradient_error is not None]
     shares = [report.cpu_seconds / report.seconds for report in outcome.reports if report.seconds]
@@ -59,8 +58,9 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
         "transport": setup.config.transport,
         "completion_time": distribution(completion),
         "ideal_completion_time": None if outcome.ideal is None else distribution(outcome.ideal),
-        "expected_completion_time": expected,
-        "expected_standard_error": standard_error,
+        "expected_completion_time": expected and expected.mean,
+        "expected_standard_error": expected and expected.standard_error,
+        "expected_method": expected and expected.method,
         "communication_load": float(np.mean([record.messages_used for record in log])),
         "extra_messages": float(np.mean([record.extra_messages for record in log])),
         "wasted_messages": sum(record.wasted_messages for record in log) + outcome.drained,

@@ -20,10 +20,12 @@ def format_table(result: dict[str, Any], outcome: Outcome) -> str:
         if ideal["mean"] > 0:
             lines.append(f"{'measured / ideal':<28}{measured['mean'] / ideal['mean']:>10.3f}")
     if result["expected_completion_time"] is not None:
-        lines.append(
-            f"{'expected (Monte Carlo)':<28}{result['expected_completion_time']:>10.4f}"
-            f"   +- {result['expected_standard_error']:.4f}"
-        )
+        expected = f"{result['expected_completion_time']:>10.4f}"
+        if result["expected_method"] == "exact":
+            lines.append(f"{'expected (exact)':<28}{expected}")
+        else:
+            error = f"{result['expected_standard_error']:.4f}"
+            lines.append(f"{'expected (Monte Carlo)':<28}{expected}   +- {error}")
     for name in ("weights", "decode", "update"):
         lines.append(f"{name:<28}{result[f'{name}_time']:>10.6f}")
     lines.append("")

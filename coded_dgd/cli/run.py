@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from coded_dgd import schemes
-from coded_dgd.config import DEFAULT_DELAY, ON_LOSS, TRANSPORTS, RunConfig, read_toml
+from coded_dgd.cli import options
+from coded_dgd.config import ON_LOSS, TRANSPORTS, RunConfig, read_toml
 from coded_dgd.errors import UsageError
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def _configured(name: str, help: str, **kwargs: Any) -> Decorator:
-    """Return an option of `RunConfig`, with the default that stands there."""
-    default = getattr(RunConfig, name)
-    kwargs.setdefault("type", type(default) if default is not None else int)
-    return click.option(f"--{name.replace('_', '-')}", default=default, help=help, **kwargs)
 
 
 def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -30,85 +20,31 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 
 
 @click.command()
-@_configured(
-    "scheme", f"Scheme: {', '.join(schemes.names())}, lcc-mmc-K for K polynomials, or MODULE:CLASS."
-)
-@_configured("workers", "Number of workers M; under mpiexec it is the number of ranks less 1.")
-@_configured("blocks", "Data blocks N.  [default: M]")
-@_configured("load", "Computation load r: tasks per worker.  [default: 10, or N if less]")
-@_configured(
-    "tolerance", "Fraction of blocks that may be missing (uc-mmc-pg).  [default: 0.05]", type=float
-)
-@_configured(
-    "redundancy", "Average number d of copies of a block (sgc, ...).  [default: 2]", type=float
-)
-@_configured(
-    "wait",
-    "When the stochastic schemes go on: all, fastest:K workers, or deadline:SECONDS.  "
-    "[default: all]",
-    type=str,
-)
-@_configured(
-    "p",
-    "Probability of straggling that their weights use, or auto: estimated from the arrivals.  "
-    "[default: auto]",
-    type=str,
-)
-@_configured("assignment", "Copies of sgc: random or balanced.  [default: random]", type=str)
-@_configured(
-    "normalisation",
-    "Weights of sgc-send-all and erasurehead: per-block, which is unbiased, or printed as in the "
-    "paper.  [default: per-block; printed for erasurehead]",
-    type=str,
-)
-@_configured(
-    "early_stop",
-    "coset: lcc-mmc also stops when one message of every worker is there.  [default: none]",
-    type=str,
-)
-@_configured(
-    "data",
-    "synthetic:rows=...,features=..., or a path: .npy ([X | y]), .npz (X and y), .svm or .libsvm, "
-    ".csv (label last), .h5 (X and y).",
-)
-@_configured(
-    "objective",
-    "least-squares (1/2 ||X beta - y||^2), logistic (labels +-1 or 0/1), or MODULE:CLASS.",
-)
-@_configured("ridge", "Adds ridge/2 ||beta||^2 to the objective.")
-@_configured("optimizer", "gd, or nesterov for accelerated gradient descent.")
-@_configured(
-    "step_size",
-    "A number, auto (1 / largest curvature), theorem1:epsilon=1e-6, or "
-    "power-law:scale=1612,power=0.7 (divided by rows and largest eigenvalue of X^T X).",
-)
-@_configured("iterations", "Number of iterations T.")
-@_configured("stop_at", "Stop earlier, once ||gradient|| <= F ||first gradient||.")
-@_configured(
-    "delay",
-    f"Injected delay of each task, times in seconds: none, {DEFAULT_DELAY}, "
-    "pareto:shape=2.2,scale=0.06 (both also tasks=independent), persistent:ranks=1,3,factor=20, "
-    "markov:onset=0.05,recovery=0.2,factor=20, bernoulli:p=0.7,slow=1,fast=0.01, or trace:FILE.",
-)
-@_configured(
-    "guard",
-    "Largest error amplification to decode with; above it the master takes further messages.",
-)
+@options.scheme
+@options.sizes
+@options.load
+@options.of_schemes
+@options.data
+@options.training
+@options.configured("iterations", "Number of iterations T.")
+@options.configured("stop_at", "Stop earlier, once ||gradient|| <= F ||first gradient||.")
+@options.delay
+@options.guard
 @click.option(
     "--check-gradient",
     is_flag=True,
     help="Hold every gradient against the exact one, computed on rank 0 outside the clock.",
 )
-@_configured(
+@options.configured(
     "on_loss",
     "What to do when too many workers are lost: stop (exit code 4), or replan: build the code "
     "anew for those that live.",
     type=click.Choice(ON_LOSS),
 )
-@_configured("spare", "Ranks that idle until they take the place of a lost worker.")
-@_configured("replace", "Start a new worker for each lost one.", is_flag=True)
-@_configured("checkpoint_every", "Write a checkpoint every so many iterations; 0 for never.")
-@_configured("checkpoint_seconds", "Write a checkpoint every so many seconds; 0 for never.")
+@options.configured("spare", "Ranks that idle until they take the place of a lost worker.")
+@options.configured("replace", "Start a new worker for each lost one.", is_flag=True)
+@options.configured("checkpoint_every", "Write a checkpoint every so many iterations; 0 for never.")
+@options.configured("checkpoint_seconds", "Write a checkpoint every so many seconds; 0 for never.")
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
@@ -117,19 +53,19 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 @click.option(
     "--allow-different-workers", is_flag=True, help="With --resume: on another number of workers."
 )
-@_configured(
+@options.configured(
     "transport",
     "mpi: real ranks and wall-clock time; simulated: one process and virtual time.",
     type=click.Choice(TRANSPORTS),
 )
-@_configured("seed", "Seed of synthetic data and injected delays.")
+@options.seed
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Run folder to create.  [default: runs/TIME-SCHEME]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@click.option("--quiet", is_flag=True, help="Print neither progress nor the table.")
+@options.as_json
+@options.quiet
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -150,7 +86,7 @@ def run(
     print_config: bool,
     resume: Path | None,
     allow_different_workers: bool,
-    **options: Any,
+    **configuration: Any,
 ) -> int | None:
     """Train by coded distributed gradient descent and measure what every iteration took.
 
@@ -161,7 +97,7 @@ def run(
     many workers lost), 75 stopped on request (SIGTERM, SIGINT, SIGUSR2) with a checkpoint.
     """
     if resume is None:
-        config = RunConfig(**options)
+        config = RunConfig(**configuration)
     else:
         from coded_dgd.report import resume as resuming
 
@@ -170,7 +106,7 @@ def run(
         default = click.core.ParameterSource.DEFAULT
         given = {
             name: value
-            for name, value in options.items()
+            for name, value in configuration.items()
             if context.get_parameter_source(name) is not default
         }
         config = resuming.configuration(resume, given, allow_different_workers)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from math import nan, sqrt
 from typing import Literal
 
 import numpy as np
 
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.schemes.base import Scheme
-from coded_dgd.theory.monte_carlo import simulate
+from coded_dgd.theory.completion import Completion
+from coded_dgd.theory.monte_carlo import Sample, simulate
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Completion time and communication load of one iteration. Times in seconds."""
 
-    method: Literal["exact", "monte-carlo"]
     mean: float
     """inf where it is infinite, or where the gradient may never become decodable."""
     std: float
@@ -27,22 +26,47 @@ class Prediction:
     communication_load: float
     """Mean number of messages up to and including the one that completes the gradient."""
     communication_load_standard_error: float | None
-    """None where the load is exact; without exact form it is Monte Carlo whatever the method."""
+    """None where the load is exact; it may be Monte Carlo where the completion time is exact."""
     tolerance: float | None
-    """Relative error of mean and std where they are exact."""
-    realisations: int | None
-    """Of Monte Carlo, None where there was none."""
-    cdf: Callable[[float], float]
-    """Pr(T <= t)."""
-    quantile: Callable[[float], float]
-    """Smallest t with Pr(T <= t) >= q."""
+    """Error of exact mean and std, relative to the mean."""
+    completion: Completion | None
+    """Distribution of the completion time, where it is exact."""
+    sample: Sample | None
+    """Monte Carlo, where there was any."""
+
+    @property
+    def method(self) -> Literal["exact", "monte-carlo"]:
+        """How mean and std were found."""
+        return "monte-carlo" if self.completion is None else "exact"
+
+    @property
+    def realisations(self) -> int | None:
+        """Of Monte Carlo."""
+        return None if self.sample is None else self.sample.realisations
+
+    def cdf(self, t: float) -> float:
+        """Pr(T <= t)."""
+        if self.completion is not None:
+            return 1 - self.completion.survival(t)
+        assert self.sample is not None
+        return float(np.mean(self.sample.times <= t))
 
     def cdf_standard_error(self, t: float) -> float | None:
         """Standard error of `cdf`; None where it is exact."""
-        if self.method == "exact" or self.realisations is None:
+        if self.completion is not None:
             return None
+        assert self.sample is not None
         p = self.cdf(t)
-        return float(np.sqrt(p * (1 - p) / self.realisations))
+        return sqrt(p * (1 - p) / len(self.sample.times))
+
+    def quantile(self, q: float) -> float:
+        """Smallest t with Pr(T <= t) >= q, for 0 < q < 1."""
+        if self.completion is not None:
+            from coded_dgd.theory.integrate import quantile
+
+            return quantile(self.completion, q)
+        assert self.sample is not None
+        return self.sample.quantile(q)
 
 
 def predict(
@@ -71,47 +95,42 @@ def predict(
         If the delay model does not cover the scheme's workers and tasks.
     """
     delay.check(scheme.workers, scheme.work)
-    if exact and (prediction := _exact(scheme, delay, realisations, seed, jobs)):
-        return prediction
-    sample = simulate(scheme, delay, realisations, seed, jobs)
-    return Prediction(
-        method="monte-carlo",
-        mean=sample.mean,
-        std=sample.std,
-        standard_error=sample.standard_error,
-        communication_load=sample.communication_load,
-        communication_load_standard_error=sample.communication_load_standard_error,
-        tolerance=None,
-        realisations=sample.realisations,
-        cdf=lambda t: float(np.mean(sample.times <= t)),
-        quantile=sample.quantile,
-    )
+    completion = None
+    if exact:
+        from coded_dgd.theory.exact import exact_completion
 
-
-def _exact(
-    scheme: Scheme, delay: DelayModel, realisations: int, seed: int, jobs: int
-) -> Prediction | None:
-    from coded_dgd.theory.exact import exact_completion
-    from coded_dgd.theory.integrate import integrate, quantile
-
-    completion = exact_completion(scheme, delay)
+        completion = exact_completion(scheme, delay)
     if completion is None:
-        return None
-    found = integrate(completion)
-    load, error, drawn = found.messages, None, None
-    if load is None:
         sample = simulate(scheme, delay, realisations, seed, jobs)
-        load, error = sample.communication_load, sample.communication_load_standard_error
-        drawn = realisations
-    return Prediction(
-        method="exact",
+        return Prediction(
+            mean=sample.mean,
+            std=sample.std,
+            standard_error=sample.standard_error,
+            communication_load=sample.communication_load,
+            communication_load_standard_error=sample.communication_load_standard_error,
+            tolerance=None,
+            completion=None,
+            sample=sample,
+        )
+    from coded_dgd.theory.integrate import integrate
+
+    found = integrate(completion)
+    prediction = Prediction(
         mean=found.mean,
         std=found.std,
         standard_error=None,
-        communication_load=load,
-        communication_load_standard_error=error,
+        communication_load=nan if found.messages is None else found.messages,
+        communication_load_standard_error=None,
         tolerance=found.tolerance,
-        realisations=drawn,
-        cdf=lambda t: 1 - completion.survival(t),
-        quantile=partial(quantile, completion),
+        completion=completion,
+        sample=None,
+    )
+    if found.messages is not None:
+        return prediction
+    sample = simulate(scheme, delay, realisations, seed, jobs)
+    return replace(
+        prediction,
+        communication_load=sample.communication_load,
+        communication_load_standard_error=sample.communication_load_standard_error,
+        sample=sample,
     )

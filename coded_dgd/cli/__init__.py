@@ -12,6 +12,8 @@ import click
 from coded_dgd import __version__
 from coded_dgd.cli.reproduce import reproduce
 from coded_dgd.cli.run import run
+from coded_dgd.cli.simulate import simulate
+from coded_dgd.cli.theory import theory
 from coded_dgd.errors import CodedDGDError
 
 
@@ -28,8 +30,8 @@ def command() -> None:
     """Coded distributed gradient descent over MPI."""
 
 
-command.add_command(run)
-command.add_command(reproduce)
+for subcommand in (run, theory, simulate, reproduce):
+    command.add_command(subcommand)
 
 
 def run_command_line(argv: list[str]) -> int:

@@ -18,6 +18,20 @@ def names() -> list[str]:
     return registry.names(sys.modules[__name__])
 
 
+def find(name: str) -> tuple[type[Scheme], dict[str, int]]:
+    """Return the class of the scheme called `name`, and the options that the name implies.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name.
+    """
+    implied = {}
+    if match := re.fullmatch(r"(lcc-mmc)-(\d+)", name):
+        name, implied = match[1], {"polynomials": int(match[2])}
+    return registry.find(sys.modules[__name__], name, Scheme, "scheme"), implied
+
+
 def create(
     name: str,
     workers: int,
@@ -54,11 +68,8 @@ def create(
     """
     if workers < 1:
         raise Infeasible(f"{name} needs at least 1 worker")
-    given = {key: value for key, value in options.items() if value is not None}
-    base = name
-    if match := re.fullmatch(r"(lcc-mmc)-(\d+)", name):
-        base, given["polynomials"] = match[1], int(match[2])
-    scheme = registry.find(sys.modules[__name__], base, Scheme, "scheme")
+    scheme, implied = find(name)
+    given = {key: value for key, value in options.items() if value is not None} | implied
     for option, value in (("blocks", blocks), ("load", load)):
         if value is not None and option not in scheme.sizes:
             raise UsageError(f"--{option} means nothing to {name}: leave it out")

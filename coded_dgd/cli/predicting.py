@@ -1,0 +1,117 @@
+"""What ``theory`` and ``simulate`` share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from math import inf, nan
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coded_dgd import schemes
+from coded_dgd.cli import options
+from coded_dgd.config import DEFAULT_WORKERS, RunConfig
+from coded_dgd.errors import UsageError
+
+if TYPE_CHECKING:
+    from coded_dgd.theory.cases import Case
+
+Entry = dict[str, Any]
+
+what = options.together(
+    options.configured(
+        "scheme",
+        f"Scheme, or several with commas: {', '.join(schemes.names())}, lcc-mmc-K for K "
+        "polynomials, or MODULE:CLASS.",
+    ),
+    options.configured("workers", f"Number of workers M.  [default: {DEFAULT_WORKERS}]"),
+    options.configured("blocks", "Data blocks N.  [default: M]"),
+    click.option(
+        "--load",
+        help="Computation load r, tasks per worker: a number, or several as 2,5,10 or 2..40.  "
+        "[default: 10, or N if less]",
+    ),
+    options.of_schemes,
+    options.data,
+    options.delay,
+    options.seed,
+    click.option("--cdf", help="Instants T1,T2,... in seconds at which to give Pr(T <= t)."),
+    click.option("--realisations", default=100_000, help="Realisations of Monte Carlo."),
+    click.option("--jobs", default=1, help="Processes that share the work of Monte Carlo."),
+)
+
+
+def predict(
+    add: Callable[[RunConfig, Case, Entry], None] = lambda *_: None,
+    *,
+    scheme: str,
+    load: str | None,
+    cdf: str | None,
+    as_json: bool,
+    quiet: bool,
+    how: dict[str, Any],
+    **given: Any,
+) -> None:
+    """Predict every scheme at every load and print it, with what the command itself adds."""
+    from coded_dgd import delays
+    from coded_dgd.report.prediction import describe, header, row
+    from coded_dgd.theory.cases import cases
+
+    names, loads, cdf_at = scheme.split(","), parse_loads(load), parse_instants(cdf)
+    config = RunConfig(scheme=names[0], **given)
+    delay = delays.create(config.delay, config.seed)
+    if not delay.injects:
+        raise UsageError(f"--delay {config.delay}: there is nothing to predict: give a delay model")
+    found = cases(
+        names,
+        config.workers or DEFAULT_WORKERS,
+        loads,
+        data=config.data,
+        seed=config.seed,
+        blocks=config.blocks,
+        **config.scheme_options,
+    )
+    several = len(names) > 1 or len(loads) > 1
+    entries: list[Entry] = []
+    for case in found:
+        if case.refusal is not None and not several:
+            raise case.refusal
+        entry = describe(case, delay, cdf_at=cdf_at, seed=config.seed, **how)
+        entry["delay"] = config.delay
+        if case.scheme is not None:
+            add(config, case, entry)
+        if not quiet:
+            click.echo(row(entry) if entries else f"{header()}\n{row(entry)}", err=True)
+        entries.append(entry)
+    if as_json:
+        click.echo(json.dumps({"results": entries} if several else entries[0], allow_nan=False))
+
+
+def parse_loads(text: str | None) -> Sequence[int | None]:
+    """Read ``10``, ``2,5,10`` or ``2..40``."""
+    if text is None:
+        return [None]
+    loads: list[int] = []
+    try:
+        for part in text.split(","):
+            first, dots, last = part.partition("..")
+            loads.extend(range(int(first), int(last if dots else first) + 1))
+    except ValueError:
+        loads = []
+    if not loads or min(loads) < 1:
+        raise UsageError(f"--load {text!r}: give a number, or several as 2,5,10 or 2..40")
+    return loads
+
+
+def parse_instants(text: str | None) -> list[float]:
+    """Read ``0.1,0.2``."""
+    if text is None:
+        return []
+    try:
+        instants = [float(part) for part in text.split(",")]
+    except ValueError:
+        instants = [nan]
+    if not all(0 <= instant < inf for instant in instants):
+        raise UsageError(f"--cdf {text!r}: give instants in seconds, such as 0.1,0.2")
+    return instants

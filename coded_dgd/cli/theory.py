@@ -1,0 +1,38 @@
+"""``coded-dgd theory``: what is expected, exactly where there is a closed form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coded_dgd.cli import options, predicting
+from coded_dgd.config import RunConfig
+
+if TYPE_CHECKING:
+    from coded_dgd.theory.cases import Case
+
+
+@click.command()
+@predicting.what
+@click.option("--epsilon", default=1e-6, help="epsilon of Theorem 1 (sgc).")
+@click.option("--iterations", type=int, help="T of Theorem 1 (sgc).  [default: 2 log(1/epsilon^2)]")
+@options.as_json
+@options.quiet
+def theory(
+    epsilon: float, iterations: int | None, realisations: int, jobs: int, **given: Any
+) -> None:
+    """Predict completion time and communication load of one iteration.
+
+    Exactly where there is a closed form, which is for all schemes where all tasks of a worker take
+    equally long (shifted exponential, Pareto, persistent stragglers); else by Monte Carlo, with its
+    standard error. For sgc also the bound of Theorem 1 on its convergence.
+    """
+
+    def add(config: RunConfig, case: Case, entry: predicting.Entry) -> None:
+        from coded_dgd.report.theorem1 import add_bound
+
+        add_bound(entry, case, config.p, epsilon, iterations)
+
+    how = {"exact": True, "realisations": realisations, "jobs": jobs}
+    predicting.predict(add, how=how, **given)

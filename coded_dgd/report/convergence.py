@@ -1,0 +1,130 @@
+"""Convergence against time: whole runs in virtual time, by the same master and workers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from coded_dgd.config import SCHEME_OPTIONS, RunConfig
+from coded_dgd.engine import setup
+from coded_dgd.engine.trainer import Trainer
+from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.errors import UsageError
+from coded_dgd.report.folder import new_folder, remove_folder
+from coded_dgd.theory.cases import Case
+
+
+class Step(NamedTuple):
+    """Where a run is after so many iterations."""
+
+    iteration: int
+    seconds: float
+    """Virtual time since the first beta_t left."""
+    loss: float
+    distance: float | None
+    """||beta - optimum||, where the optimum is known."""
+
+
+def train(config: RunConfig, case: Case, iterations: int) -> list[Step]:
+    """Train in virtual time; the first step is the start.
+
+    Raises
+    ------
+    CodedDGDError
+        As `Trainer.step`.
+    """
+    given = {"blocks": None, "load": None, **dict.fromkeys(SCHEME_OPTIONS), **case.given}
+    config = replace(
+        config, scheme=case.name, iterations=iterations, transport="simulated", **given
+    )
+    prepared = setup.prepare(config, None)
+    trainer = Trainer(prepared, SimulatedTransport(prepared.scheme.workers))
+    problem = trainer.start().problem
+    optimum = problem.optimum()
+    steps: list[Step] = []
+    seconds = 0.0
+    while True:
+        beta = trainer.optimizer.beta
+        distance = None if optimum is None else float(np.linalg.norm(beta - optimum))
+        steps.append(Step(trainer.iteration, seconds, problem.loss(beta), distance))
+        if trainer.iteration == iterations:
+            return steps
+        seconds += trainer.step().completion_time
+
+
+class Convergence:
+    """Trains one scheme after the other; in ``convergence.csv`` of a new folder, if one is given.
+
+    Parameters
+    ----------
+    iterations : int
+        T of each run.
+    gap : float
+        Of interest is when the distance to the optimum is this fraction of the first.
+    folder : Path, optional
+        It goes away again where nothing is written to it.
+
+    Raises
+    ------
+    UsageError
+        If numbers are out of range, or the folder cannot be made.
+    """
+
+    def __init__(self, iterations: int, gap: float, folder: Path | None) -> None:
+        if iterations < 1:
+            raise UsageError("--train has to be 1 or more")
+        if not 0 < gap < 1:
+            raise UsageError(f"--gap {gap:g} is a fraction: 0 < F < 1")
+        self._iterations, self._gap, self._folder = iterations, gap, folder
+        if folder is not None:
+            new_folder(folder, "")
+
+    def __enter__(self) -> Convergence:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None and not any(self._folder.iterdir()):
+            remove_folder(self._folder)
+
+    def add(self, config: RunConfig, case: Case, entry: dict[str, Any]) -> None:
+        """Train `case` and add what came out to what is predicted of it."""
+        steps = train(config, case, self._iterations)
+        last, near = steps[-1], None
+        if steps[0].distance is not None:
+            goal = self._gap * steps[0].distance
+            near = next((s for s in steps if s.distance is not None and s.distance <= goal), None)
+        entry["training"] = {
+            "iterations": last.iteration,
+            "virtual_time": last.seconds,
+            "loss": last.loss,
+            "distance_to_optimum": last.distance,
+            "gap": self._gap,
+            "time_to_gap": near and near.seconds,
+            "iterations_to_gap": near and near.iteration,
+        }
+        reached = "not reached"
+        if near is not None:
+            reached = f"after {near.seconds:.5g} s, {near.iteration} iterations"
+        entry["notes"].append(
+            f"{self._gap:g} of the first distance to the optimum: {reached}; after "
+            f"{last.seconds:.5g} s, {last.iteration} iterations: loss {last.loss:.8g}"
+            + ("" if last.distance is None else f", distance {last.distance:.3g}")
+        )
+        if self._folder is not None:
+            entry["training"]["file"] = str(self._write(entry, steps))
+
+    def _write(self, entry: dict[str, Any], steps: Sequence[Step]) -> Path:
+        assert self._folder is not None
+        path = self._folder / "convergence.csv"
+        new = not path.exists()
+        with path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(["scheme", "load", *Step._fields])
+            writer.writerows([entry["scheme"], entry["load"], *step] for step in steps)
+        return path

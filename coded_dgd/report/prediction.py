@@ -1,0 +1,126 @@
+"""What ``theory`` and ``simulate`` print: a JSON object, and lines of a table, for each case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf, isfinite
+from time import perf_counter
+from typing import Any
+
+from coded_dgd.delays.base import DelayModel
+from coded_dgd.schemes.base import Scheme
+from coded_dgd.theory import Prediction, predict
+from coded_dgd.theory.cases import Case
+
+FIGURES = (
+    "expected_completion_time",
+    "std",
+    "standard_error",
+    "communication_load",
+    "communication_load_standard_error",
+    "method",
+    "tolerance",
+    "realisations",
+    "quantiles",
+    "lower_limit",
+)
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+COLUMNS = ("E[T]", "+-", "std", *QUANTILES, "messages", "limit")
+
+
+def describe(
+    case: Case, delay: DelayModel, *, cdf_at: Sequence[float] = (), **options: Any
+) -> dict[str, Any]:
+    """Predict one iteration: times in seconds, null where there is no finite number.
+
+    Parameters
+    ----------
+    cdf_at : sequence of float
+        Instants in seconds at which to give Pr(T <= t).
+    **options
+        Those of `predict`.
+    """
+    scheme = case.scheme
+    entry = {
+        "scheme": case.name,
+        "workers": case.workers,
+        "blocks": scheme.blocks if scheme else case.given.get("blocks"),
+        "load": scheme.load if scheme else case.given.get("load"),
+        **dict.fromkeys(FIGURES),
+        "notes": [] if scheme else [str(case.refusal)],
+    }
+    if scheme is None:
+        return entry
+    begin = perf_counter()
+    prediction = predict(scheme, delay, **options)
+    entry |= {
+        "expected_completion_time": _finite(prediction.mean),
+        "std": _finite(prediction.std),
+        "standard_error": _finite(prediction.standard_error),
+        "communication_load": _finite(prediction.communication_load),
+        "communication_load_standard_error": _finite(prediction.communication_load_standard_error),
+        "method": prediction.method,
+        "tolerance": prediction.tolerance,
+        "realisations": prediction.realisations,
+        "quantiles": {name: _finite(prediction.quantile(q)) for name, q in QUANTILES.items()},
+        "lower_limit": _lower_limit(scheme, delay),
+        "notes": _notes(prediction),
+    }
+    if cdf_at:
+        entry["cdf_at"] = list(cdf_at)
+        entry["cdf"] = [prediction.cdf(t) for t in cdf_at]
+        entry["cdf_standard_error"] = [prediction.cdf_standard_error(t) for t in cdf_at]
+    return entry | {"seconds": perf_counter() - begin}
+
+
+def header() -> str:
+    """First line of the table."""
+    return f"{'seconds':<18}{'r':>4}" + "".join(f"{name:>11}" for name in COLUMNS) + "  method"
+
+
+def row(entry: dict[str, Any]) -> str:
+    """Line of the table, and what there is to say about it."""
+    load = "" if entry["load"] is None else entry["load"]
+    line = f"{entry['scheme']:<18}{load:>4}"
+    if entry["method"] is None:
+        line += f"{'infeasible':>11}"
+    else:
+        numbers = [
+            entry["expected_completion_time"],
+            entry["standard_error"],
+            entry["std"],
+            *entry["quantiles"].values(),
+            entry["communication_load"],
+            entry["lower_limit"],
+        ]
+        line += "".join(f"{'-' if each is None else format(each, '.5g'):>11}" for each in numbers)
+        line += f"  {entry['method']}"
+    return "\n".join([line, *(f"    {note}" for note in entry["notes"])])
+
+
+def _lower_limit(scheme: Scheme, delay: DelayModel) -> float | None:
+    """Mean time until N tasks are done; None for schemes that can do with less."""
+    from coded_dgd.theory.exact import lower_limit
+    from coded_dgd.theory.integrate import integrate
+
+    limit = lower_limit(scheme, delay) if scheme.exact else None
+    return None if limit is None else _finite(integrate(limit).mean)
+
+
+def _notes(prediction: Prediction) -> list[str]:
+    notes = []
+    if prediction.mean == inf:
+        notes.append(
+            "mean and standard deviation are infinite: the delays have too heavy a tail"
+            if prediction.method == "exact"
+            else "some realisations never complete: there is no mean"
+        )
+    elif prediction.std == inf:
+        notes.append("the standard deviation is infinite: the delays have too heavy a tail")
+    if prediction.method == "exact" and prediction.communication_load_standard_error is not None:
+        notes.append("messages by Monte Carlo: there is no exact form here")
+    return notes
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None

@@ -1,0 +1,53 @@
+"""What ``theory`` says about the convergence of stochastic gradient coding."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from math import inf
+from typing import Any
+
+from coded_dgd.schemes._rules import Count
+from coded_dgd.schemes.sgc import SGC
+from coded_dgd.theory.cases import Case
+
+
+def add_bound(
+    entry: dict[str, Any], case: Case, p: str | None, epsilon: float, iterations: int | None
+) -> None:
+    """Add Theorem 1's bound to what is predicted, if the scheme is that of the theorem.
+
+    Parameters
+    ----------
+    p : str, optional
+        As given to the scheme; by default that which its stop rule makes.
+    """
+    from coded_dgd.theory.sgc_bound import theorem1
+
+    scheme = case.scheme
+    if type(scheme) is not SGC or case.problem is None:
+        return
+    probability = _probability(scheme, p)
+    if probability is None:
+        entry["notes"].append("give --p to see the bound of Theorem 1 on the convergence")
+        return
+    theorem = theorem1(case.problem, scheme, probability, epsilon, iterations)
+    described = asdict(theorem)
+    if theorem.condition_number == inf:
+        described["condition_number"] = None
+    entry["theorem1"] = {**described, "applies": theorem.applies}
+    entry["notes"] += [
+        f"Theorem 1 with p = {theorem.p:g}, epsilon = {epsilon:g}, T = {theorem.iterations}: "
+        f"E ||beta_T - beta*||^2 <= {theorem.bound:.4g}"
+        + (", all conditions hold" if theorem.applies else ", but not all conditions hold:"),
+        *(f"    fails: {each.text}" for each in theorem.conditions if not each.holds),
+    ]
+    if theorem.corollary2 is not None:
+        entry["notes"].append(f"Corollary 2: E ||beta_T - beta*||^2 <= {theorem.corollary2:.4g}")
+
+
+def _probability(scheme: SGC, p: str | None) -> float | None:
+    if p is not None and p != "auto":
+        return scheme.p
+    if scheme.deadline is not None or not isinstance(scheme.rule, Count):
+        return None
+    return 1 - scheme.rule.threshold / int(scheme.rule.counted.sum())

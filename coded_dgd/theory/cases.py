@@ -1,0 +1,83 @@
+"""Several schemes at several computation loads, ready to be predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from coded_dgd import schemes
+from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.problems import objectives
+from coded_dgd.problems.problem import Problem
+from coded_dgd.problems.sources import open_source
+from coded_dgd.schemes.base import Scheme
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scheme, fitted to the data if it is one that has to be; or why there is none."""
+
+    name: str
+    workers: int
+    given: dict[str, Any]
+    """Sizes and options, those that the scheme takes."""
+    scheme: Scheme | None
+    problem: Problem | None = None
+    """What it was fitted to."""
+    refusal: Infeasible | None = None
+
+
+def cases(
+    names: Sequence[str],
+    workers: int,
+    loads: Sequence[int | None],
+    *,
+    data: str = "",
+    seed: int = 0,
+    **options: Any,
+) -> Iterator[Case]:
+    """Build every scheme at every load; sizes and options go to those schemes that take them.
+
+    Parameters
+    ----------
+    data : str
+        As for `open_source`; opened once, if a scheme has to be fitted to them.
+    **options
+        As for `schemes.create`, `blocks` among them.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name, or a size or an option that none of the schemes takes.
+    """
+    takes = {}
+    for name in names:
+        found, _ = schemes.find(name)
+        takes[name] = {*found.sizes, *found.options}
+    for option, value in {**options, "load": loads[0]}.items():
+        if value is not None and not any(option in each for each in takes.values()):
+            text = option.replace("_", "-")
+            raise UsageError(f"--{text} means nothing to {', '.join(names)}: leave it out")
+
+    @cache
+    def problem() -> Problem:
+        return Problem(open_source(data, seed), objectives.create("least-squares"))
+
+    for name in names:
+        done = set()
+        for load in loads if "load" in takes[name] else loads[:1]:
+            each = {**options, "load": load}
+            given = {key: each[key] for key in each.keys() & takes[name]}
+            try:
+                scheme = schemes.create(name, workers, seed=seed, **given)
+                if scheme.data_dependent:
+                    scheme.fit(problem().source.rows, problem().block_norms)
+            except Infeasible as refusal:
+                yield Case(name, workers, given, None, refusal=refusal)
+                continue
+            if scheme.load not in done:  # uncoded has the same whatever larger one is allowed
+                done.add(scheme.load)
+                data_used = problem() if scheme.data_dependent else None
+                yield Case(name, workers, given, scheme, data_used)

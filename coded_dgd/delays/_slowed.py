@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Hashable
 from math import inf, isfinite
 
 import numpy as np
@@ -49,6 +50,16 @@ class Slowed(ShiftedExponential):
     def survival(self, worker: int, x: Floats) -> Floats | None:
         share = self.slow_share(worker)
         return (1 - share) * self.exceeds(x) + share * self.exceeds(x / self.factor)
+
+    def density(self, worker: int, x: Floats) -> Floats | None:
+        share = self.slow_share(worker)
+        fast, slow = super().density(worker, x), super().density(worker, x / self.factor)
+        if fast is None or slow is None:
+            return None
+        return (1 - share) * fast + share * slow / self.factor
+
+    def kind(self, worker: int) -> Hashable:
+        return self.slow_share(worker)
 
     def breakpoints(self, worker: int) -> tuple[float, ...]:
         share = self.slow_share(worker)

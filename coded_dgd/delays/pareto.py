@@ -53,5 +53,11 @@ class Pareto(DrawnDurations):
     def exceeds(self, x: Floats) -> Floats:
         return (self.scale / np.maximum(x, self.scale)) ** self.shape
 
+    def density(self, worker: int, x: Floats) -> Floats | None:
+        if self.independent:
+            return None
+        hazard = self.shape / np.maximum(x, self.scale)
+        return np.where(x < self.scale, 0.0, hazard * self.exceeds(x))
+
     def breakpoints(self, worker: int) -> tuple[float, ...]:
         return (self.scale,)

@@ -200,10 +200,34 @@ def test_durations_of_few_values(text, worker, law):
         assert np.mean(drawn > x + 1e-12) == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.parametrize("text", [LAW, PERSISTENT, PARETO, MARKOV])
+@pytest.mark.parametrize("worker", [0, 1])
+def test_the_density_is_the_derivative_of_the_law(text, worker):
+    model = delays.create(text, 0)
+    x, step = np.linspace(0.0017, 0.6, 400), 1e-6
+    slope = (model.survival(worker, x - step) - model.survival(worker, x + step)) / (2 * step)
+    np.testing.assert_allclose(model.density(worker, x), slope, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["persistent", "markov", "shifted-exponential:mu=inf", "none"])
+def test_a_law_of_few_values_has_no_density(text):
+    assert delays.create(text, 0).density(0, np.array([0.1])) is None
+
+
+@pytest.mark.parametrize("text", [LAW, PERSISTENT, PARETO, MARKOV])
+def test_workers_of_a_kind_have_the_same_law(text):
+    model = delays.create(text, 0)
+    x = np.linspace(0, 1, 100)
+    for a, b in ((0, 1), (0, 2), (1, 2), (1, 3)):
+        same = (model.survival(a, x) == model.survival(b, x)).all()
+        assert (model.kind(a) == model.kind(b)) == same
+
+
 @pytest.mark.parametrize("text", ["none", "bernoulli", *INDEPENDENT])
 def test_where_tasks_share_no_duration_there_is_no_such_law(text):
     model = delays.create(text, 0)
     assert model.survival(0, np.array([0.1])) is None
+    assert model.density(0, np.array([0.1])) is None
 
 
 # Tasks with durations of their own

@@ -1,0 +1,73 @@
+"""Exact predictions of every scheme against Monte Carlo of its own completion rule."""
+
+import numpy as np
+import pytest
+from agreement import agreement
+
+from coded_dgd import delays, schemes
+from coded_dgd.errors import Infeasible
+from coded_dgd.schemes._stochastic import StochasticScheme
+
+VARIANTS = {
+    **{name: (name, {}) for name in [*schemes.names(), "lcc-mmc-2", "lcc-mmc-3"]},
+    "sgc fastest": ("sgc", {"wait": "fastest:4"}),
+    "sgc-send-all fastest": ("sgc-send-all", {"wait": "fastest:4"}),
+    "uc-mmc-pg 0.3": ("uc-mmc-pg", {"tolerance": 0.3}),
+}
+every_scheme = pytest.mark.parametrize("name", VARIANTS)
+
+
+def build(name, workers, load=None, blocks=None):
+    scheme_name, options = VARIANTS[name]
+    given = {"load": load, "blocks": blocks}
+    takes = schemes.find(scheme_name)[0].sizes
+    given = {size: value for size, value in given.items() if size in takes}
+    try:
+        scheme = schemes.create(scheme_name, workers, **given, **options)
+    except Infeasible as refusal:
+        pytest.skip(str(refusal))
+    norms = np.random.default_rng(0).chisquare(5, 60)
+    scheme.fit(60, lambda count: norms[:count])
+    return scheme
+
+
+def check(scheme, law, realisations):
+    found = agreement(scheme, delays.create(law, 0), realisations)
+    assert found is not None
+    assert abs(found.mean) <= 4, found
+    assert abs(found.std) <= 4, found
+    assert abs(found.load) <= 4, found
+    assert found.p_value > 1e-3, found
+
+
+@every_scheme
+def test_as_in_fig_1_of_the_mmc_paper(name):
+    check(build(name, 10, 5), "shifted-exponential:mu=10,alpha=0.01", 100_000)
+
+
+@every_scheme
+@pytest.mark.parametrize("load", [2, 10])
+def test_as_in_fig_2_of_the_mmc_paper(name, load):
+    scheme = build(name, 40, load)
+    if isinstance(scheme, StochasticScheme) and load > 2:
+        pytest.skip("its load is not chosen")
+    check(scheme, "shifted-exponential:mu=10,alpha=0.01", 4_000)
+
+
+@every_scheme
+@pytest.mark.parametrize(
+    "law",
+    [
+        "pareto:shape=30",
+        "persistent:ranks=2,3,factor=3,mu=10",
+        "markov:onset=0.2,recovery=0.5,factor=2,mu=10",
+    ],
+)
+def test_under_other_laws(name, law):
+    check(build(name, 10, 5), law, 4_000)
+
+
+@every_scheme
+@pytest.mark.parametrize(("workers", "blocks"), [(10, 7), (7, 10), (5, 15)])
+def test_with_other_numbers_of_blocks(name, workers, blocks):
+    check(build(name, workers, 5, blocks), "shifted-exponential", 4_000)

@@ -149,7 +149,7 @@ def run(
                 progress.warn(complaint)
             progress.resumed(done)
 
-        def on_iteration(record: Iteration, _: object) -> None:
+        def on_iteration(record: Iteration) -> None:
             folder.add(record)
             progress.update(record)
 

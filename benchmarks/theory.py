@@ -1,0 +1,69 @@
+"""Exact predictions against Monte Carlo at N = M = 40, r = 2..40, and at (N, r) = (10, 5).
+
+python benchmarks/theory.py [--realisations 100000] [--loads 2..40] [--jobs 1]
+
+For each scheme the largest differences in standard errors and the smallest p-value of the
+Kolmogorov-Smirnov test over all loads; then how long exact predictions take at N = 1000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import groupby
+from pathlib import Path
+from time import perf_counter
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "contract"))
+from agreement import Agreement, agreement
+
+from coded_dgd import delays, schemes
+from coded_dgd.cli.predicting import parse_loads
+from coded_dgd.config import DEFAULT_DELAY
+from coded_dgd.theory import predict
+from coded_dgd.theory.cases import cases
+
+NAMES = [*schemes.names(), "lcc-mmc-2", "lcc-mmc-3"]
+DATA = "synthetic:rows=1000,features=10"
+
+
+def compare(workers: int, loads: list[int], realisations: int, jobs: int) -> None:
+    """Print a row for each scheme."""
+    print(f"N = {workers}, r = {loads[0]}..{loads[-1]}, {realisations} realisations")
+    print(f"{'':<18}{'cases':>6}{'|z| E[T]':>10}{'|z| std':>10}{'|z| load':>10}{'KS p':>10}")
+    every = cases(NAMES, workers, loads, data=DATA)
+    for name, group in groupby(every, key=lambda case: case.name):
+        found: list[Agreement] = []
+        for case in group:
+            if case.scheme is not None:
+                delay = delays.create(DEFAULT_DELAY, seed=0)
+                result = agreement(case.scheme, delay, realisations, case.scheme.load, jobs)
+                if result is not None:
+                    found.append(result)
+        print(
+            f"{name:<18}{len(found):>6}"
+            + "".join(f"{max(abs(each[i]) for each in found):>10.2f}" for i in range(3))
+            + f"{min(each.p_value for each in found):>10.4f}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Compare, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--realisations", type=int, default=100_000)
+    parser.add_argument("--loads", default="2..40")
+    parser.add_argument("--jobs", type=int, default=1)
+    arguments = parser.parse_args()
+    compare(10, [5], arguments.realisations, arguments.jobs)
+    compare(40, parse_loads(arguments.loads), arguments.realisations, arguments.jobs)
+    print("seconds for an exact prediction at N = 1000, r = 20")
+    for name in ("lcc-mmc", "mds-mmc", "uc-mmc", "uc-mmc-pg"):
+        scheme, delay = schemes.create(name, 1000, load=20), delays.create(DEFAULT_DELAY, seed=0)
+        begin = perf_counter()
+        predict(scheme, delay)
+        print(f"{name:<18}{perf_counter() - begin:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,10 +14,13 @@ class Count(NamedTuple):
     threshold: int
     counted: NDArray[np.bool_]
     """Of shape (M, J)."""
+    or_everyone: bool = False
+    """Whether it is also done when every worker has sent a message."""
 
     def holds(self, arrived: NDArray[np.bool_]) -> bool:
         """Whether the messages marked in `arrived`, of shape (M, J), suffice."""
-        return int(np.count_nonzero(arrived & self.counted)) >= self.threshold
+        everyone = self.or_everyone and bool(arrived.any(axis=1).all())
+        return everyone or int(np.count_nonzero(arrived & self.counted)) >= self.threshold
 
 
 class Coverage(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._lagrange import LagrangeScheme
-from coded_dgd.schemes._rules import Rule
+from coded_dgd.schemes._rules import Count, Rule
 from coded_dgd.schemes.base import Bools, Floats
 
 
@@ -49,7 +49,7 @@ class LCCMMC(LagrangeScheme):
 
     @property
     def rule(self) -> Rule | None:
-        return None if self.coset else super().rule
+        return Count(self.threshold, self.expected, or_everyone=self.coset)
 
     def is_decodable(self, arrived: Bools) -> bool:
         return super().is_decodable(arrived) or (self.coset and bool(arrived.all(axis=0).any()))

@@ -29,35 +29,53 @@ class CountCompletion(Completion):
     Pr(T <= t) of eq. (15) of Ozfatura et al., which sums (14) over all ways to reach the threshold,
     is the distribution of a sum of independent numbers, one of each worker: a convolution. With
     one message per worker it is eq. (18).
+
+    With `or_everyone` it is also done when every worker has sent a message: then what is reached
+    below the threshold without a worker that has sent none is not late, and is subtracted.
     """
 
-    def __init__(self, groups: Sequence[Workers], threshold: int) -> None:
-        self._groups, self._threshold = groups, threshold
+    def __init__(
+        self, groups: Sequence[Workers], threshold: int, or_everyone: bool = False
+    ) -> None:
+        self._groups, self._threshold, self._or_everyone = groups, threshold, or_everyone
         self._numbers = np.array([group.number for group in groups])
         # how many of the first j = 0..J messages count
         self._before = [np.cumsum(np.append(0, group.counted)) for group in groups]
         self._sent = np.array([before[-1] for before in self._before])
-        if all(group.counted.all() for group in groups):
+        if all(group.counted.all() for group in groups) and not or_everyone:
             self.messages = threshold
 
     def survival(self, t: float) -> float:
-        return probability_below(self._laws(t), self._numbers, self._threshold)
+        laws = self._laws(t)
+        late = probability_below(laws, self._numbers, self._threshold)
+        if self._or_everyone:
+            laws[:, 0] = 0.0
+            late -= probability_below(laws, self._numbers, self._threshold)
+        return max(0.0, late)
 
     def message_rate(self, t: float) -> float | None:
-        sending = np.zeros((len(self._groups), self._sent.max() + 1))
+        laws = self._laws(t)
+        sending = np.zeros_like(laws)  # densities of a message behind so many that count
         for row, group, before in zip(sending, self._groups, self._before, strict=True):
             densities = group.arrivals.densities(t)
             if densities is None:
                 return None
             np.add.at(row, before[:-1], densities)
+        rate = self._rate(laws, sending)
+        if self._or_everyone:
+            laws[:, 0] = sending[:, 0] = 0.0
+            rate -= self._rate(laws, sending)
+        return rate
+
+    def _rate(self, laws: Floats, sending: Floats) -> float:
+        """Rate of messages of any one worker while the sum with those of all others is below."""
         size = next_fast_len(1 + int(self._sent @ self._numbers), real=True)
-        spectra = np.fft.rfft(self._laws(t), size)
+        spectra = np.fft.rfft(laws, size)
         powers = spectra ** self._numbers[:, None]
         ahead = np.cumprod(np.vstack([np.ones_like(powers[:1]), powers[:-1]]), axis=0)
         behind = np.cumprod(np.vstack([np.ones_like(powers[:1]), powers[:0:-1]]), axis=0)[::-1]
-        # one worker of a group sends a message now, all others are as they are
-        same = self._numbers[:, None] * spectra ** (self._numbers[:, None] - 1)
-        total = (ahead * behind * same * np.fft.rfft(sending, size)).sum(axis=0)
+        alike = self._numbers[:, None] * spectra ** (self._numbers[:, None] - 1)
+        total = (ahead * behind * alike * np.fft.rfft(sending, size)).sum(axis=0)
         return float(np.fft.irfft(total, size)[: self._threshold].sum())
 
     def messages_by(self, t: float) -> float:
@@ -92,18 +110,21 @@ def probability_below(laws: Floats, numbers: Integers, threshold: int) -> float:
     Parameters
     ----------
     laws : (groups, J + 1) array
-        Probabilities p_0, ..., p_J in each group of numbers.
+        Probabilities p_0, ..., p_J in each group of numbers; if p_j is left out, the probability
+        is that no number of the group is j, and the sum is below.
     numbers : (groups,) integers
         How many numbers each group has.
     threshold : int
         At least 1.
     """
     possible = laws > 0
+    if not possible.any(axis=1).all():
+        return 0.0
     largest = (laws.shape[1] - 1 - possible[:, ::-1].argmax(axis=1)) @ numbers
     if possible.argmax(axis=1) @ numbers >= threshold:
         return 0.0
     if largest < threshold:
-        return 1.0
+        return float(np.prod(laws.sum(axis=1) ** numbers))
     with np.errstate(divide="ignore"):
         logs = np.log(laws)
     tilt = _tilt(logs, numbers, threshold - 0.5)

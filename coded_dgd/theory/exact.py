@@ -19,8 +19,7 @@ def exact_completion(scheme: Scheme, delay: DelayModel) -> Completion | None:
         return None
     completion: Completion | None = None
     if isinstance(scheme.rule, Count):
-        threshold, counted = scheme.rule
-        completion = _count(delay, scheme.message_work, scheme.expected, counted, threshold)
+        completion = _count(delay, scheme.message_work, scheme.expected, scheme.rule)
     elif isinstance(scheme.rule, Coverage):
         completion = _coverage(delay, scheme.message_work, scheme.rule, scheme.blocks)
     if completion is not None and scheme.deadline is not None:
@@ -37,27 +36,25 @@ def lower_limit(scheme: Scheme, delay: DelayModel) -> Completion | None:
     if not _has_law(delay) or everything.size < scheme.blocks:
         return None
     work = np.broadcast_to(scheme.work, everything.shape)
-    return _count(delay, work, everything, everything, scheme.blocks)
+    return _count(delay, work, everything, Count(scheme.blocks, everything))
 
 
 def _has_law(delay: DelayModel) -> bool:
     return delay.survival(0, np.zeros(1)) is not None
 
 
-def _count(
-    delay: DelayModel, work: Floats, expected: Bools, counted: Bools, threshold: int
-) -> Completion:
+def _count(delay: DelayModel, work: Floats, expected: Bools, rule: Count) -> CountCompletion:
     """Workers of one kind with the same messages have the same law."""
     alike: dict[object, list[int]] = {}
     for worker, exists in enumerate(expected):
-        key = work[worker, exists].tobytes(), counted[worker, exists].tobytes()
+        key = work[worker, exists].tobytes(), rule.counted[worker, exists].tobytes()
         alike.setdefault((delay.kind(worker), *key), []).append(worker)
     groups = []
     for workers in alike.values():
         first, exists = workers[0], expected[workers[0]]
         arrivals = Arrivals(delay, first, work[first, exists])
-        groups.append(Workers(len(workers), arrivals, counted[first, exists]))
-    return CountCompletion(groups, threshold)
+        groups.append(Workers(len(workers), arrivals, rule.counted[first, exists]))
+    return CountCompletion(groups, rule.threshold, rule.or_everyone)
 
 
 def _coverage(

@@ -10,6 +10,8 @@ from coded_dgd.schemes._stochastic import StochasticScheme
 
 VARIANTS = {
     **{name: (name, {}) for name in [*schemes.names(), "lcc-mmc-2", "lcc-mmc-3"]},
+    "lcc-mmc coset": ("lcc-mmc", {"early_stop": "coset"}),
+    "lcc-mmc-2 coset": ("lcc-mmc-2", {"early_stop": "coset"}),
     "sgc fastest": ("sgc", {"wait": "fastest:4"}),
     "sgc-send-all fastest": ("sgc-send-all", {"wait": "fastest:4"}),
     "uc-mmc-pg 0.3": ("uc-mmc-pg", {"tolerance": 0.3}),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -50,6 +54,9 @@ WINDOW = 16
 """Points that a worker may have unread. Every 16th is sent synchronously, and until it has been
 received the worker is owed only the newest one: a frozen worker costs no memory."""
 
+KILL_SECONDS = 2.0
+"""How long it may take until a killed process is known to be gone."""
+
 GONE = "the process is gone (killed, or out of memory)"
 
 
@@ -64,6 +71,7 @@ class _Peer:
         self._comm, self.rank, self._on_failure = comm, rank, on_failure
         self.gone = False
         self.host = ""
+        self.pid = 0
         self.report: Report | None = None
         self.plan: Plan | None = None
         self.rows = 0
@@ -318,7 +326,7 @@ class MPIMaster(Transport):
             return read_result(number, now, buffer[: length // 8])
         peer, fields = self._peers[number], json.loads(bytes(buffer[:length]))
         if peer.report is None and not peer.host:  # the first is host and process id
-            peer.host = fields[0]
+            peer.host, peer.pid = fields
             return None
         report = peer.report = Report(*fields)._replace(peer=number)
         if report.failure is not None:
@@ -360,12 +368,10 @@ class MPIMaster(Transport):
             for index in range(len(self._requests)):
                 if not self._posted[index] and self._buffers[index] is not None:
                     self._post(index)
-            pause = Pause(WORKER_PAUSE)
-            while not self._drained() and monotonic() < deadline:
-                self._collect()
-                for peer in self._peers:
-                    peer.advance()
-                pause()
+            self._drain(deadline)
+            if not self._drained() and fault_tolerant():
+                self._kill_silent()
+                self._drain(monotonic() + KILL_SECONDS)
             for request in self._requests:
                 if request != MPI.REQUEST_NULL:
                     request.Cancel()
@@ -373,12 +379,41 @@ class MPIMaster(Transport):
             if self._drained():
                 for peer in self._peers:
                     peer.command(Command.RELEASE, self.hard)
+                pause = Pause(WORKER_PAUSE)
                 while any(peer.busy for peer in self._peers) and monotonic() < deadline:
                     pause()
             drained = sum(peer.received for peer in self._peers) - before
         else:
             drained = 0
         return [peer.report for peer in self._peers if peer.report], drained
+
+    def _drain(self, deadline: float) -> None:
+        """Wait for the last words of all peers."""
+        pause = Pause(WORKER_PAUSE)
+        while not self._drained() and monotonic() < deadline:
+            self._collect()
+            for peer in self._peers:
+                peer.advance()
+            pause()
+
+    def _silent(self) -> list[int]:
+        """Peers that live but have not said their last word."""
+        return [n for n, peer in enumerate(self._peers) if not peer.gone and not peer.report]
+
+    def _kill_silent(self) -> None:
+        """Kill processes on this host that do not answer: where a loss is survived, that ends well.
+
+        MPI_Abort would not: with error code 0 it leaves such a process running, and the job.
+        """
+        here = [n for n in self._silent() if self._peers[n].host == socket.gethostname()]
+        if here:
+            print(
+                f"coded-dgd: rank {ranks(n + 1 for n in here)} did not stop and was killed",
+                file=sys.stderr,
+            )
+        for number in here:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._peers[number].pid, signal.SIGKILL)
 
     @property
     def hard(self) -> bool:
@@ -389,8 +424,7 @@ class MPIMaster(Transport):
         """Stop the workers if that has not been done; abort the job where one does not answer."""
         self.stop(STOP_SECONDS)
         if not self._drained():
-            silent = [n for n, peer in enumerate(self._peers) if not peer.gone and not peer.report]
-            if silent:
+            if silent := self._silent():
                 print(
                     f"coded-dgd: rank {ranks(n + 1 for n in silent)} did not stop: the job is "
                     "aborted",

@@ -10,6 +10,7 @@ import traceback
 import click
 
 from coded_dgd import __version__
+from coded_dgd.cli.info import info
 from coded_dgd.cli.reproduce import reproduce
 from coded_dgd.cli.run import run
 from coded_dgd.cli.simulate import simulate
@@ -30,7 +31,7 @@ def command() -> None:
     """Coded distributed gradient descent over MPI."""
 
 
-for subcommand in (run, theory, simulate, reproduce):
+for subcommand in (run, theory, simulate, reproduce, info):
     command.add_command(subcommand)
 
 

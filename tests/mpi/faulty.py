@@ -5,6 +5,7 @@ import signal
 import time
 
 from coded_dgd.__main__ import main
+from coded_dgd.engine.transports.launcher import launch
 from coded_dgd.engine.worker import Share, Worker
 
 kind, at_worker, at_iteration = os.environ["FAULT"].split(":")
@@ -13,8 +14,8 @@ original = Worker._iteration
 
 
 def iteration(self, point, send):
-    at = self.shares[point.lane].plan.worker, point.iteration
-    if at_worker in (str(at[0]), "all") and at[1] == int(at_iteration):
+    here = at_worker in (str(launch().rank - 1), "all")
+    if here and point.iteration == int(at_iteration):
         if kind == "raise":
             raise ZeroDivisionError("planted\nfault")
         if kind == "hang":

@@ -54,10 +54,15 @@ def command(*arguments: str, cwd: Path, timeout: float = 120.0, **env: str) -> F
 
 
 def mpirun(
-    ranks: int, *arguments: str, cwd: Path, script: str | None = None, **kwargs: Any
+    ranks: int,
+    *arguments: str,
+    cwd: Path,
+    script: str | None = None,
+    module: str = "coded_dgd.run",
+    **kwargs: Any,
 ) -> Finished:
-    """``mpiexec -n RANKS python -m coded_dgd.run ARGUMENTS``, or a script of this folder."""
-    program = ["-m", "coded_dgd.run"] if script is None else [str(HERE / script)]
+    """``mpiexec -n RANKS python -m MODULE ARGUMENTS``, or a script of this folder."""
+    program = ["-m", module] if script is None else [str(HERE / script)]
     return command(
         mpiexec(), "-n", str(ranks), sys.executable, *program, *arguments, cwd=cwd, **kwargs
     )

@@ -92,3 +92,47 @@ def test_divergence_names_a_safe_step(tmp_path):
     assert done.code == 3
     (line,) = done.said
     assert "--step-size auto" in line
+
+
+def survives_losses(cwd):
+    done = mpirun(2, "info", "--json", cwd=cwd, module="coded_dgd")
+    return done.json["fault_tolerance"] == "on"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "options", "said"),
+    [
+        ("uc-mmc", ["--load", "2"], "rank 2 on "),
+        ("uncoded", ["--on-loss", "replan"], "from iteration 3 on: uncoded on 3 workers"),
+        ("uncoded", ["--spare", "1"], "rank 4 in the place of worker 2"),
+        ("uncoded", ["--replace"], "rank 5 in the place of worker 2"),
+    ],
+)
+def test_a_killed_worker_is_survived(tmp_path, scheme, options, said):
+    if not survives_losses(tmp_path):
+        pytest.skip("this MPI does not survive the loss of a process")
+    out = tmp_path / "run"
+    done = mpirun(
+        5, *QUICK, "--scheme", scheme, *options, "--iterations", "30", "--check-gradient", "--json",
+        "--out", str(out), cwd=tmp_path, script="faulty.py", FAULT="kill:1:3", timeout=60,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["workers_lost"] == [2]
+    assert done.json["gradient_error"]["max"] <= 1e-10
+    assert said in (out / "log.txt").read_text()
+    assert processes_mentioning(str(tmp_path)) == []
+
+
+def test_too_many_killed_workers_are_exit_code_4_with_a_checkpoint(tmp_path):
+    if not survives_losses(tmp_path):
+        pytest.skip("this MPI does not survive the loss of a process")
+    done, seconds = run_faulty(tmp_path, "kill:1:3", "--scheme", "uncoded", "--out", "run")
+    assert done.code == 4
+    (line,) = done.said
+    assert "the process is gone" in line
+    assert "--resume run goes on from there" in line
+    assert seconds < 20
+    again = mpirun(5, "--resume", "run", "--quiet", "--json", cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert again.json["iterations"] == 100
+    assert again.json["resumed_at"] == 3

@@ -66,26 +66,31 @@ def version() -> str:
     return MPI.Get_library_version().split(",")[0].splitlines()[0].strip("\0 ")
 
 
-@lru_cache(maxsize=1)
 def fault_tolerant() -> bool:
     """Whether the loss of a process is survived and reported: Open MPI with ULFM switched on."""
+    return fault_tolerance() == "on"
+
+
+@lru_cache(maxsize=1)
+def fault_tolerance() -> str:
+    """Return ``on``, ``off``, or ``none`` where this MPI has none."""
     try:
         library = ctypes.CDLL(None)
         if not hasattr(library, "MPI_T_cvar_read"):
             library = ctypes.CDLL("libmpi.so.40")
         index, count, handle = ctypes.c_int(), ctypes.c_int(), ctypes.c_void_p()
         value = ctypes.c_bool()
-        return (
+        known = (
             not library.MPI_T_init_thread(0, ctypes.byref(ctypes.c_int()))
             and not library.MPI_T_cvar_get_index(b"mpi_ft_enable", ctypes.byref(index))
             and not library.MPI_T_cvar_handle_alloc(
                 index, None, ctypes.byref(handle), ctypes.byref(count)
             )
             and not library.MPI_T_cvar_read(handle, ctypes.byref(value))
-            and value.value
         )
     except (OSError, AttributeError):  # another MPI, which has no such variable
-        return False
+        known = False
+    return ("on" if value.value else "off") if known else "none"
 
 
 def leave(code: int) -> NoReturn:

@@ -239,8 +239,8 @@ def test_a_persistent_straggler_is_not_waited_for(tmp_path):
         result = done.json
         ideal = 50 * result["ideal_completion_time"]["mean"]
         assert ideal < 2.0
-        # whoever replayed old iterations would take 50 x 0.2 s
-        assert result["training_time"] + result["shutdown_time"] < 1.5 * ideal
+        # whoever replayed old iterations would take 50 x 0.2 s; a busy machine is late, too
+        assert result["training_time"] + result["shutdown_time"] < 3 * ideal
 
 
 def test_defaults_are_the_configuration_class():

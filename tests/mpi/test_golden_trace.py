@@ -17,7 +17,7 @@ WORKERS, TASKS, ITERATIONS = 4, 3, 3
 
 
 def write_trace(path, gap):
-    """Finish times that are at least `gap` apart, in a scrambled order that differs by iteration."""
+    """Finish times at least `gap` apart, in a scrambled order that differs by iteration."""
     rng = np.random.default_rng(20)
     times = np.empty((ITERATIONS, WORKERS, TASKS))
     for iteration in range(ITERATIONS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -129,12 +130,25 @@ def probability_below(laws: Floats, numbers: Integers, threshold: int) -> float:
         logs = np.log(laws)
     tilt = _tilt(logs, numbers, threshold - 0.5)
     log_totals, tilted = _tilted(logs, tilt)
-    size = next_fast_len(int(largest) + 1, real=True)
+    size = next_fast_len(min(int(largest) + 1, _enough(tilted, numbers, threshold)), real=True)
     product = np.prod(np.fft.rfft(tilted, size) ** numbers[:, None], axis=0)
     sums = np.fft.irfft(product, size)[:threshold].clip(min=0)
     log_scale = log_totals @ numbers - tilt * (threshold - 1)
     below = np.exp(log_scale) * (sums @ np.exp(tilt * np.arange(threshold)[::-1]))
     return min(1.0, float(below))
+
+
+def _enough(laws: Floats, numbers: Integers, threshold: int) -> int:
+    """A number that is at least `threshold`, and that the sum exceeds with probability < e^-50.
+
+    By Bernstein's inequality: what is beyond it may be added to what is below, as an FFT of that
+    length does.
+    """
+    j = np.arange(laws.shape[1])
+    means = laws @ j
+    variance = float((laws @ j**2 - means**2) @ numbers)
+    step = 50 / 3 * float(j[laws.any(axis=0)].max())
+    return ceil(max(threshold, float(means @ numbers)) + step + sqrt(step**2 + 100 * variance)) + 1
 
 
 def _tilted(logs: Floats, tilt: float) -> tuple[Floats, Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from math import asinh, cosh, inf, nan, sinh, sqrt
 
 import numpy as np
@@ -73,7 +74,8 @@ def integrate(completion: Completion) -> Integrals:
                 values[2] = rate * width / scale
         return values * cosh(v)
 
-    kinks = [t for t in completion.breakpoints if t > begin and completion.survival(t) > NEGLIGIBLE]
+    later = (t for t in np.sort(completion.breakpoints) if t > begin)
+    kinks = takewhile(lambda t: completion.survival(t) > NEGLIGIBLE, later)
     points = [*PANELS, *(asinh((t - median) / width) for t in kinks)]
     values, error = quad_vec(
         integrand, asinh(-1), FAR, epsabs=PRECISION, epsrel=0, norm="max", points=sorted(points)

@@ -162,7 +162,10 @@ class Scheme(ABC):
 
     @property
     def rule(self) -> Rule | None:
-        """What `is_decodable` says where messages of a worker arrive in order; None if neither."""
+        """The rule that `is_decodable` follows where messages of a worker arrive in order, if any.
+
+        Theory is exact where there is one; a subclass that decides otherwise names another.
+        """
         return None
 
     @abstractmethod

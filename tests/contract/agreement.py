@@ -33,7 +33,8 @@ def agreement(scheme, delay, realisations, seed=0, jobs=1):
         # what is rarer than once in so many realisations may never have been drawn
         load = off / max(sample.communication_load_standard_error, 1 / realisations)
     # between quantiles of the sample the distribution is close to linear
-    nodes = np.unique(np.quantile(sample.times, np.linspace(0, 1, 401)))
+    grid = np.concatenate([np.linspace(0, 1, 401), 1 - np.geomspace(1e-6, 0.0025, 40)])
+    nodes = np.unique(np.quantile(sample.times, grid))
     levels = [exact.cdf(t) for t in nodes]
     return Agreement(
         mean=(sample.mean - exact.mean) / sample.standard_error,

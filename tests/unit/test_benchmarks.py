@@ -39,3 +39,14 @@ def test_monte_carlo():
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[1:]}
     assert rows["r"] == ["2", "40"]
     assert all(float(seconds) < 10 for name in ("lcc-mmc", "sgc") for seconds in rows[name])
+
+
+def test_theory():
+    out = benchmark("theory.py", "--realisations", "200", "--loads", "2")
+    small, large = out.split("N = 40, r = 2..2, 200 realisations")
+    for name, *figures in (line.split() for line in small.splitlines()[2:]):
+        assert len(figures) == 5, name
+        assert all(float(figure) <= 4 for figure in figures[1:4]), name
+    assert "lcc-mmc-3" in small
+    assert "lcc-mmc-3" not in large  # infeasible at r = 2
+    assert "uc-mmc-pg" in large.split("seconds")[1]

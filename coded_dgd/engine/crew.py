@@ -42,6 +42,8 @@ class Crew:
         Number of each worker in the delay model.
     payload : int
         Length of the payload of a message.
+    replaces : int, optional
+        Lane of the crew whose place this one takes.
     """
 
     def __init__(
@@ -52,15 +54,21 @@ class Crew:
         members: list[int],
         draws: list[int],
         payload: int,
+        replaces: int | None = None,
     ) -> None:
         self.transport, self.scheme, self.lane = transport, scheme, lane
+        self.replaces = replaces
         self.members, self.draws, self.payload = members, draws, payload
-        self.strays = 0
-        """Results of other crews that came in while this one waited."""
         self.refused: Counter[tuple[int, str]] = Counter()
         """Messages that were not used because they make no sense, by worker and reason."""
         self._worker = {peer: worker for worker, peer in enumerate(members)}
         self._messages = np.count_nonzero(scheme.expected, axis=1)
+
+    @property
+    def strays(self) -> int:
+        """Results that came too late, while another crew was waited for."""
+        late = self.transport.strays
+        return late[self.lane] + (0 if self.replaces is None else late[self.replaces])
 
     @property
     def lost(self) -> list[int]:
@@ -88,7 +96,7 @@ class Crew:
                 if worker is not None:
                     yield Loss(worker, arrived)
             elif worker is None or (arrived.lane != self.lane and arrived.lane >= 0):
-                self.strays += 1
+                self.transport.strays[arrived.lane] += 1
             elif wrong := self._wrong(worker, arrived, iteration):
                 self.refused[worker, wrong] += 1
             else:

@@ -43,7 +43,6 @@ def distribute(
     config: RunConfig,
     *,
     only: Iterable[int] | None = None,
-    replaces: int | None = None,
     window: int = WINDOW,
 ) -> Distributed:
     """Tell every worker its plan and give it its blocks.
@@ -56,8 +55,6 @@ def distribute(
     ----------
     only : iterable of int, optional
         Workers to serve; by default all.
-    replaces : int, optional
-        Lane that is not needed any more.
     window : int
         Bytes of input to hold at once.
     """
@@ -70,7 +67,7 @@ def distribute(
         coefficients = scheme.coefficients(worker)
         plan = Plan(
             lane=crew.lane,
-            replaces=replaces,
+            replaces=crew.replaces,
             worker=crew.draws[worker],
             tasks=scheme.tasks(worker),
             height=partition.height,

@@ -119,7 +119,7 @@ class Master:
         # Row k holds the k-th payload to arrive; rows that none reaches take no memory.
         self._payloads = np.empty((int(np.count_nonzero(self.scheme.expected)), crew.payload))
         self._left: dict[int, float] = {}  # when each beta_t left
-        self._strays = 0
+        self._strays = crew.strays
 
     def iterate(self, iteration: int) -> Iteration:
         """Run one iteration, as far as the update of beta.

@@ -145,10 +145,9 @@ class Trainer:
         """Begin a stage: hand out the data to these peers."""
         config = self.config
         length = payload(self.source, scheme.blocks, scheme.gram)
-        crew = Crew(
-            self.transport, scheme, self.transport.new_lane(), list(members), list(draws), length
-        )
-        data = distribute(self.source, crew, config, replaces=replaces)
+        lane = self.transport.new_lane()
+        crew = Crew(self.transport, scheme, lane, list(members), list(draws), length, replaces)
+        data = distribute(self.source, crew, config)
         number = len(self.stages) + self._stages_before + 1
         first = self.iteration if number > 1 else 0
         path = None if self.folder is None else self.folder / f"arrivals-{number}.f8"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import inf
 
@@ -28,6 +29,8 @@ class Transport(ABC):
         """Why, by peer."""
         self.interrupted = False
         """Set, at any time, to make `receive` return at once with what there is."""
+        self.strays: Counter[int] = Counter()
+        """Results that came in while another lane was waited for, by lane."""
         self._lanes = itertools.count()
 
     def new_lane(self) -> int:

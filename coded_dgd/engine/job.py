@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -18,6 +19,18 @@ from coded_dgd.problems.sources import Source
 
 Resume = tuple[Checkpoint, list[Iteration]]
 """A checkpoint, and the records of the iterations before it."""
+
+
+@dataclass
+class Ending:
+    """How the workers have been stopped. Times in seconds."""
+
+    reports: list[Report] = field(default_factory=list)
+    drained: int = 0
+    """Messages that arrived after the last iteration."""
+    shutdown_time: float = 0.0
+    wall_time: float = 0.0
+    """From the start of this process until the last worker has been stopped."""
 
 
 @dataclass
@@ -40,12 +53,7 @@ class Outcome:
     """Iterations that an earlier process did."""
     ideal: Floats | None = None
     """Ideal completion time of each iteration; None where nothing is injected."""
-    shutdown_time: float = 0.0
-    wall_time: float = 0.0
-    """From the start of this process until the last worker has been stopped."""
-    reports: list[Report] = field(default_factory=list)
-    drained: int = 0
-    """Messages that arrived after the last iteration."""
+    ending: Ending = field(default_factory=Ending)
 
     @property
     def arrivals(self) -> list[Floats]:
@@ -55,6 +63,36 @@ class Outcome:
             stage.master.arrivals.read(end - stage.first)
             for stage, end in zip(self.stages, ends, strict=True)
         ]
+
+
+@contextmanager
+def stopping(transport: Transport) -> Iterator[Ending]:
+    """Stop the workers at the end, whatever happens."""
+    ending = Ending()
+    try:
+        yield ending
+    finally:
+        begin = monotonic()
+        ending.reports, ending.drained = transport.stop(STOP_SECONDS)
+        ending.shutdown_time, ending.wall_time = monotonic() - begin, process_age()
+
+
+def conclude(
+    trainer: Trainer, start: Start, status: str, training_time: float, ending: Ending
+) -> Outcome:
+    """Gather what a trainer has produced."""
+    return Outcome(
+        setup=trainer.setup,
+        start=start,
+        beta=trainer.optimizer.beta,
+        status=status,
+        log=trainer.log,
+        stages=trainer.stages,
+        losses=trainer.losses,
+        training_time=training_time,
+        ideal=trainer.ideal() if trainer.setup.delay.injects else None,
+        ending=ending,
+    )
 
 
 def run(
@@ -87,8 +125,10 @@ def run(
         to stop.
     """
     status = "done"
-    try:
-        trainer = Trainer(setup, transport, source, keeper.folder if keeper else None, say)
+    with stopping(transport) as ending:
+        trainer = Trainer(
+            setup, transport, setup.problem(source), keeper.folder if keeper else None, say
+        )
         if resume:
             trainer.restore(*resume)
         start = trainer.start()
@@ -111,27 +151,10 @@ def run(
         if keeper:
             keeper.keep(trainer.state())
         training_time = monotonic() - begin
-    finally:
-        begin = monotonic()
-        reports, drained = transport.stop(STOP_SECONDS)
-    shutdown_time, wall_time = monotonic() - begin, process_age()
-    return Outcome(
-        setup=setup,
-        start=start,
-        beta=trainer.optimizer.beta,
-        status=status,
-        log=trainer.log,
-        stages=trainer.stages,
-        losses=trainer.losses,
-        training_time=training_time,
-        checkpoint_time=keeper.time_spent if keeper else 0.0,
-        resumed_at=resume[0].iteration if resume else 0,
-        ideal=trainer.ideal(),
-        shutdown_time=shutdown_time,
-        wall_time=wall_time,
-        reports=reports,
-        drained=drained,
-    )
+    outcome = conclude(trainer, start, status, training_time, ending)
+    outcome.checkpoint_time = keeper.time_spent if keeper else 0.0
+    outcome.resumed_at = resume[0].iteration if resume else 0
+    return outcome
 
 
 def _converged(setup: Setup, log: list[Iteration]) -> bool:

@@ -15,6 +15,8 @@ from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import objectives, step_sizes
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.optimizers import OPTIMIZERS
+from coded_dgd.problems.problem import Problem
+from coded_dgd.problems.sources import Source, open_source
 from coded_dgd.problems.step_sizes import Rule
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.spec import nearest
@@ -29,6 +31,11 @@ class Setup:
     delay: DelayModel
     objective: Objective
     step_size: Rule
+
+    def problem(self, source: Source | None = None) -> Problem:
+        """Return the problem on these data; by default on those that the configuration names."""
+        data = source or open_source(self.config.data, self.config.seed)
+        return Problem(data, self.objective, self.config.ridge)
 
 
 def prepare(config: RunConfig, workers: int | None, objective: Objective | None = None) -> Setup:

@@ -25,7 +25,6 @@ from coded_dgd.errors import Diverged, Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems.optimizers import OPTIMIZERS
 from coded_dgd.problems.problem import Problem
-from coded_dgd.problems.sources import Source, open_source
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory.predictor import GuardForecast, forecast
 
@@ -75,8 +74,7 @@ class Trainer:
     setup : Setup
     transport : Transport
         The first peers become the workers, those beyond them are spares.
-    source : Source, optional
-        The data; by default those that the configuration names.
+    problem : Problem
     folder : Path, optional
         Where to write arrival times while the run goes on.
     say : callable, optional
@@ -87,15 +85,14 @@ class Trainer:
         self,
         setup: Setup,
         transport: Transport,
-        source: Source | None = None,
+        problem: Problem,
         folder: Path | None = None,
         say: Callable[[str, str], None] = lambda line, details: None,
     ) -> None:
         self.setup, self.transport = setup, transport
         self.config = config = setup.config
         self.folder, self.say = folder, say
-        self.source = source or open_source(config.data, config.seed)
-        self.problem = Problem(self.source, setup.objective, config.ridge)
+        self.problem, self.source = problem, problem.source
         self.problem.check_labels()
         self._fit(setup.scheme)
         if setup.scheme.data_dependent:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,17 +78,22 @@ class Problem:
         norms: Floats = cumulated[bounds[:, 1]] - cumulated[bounds[:, 0]]
         return norms
 
-    def lipschitz(self, seed: int = 0) -> float | None:
+    def lipschitz(self) -> float | None:
         """Bound of the curvature of the whole problem; None where the objective names none."""
         if self.objective.curvature is None:
             return None
-        return self.objective.curvature * self.largest_eigenvalue(seed) + self.ridge
+        return self.objective.curvature * self.largest_eigenvalue() + self.ridge
 
-    def largest_eigenvalue(self, seed: int = 0) -> float:
+    def largest_eigenvalue(self) -> float:
         """Largest eigenvalue of X^T X, within 0.1 %, from above.
 
         By Lanczos iteration: products with X and X^T only, memory for some vectors of length l.
+        Computed once.
         """
+        return self._largest_eigenvalue
+
+    @cached_property
+    def _largest_eigenvalue(self) -> float:
         features = self.source.features
 
         def product(vector: Floats) -> Floats:
@@ -102,7 +109,7 @@ class Problem:
             from scipy.sparse.linalg import LinearOperator, eigsh
 
             operator = LinearOperator((features, features), matvec=product, dtype=np.float64)
-            start = product(np.random.default_rng(seed).standard_normal(features))
+            start = product(np.random.default_rng(0).standard_normal(features))
             if not start.any():
                 return 0.0
             largest = float(
@@ -113,8 +120,12 @@ class Problem:
     def optimum(self) -> Floats | None:
         """Least-squares solution of minimum norm, or None where it would take too long.
 
-        By a QR factorisation that is updated window by window.
+        By a QR factorisation that is updated window by window. Computed once.
         """
+        return self._optimum
+
+    @cached_property
+    def _optimum(self) -> Floats | None:
         rows, features = self.source.rows, self.source.features
         if self.objective.degree != 2 or 2.0 * rows * features**2 > OPTIMUM_FLOPS:
             return None

@@ -36,13 +36,13 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
     """Build the object; times in seconds."""
     setup, log, start = outcome.setup, outcome.log, outcome.start
-    scheme, delay = setup.scheme, setup.delay
+    scheme, delay, ending = setup.scheme, setup.delay, outcome.ending
     expected = predict(scheme, delay, realisations=REALISATIONS) if delay.injects else None
     if expected and not np.isfinite(expected.mean):
         expected = None
     optimum = start.problem.optimum()
     checked = [record.gradient_error for record in log if record.gradient_error is not None]
-    shares = [report.cpu_seconds / report.seconds for report in outcome.reports if report.seconds]
+    shares = [report.cpu_seconds / report.seconds for report in ending.reports if report.seconds]
     completion = [record.completion_time for record in log]
     totals = {
         name: float(sum(getattr(record, name) for record in log[outcome.resumed_at :]))
@@ -63,7 +63,7 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
         "expected_method": expected and expected.method,
         "communication_load": float(np.mean([record.messages_used for record in log])),
         "extra_messages": float(np.mean([record.extra_messages for record in log])),
-        "wasted_messages": sum(record.wasted_messages for record in log) + outcome.drained,
+        "wasted_messages": sum(record.wasted_messages for record in log) + ending.drained,
         "compute_time": float(np.mean([record.compute_time for record in log])),
         **{
             name: float(np.mean([getattr(record, name) for record in log]))
@@ -89,8 +89,8 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
             if setup.config.transport == "mpi"
             else None
         ),
-        "shutdown_time": outcome.shutdown_time,
-        "wall_time": outcome.wall_time,
+        "shutdown_time": ending.shutdown_time,
+        "wall_time": ending.wall_time,
         "first_point_at": start.left_at,
         "worker_cpu": spread(shares) if any(shares) else None,
         "warnings": start.cautions,

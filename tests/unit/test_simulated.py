@@ -167,8 +167,8 @@ def test_every_message_is_accounted_for(name):
     outcome = run(name, iterations=10)
     used = [record.messages_used for record in outcome.log]
     wasted = sum(record.wasted_messages for record in outcome.log)
-    sent = sum(report.results for report in outcome.reports)
-    assert sent == sum(used) + wasted + outcome.drained
+    sent = sum(report.results for report in outcome.ending.reports)
+    assert sent == sum(used) + wasted + outcome.ending.drained
     expected = outcome.setup.scheme.expected
     assert outcome.arrivals[0].shape == (10, *expected.shape)
     assert all(1 <= each <= expected.sum() for each in used)

@@ -105,6 +105,8 @@ class MPIWorker:
     def wait(self, deadline: float) -> Point | Command | None:
         """Wait for a command or a newer point, at most until `deadline`."""
         if self._held is not None:
+            if self._guarded(self._requests[0].Test):
+                return self._command()
             held, self._held = self._held, None
             return held
         pause, longest = WORKER_PAUSE

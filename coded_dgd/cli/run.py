@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from coded_dgd.cli import options
+from coded_dgd.cli.connection import connect
 from coded_dgd.config import ON_LOSS, TRANSPORTS, RunConfig, read_toml
 from coded_dgd.errors import UsageError
 
@@ -113,17 +114,7 @@ def run(
     if print_config:
         click.echo(config.to_toml(), nl=False)
         return None
-    master = None
-    if config.transport == "mpi":
-        from coded_dgd.engine.transports.mpi.library import world
-
-        if world().rank > 0:  # a launcher that leaves no trace in the environment
-            from coded_dgd.engine.serve import serve_and_exit
-
-            serve_and_exit()
-        from coded_dgd.engine.transports.mpi.master import master as mpi_master
-
-        master = mpi_master()
+    master = connect(config.transport)
     from coded_dgd.engine import job, setup
     from coded_dgd.engine.checkpoint import Keeper
     from coded_dgd.engine.interrupts import Interrupts

@@ -90,7 +90,7 @@ def conclude(
         stages=trainer.stages,
         losses=trainer.losses,
         training_time=training_time,
-        ideal=trainer.ideal() if trainer.setup.delay.injects else None,
+        ideal=trainer.ideal(),
         ending=ending,
     )
 

@@ -1,0 +1,26 @@
+"""The workers that mpiexec has started, as a command finds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from coded_dgd.engine.transports.mpi.master import MPIMaster
+
+
+def connect(transport: str) -> MPIMaster | None:
+    """Return the connection to the workers; None for the simulated transport, which needs none.
+
+    It does not return on other ranks than 0, which become workers.
+    """
+    if transport != "mpi":
+        return None
+    from coded_dgd.engine.transports.mpi.library import world
+
+    if world().rank > 0:  # a launcher that leaves no trace in the environment
+        from coded_dgd.engine.serve import serve_and_exit
+
+        serve_and_exit()
+    from coded_dgd.engine.transports.mpi.master import master
+
+    return master()

@@ -10,6 +10,7 @@ import traceback
 import click
 
 from coded_dgd import __version__
+from coded_dgd.cli.compare import compare
 from coded_dgd.cli.info import info
 from coded_dgd.cli.reproduce import reproduce
 from coded_dgd.cli.run import run
@@ -31,7 +32,7 @@ def command() -> None:
     """Coded distributed gradient descent over MPI."""
 
 
-for subcommand in (run, theory, simulate, reproduce, info):
+for subcommand in (run, compare, theory, simulate, reproduce, info):
     command.add_command(subcommand)
 
 

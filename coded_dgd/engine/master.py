@@ -121,6 +121,11 @@ class Master:
         self._left: dict[int, float] = {}  # when each beta_t left
         self._strays = crew.strays
 
+    @property
+    def late(self) -> int:
+        """Results of earlier iterations that other crews have received since the last one."""
+        return self.crew.strays - self._strays
+
     def iterate(self, iteration: int) -> Iteration:
         """Run one iteration, as far as the update of beta.
 
@@ -201,7 +206,7 @@ class Master:
                 if self.crew.transport.interrupted:
                     raise Interrupted(f"stopped in iteration {iteration}")
                 self._refuse_hopeless(iteration)
-        record.wasted_messages += self.crew.strays - self._strays
+        record.wasted_messages += self.late
         self._strays = self.crew.strays
 
     def _refuse_hopeless(self, iteration: int) -> None:

@@ -1,4 +1,4 @@
-"""``coded-dgd run`` with a fault planted by the variable FAULT=KIND:WORKER:ITERATION."""
+"""``coded-dgd run``, or COMMAND, with a fault planted by FAULT=KIND:WORKER:ITERATION."""
 
 import os
 import signal
@@ -58,4 +58,4 @@ elif kind == "master":
 else:
     Worker._iteration = iteration
 
-main(["run", *os.sys.argv[1:]])
+main([os.environ.get("COMMAND", "run"), *os.sys.argv[1:]])

@@ -1,0 +1,125 @@
+"""``coded-dgd compare``: several schemes on the same delays, in one job."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from coded_dgd import __version__
+from coded_dgd.cli import options
+from coded_dgd.cli.connection import connect
+from coded_dgd.config import DEFAULT_WORKERS, TRANSPORTS, RunConfig
+
+DEFAULT_SCHEMES = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
+
+
+@click.command()
+@click.option(
+    "--schemes",
+    default=DEFAULT_SCHEMES,
+    help="Names as of run --scheme, with commas; speed-up is over the first.",
+)
+@options.sizes
+@options.load
+@options.of_schemes
+@options.data
+@options.training
+@options.configured("iterations", "Number of iterations T of each scheme.")
+@options.delay
+@options.guard
+@click.option(
+    "--check-gradient/--no-check-gradient",
+    default=True,
+    help="Hold every gradient against the exact one, computed on rank 0 outside the clock.",
+)
+@options.configured(
+    "transport",
+    "mpi: real ranks and wall-clock time; simulated: one process and virtual time.",
+    type=click.Choice(TRANSPORTS),
+)
+@options.seed
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to create for the files.  [default: runs/TIME-compare]",
+)
+@options.as_json
+@options.quiet
+def compare(
+    schemes: str, out: Path | None, as_json: bool, quiet: bool, **configuration: Any
+) -> None:
+    """Compare schemes on the same delays: predicted, in virtual time, and measured.
+
+    Start it with mpiexec as run: mpiexec -n 41 coded-dgd compare. All schemes train in one job, one
+    iteration each in turn, in an order that is drawn anew for each iteration. Sizes and options go
+    to those schemes that take them; a scheme that does not exist for these sizes is left out.
+
+    Writes comparison.json, schemes.csv, iterations.csv and, where matplotlib is installed,
+    comparison.png and comparison.svg.
+    """
+    names = [name.strip() for name in schemes.split(",") if name.strip()]
+    config = RunConfig(**configuration)
+    master = connect(config.transport)
+    from coded_dgd.engine import comparison
+    from coded_dgd.engine.master import Iteration
+    from coded_dgd.engine.transports.simulated import SimulatedTransport
+    from coded_dgd.report import comparison_files, comparison_plot
+    from coded_dgd.report.comparison import describe
+    from coded_dgd.report.comparison_table import format_table
+    from coded_dgd.report.figure import INSTALL, can_draw
+    from coded_dgd.report.folder import new_folder, remove_folder
+    from coded_dgd.report.steps import Steps
+
+    def say(line: str) -> None:
+        if not quiet:
+            click.echo(line, err=True)
+
+    def on_start(contenders: Sequence[comparison.Contender]) -> None:
+        start = contenders[0].start
+        say(
+            f"coded-dgd {__version__}: {', '.join(each.name for each in contenders)} on "
+            f"{transport.workers} workers ({config.transport}), delay {config.delay}"
+        )
+        say(
+            f"{start.problem.source.describe()}; {config.objective}, {config.optimizer}, "
+            f"step size {start.step:.3g}"
+        )
+        for caution in itertools.chain.from_iterable(each.start.cautions for each in contenders):
+            say(f"warning: {caution}")
+
+    def on_turn(records: Sequence[Iteration]) -> None:
+        times = [record.completion_time for record in records]
+        steps.count(lambda: f"{min(times):.4f} to {max(times):.4f} s")
+
+    configs = comparison.configurations(names, config)
+    transport = master or SimulatedTransport(config.workers or DEFAULT_WORKERS)
+    folder = new_folder(out, "compare")
+    try:
+        with Steps("iteration", config.iterations, sys.stderr, quiet) as steps:
+            compared = comparison.compare(
+                configs, transport, on_start, on_turn, lambda line: say(f"warning: {line}")
+            )
+    except BaseException:
+        remove_folder(folder)
+        raise
+    result = describe(compared, {"schemes": names, **configuration}, folder)
+    comparison_files.write(folder, result, compared)
+    if can_draw():
+        comparison_plot.draw(
+            comparison_plot.panels(result),
+            [each["scheme"] for each in result["results"]],
+            f"{transport.workers} workers, {config.iterations} iterations on the same delays: "
+            f"{config.delay}",
+            [folder / "comparison.png", folder / "comparison.svg"],
+        )
+    else:
+        say(f"no plot, as matplotlib is not installed: {INSTALL}")
+    say(format_table(result))
+    if as_json:
+        click.echo(json.dumps(result))

@@ -1,0 +1,191 @@
+"""Several schemes in one job, on the same delays, in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from time import monotonic, time
+from typing import Any
+
+import numpy as np
+
+from coded_dgd import schemes
+from coded_dgd.config import RunConfig
+from coded_dgd.engine.job import Ending, Outcome, conclude, stopping
+from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.process import process_age
+from coded_dgd.engine.setup import prepare
+from coded_dgd.engine.trainer import Start, Trainer
+from coded_dgd.engine.transports.base import Transport
+from coded_dgd.errors import CodedDGDError, Diverged, Infeasible, Undecodable, UsageError
+
+
+@dataclass
+class Contender:
+    """A scheme that is compared with others."""
+
+    trainer: Trainer
+    start: Start
+    training_time: float = 0.0
+    """Seconds in its own iterations."""
+
+    @property
+    def name(self) -> str:
+        """Name of its scheme."""
+        return self.trainer.setup.scheme.name
+
+    def step(self) -> Iteration:
+        """Run one iteration."""
+        begin = monotonic()
+        record = self.trainer.step()
+        self.training_time += monotonic() - begin
+        return record
+
+    def conclude(self, ending: Ending) -> Outcome:
+        """Gather what it has produced."""
+        # whose results those were that were drained at the end nobody knows
+        own = replace(ending, drained=self.trainer.stage.master.late)
+        return conclude(self.trainer, self.start, "done", self.training_time, own)
+
+
+@dataclass
+class Comparison:
+    """What several schemes have done on the same delays. Times in seconds."""
+
+    outcomes: list[Outcome]
+    """Of those schemes that have done all iterations, in the order in which they were named."""
+    turns: list[list[str]]
+    """Names of the schemes in the order of each iteration."""
+    left_out: dict[str, str]
+    """Why the others are not among them, by name."""
+    training_time: float
+    ending: Ending
+
+
+def configurations(names: Sequence[str], config: RunConfig) -> list[RunConfig]:
+    """Give every scheme those sizes and options that it takes.
+
+    Raises
+    ------
+    UsageError
+        For an unknown scheme, one that is named twice, or an option that none of them takes.
+    """
+    if not names:
+        raise UsageError("--schemes names no scheme: give some, as in uncoded,lcc-mmc")
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--schemes names {name} twice: once is enough")
+    given = {"blocks": config.blocks, "load": config.load, **config.scheme_options}
+    takes = {}
+    for name in names:
+        found, _ = schemes.find(name)
+        takes[name] = {*found.sizes, *found.options}
+    for option, value in given.items():
+        if value is not None and not any(option in each for each in takes.values()):
+            raise UsageError(
+                f"--{option.replace('_', '-')} means nothing to {', '.join(names)}: leave it out"
+            )
+    configs = []
+    for name in names:
+        meaningless: dict[str, Any] = dict.fromkeys(given.keys() - takes[name])
+        configs.append(replace(config, scheme=name, **meaningless))
+    return configs
+
+
+def compare(
+    configs: Sequence[RunConfig],
+    transport: Transport,
+    on_start: Callable[[Sequence[Contender]], None] = lambda _: None,
+    on_turn: Callable[[Sequence[Iteration]], None] = lambda _: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Comparison:
+    """Train with every scheme, one iteration each in turn, and stop the workers.
+
+    All schemes see the same delays in iterations of the same number. In each their order is drawn
+    anew, so that a machine that gets slower favours none, and none always follows the same other
+    one. Workers hold the blocks of all schemes.
+
+    Parameters
+    ----------
+    configs : sequence of RunConfig
+        Equal but for the scheme and its options.
+    on_turn : callable
+        Called after every scheme has done an iteration.
+    say : callable
+        Told of schemes that are left out, and of lost workers.
+
+    Raises
+    ------
+    CodedDGDError
+        If none of the schemes can be run to the end, or by what is wrong with all of them.
+    """
+    field = _Field(configs, say)
+    with stopping(transport) as ending:
+        going = field.line_up(transport)
+        on_start(going)
+        rng = np.random.default_rng(np.random.SeedSequence(configs[0].seed, spawn_key=(7,)))
+        turns = []
+        begin = monotonic()
+        for _ in range(configs[0].iterations):
+            turn = [going[k] for k in rng.permutation(len(going))]
+            turns.append([contender.name for contender in turn])
+            records = []
+            for contender in turn:
+                try:
+                    records.append(contender.step())
+                except (Diverged, Undecodable) as error:
+                    going.remove(contender)
+                    field.leave_out(contender.name, error)
+            on_turn(records)
+        training_time = monotonic() - begin
+    return Comparison(
+        [contender.conclude(ending) for contender in going],
+        turns,
+        {name: str(error) for name, error in field.left_out.items()},
+        training_time,
+        ending,
+    )
+
+
+class _Field:
+    """The schemes that are to be compared, and those of them that are left out."""
+
+    def __init__(self, configs: Sequence[RunConfig], say: Callable[[str], None]) -> None:
+        self.configs, self._say = configs, say
+        self.left_out: dict[str, CodedDGDError] = {}
+        self._said: set[str] = set()
+
+    def say(self, line: str, _: str = "") -> None:
+        """Say what has not been said: a lost worker is lost to all schemes."""
+        if line not in self._said:
+            self._said.add(line)
+            self._say(line)
+
+    def leave_out(self, name: str, error: CodedDGDError) -> None:
+        """Go on without a scheme; raise the error, with the reasons of all, if it was the last."""
+        self.left_out[name] = error
+        if len(self.left_out) == len(self.configs):
+            reasons = "; ".join(f"{name}: {error}" for name, error in self.left_out.items())
+            error.args = (f"none of the schemes can be run: {reasons}",)
+            raise error
+        self.say(f"{name} is left out: {error}")
+
+    def line_up(self, transport: Transport) -> list[Contender]:
+        """Prepare every scheme that exists for these sizes and data, and distribute the data."""
+        setups, contenders = [], []
+        for config in self.configs:
+            workers = transport.workers if config.transport == "mpi" else None
+            try:
+                setups.append(prepare(config, workers))
+            except Infeasible as error:
+                self.leave_out(config.scheme, error)
+        problem = setups[0].problem()
+        for setup in setups:
+            try:
+                trainer = Trainer(setup, transport, problem, say=self.say)
+                contenders.append(Contender(trainer, trainer.start()))
+            except Infeasible as error:
+                self.leave_out(setup.scheme.name, error)
+        for contender in contenders:
+            contender.start = replace(contender.start, startup_time=process_age(), left_at=time())
+        return contenders

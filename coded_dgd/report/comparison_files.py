@@ -1,0 +1,56 @@
+"""The files of a comparison but for its plot."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from coded_dgd.engine.comparison import Comparison
+
+
+def write(folder: Path, description: dict[str, Any], comparison: Comparison) -> None:
+    """Write the object of ``compare --json``, a row per scheme, and a row per iteration of each."""
+    text = json.dumps(description, indent=1) + "\n"
+    (folder / "comparison.json").write_text(text, encoding="utf-8")
+    _write_csv(folder / "schemes.csv", [_flat(result) for result in description["results"]])
+    _write_csv(folder / "iterations.csv", _iterations(comparison))
+
+
+def _flat(result: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a result, those of an object as ``object.figure``."""
+    row: dict[str, Any] = {}
+    for key, value in result.items():
+        if isinstance(value, dict):
+            row.update({f"{key}.{name}": each for name, each in value.items()})
+        else:
+            row[key] = value
+    for key in ("completion_time_interval", "speed_up.interval"):
+        row[f"{key}.low"], row[f"{key}.high"] = row.pop(key) or (None, None)
+    return row
+
+
+def _iterations(comparison: Comparison) -> list[dict[str, Any]]:
+    """A row for each scheme and iteration, in the order in which they were run."""
+    rows = []
+    by_name = {outcome.setup.scheme.name: outcome for outcome in comparison.outcomes}
+    for iteration, turn in enumerate(comparison.turns):
+        for position, name in enumerate(turn):
+            if name in by_name:
+                outcome = by_name[name]
+                ideal = None if outcome.ideal is None else float(outcome.ideal[iteration])
+                row = {"iteration": iteration, "position": position, "scheme": name}
+                rows.append(row | {"ideal_completion_time": ideal} | asdict(outcome.log[iteration]))
+    return rows
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows, which may lack some of the columns."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,146 @@
+"""The plot of ``compare``: a row per scheme, a panel per figure of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.report.figure import COLOURS, DOTS_PER_INCH, MARKERS, STYLE
+from coded_dgd.report.intervals import Interval
+
+INCHES = (12.5, 1.9, 0.33)
+"""Width, height, and height per scheme."""
+PANEL_WIDTHS = (2.0, 1.3, 1.0, 1.0, 1.0)
+BESIDE = 0.22
+"""Distance of several marks of a scheme, in rows."""
+FEW_DECADES = 300.0
+"""Range of a logarithmic axis up to which its ticks are 1, 2, 5, 10, ..."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """A mark per scheme; nan for none."""
+
+    values: Sequence[float]
+    label: str = ""
+    intervals: Sequence[Interval] | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure of all schemes."""
+
+    x_label: str
+    marks: Sequence[Marks]
+    scale: Literal["linear", "log"] = "linear"
+    reference: float | None = None
+    """Where to draw a vertical line."""
+
+
+def panels(description: dict[str, Any]) -> list[Panel]:
+    """What is plotted of the object of ``compare --json``."""
+    results = description["results"]
+    real = description["parameters"]["transport"] == "mpi"
+    percent = f"{description['confidence']:.0%}"
+
+    def values(figure: Callable[[dict[str, Any]], float | None]) -> list[float]:
+        return [np.nan if (value := figure(r)) is None else value for r in results]
+
+    def intervals(figure: Callable[[dict[str, Any]], Interval | None]) -> list[Interval]:
+        return [figure(r) or (np.nan, np.nan) for r in results]
+
+    measured = Marks(
+        values(lambda r: r["completion_time"]["mean"]),
+        f"{'measured' if real else 'simulated'}, {percent} interval",
+        intervals(lambda r: r["completion_time_interval"]),
+    )
+    ideal = values(lambda r: r["ideal_completion_time"] and r["ideal_completion_time"]["mean"])
+    expected = values(lambda r: r["expected_completion_time"])
+    speed_up = Marks(
+        values(lambda r: r["speed_up"]["measured"]),
+        intervals=intervals(lambda r: r["speed_up"]["interval"]),
+    )
+    found = [
+        Panel(
+            "completion time (s)",
+            [measured, Marks(ideal, "virtual time, same delays"), Marks(expected, "predicted")],
+            "log",
+        ),
+        Panel(f"speed-up over {results[0]['scheme']}", [speed_up], reference=1.0),
+        Panel("messages per iteration", [Marks(values(lambda r: r["communication_load"]))]),
+        Panel(
+            "decode time (ms)",
+            [Marks(values(lambda r: 1000 * (r["weights_time"] + r["decode_time"])))],
+            "log",
+        ),
+    ]
+    if results[0]["gradient_error"]:
+        error = values(lambda r: r["gradient_error"]["max"])
+        found.append(Panel("largest gradient error", [Marks(error)], "log"))
+    return found
+
+
+def draw(panels: Sequence[Panel], names: Sequence[str], title: str, files: Sequence[Path]) -> None:
+    """Draw the panels side by side into `files`, whose suffixes select the formats.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the schemes, from top to bottom.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height, per_scheme = INCHES
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height + per_scheme * len(names)), layout="constrained")
+        FigureCanvasAgg(figure)
+        widths = PANEL_WIDTHS[: len(panels)]
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=widths)[0]
+        rows = np.arange(len(names))
+        for axis, panel in zip(axes, panels, strict=True):
+            _draw_panel(axis, panel, rows)
+        axes[0].set_yticks(rows, names)
+        axes[0].set_ylim(len(names) - 0.4, -0.6)
+        figure.legend(loc="outside lower left", ncols=3)
+        figure.suptitle(title, fontsize=11)
+        for file in files:
+            undated = {"Date": None} if file.suffix == ".svg" else None
+            figure.savefig(file, dpi=DOTS_PER_INCH, metadata=undated)
+
+
+def _draw_panel(axes: Any, panel: Panel, rows: NDArray[np.int64]) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    for number, marks in enumerate(panel.marks):
+        x = np.array(marks.values, dtype=float)
+        error = None if marks.intervals is None else np.abs(np.array(marks.intervals).T - x)
+        below = BESIDE * (number - (len(panel.marks) - 1) / 2)
+        axes.errorbar(
+            x,
+            rows + below,
+            xerr=error,
+            linestyle="none",
+            marker=MARKERS[number],
+            markersize=5,
+            color=COLOURS[number],
+            capsize=2.5,
+            label=marks.label or None,
+        )
+    if panel.reference is not None:
+        axes.axvline(panel.reference, color=COLOURS[-1], linewidth=0.8)
+    axes.set(xlabel=panel.x_label)
+    if any(value > 0 for marks in panel.marks for value in marks.values):
+        axes.set_xscale(panel.scale)
+    if axes.get_xscale() == "linear":
+        axes.set_xlim(left=0)
+    elif np.divide(*axes.get_xlim()[::-1]) < FEW_DECADES:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_locator(NullLocator())

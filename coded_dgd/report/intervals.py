@@ -1,0 +1,43 @@
+"""Confidence intervals of measured means and of ratios of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+CONFIDENCE = 0.95
+
+Interval = tuple[float, float]
+
+
+def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
+    """Student's interval of the mean of independent values; None where there is only one."""
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) < 2:
+        return None
+    half = _quantile(len(x), confidence) * x.std(ddof=1) / np.sqrt(len(x))
+    return float(x.mean() - half), float(x.mean() + half)
+
+
+def ratio_interval(
+    numerator: ArrayLike, denominator: ArrayLike, confidence: float = CONFIDENCE
+) -> Interval | None:
+    """Interval of mean(numerator) / mean(denominator), where value i of both goes together.
+
+    By linearisation of the logarithm (Cochran, Sampling Techniques, 1977, Section 6.4): what both
+    have in common, such as the same delays in the same iteration, does not widen it. None where
+    there is only one pair, or a mean is not positive.
+    """
+    a, b = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    if len(a) < 2 or a.mean() <= 0 or b.mean() <= 0:
+        return None
+    relative = (a / a.mean() - b / b.mean()).std(ddof=1) / np.sqrt(len(a))
+    ratio, factor = a.mean() / b.mean(), np.exp(_quantile(len(a), confidence) * relative)
+    return float(ratio / factor), float(ratio * factor)
+
+
+def _quantile(count: int, confidence: float) -> float:
+    """Quantile of Student's distribution, of count - 1 degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(count - 1, (1 + confidence) / 2))

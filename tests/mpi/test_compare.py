@@ -1,0 +1,74 @@
+"""Several schemes in one job on real ranks."""
+
+import csv
+import sys
+from collections import Counter
+
+import pytest
+from launching import command, mpiexec, mpirun, processes_mentioning
+
+pytestmark = pytest.mark.mpi
+
+FAST = "shifted-exponential:mu=50,alpha=0.005"
+SCHEMES = ["uncoded", "gc", "lcc", "lcc-mmc", "lcc-mmc-2", "uc-mmc", "mds-mmc", "sgc"]
+
+
+def compare(ranks, *arguments, cwd, **env):
+    return command(
+        mpiexec(), "-n", str(ranks), sys.executable, "-m", "coded_dgd", "compare", *arguments,
+        cwd=cwd, **env,
+    )  # fmt: skip
+
+
+def test_all_schemes_in_one_launch_on_the_same_delays(tmp_path):
+    options = ["--schemes", ",".join(SCHEMES), "--load", "4", "--delay", FAST, "--iterations", "20"]
+    done = compare(5, *options, "--json", "--out", str(tmp_path / "out"), cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert processes_mentioning(str(tmp_path)) == []
+    measured = done.json
+    alone = ["--transport", "simulated", "--workers", "4", "--json", "--quiet"]
+    virtual = command(
+        sys.executable, "-m", "coded_dgd", "compare", *options, *alone, cwd=tmp_path
+    ).json
+    assert [each["scheme"] for each in measured["results"]] == SCHEMES
+    for real, ideal in zip(measured["results"], virtual["results"], strict=True):
+        mean = real["ideal_completion_time"]["mean"]
+        assert mean == pytest.approx(ideal["completion_time"]["mean"], rel=1e-9)
+        assert mean < real["completion_time"]["mean"] < mean + 0.1
+        assert real["gradient_error"]["max"] <= 1e-8
+        assert real["iterations"] == 20
+        low, high = real["speed_up"]["interval"]
+        assert low <= real["speed_up"]["measured"] <= high
+    with (tmp_path / "out" / "iterations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 20 * len(SCHEMES)
+    first = Counter(row["scheme"] for row in rows if row["position"] == "0")
+    assert len(first) >= 4  # they take turns
+    # what was sent and not needed was late for the scheme that sent it
+    wasted = {each["scheme"]: each["wasted_messages"] for each in measured["results"]}
+    assert wasted["uncoded"] == wasted["sgc"] == 0  # these wait for all there is
+
+
+def test_a_worker_that_fails_is_missing_in_all_schemes(tmp_path):
+    done = mpirun(
+        5, "--schemes", "uncoded,uc-mmc,gc", "--load", "2", "--delay", FAST, "--iterations", "12",
+        "--json", cwd=tmp_path, script="faulty.py", FAULT="raise:1:4", COMMAND="compare",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert processes_mentioning(str(tmp_path)) == []
+    result = done.json
+    assert [each["scheme"] for each in result["results"]] == ["uc-mmc", "gc"]
+    (left_out,) = result["left_out"]
+    assert left_out["scheme"] == "uncoded"
+    assert "rank 2 on " in left_out["reason"]
+    for each in result["results"]:
+        assert each["workers_lost"] == [2]
+        assert each["gradient_error"]["max"] <= 1e-10
+    assert done.err.count("warning: rank 2 on ") == 1
+
+
+def test_wrong_usage_is_one_line(tmp_path):
+    done = compare(3, "--schemes", "lcc,gc", "--redundancy", "2", cwd=tmp_path)
+    assert done.code == 2
+    assert done.said == ["coded-dgd: --redundancy means nothing to lcc, gc: leave it out"]
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "mpi"))
 from launching import Finished, command, mpiexec, mpirun
 
-__all__ = ["Finished", "command", "mpiexec", "run_json", "state"]
+__all__ = ["Finished", "command", "compare_json", "mpiexec", "run_json", "state"]
 
 
 def run_json(ranks: int, *arguments: str, folder: Path | None = None) -> dict[str, Any]:
@@ -22,6 +22,17 @@ def run_json(ranks: int, *arguments: str, folder: Path | None = None) -> dict[st
         done = mpirun(
             ranks, *arguments, "--json", "--quiet", "--out", str(out), cwd=Path.cwd(), timeout=900
         )
+    return _result(done)
+
+
+def compare_json(ranks: int, *arguments: str, folder: Path) -> dict[str, Any]:
+    """Compare schemes on real ranks; return the JSON object."""
+    program = [mpiexec(), "-n", str(ranks), sys.executable, "-m", "coded_dgd", "compare"]
+    options = ["--json", "--quiet", "--out", str(folder)]
+    return _result(command(*program, *arguments, *options, cwd=Path.cwd(), timeout=3600))
+
+
+def _result(done: Finished) -> dict[str, Any]:
     if done.code:
         raise SystemExit(f"exit code {done.code}: {done.err}")
     return done.json

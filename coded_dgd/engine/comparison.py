@@ -165,7 +165,10 @@ class _Field:
         """Go on without a scheme; raise the error, with the reasons of all, if it was the last."""
         self.left_out[name] = error
         if len(self.left_out) == len(self.configs):
-            reasons = "; ".join(f"{name}: {error}" for name, error in self.left_out.items())
+            names: dict[str, list[str]] = {}
+            for each, reason in self.left_out.items():
+                names.setdefault(str(reason), []).append(each)
+            reasons = "; ".join(f"{', '.join(each)}: {reason}" for reason, each in names.items())
             error.args = (f"none of the schemes can be run: {reasons}",)
             raise error
         self.say(f"{name} is left out: {error}")

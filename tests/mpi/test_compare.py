@@ -3,12 +3,14 @@
 import csv
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from launching import command, mpiexec, mpirun, processes_mentioning
 
 pytestmark = pytest.mark.mpi
 
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 FAST = "shifted-exponential:mu=50,alpha=0.005"
 SCHEMES = ["uncoded", "gc", "lcc", "lcc-mmc", "lcc-mmc-2", "uc-mmc", "mds-mmc", "sgc"]
 
@@ -72,3 +74,21 @@ def test_wrong_usage_is_one_line(tmp_path):
     assert done.code == 2
     assert done.said == ["coded-dgd: --redundancy means nothing to lcc, gc: leave it out"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_benchmark_of_figure_2(tmp_path):
+    pytest.importorskip("matplotlib")
+    done = command(
+        sys.executable, str(BENCHMARKS / "mmc_fig2.py"), "--ranks", "5", "--loads", "2", "4",
+        "--schemes", "uncoded,gc,lcc-mmc-3", "--iterations", "3", "--delay", FAST,
+        "--out", str(tmp_path / "out"), cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code in (0, 1), done.err  # of so few iterations the mean may be anything
+    rows = [line.split("|")[1:-1] for line in done.out.splitlines()[2:]]
+    assert [(row[0].strip(), row[1].strip()) for row in rows] == [
+        (load, name) for load in ("2", "4") for name in ("uncoded", "gc", "lcc-mmc-3")
+    ]
+    for *_, close, sampled, _ in rows[:2]:
+        assert {close.strip(), sampled.strip()} <= {"yes", "NO"}
+    assert "--load" in rows[2][2]
+    assert (tmp_path / "out" / "mmc-fig2-measured.png").stat().st_size > 0

@@ -126,6 +126,8 @@ def test_nobody_is_left():
     line = str(caught.value)
     assert line.startswith("none of the schemes can be run: lcc: ")
     assert "; lcc-mmc: " in line
+    with pytest.raises(Infeasible, match="run: lcc, gc: computation load r = 9 is out of range"):
+        run(["lcc", "gc"], load=9)
 
 
 def test_a_scheme_that_cannot_spare_a_lost_worker_is_left_out():

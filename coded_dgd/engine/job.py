@@ -80,7 +80,8 @@ def stopping(transport: Transport) -> Iterator[Ending]:
 def conclude(
     trainer: Trainer, start: Start, status: str, training_time: float, ending: Ending
 ) -> Outcome:
-    """Gather what a trainer has produced."""
+    """Gather what a trainer has produced; workers that failed too late to matter are lost too."""
+    trainer.note(*(report for report in ending.reports if report.failure is not None))
     return Outcome(
         setup=trainer.setup,
         start=start,

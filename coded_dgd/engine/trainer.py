@@ -157,7 +157,7 @@ class Trainer:
             quadratic=self.setup.objective.degree == 2,
             ridge=config.ridge,
             exact_gradient=self.problem.gradient if config.check_gradient else None,
-            on_loss=self._note,
+            on_loss=self.note,
         )
         if self.stages:
             master.first_norm = self.stage.master.first_norm
@@ -184,14 +184,14 @@ class Trainer:
                 record = self.stage.master.iterate(self.iteration)
                 break
             except TooFewWorkers as error:
-                self._note(*error.reports)
+                self.note(*error.reports)
                 if not self._refill(HIRE_SECONDS):
                     self._replan(error)
         self.log.append(record)
         self._refuse_divergence()
         return record
 
-    def _note(self, *reports: Report) -> None:
+    def note(self, *reports: Report) -> None:
         """Take down losses that have not been known before."""
         fresh = [report for report in reports if report.peer not in self._noted]
         if fresh:
@@ -212,7 +212,7 @@ class Trainer:
         lost = crew.lost
         if not lost:
             return False
-        self._note(*(transport.lost[crew.members[worker]] for worker in lost))
+        self.note(*(transport.lost[crew.members[worker]] for worker in lost))
         self._spares = [peer for peer in self._spares if peer not in transport.lost]
         if self.config.replace:
             for _ in range(len(lost) - len(self._spares) - self._hiring):

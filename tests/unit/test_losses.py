@@ -118,3 +118,19 @@ def test_stochastic_schemes_go_on_with_whoever_is_left(name, wait):
 def test_numbers_are_written_shortly():
     assert ranks([3, 1, 2, 7, 9, 10]) == "1-3, 7, 9-10"
     assert ranks([5]) == "5"
+
+
+def test_a_failure_that_is_only_heard_of_at_the_end_is_told_too():
+    class LastWord(SimulatedTransport):
+        def stop(self, timeout):
+            reports, drained = super().stop(timeout)
+            reports[2] = reports[2]._replace(failure="planted", traceback="where")
+            return reports, drained
+
+    config = RunConfig(scheme="uc-mmc", workers=6, transport="simulated", iterations=2)
+    said = []
+    outcome = job.run(
+        prepare(config, None), LastWord(6), say=lambda line, details: said.append((line, details))
+    )
+    assert [report.peer for report in outcome.losses] == [2]
+    assert said == [("rank 3 on simulated failed in iteration 1: planted", "where")]

@@ -57,8 +57,9 @@ def compare(
     """Compare schemes on the same delays: predicted, in virtual time, and measured.
 
     Start it with mpiexec as run: mpiexec -n 41 coded-dgd compare. All schemes train in one job, one
-    iteration each in turn, in an order that is drawn anew for each iteration. Sizes and options go
-    to those schemes that take them; a scheme that does not exist for these sizes is left out.
+    iteration each in turn, in an order that is drawn anew for each iteration; workers hold the
+    blocks of all of them. Sizes and options go to those schemes that take them; a scheme that does
+    not exist for these sizes is left out.
 
     Writes comparison.json, schemes.csv, iterations.csv and, where matplotlib is installed,
     comparison.png and comparison.svg.

@@ -43,7 +43,8 @@ def train(config: RunConfig, case: Case, iterations: int) -> list[Step]:
         config, scheme=case.name, iterations=iterations, transport="simulated", **given
     )
     prepared = setup.prepare(config, None)
-    trainer = Trainer(prepared, SimulatedTransport(prepared.scheme.workers))
+    transport = SimulatedTransport(prepared.scheme.workers)
+    trainer = Trainer(prepared, transport, prepared.problem())
     problem = trainer.start().problem
     optimum = problem.optimum()
     steps: list[Step] = []

@@ -22,7 +22,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from coded_dgd import delays, schemes
 from coded_dgd.errors import Infeasible
 from coded_dgd.report.figure import COLOURS, DOTS_PER_INCH, MARKERS, STYLE
-from coded_dgd.theory.monte_carlo import completion_times
+from coded_dgd.theory import predict
 
 SCHEMES = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
 CLOSE, SYSTEM = 0.05, 0.03
@@ -87,13 +87,14 @@ def row(load: int, result: dict[str, Any]) -> str:
     )
 
 
-def expected(name: str, workers: int, load: int, delay: str) -> float:
-    """Predicted completion time; nan where the scheme does not exist."""
+def expected(name: str, workers: int, load: int, delay: str) -> tuple[float, float]:
+    """Predicted completion time and communication load; nan where the scheme does not exist."""
     try:
         scheme = schemes.create(name, workers, load=load)
     except Infeasible:
-        return np.nan
-    return float(completion_times(scheme, delays.create(delay, 0), REALISATIONS, seed=0).mean())
+        return np.nan, np.nan
+    prediction = predict(scheme, delays.create(delay, 0), realisations=REALISATIONS)
+    return prediction.mean, prediction.communication_load
 
 
 def plot(results: dict[tuple[int, str], dict[str, Any]], delay: str, out: Path) -> None:
@@ -112,14 +113,16 @@ def plot(results: dict[tuple[int, str], dict[str, Any]], delay: str, out: Path) 
             mean = [result["completion_time"]["mean"] for result in found]
             errors = [STANDARD_ERRORS * standard_error(result) for result in found]
             predicted = [expected(name, workers, load, delay) for load in curve.tolist()]
+            times, loads_sent = zip(*predicted, strict=True)
             used = [result["communication_load"] for result in found]
             marks: Any = {"color": colour, "marker": marker, "markersize": 6}
-            time.plot(curve, predicted, color=colour, linewidth=1.2)
+            time.plot(curve, times, color=colour, linewidth=1.2)
             time.errorbar(x, mean, errors, linestyle="none", capsize=3, label=name, **marks)
-            messages.plot(x, used, linewidth=1.2, **marks)
+            messages.plot(curve, loads_sent, color=colour, linewidth=1.2)
+            messages.plot(x, used, linestyle="none", **marks)
         time.set(title="lines: predicted; marks: measured, with twice their standard error")
         time.set(ylabel="completion time (s)")
-        messages.set(title="measured", ylabel="communication load (messages per iteration)")
+        messages.set(ylabel="communication load (messages per iteration)")
         for axes in (time, messages):
             axes.set(xlabel="computation load r", xscale="log", yscale="log")
             axes.set_xticks(loads, [str(load) for load in loads])

@@ -68,6 +68,7 @@ def compare(
     config = RunConfig(**configuration)
     master = connect(config.transport)
     from coded_dgd.engine import comparison
+    from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.master import Iteration
     from coded_dgd.engine.transports.simulated import SimulatedTransport
     from coded_dgd.report import comparison_files, comparison_plot
@@ -102,7 +103,8 @@ def compare(
     transport = master or SimulatedTransport(config.workers or DEFAULT_WORKERS)
     folder = new_folder(out, "compare")
     try:
-        with Steps("iteration", config.iterations, sys.stderr, quiet) as steps:
+        progress = Steps("iteration", config.iterations, sys.stderr, quiet)
+        with Interrupts(transport), progress as steps:
             compared = comparison.compare(
                 configs, transport, on_start, on_turn, lambda line: say(f"warning: {line}")
             )

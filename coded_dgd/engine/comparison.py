@@ -76,20 +76,11 @@ def configurations(names: Sequence[str], config: RunConfig) -> list[RunConfig]:
         if names.count(name) > 1:
             raise UsageError(f"--schemes names {name} twice: once is enough")
     given = {"blocks": config.blocks, "load": config.load, **config.scheme_options}
-    takes = {}
-    for name in names:
-        found, _ = schemes.find(name)
-        takes[name] = {*found.sizes, *found.options}
-    for option, value in given.items():
-        if value is not None and not any(option in each for each in takes.values()):
-            raise UsageError(
-                f"--{option.replace('_', '-')} means nothing to {', '.join(names)}: leave it out"
-            )
-    configs = []
-    for name in names:
-        meaningless: dict[str, Any] = dict.fromkeys(given.keys() - takes[name])
-        configs.append(replace(config, scheme=name, **meaningless))
-    return configs
+    nothing: dict[str, Any] = dict.fromkeys(given)
+    return [
+        replace(config, scheme=name, **(nothing | taken))
+        for name, taken in schemes.share(names, given).items()
+    ]
 
 
 def compare(

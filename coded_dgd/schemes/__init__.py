@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from coded_dgd import registry
 from coded_dgd.errors import Infeasible, UsageError
@@ -30,6 +31,28 @@ def find(name: str) -> tuple[type[Scheme], dict[str, int]]:
     if match := re.fullmatch(r"(lcc-mmc)-(\d+)", name):
         name, implied = match[1], {"polynomials": int(match[2])}
     return registry.find(sys.modules[__name__], name, Scheme, "scheme"), implied
+
+
+def share(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give each scheme those sizes and options that it takes.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name, or something that none of the schemes takes; None is as good as not
+        given.
+    """
+    shares = {}
+    for name in names:
+        found, _ = find(name)
+        shares[name] = {
+            key: value for key, value in given.items() if key in (*found.sizes, *found.options)
+        }
+    for option, value in given.items():
+        if value is not None and not any(option in each for each in shares.values()):
+            text = option.replace("_", "-")
+            raise UsageError(f"--{text} means nothing to {', '.join(names)}: leave it out")
+    return shares
 
 
 def create(

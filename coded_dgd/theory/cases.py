@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from coded_dgd import schemes
-from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.errors import Infeasible
 from coded_dgd.problems import objectives
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import open_source
@@ -52,24 +52,16 @@ def cases(
     UsageError
         For an unknown name, or a size or an option that none of the schemes takes.
     """
-    takes = {}
-    for name in names:
-        found, _ = schemes.find(name)
-        takes[name] = {*found.sizes, *found.options}
-    for option, value in {**options, "load": loads[0]}.items():
-        if value is not None and not any(option in each for each in takes.values()):
-            text = option.replace("_", "-")
-            raise UsageError(f"--{text} means nothing to {', '.join(names)}: leave it out")
+    shares = schemes.share(names, {**options, "load": loads[0]})
 
     @cache
     def problem() -> Problem:
         return Problem(open_source(data, seed), objectives.create("least-squares"))
 
-    for name in names:
+    for name, share in shares.items():
         done = set()
-        for load in loads if "load" in takes[name] else loads[:1]:
-            each = {**options, "load": load}
-            given = {key: each[key] for key in each.keys() & takes[name]}
+        for load in loads if "load" in share else loads[:1]:
+            given = share | {"load": load} if "load" in share else share
             try:
                 scheme = schemes.create(name, workers, seed=seed, **given)
                 if scheme.data_dependent:

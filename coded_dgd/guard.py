@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from time import perf_counter
 from typing import NamedTuple
 
@@ -72,10 +73,18 @@ class GuardedDecoder:
         for worker in lost:
             self.lose(worker)
 
-    def lose(self, worker: int) -> None:
-        """Expect no more of this worker than what has arrived."""
-        self._expected[worker] = False
-        self.scheme.lost |= {worker}
+    def lose(self, worker: int, message: int | None = None) -> bool:
+        """Expect no more of this worker than what has arrived; or only not this message.
+
+        Returns
+        -------
+        bool
+            Whether what has arrived decodes now, because less is waited for.
+        """
+        self._expected[worker, slice(None) if message is None else message] = False
+        if not (self._expected[worker] & ~self._arrived[worker]).any():
+            self.scheme.lost |= {worker}
+        return bool(self.order) and self._decodes()
 
     def has(self, worker: int, message: int) -> bool:
         """Whether this message has arrived."""
@@ -85,9 +94,11 @@ class GuardedDecoder:
         """Take one message; return whether all so far decode within the guard."""
         self._arrived[worker, message] = True
         self.order.append((worker, message))
-        if self._decodable:
-            self.extra += 1
-        elif not self.scheme.is_decodable(self._arrived):
+        self.extra += self._decodable
+        return self._decodes()
+
+    def _decodes(self) -> bool:
+        if not self._decodable and not self.scheme.is_decodable(self._arrived):
             return False
         return self._weigh() <= self.guard * (1 + 1e-9)  # False for nan
 
@@ -130,7 +141,9 @@ class Ideal(NamedTuple):
     """The (worker, message) that were used, in the order of arrival."""
 
 
-def replay(decoder: GuardedDecoder, finish: Floats) -> Ideal:
+def replay(
+    decoder: GuardedDecoder, finish: Floats, lost: Mapping[int, float] | None = None
+) -> Ideal:
     """Replay one iteration of a delay trace in virtual time, without arithmetic.
 
     Parameters
@@ -139,15 +152,21 @@ def replay(decoder: GuardedDecoder, finish: Floats) -> Ideal:
         Afterwards as it is at the end of that iteration.
     finish : (M, r) array
         Finish time of each task of each worker in seconds.
+    lost : mapping of int to float, optional
+        Workers that are lost, and when.
     """
+    lost = lost or {}
     times = decoder.scheme.message_times(finish)
+    for w, instant in lost.items():
+        times[w, times[w] > instant] = np.inf
     deadline = np.inf if decoder.scheme.deadline is None else decoder.scheme.deadline
     worker, message = np.nonzero(np.isfinite(times) & (times <= deadline))
-    order = np.argsort(times[worker, message], kind="stable")
-    decoder.begin()
-    for w, m in zip(worker[order].tolist(), message[order].tolist(), strict=True):
-        if decoder.arrive(w, m):
-            return Ideal(float(times[w, m]), decoder.order)
+    events = [*zip(times[worker, message].tolist(), worker.tolist(), message.tolist(), strict=True)]
+    events += [(instant, w, None) for w, instant in lost.items() if instant > 0]
+    decoder.begin(w for w, instant in lost.items() if instant <= 0)
+    for instant, w, m in sorted(events, key=itemgetter(0)):
+        if decoder.lose(w) if m is None else decoder.arrive(w, m):
+            return Ideal(instant, decoder.order)
     if deadline < np.inf:
         decoder.expire()
     return Ideal(deadline, decoder.order)

@@ -26,6 +26,17 @@ class Loss(NamedTuple):
 
     worker: int
     report: Report
+    message: None = None
+    """Like that of a `Refusal`: none of its messages is to be expected."""
+
+
+class Refusal(NamedTuple):
+    """Worker `worker` has sent something that cannot be used in place of a message."""
+
+    worker: int
+    message: int | None
+    """Which message of this iteration; None where that cannot be told."""
+    reason: str
 
 
 class Crew:
@@ -60,7 +71,7 @@ class Crew:
         self.replaces = replaces
         self.members, self.draws, self.payload = members, draws, payload
         self.refused: Counter[tuple[int, str]] = Counter()
-        """Messages that were not used because they make no sense, by worker and reason."""
+        """Messages that were not used because they make no sense, by peer and reason."""
         self._worker = {peer: worker for worker, peer in enumerate(members)}
         self._messages = np.count_nonzero(scheme.expected, axis=1)
 
@@ -75,6 +86,10 @@ class Crew:
         """Workers of the scheme that are lost and have not been replaced."""
         return [w for w, peer in enumerate(self.members) if peer in self.transport.lost]
 
+    def dismiss(self, worker: int, iteration: int, cause: str) -> None:
+        """Do without a worker from now on."""
+        self.transport.dismiss(self.members[worker], iteration, cause)
+
     def replace(self, worker: int, peer: int) -> None:
         """Put another peer in the place of a worker."""
         del self._worker[self.members[worker]]
@@ -85,31 +100,38 @@ class Crew:
         """Send beta_t to everyone."""
         self.transport.broadcast(Point(self.lane, iteration, beta), self.members)
 
-    def receive(self, iteration: int, until: float = inf) -> Iterator[Message | Loss]:
+    def receive(self, iteration: int, until: float = inf) -> Iterator[Message | Loss | Refusal]:
         """Wait for something to arrive; yield what of it is this crew's, up to this iteration.
 
-        A message that makes no sense is as good as none: it is counted in `refused`.
+        A message that makes no sense is counted in `refused`. Unless it is one of an earlier
+        iteration, there will be none in its place: that is a refusal.
         """
         for arrived in self.transport.receive(until):
             worker = self._worker.get(arrived.peer)
             if isinstance(arrived, Report):
                 if worker is not None:
                     yield Loss(worker, arrived)
-            elif worker is None or (arrived.lane != self.lane and arrived.lane >= 0):
+            elif worker is None or (
+                arrived.lane != self.lane and 0 <= arrived.lane < self.transport.lanes
+            ):
                 self.transport.strays[arrived.lane] += 1
             elif wrong := self._wrong(worker, arrived, iteration):
-                self.refused[worker, wrong] += 1
+                self.refused[arrived.peer, wrong] += 1
+                current = arrived.iteration == iteration
+                if current or not 0 <= arrived.iteration < iteration:
+                    known = current and 0 <= arrived.message < self._messages[worker]
+                    yield Refusal(worker, arrived.message if known else None, wrong)
             else:
                 yield Message(worker, arrived)
 
     def _wrong(self, worker: int, result: Result, iteration: int) -> str | None:
         """What is wrong with a message, if anything is."""
-        if result.lane < 0 or not 0 <= result.iteration <= iteration:
-            return "header"
+        if result.lane != self.lane or not 0 <= result.iteration <= iteration:
+            return "wrong header"
         if not 0 <= result.message < self._messages[worker]:
-            return "message number"
+            return "wrong message number"
         if len(result.payload) != self.payload:
-            return "length"
+            return "wrong length"
         if not np.isfinite(result.payload).all():
             return "not finite"
         return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
+
+import numpy as np
 
 from coded_dgd.engine.checkpoint import Checkpoint, Keeper
 from coded_dgd.engine.master import Iteration
@@ -53,6 +55,8 @@ class Outcome:
     """Iterations that an earlier process did."""
     ideal: Floats | None = None
     """Ideal completion time of each iteration; None where nothing is injected."""
+    refused: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    """Messages that were not used because they make no sense, by peer and reason."""
     ending: Ending = field(default_factory=Ending)
 
     @property
@@ -90,6 +94,7 @@ def conclude(
         log=trainer.log,
         stages=trainer.stages,
         losses=trainer.losses,
+        refused=trainer.refused,
         training_time=training_time,
         ideal=trainer.ideal(),
         ending=ending,
@@ -137,7 +142,8 @@ def run(
         begin = monotonic()
         try:
             while trainer.iteration < setup.config.iterations:
-                record = trainer.step()
+                with np.errstate(over="ignore", invalid="ignore"):  # divergence is found out
+                    record = trainer.step()
                 on_iteration(record)
                 if _converged(setup, trainer.log):
                     status = "converged"

@@ -116,6 +116,8 @@ class Master:
         self.first_norm = 0.0
         """Norm of the first exact gradient, where gradients are checked."""
         self.absences: list[Absence] = []
+        self.refusals: dict[int, str] = {}
+        """Workers of which something was refused in this iteration, and why."""
         # Row k holds the k-th payload to arrive; rows that none reaches take no memory.
         self._payloads = np.empty((int(np.count_nonzero(self.scheme.expected)), crew.payload))
         self._left: dict[int, float] = {}  # when each beta_t left
@@ -139,6 +141,7 @@ class Master:
             If everything is here but does not decode within the guard.
         """
         point = self.optimizer.point
+        self.refusals = {}
         self.decoder.begin(self._absent(iteration))
         self._refuse_hopeless(iteration)
         self._left[iteration] = self._clock()
@@ -193,12 +196,16 @@ class Master:
         left = self._left[iteration]
         while not decoded:
             for arrived in self.crew.receive(iteration, left + limit):
+                if isinstance(arrived, Message):
+                    decoded = self._take(arrived, record, decoded)
+                    continue
                 if isinstance(arrived, Loss):
                     self.on_loss(arrived.report)
-                    self.decoder.lose(arrived.worker)
                     self.absences.append(Absence(arrived.worker, iteration, self._clock() - left))
                 else:
-                    decoded = self._take(arrived, record, decoded)
+                    self.refusals[arrived.worker] = arrived.reason
+                if not decoded and self.decoder.lose(arrived.worker, arrived.message):
+                    decoded = self._complete(record, self._clock() - left)
             if not decoded and self._clock() >= left + limit:
                 self.decoder.expire()
                 decoded = self._complete(record, limit)
@@ -211,9 +218,11 @@ class Master:
 
     def _refuse_hopeless(self, iteration: int) -> None:
         """Raise if no more can be expected that would make the gradient decodable."""
-        lost = self.crew.lost
-        if lost and self.scheme.deadline is None and self.decoder.hopeless:
-            causes = self.crew.transport.lost
+        gone = self.crew.lost or self.refusals
+        if gone and self.scheme.deadline is None and self.decoder.hopeless:
+            for worker, reason in self.refusals.items():
+                self.crew.dismiss(worker, iteration, f"its messages cannot be used ({reason})")
+            lost, causes = self.crew.lost, self.crew.transport.lost
             raise TooFewWorkers(iteration, [causes[self.crew.members[w]] for w in lost])
         if self.decoder.exhausted and self.scheme.deadline is None:
             raise Undecodable(

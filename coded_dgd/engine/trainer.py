@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from time import monotonic, sleep, time
+from typing import NoReturn
 
 import numpy as np
 
@@ -107,6 +109,8 @@ class Trainer:
         self._spares = list(range(workers, transport.workers))
         self._hiring = 0
         self._noted: set[int] = set()  # peers that are known to be lost
+        self._noted_refusals: set[tuple[int, str]] = set()
+        self._losses_before = 0  # those before the checkpoint
         self._resumed: Checkpoint | None = None
         self._stages_before = 0
         """Stages before the checkpoint that are not gone on with."""
@@ -184,9 +188,12 @@ class Trainer:
                 record = self.stage.master.iterate(self.iteration)
                 break
             except TooFewWorkers as error:
+                self._note_refusals()
+                self._refuse_overflow()
                 self.note(*error.reports)
                 if not self._refill(HIRE_SECONDS):
-                    self._replan(error)
+                    self._replan()
+        self._note_refusals()
         self.log.append(record)
         self._refuse_divergence()
         return record
@@ -200,6 +207,17 @@ class Trainer:
             details = {report.traceback for report in fresh if report.traceback}
             self.say(describe(fresh), "\n".join(sorted(details)))
 
+    @property
+    def refused(self) -> Counter[tuple[int, str]]:
+        """Messages that were not used because they make no sense, by peer and reason."""
+        return sum((stage.master.crew.refused for stage in self.stages), Counter())
+
+    def _note_refusals(self) -> None:
+        """Take down, once for each worker and reason, that messages were not used."""
+        for peer, reason in sorted(self.refused.keys() - self._noted_refusals):
+            self.say(f"messages of rank {peer + 1} are not used: {reason}", "")
+        self._noted_refusals = set(self.refused)
+
     def _refill(self, seconds: float = 0.0) -> bool:
         """Put spare and new workers in the place of lost ones; return whether there were any.
 
@@ -209,10 +227,10 @@ class Trainer:
             How long to wait for the first if new ones are on their way.
         """
         crew, transport = self.stage.master.crew, self.transport
+        self.note(*transport.lost.values())  # spares too
         lost = crew.lost
         if not lost:
             return False
-        self.note(*(transport.lost[crew.members[worker]] for worker in lost))
         self._spares = [peer for peer in self._spares if peer not in transport.lost]
         if self.config.replace:
             for _ in range(len(lost) - len(self._spares) - self._hiring):
@@ -240,10 +258,11 @@ class Trainer:
             )
         return bool(filled)
 
-    def _replan(self, error: TooFewWorkers) -> None:
+    def _replan(self) -> None:
         """Build the code anew for the workers that live and hand out the data again."""
+        losses = self.losses[self._losses_before :]
         if self.config.on_loss != "replan":
-            raise error
+            raise TooFewWorkers(self.iteration, losses)
         old = self.stage.master.crew
         living = [w for w, peer in enumerate(old.members) if peer not in self.transport.lost]
         try:
@@ -257,7 +276,7 @@ class Trainer:
             )
             self._fit(scheme)
         except Infeasible as infeasible:
-            raise TooFewWorkers(self.iteration, error.reports, str(infeasible)) from None
+            raise TooFewWorkers(self.iteration, losses, str(infeasible)) from None
         members = [old.members[worker] for worker in living]
         draws = [old.draws[worker] for worker in living]
         self._enlist(scheme, members, draws, old.lane)
@@ -269,12 +288,21 @@ class Trainer:
 
     def _refuse_divergence(self) -> None:
         norm, first = self.log[-1].gradient_norm, self.log[0].gradient_norm
-        if norm <= EXPLOSION * first and np.isfinite(norm):
-            return
+        if not norm <= EXPLOSION * first or not np.isfinite(norm):
+            self._diverged(norm)
+
+    def _refuse_overflow(self) -> None:
+        """Tell workers that send numbers that are not finite from a model that has run away."""
+        if self.log and self.stage.master.refusals:
+            norm = float(np.linalg.norm(self.problem.gradient(self.optimizer.point)))
+            if not np.isfinite(norm):
+                self._diverged(norm)
+
+    def _diverged(self, norm: float) -> NoReturn:
         curvature = self.problem.lipschitz()
         safe = f"{1 / curvature:.2g} or --step-size auto is safe" if curvature else "less may help"
         raise Diverged(
-            f"diverged in iteration {self.log[-1].iteration} (gradient {norm:.1e}): "
+            f"diverged in iteration {self.iteration - 1} (gradient {norm:.1e}): "
             f"--step-size {safe} for these data"
         )
 
@@ -310,6 +338,7 @@ class Trainer:
         self.optimizer.restore(checkpoint.arrays)
         self.log = log
         self.losses = [Report(**report) for report in values["losses"]]
+        self._losses_before = len(self.losses)
         self._resumed = checkpoint
         self.transport.set_clock(values["clock"])
         if values["stages"] > 1 or values["workers"] != self.setup.scheme.workers:
@@ -335,8 +364,6 @@ class Trainer:
                 finish = np.array(
                     [delay.finish_times(iteration, draw, work) for draw in stage.master.crew.draws]
                 )
-                for absence in stage.master.absences:
-                    if (elapsed := absence.at(iteration)) is not None:
-                        row = finish[absence.worker]
-                        row[row > elapsed] = np.inf
-                yield replay(decoder, finish).completion_time
+                absences = ((each.worker, each.at(iteration)) for each in stage.master.absences)
+                lost = {worker: elapsed for worker, elapsed in absences if elapsed is not None}
+                yield replay(decoder, finish, lost).completion_time

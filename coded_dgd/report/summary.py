@@ -104,5 +104,9 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
             }
             for report in outcome.losses
         ],
+        "refused_messages": [
+            {"rank": peer + 1, "reason": reason, "messages": count}
+            for (peer, reason), count in sorted(outcome.refused.items())
+        ],
         "run_folder": None if run_folder is None else str(run_folder),
     }

@@ -131,9 +131,9 @@ class StochasticScheme(ReplicationScheme):
         return Count(min(self._needed, self._busy), last)
 
     def is_decodable(self, arrived: Bools) -> bool:
-        finished = int(np.count_nonzero(self._finished(arrived)))
-        lost = sum(self.tasks(worker) > 0 for worker in self.lost)
-        return finished >= max(1, min(self._needed, self._busy - lost))
+        finished = self._finished(arrived)
+        lost = sum(self.tasks(worker) > 0 and not finished[worker] for worker in self.lost)
+        return int(np.count_nonzero(finished)) >= max(1, min(self._needed, self._busy - lost))
 
     def completion_time(self, times: Floats) -> Floats:
         busy = self.expected.any(axis=1)

@@ -111,8 +111,18 @@ def test_a_new_worker_is_started_for_each_lost_one():
 def test_stochastic_schemes_go_on_with_whoever_is_left(name, wait):
     outcome, _ = run(name, {0: 0.3, 1: 0.3, 2: 0.3}, wait=wait, p="0.5")
     assert len(outcome.log) == 20
+    np.testing.assert_allclose(completion(outcome), outcome.ideal, rtol=1e-9)
     if wait == "all":
         assert {record.messages_used > 0 for record in outcome.log} == {True}
+
+
+def test_the_last_that_is_waited_for_may_be_lost():
+    """The loss itself makes the gradient complete: no message will come after it."""
+    outcome, _ = run("sgc", {2: 0.4}, delay="persistent:ranks=3,factor=50,mu=100,alpha=0.01")
+    assert len(outcome.log) == 20
+    first = outcome.log[0]
+    assert (first.completion_time, first.messages_used) == (0.4, 5)
+    np.testing.assert_allclose(completion(outcome), outcome.ideal, rtol=1e-9)
 
 
 def test_numbers_are_written_shortly():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -31,11 +30,13 @@ class Transport(ABC):
         """Set, at any time, to make `receive` return at once with what there is."""
         self.strays: Counter[int] = Counter()
         """Results that came in while another lane was waited for, by lane."""
-        self._lanes = itertools.count()
+        self.lanes = 0
+        """How many lanes there are."""
 
     def new_lane(self) -> int:
         """Return the number of a lane that nobody has."""
-        return next(self._lanes)
+        self.lanes += 1
+        return self.lanes - 1
 
     @abstractmethod
     def clock(self) -> float:
@@ -62,6 +63,15 @@ class Transport(ABC):
     @abstractmethod
     def receive(self, until: float = inf) -> Iterator[Result | Report]:
         """Wait for something to arrive, at most until `until`; then yield all that has."""
+
+    @abstractmethod
+    def host(self, peer: int) -> str:
+        """Name of the machine that a peer runs on."""
+
+    def dismiss(self, peer: int, iteration: int, cause: str) -> None:
+        """Count a peer among the lost though it lives."""
+        report = Report(peer, self.host(peer), 0, 0.0, 0.0, iteration, cause)
+        self.lost.setdefault(peer, report)
 
     def hire(self) -> None:
         """Start another worker in the background, where that can be done."""

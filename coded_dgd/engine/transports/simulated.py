@@ -104,6 +104,9 @@ class SimulatedTransport(Transport):
         arrived, self._inbox = self._inbox, []
         yield from arrived
 
+    def host(self, peer: int) -> str:
+        return "simulated"
+
     def hire(self) -> None:
         self._hired.append(self._add())
 
@@ -115,7 +118,7 @@ class SimulatedTransport(Transport):
         for loop in self._loops:
             loop.close()
         reports = [
-            Report(peer, "simulated", each.results, 0.0, self.now, each.iteration)
+            Report(peer, self.host(peer), each.results, 0.0, self.now, each.iteration)
             for peer, each in enumerate(self._workers)
             if peer not in self.lost
         ]
@@ -134,6 +137,6 @@ class SimulatedTransport(Transport):
     def _lose(self, peer: int) -> None:
         worker = self._workers[peer]
         self.lost[peer] = Report(
-            peer, "simulated", worker.results, 0.0, self.now, worker.iteration, "process lost"
+            peer, self.host(peer), worker.results, 0.0, self.now, worker.iteration, "process lost"
         )
         self._inbox.append(self.lost[peer])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,12 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     type=click.Path(path_type=Path),
     help="Run folder to create.  [default: runs/TIME-SCHEME]",
 )
+@click.option(
+    "--timeline",
+    type=click.Path(path_type=Path),
+    help="File for what every rank did from when to when, for https://ui.perfetto.dev and "
+    "coded-dgd plot --timeline.",
+)
 @options.as_json
 @options.quiet
 @click.option(
@@ -82,6 +89,7 @@ def run(
     context: click.Context,
     /,
     out: Path | None,
+    timeline: Path | None,
     as_json: bool,
     quiet: bool,
     print_config: bool,
@@ -123,9 +131,11 @@ def run(
     from coded_dgd.report import summary, table
     from coded_dgd.report.progress import Progress
     from coded_dgd.report.run_folder import RunFolder
+    from coded_dgd.report.timeline import TimelineFile
 
     prepared = setup.prepare(config, None if master is None else master.workers)
     transport = master or SimulatedTransport(prepared.scheme.workers)
+    drawn = TimelineFile(timeline, transport) if timeline else nullcontext()
     found = None
     if resume is None:
         folder = RunFolder.create(out, prepared)
@@ -134,7 +144,7 @@ def run(
         done = found.resume[0].iteration if found.resume else 0
         folder = RunFolder.reopen(resume, prepared, done)
     keeper = Keeper(folder.path, config.checkpoint_every, config.checkpoint_seconds, folder.sync)
-    with Interrupts(transport), Progress(prepared, sys.stderr, quiet) as progress, folder:
+    with drawn, Interrupts(transport), Progress(prepared, sys.stderr, quiet) as progress, folder:
         if found:
             for complaint in found.complaints:
                 progress.warn(complaint)

@@ -80,6 +80,7 @@ def distribute(
             objective=config.objective,
             delay=config.delay,
             seed=config.seed,
+            timeline=transport.marks is not None,
         )
         transport.plan(crew.members[worker], plan)
     kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))

@@ -16,6 +16,7 @@ from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.crew import Crew, Loss, Message
 from coded_dgd.engine.distribute import Distributed
 from coded_dgd.engine.losses import TooFewWorkers
+from coded_dgd.engine.marks import Activity, unmarked
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.guard import GuardedDecoder
@@ -113,6 +114,8 @@ class Master:
         self.exact_gradient = exact_gradient
         self.on_loss = on_loss
         self._clock = crew.transport.clock
+        marks = crew.transport.marks
+        self._mark: Callable[..., None] = unmarked if marks is None else marks.mark
         self.first_norm = 0.0
         """Norm of the first exact gradient, where gradients are checked."""
         self.absences: list[Absence] = []
@@ -145,6 +148,7 @@ class Master:
         self.decoder.begin(self._absent(iteration))
         self._refuse_hopeless(iteration)
         self._left[iteration] = self._clock()
+        self._mark(Activity.BROADCAST, self.crew.lane, iteration, at=self._left[iteration])
         self._left.pop(iteration - REMEMBERED, None)
         record = Iteration(iteration, 0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
 
@@ -153,14 +157,17 @@ class Master:
         self.crew.broadcast(iteration, point)
 
         # 2. messages stream in until they decode
+        self._mark(Activity.WAIT, self.crew.lane, iteration)
         self._await(iteration, record)
 
         # 3. decode: weighted sum of the payloads, and what the master knows itself
+        self._mark(Activity.DECODE, self.crew.lane, iteration)
         begin = perf_counter()
         gradient = self._decode()
         record.decode_time = perf_counter() - begin
 
         # 4. update beta
+        self._mark(Activity.UPDATE, self.crew.lane, iteration)
         begin = perf_counter()
         gradient += self.ridge * point
         if self.scheme.exact and self.quadratic:
@@ -169,11 +176,14 @@ class Master:
         self.optimizer.update(gradient)
         record.update_time = perf_counter() - begin
 
+        self._mark(Activity.IDLE)
         self.arrivals.end(iteration)
         if self.exact_gradient is not None:
+            self._mark(Activity.CHECK, self.crew.lane, iteration)
             begin = perf_counter()
             record.gradient_error = self._error(gradient, point)
             record.check_time = perf_counter() - begin
+            self._mark(Activity.IDLE)
         return record
 
     def _absent(self, iteration: int) -> list[int]:
@@ -200,6 +210,7 @@ class Master:
                     decoded = self._take(arrived, record, decoded)
                     continue
                 if isinstance(arrived, Loss):
+                    self._mark(Activity.LOST, self.crew.lane, iteration, -1, arrived.report.peer)
                     self.on_loss(arrived.report)
                     self.absences.append(Absence(arrived.worker, iteration, self._clock() - left))
                 else:
@@ -207,8 +218,10 @@ class Master:
                 if not decoded and self.decoder.lose(arrived.worker, arrived.message):
                     decoded = self._complete(record, self._clock() - left)
             if not decoded and self._clock() >= left + limit:
+                begin = self._clock()
                 self.decoder.expire()
                 decoded = self._complete(record, limit)
+                self._weighed(begin, iteration)
             if not decoded:
                 if self.crew.transport.interrupted:
                     raise Interrupted(f"stopped in iteration {iteration}")
@@ -241,17 +254,37 @@ class Master:
             or self.decoder.has(worker, message.message)
         ):
             record.wasted_messages += 1
+            self._note(Activity.WASTED, arrived)
             return decoded
+        self._note(Activity.USED, arrived)
         self._payloads[len(self.decoder.order)] = message.payload
         record.compute_time = max(record.compute_time, message.compute_seconds)
         record.overrun = max(record.overrun, message.overrun)
-        if not self.decoder.arrive(worker, message.message):
-            return False
-        return self._complete(record, elapsed)
+        begin = self._clock()
+        decoded = self.decoder.arrive(worker, message.message)
+        if decoded:
+            self._complete(record, elapsed)
+        if self.decoder.weights_time:
+            self._weighed(begin, record.iteration)
+        return decoded
+
+    def _note(self, activity: Activity, arrived: Message) -> None:
+        """Mark the arrival of a message."""
+        result = arrived.result
+        self._mark(
+            activity, result.lane, result.iteration, result.message, result.peer, result.time
+        )
+
+    def _weighed(self, begin: float, iteration: int) -> None:
+        """Mark that weights have been computed since `begin`."""
+        self._mark(Activity.WEIGHTS, self.crew.lane, iteration, at=begin)
+        self._mark(Activity.WAIT, self.crew.lane, iteration)
 
     def _complete(self, record: Iteration, elapsed: float) -> bool:
         """Note that the gradient is decodable now."""
         record.completion_time = elapsed
+        left = self._left[record.iteration]
+        self._mark(Activity.DECODABLE, self.crew.lane, record.iteration, at=left + elapsed)
         record.messages_used = len(self.decoder.order)
         record.extra_messages = self.decoder.extra
         record.error_amplification = self.decoder.amplification

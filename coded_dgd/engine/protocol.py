@@ -6,7 +6,8 @@ point    master to worker, per iteration: where to take the gradient; the newest
 result   worker to master, after every message boundary: a float64 array, header and payload
 
 A worker may hold shares of several codes. Each code is a *lane*: plans, points and results say to
-which they belong. A worker that stops, or fails, says so in a `Report`, the last thing it sends.
+which they belong. A worker that stops, or fails, says so in a `Report`; its marks, if a timeline is
+wanted, are all that it sends after that.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Plan:
     objective: str
     delay: str
     seed: int
+    timeline: bool = False
+    """Whether the worker takes down what it does from when on."""
 
     @property
     def payload(self) -> int:
@@ -108,6 +111,8 @@ class Report(NamedTuple):
     """Cause, in one line, where the worker failed."""
     traceback: str | None = None
     """Where it raised; None where the process was lost without a word."""
+    marks: int = 0
+    """How many it sends along, where a timeline is wanted (`engine.marks`)."""
 
 
 def result_buffer(length: int) -> tuple[Floats, Floats]:

@@ -10,6 +10,8 @@ from math import inf
 from time import monotonic
 from typing import NoReturn
 
+import numpy as np
+
 from coded_dgd.engine.process import cpu_seconds
 from coded_dgd.engine.protocol import Command, Point, Report
 from coded_dgd.engine.transports.mpi.library import MPI, REPORT_BYTES, leave
@@ -53,6 +55,7 @@ def serve(objective: Objective | None = None, connection: MPIWorker | None = Non
     except Exception as error:
         failure = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
         details = traceback.format_exc()[-REPORT_BYTES // 4 :]
+    marks = np.empty(0) if worker.marks is None else worker.marks.close()
     connection.report(
         Report(
             peer=0,
@@ -63,7 +66,9 @@ def serve(objective: Objective | None = None, connection: MPIWorker | None = Non
             iteration=worker.iteration,
             failure=failure,
             traceback=details,
-        )
+            marks=len(marks),
+        ),
+        marks,
     )
     # Nobody leaves before all have reported: an MPI job whose ranks have left in part aborts badly.
     while connection.wait(monotonic() + 0.01) is not Command.RELEASE:

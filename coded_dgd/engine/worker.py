@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from coded_dgd import delays
+from coded_dgd.engine.marks import Activity, Marks, unmarked
 from coded_dgd.engine.protocol import HEADER, Floats, Plan, Point, result_buffer
 from coded_dgd.problems import objectives
 from coded_dgd.problems.objectives import Objective
@@ -88,6 +89,15 @@ class Worker:
         self.shares: dict[int, Share] = {}
         self.iteration = 0
         self.results = 0
+        self.marks: Marks | None = None
+        self._mark: Callable[..., None] = unmarked
+
+    def take(self, share: Share) -> None:
+        """Hold one more share."""
+        self.shares[share.plan.lane] = share
+        if share.plan.timeline and self.marks is None:
+            self.marks = Marks(self.clock)
+            self._mark = self.marks.mark
 
     def run(self, send: Callable[[Floats], None]) -> Wait:
         """Work on the newest point."""
@@ -107,23 +117,27 @@ class Worker:
         plan = share.plan
         self.shares.pop(-1 if plan.replaces is None else plan.replaces, None)
         due = begin + share.finish_times(point.iteration)
-        first = 0
+        first, mark, lane, iteration = 0, self._mark, point.lane, point.iteration
         for index, last in enumerate(plan.ends):
             message, payload = result_buffer(plan.payload)
             compute_seconds = overrun = 0.0
             while first < last:
                 stop = min(first + share.together, last)
+                mark(Activity.COMPUTE, lane, iteration, index)
                 begin = perf_counter()
                 payload += share.compute(first, stop, point.beta)
                 compute_seconds += perf_counter() - begin
                 first = stop
                 if share.delay.injects:
+                    mark(Activity.DELAY, lane, iteration, index)
                     overrun = max(overrun, self.clock() - due[stop - 1])
                 newer = yield due[stop - 1]
                 if newer is not None:
                     return newer
-                share.finish_times(point.iteration + 1)
-            message[:HEADER] = point.lane, point.iteration, index, compute_seconds, overrun
+                share.finish_times(iteration + 1)
+            mark(Activity.SEND, lane, iteration, index)
+            message[:HEADER] = lane, iteration, index, compute_seconds, overrun
             send(message)
             self.results += 1
+        mark(Activity.IDLE)
         return None

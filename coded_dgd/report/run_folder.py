@@ -55,7 +55,7 @@ class RunFolder:
         """
         path = new_folder(path, setup.scheme.name)
         (path / CONFIG).write_text(setup.config.to_toml(), encoding="utf-8")
-        return cls(path, (path / ITERATIONS).open("w", encoding="utf-8"), empty=True)
+        return cls(path, _open_iterations(path, "w"), empty=True)
 
     @classmethod
     def reopen(cls, path: Path, setup: Setup, iterations: int) -> RunFolder:
@@ -71,7 +71,7 @@ class RunFolder:
         config = path / f"{CONFIG}.new"
         config.write_text(setup.config.to_toml(), encoding="utf-8")
         config.replace(path / CONFIG)
-        return cls(path, (path / ITERATIONS).open("a", encoding="utf-8"), empty=False)
+        return cls(path, _open_iterations(path, "a"), empty=False)
 
     def __enter__(self) -> RunFolder:
         return self
@@ -109,6 +109,11 @@ class RunFolder:
         for open_log in self.path.glob("arrivals-*.f8"):
             open_log.unlink()
         (self.path / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+
+
+def _open_iterations(path: Path, mode: str) -> TextIO:
+    """Open the records of iterations, each to be seen from outside as soon as it is written."""
+    return (path / ITERATIONS).open(mode, buffering=1, encoding="utf-8")  # type: ignore[return-value]
 
 
 def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:

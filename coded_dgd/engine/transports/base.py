@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import inf
 
+from coded_dgd.engine.marks import MASTER_MARKS, Marked, Marks
 from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result
 
 STOP_SECONDS = 10.0
@@ -22,6 +23,8 @@ class Transport(ABC):
     """
 
     workers: int
+    host: str
+    """Where the master runs."""
 
     def __init__(self) -> None:
         self.lost: dict[int, Report] = {}
@@ -32,11 +35,19 @@ class Transport(ABC):
         """Results that came in while another lane was waited for, by lane."""
         self.lanes = 0
         """How many lanes there are."""
+        self.marks: Marks | None = None
+        """The master's own, where a timeline is wanted."""
+        self.worker_marks: dict[int, Marked] = {}
+        """By peer, of those that answered `stop`, where a timeline is wanted."""
 
     def new_lane(self) -> int:
         """Return the number of a lane that nobody has."""
         self.lanes += 1
         return self.lanes - 1
+
+    def keep_marks(self) -> None:
+        """Have it taken down what every rank does from when on; before any plan is sent."""
+        self.marks = Marks(self.clock, MASTER_MARKS)
 
     @abstractmethod
     def clock(self) -> float:

@@ -6,12 +6,14 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
+from coded_dgd.engine.marks import Marked
 from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result, read_result
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.engine.worker import Share, Wait, Worker
 from coded_dgd.errors import Undecodable
 from coded_dgd.problems.objectives import Objective
 
+HOST = "simulated"
 LOSS = -1
 """Version of the event that a peer is lost."""
 
@@ -38,6 +40,7 @@ class SimulatedTransport(Transport):
     ) -> None:
         super().__init__()
         self.workers = 0
+        self.host = HOST
         self._objective = objective
         self.now = 0.0
         self._workers: list[Worker] = []
@@ -73,7 +76,7 @@ class SimulatedTransport(Transport):
         self._plans[peer] = plan
         share = Share(plan, self._objective)
         share.warm_up()
-        self._workers[peer].shares[plan.lane] = share
+        self._workers[peer].take(share)
 
     def piece(self, peer: int, start: int, X: Floats, y: Floats | None) -> None:
         plan = self._plans[peer]
@@ -105,7 +108,7 @@ class SimulatedTransport(Transport):
         yield from arrived
 
     def host(self, peer: int) -> str:
-        return "simulated"
+        return HOST
 
     def hire(self) -> None:
         self._hired.append(self._add())
@@ -117,6 +120,11 @@ class SimulatedTransport(Transport):
     def stop(self, timeout: float) -> tuple[list[Report], int]:
         for loop in self._loops:
             loop.close()
+        self.worker_marks = {
+            peer: Marked(HOST, each.marks.close())
+            for peer, each in enumerate(self._workers)
+            if each.marks is not None and peer not in self.lost
+        }
         reports = [
             Report(peer, self.host(peer), each.results, 0.0, self.now, each.iteration)
             for peer, each in enumerate(self._workers)

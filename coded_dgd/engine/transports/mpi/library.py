@@ -22,7 +22,7 @@ except (ImportError, RuntimeError) as error:
 
 __all__ = ["MPI"]
 
-COMMAND, PLAN, DATA, POINT, RESULT, REPORT = range(1, 7)  # tags
+COMMAND, PLAN, DATA, POINT, RESULT, REPORT, MARKS = range(1, 8)  # tags
 REPORT_BYTES = 16384
 
 WORKER_PAUSE = (5e-5, 1e-3)

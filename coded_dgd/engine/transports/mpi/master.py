@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from coded_dgd.engine.losses import ranks
+from coded_dgd.engine.marks import Mark, Marked
 from coded_dgd.engine.protocol import (
     HEADER,
     Command,
@@ -33,6 +34,7 @@ from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.engine.transports.mpi.library import (
     COMMAND,
     DATA,
+    MARKS,
     MASTER_PAUSE,
     MPI,
     PLAN,
@@ -157,6 +159,23 @@ class _Peer:
         self._points.append((request, self.owed))
         self.owed = None
 
+    def marks(self, deadline: float) -> Floats | None:
+        """Receive the marks that the report has announced; None where they do not come."""
+        if self.gone or self.report is None or not self.report.marks:
+            return None
+        rows = np.empty((self.report.marks, len(Mark._fields)))
+        pause = Pause(WORKER_PAUSE)
+        try:
+            while not self._comm.Iprobe(self.rank, MARKS):
+                if monotonic() >= deadline:
+                    return None
+                pause()
+            self._comm.Recv(rows, self.rank, MARKS)
+        except MPI.Exception:
+            self.fail()
+            return None
+        return rows
+
     @property
     def complete(self) -> bool:
         """Whether the peer has all data of its plan, or has none."""
@@ -184,6 +203,7 @@ class MPIMaster(Transport):
         self._hard = hard
         comm = world()
         self.workers = comm.size - 1
+        self.host = socket.gethostname()
         self._peers: list[_Peer] = []
         # receives: results of peer p at 2 p, its reports at 2 p + 1
         self._requests: list[MPI.Request] = []
@@ -376,6 +396,9 @@ class MPIMaster(Transport):
                 if request != MPI.REQUEST_NULL:
                     request.Cancel()
                     request.Wait()
+            for number, peer in enumerate(self._peers):
+                if (rows := peer.marks(deadline)) is not None:
+                    self.worker_marks[number] = Marked(peer.host, rows)
             if self._drained():
                 for peer in self._peers:
                     peer.command(Command.RELEASE, self.hard)

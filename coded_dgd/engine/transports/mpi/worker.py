@@ -14,6 +14,7 @@ from coded_dgd.engine.protocol import Command, Floats, Plan, Point, Report
 from coded_dgd.engine.transports.mpi.library import (
     COMMAND,
     DATA,
+    MARKS,
     MPI,
     PLAN,
     POINT,
@@ -84,7 +85,7 @@ class MPIWorker:
             share.load(start, X, y)
             start += rows
         share.warm_up()
-        worker.shares[plan.lane] = share
+        worker.take(share)
         return True
 
     def discard_share(self) -> None:
@@ -157,9 +158,11 @@ class MPIWorker:
         text = json.dumps(value).encode()
         self._sending.append((self._guarded(self._comm.Isend, text, 0, REPORT), text))
 
-    def report(self, report: Report) -> None:
-        """Send the last word, once everything before it is out."""
+    def report(self, report: Report, marks: Floats) -> None:
+        """Send the last word, and return once everything is out."""
         self._send_text(report)
+        if len(marks):
+            self._sending.append((self._guarded(self._comm.Isend, marks, 0, MARKS), marks))
         pause = Pause(WORKER_PAUSE)
         while not all(self._guarded(request.Test) for request, _ in self._sending):
             pause()

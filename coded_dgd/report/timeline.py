@@ -1,0 +1,269 @@
+"""``--timeline``: what every rank did from when to when, as a trace for Perfetto or Chrome.
+
+The file is JSON in the trace event format: a track per rank (``tid``), slices (``ph`` X) that nest
+or do not overlap, and instants (``ph`` i); times in microseconds since the first beta_t left, on
+the clock of the master. https://ui.perfetto.dev opens it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
+from math import inf
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from coded_dgd import __version__
+from coded_dgd.engine.marks import WORKER_MARKS, Activity, Mark
+from coded_dgd.engine.protocol import Floats
+from coded_dgd.engine.transports.base import Transport
+from coded_dgd.errors import UsageError
+
+TICKS = 8
+"""Per microsecond: a binary fraction, so that a slice ends exactly where the next begins."""
+Event = dict[str, Any]
+Key = tuple[int, int, int]
+"""Lane, iteration, message."""
+
+
+class TimelineFile:
+    """Writes the timeline of a run to `path` when the run has ended, well or not.
+
+    A run that ends before the first beta_t leaves has none.
+
+    Raises
+    ------
+    UsageError
+        If a file cannot be written there.
+    """
+
+    def __init__(self, path: Path, transport: Transport) -> None:
+        self._path, self._transport = path, transport
+        if not path.parent.is_dir():
+            raise UsageError(f"--timeline {path}: there is no folder {path.parent}: make it")
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise UsageError(f"--timeline {path} cannot be written: name another file")
+        transport.keep_marks()
+
+    def __enter__(self) -> TimelineFile:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        assert self._transport.marks is not None
+        rows = self._transport.marks.close()
+        if (rows[:, 1] == Activity.BROADCAST).any():
+            write(self._path, events(self._transport, rows), self._transport.host)
+
+
+def write(path: Path, found: Iterable[Event], host: str) -> None:
+    """Write trace events, one in a line."""
+    with path.open("w", encoding="utf-8") as file:
+        about = {"program": "coded-dgd", "version": __version__, "host": host}
+        file.write(
+            f'{{"displayTimeUnit": "ms", "otherData": {json.dumps(about)},\n"traceEvents": ['
+        )
+        separator = "\n"
+        for event in found:
+            file.write(separator + json.dumps(event))
+            separator = ",\n"
+        file.write("\n]}\n")
+
+
+class Slice(NamedTuple):
+    """A rank does one thing, between two instants in seconds."""
+
+    activity: Activity
+    begin: float
+    end: float
+    lane: int
+    iteration: int
+    message: int
+
+    @property
+    def key(self) -> Key:
+        return self.lane, self.iteration, self.message
+
+
+class Arrival(NamedTuple):
+    """When a message arrived at the master, and whether it counted."""
+
+    time: float
+    used: bool
+
+
+def slices(rows: Floats) -> list[Slice]:
+    """Turn the marks of a rank into slices; instants are left out."""
+    marks = [Mark(time, Activity(what), *numbers) for time, what, *numbers in _plain(rows)]
+    states = [mark for mark in marks if mark.activity < Activity.USED]
+    found: list[Slice] = []
+    for now, then in pairwise(states):
+        if now.activity is Activity.IDLE:
+            continue
+        each = Slice(now.activity, now.time, then.time, now.lane, now.iteration, now.message)
+        if found and (found[-1].activity, found[-1].end, found[-1].key) == (
+            each.activity,
+            each.begin,
+            each.key,
+        ):
+            each = each._replace(begin=found.pop().begin)
+        found.append(each)
+    return found
+
+
+def _plain(rows: Floats) -> Iterator[tuple[float, int, int, int, int, int]]:
+    times = rows[:, 0].tolist()
+    for time, numbers in zip(times, rows[:, 1:].astype(np.int64).tolist(), strict=True):
+        yield (time, *numbers)
+
+
+def clock_offset(
+    departures: dict[tuple[int, int], float],
+    arrivals: dict[Key, Arrival],
+    work: Sequence[Slice],
+) -> float:
+    """Seconds by which a worker's clock is ahead of the master's.
+
+    No point is received before it leaves and no message arrives before it is sent, which bounds the
+    offset from both sides. Clocks on one host agree, and zero is between the bounds; otherwise
+    it is the middle, off by at most half of the shortest round trip.
+
+    Parameters
+    ----------
+    departures : dict
+        When beta_t left, on the master's clock, by lane and iteration.
+    arrivals : dict
+        When messages of this worker arrived, on the master's clock.
+    work : sequence of Slice
+        What the worker did, on its own clock.
+    """
+    high, low = inf, -inf
+    for each in work:
+        if (each.lane, each.iteration) in departures:
+            high = min(high, each.begin - departures[each.lane, each.iteration])
+        if each.activity is Activity.SEND and each.key in arrivals:
+            low = max(low, each.begin - arrivals[each.key].time)
+    if low <= 0 <= high:
+        return 0.0
+    if inf in (high, -low):
+        return high if low == -inf else low
+    return (low + high) / 2
+
+
+def events(transport: Transport, rows: Floats) -> Iterator[Event]:
+    """What is known of a run whose workers have stopped, as trace events.
+
+    Parameters
+    ----------
+    rows : (n, 6) array
+        The marks of the master; those of the workers the transport has.
+    """
+    master = slices(rows)
+    workers = {peer: slices(each.rows) for peer, each in transport.worker_marks.items()}
+    arrivals: dict[int, dict[Key, Arrival]] = {}
+    instants = []
+    for time, what, lane, iteration, message, peer in _plain(rows):
+        activity = Activity(what)
+        if activity in (Activity.USED, Activity.WASTED):
+            arrival = Arrival(time, activity is Activity.USED)
+            arrivals.setdefault(peer, {})[lane, iteration, message] = arrival
+        elif activity in (Activity.DECODABLE, Activity.LOST):
+            instants.append(Mark(time, activity, lane, iteration, message, peer))
+    begun = {
+        (each.lane, each.iteration): each.begin
+        for each in master
+        if each.activity is Activity.BROADCAST
+    }
+    offsets = {
+        peer: clock_offset(begun, arrivals.get(peer, {}), work) for peer, work in workers.items()
+    }
+    origin = _origin(transport, begun.values(), offsets)
+    yield _named("process_name", 0, f"coded-dgd, master on {transport.host}")
+    yield from _track(0, f"rank 0, master on {transport.host}")
+    yield from _slices(0, "master", master, origin, {})
+    for mark in (mark for mark in instants if mark.time >= origin):
+        rank = mark.peer + 1
+        name = mark.activity.name.lower()
+        yield _instant(rank, name, mark.time - origin, {"iteration": mark.iteration})
+    for peer in sorted({*workers, *arrivals, *transport.lost}):
+        host = transport.lost[peer].host if peer in transport.lost else ""
+        if peer in transport.worker_marks:
+            host = transport.worker_marks[peer].host
+        lost = ", lost" if peer in transport.lost else ""
+        yield from _track(peer + 1, f"rank {peer + 1} on {host or 'unknown host'}{lost}")
+        came = arrivals.get(peer, {})
+        if peer in workers:
+            yield from _slices(peer + 1, "worker", workers[peer], origin + offsets[peer], came)
+            continue
+        for (_, iteration, message), arrival in came.items():
+            if arrival.time < origin:
+                continue
+            args = {"iteration": iteration, "message": message, "used": arrival.used}
+            yield _instant(peer + 1, "arrived", arrival.time - origin, args)
+
+
+def _origin(transport: Transport, departures: Iterable[float], offsets: dict[int, float]) -> float:
+    """The first departure of a beta_t from which on no rank has dropped marks."""
+    known = [-inf]
+    for peer, offset in offsets.items():
+        rows = transport.worker_marks[peer].rows
+        if len(rows) >= WORKER_MARKS:
+            known.append(rows[0, 0] - offset)
+    return min((time for time in departures if time >= max(known)), default=0.0)
+
+
+def _slices(
+    rank: int, kind: str, work: Sequence[Slice], origin: float, arrivals: dict[Key, Arrival]
+) -> Iterator[Event]:
+    """Slices of a track: those of an iteration in one that spans it, except the check after it."""
+    sent = {each.key for each in work if each.activity is Activity.SEND}
+    whole = [each for each in work if each.begin >= origin]
+    for (checks, _, iteration), group in groupby(
+        whole, lambda each: (each.activity is Activity.CHECK, each.lane, each.iteration)
+    ):
+        parts = list(group)
+        if not checks:
+            begin, end = parts[0].begin - origin, parts[-1].end - origin
+            yield _slice(rank, kind, f"iteration {iteration}", begin, end, {"iteration": iteration})
+        for part in parts:
+            args: Event = {"iteration": iteration}
+            name = part.activity.name.lower()
+            if part.message >= 0:
+                args["message"] = part.message
+                if part.activity is Activity.SEND and part.key in arrivals:
+                    arrival = arrivals[part.key]
+                    args["used"] = arrival.used
+                elif part.key not in sent:
+                    args["instead_of"], name = name, "cancelled"
+            if name == "send" or _ticks(part.begin - origin) < _ticks(part.end - origin):
+                yield _slice(rank, kind, name, part.begin - origin, part.end - origin, args)
+
+
+def _ticks(seconds: float) -> int:
+    return round(seconds * 1e6 * TICKS)
+
+
+def _slice(rank: int, kind: str, name: str, begin: float, end: float, args: Event) -> Event:
+    ticks = _ticks(begin)
+    duration = (_ticks(end) - ticks) / TICKS
+    event = {"ph": "X", "pid": 0, "tid": rank, "ts": ticks / TICKS, "dur": duration}
+    return {**event, "name": name, "cat": kind, "args": args}
+
+
+def _instant(rank: int, name: str, seconds: float, args: Event) -> Event:
+    event = {"ph": "i", "pid": 0, "tid": rank, "ts": _ticks(seconds) / TICKS, "s": "t"}
+    return {**event, "name": name, "cat": "instant", "args": args}
+
+
+def _named(what: str, rank: int, name: str) -> Event:
+    return {"ph": "M", "pid": 0, "tid": rank, "name": what, "args": {"name": name}}
+
+
+def _track(rank: int, name: str) -> Iterator[Event]:
+    yield _named("thread_name", rank, name)
+    order = {"ph": "M", "pid": 0, "tid": rank, "name": "thread_sort_index"}
+    yield {**order, "args": {"sort_index": rank}}

@@ -52,6 +52,10 @@ class Iteration:
     """Loss at beta_t, where the scheme is exact and the gradient tells it: least squares."""
     gradient_error: float | None = None
     check_time: float = 0.0
+    workers_heard: int = 0
+    """Workers of which a message was used."""
+    workers_lost: int = 0
+    """Workers that are lost and have not been replaced."""
 
 
 @dataclass
@@ -175,6 +179,8 @@ class Master:
         record.gradient_norm = float(np.linalg.norm(gradient))
         self.optimizer.update(gradient)
         record.update_time = perf_counter() - begin
+        record.workers_heard = len({worker for worker, _ in self.decoder.order})
+        record.workers_lost = len(self.scheme.lost)
 
         self._mark(Activity.IDLE)
         self.arrivals.end(iteration)

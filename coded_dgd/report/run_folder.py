@@ -4,6 +4,7 @@
 ``iterations.jsonl``  one JSON object per iteration
 ``arrivals.npz``      when each message arrived; ``--delay trace:`` replays it
                       (``arrivals-2.npz``, ... after a new plan)
+``ideal.npy``         ideal completion time of each iteration, where delays are injected
 ``beta.npy``          the result
 ``checkpoint-*.ckpt``  the latest two checkpoints; ``--resume`` goes on from them
 ``log.txt``           what went wrong: lost workers, with their tracebacks
@@ -30,7 +31,10 @@ from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.trainer import Stage
 from coded_dgd.report.folder import new_folder, remove_folder
 
-CONFIG, ITERATIONS = "config.toml", "iterations.jsonl"
+CONFIG, ITERATIONS, SUMMARY, LOG = "config.toml", "iterations.jsonl", "summary.json", "log.txt"
+IDEAL = "ideal.npy"
+ENDED, RESUMED = "ended early:", "resumed"
+"""How lines of the log begin that tell of the run as a whole."""
 
 
 class RunFolder:
@@ -71,15 +75,24 @@ class RunFolder:
         config = path / f"{CONFIG}.new"
         config.write_text(setup.config.to_toml(), encoding="utf-8")
         config.replace(path / CONFIG)
-        return cls(path, _open_iterations(path, "a"), empty=False)
+        for result in (SUMMARY, IDEAL):
+            (path / result).unlink(missing_ok=True)
+        folder = cls(path, _open_iterations(path, "a"), empty=False)
+        if (path / LOG).exists():
+            folder.log(f"{RESUMED} after {iterations} iterations", "")
+        return folder
 
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, value: object, _: object) -> None:
         self._iterations.close()
-        if error is not None and self._empty:
+        if error is None:
+            return
+        if self._empty:
             remove_folder(self.path)
+        else:
+            self.log(f"{ENDED} {value}", "")
 
     def sync(self) -> None:
         """Have everything that is written so far on the disk."""
@@ -94,13 +107,15 @@ class RunFolder:
     def log(self, line: str, details: str) -> None:
         """Take down what went wrong."""
         self._empty = False
-        with (self.path / "log.txt").open("a", encoding="utf-8") as log:
+        with (self.path / LOG).open("a", encoding="utf-8") as log:
             stamp = datetime.now().isoformat(sep=" ", timespec="milliseconds")
             log.write(f"{stamp} {line}\n{textwrap.indent(details, '    ')}")
 
     def finish(self, outcome: Outcome, summary: dict[str, Any]) -> None:
         """Write the results."""
         np.save(self.path / "beta.npy", outcome.beta)
+        if outcome.ideal is not None:
+            np.save(self.path / IDEAL, outcome.ideal)
         for stage, arrival in zip(outcome.stages, outcome.arrivals, strict=True):
             number = stage.number
             name = "arrivals.npz" if number == 1 else f"arrivals-{number}.npz"
@@ -108,7 +123,7 @@ class RunFolder:
             stage.master.arrivals.close()
         for open_log in self.path.glob("arrivals-*.f8"):
             open_log.unlink()
-        (self.path / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+        (self.path / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
 
 
 def _open_iterations(path: Path, mode: str) -> TextIO:
@@ -121,14 +136,17 @@ def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:
 
     ``arrival`` : (iterations, M, J), seconds after beta_t left, nan where nothing came;
     ``tasks_done`` : (M, J), tasks that the worker has done when it sends the message, 0 for none;
-    ``unit`` : what a task is in tasks of the delay model.
+    ``unit`` : what a task is in tasks of the delay model; ``ranks`` : (M,), who the workers were
+    in the end.
     """
     scheme = stage.scheme
     done = np.zeros(scheme.expected.shape, dtype=np.int64)
     for worker in range(scheme.workers):
         ends = scheme.ends(worker)
         done[worker, : len(ends)] = ends
-    return {"arrival": arrival, "tasks_done": done, "unit": float(scheme.work[0])}
+    ranks = np.array(stage.master.crew.members) + 1
+    unit = float(scheme.work[0])
+    return {"arrival": arrival, "tasks_done": done, "unit": unit, "ranks": ranks}
 
 
 def read_log(path: Path, iterations: int) -> list[Iteration] | None:

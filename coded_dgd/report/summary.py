@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.engine.job import Outcome
+from coded_dgd.report.environment import environment
 from coded_dgd.theory import predict
 
 REALISATIONS = 10_000
@@ -108,5 +109,10 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
             {"rank": peer + 1, "reason": reason, "messages": count}
             for (peer, reason), count in sorted(outcome.refused.items())
         ],
+        "hosts": {
+            host: sorted(each.peer + 1 for each in outcome.ending.reports if each.host == host)
+            for host in sorted({each.host for each in outcome.ending.reports})
+        },
+        "environment": environment(setup.config.transport),
         "run_folder": None if run_folder is None else str(run_folder),
     }

@@ -1,0 +1,28 @@
+"""What a run ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from importlib import metadata
+from typing import Any
+
+from coded_dgd import __version__
+
+
+def environment(transport: str) -> dict[str, Any]:
+    """Versions, and where rank 0 runs."""
+    found: dict[str, Any] = {
+        "coded_dgd": __version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("numpy", "scipy")},
+        "host": socket.gethostname(),
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "cores": os.cpu_count(),
+    }
+    if transport == "mpi":
+        from coded_dgd.engine.transports.mpi import library
+
+        found |= {"mpi4py": metadata.version("mpi4py"), "mpi": library.version()}
+    return found

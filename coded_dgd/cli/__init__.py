@@ -12,6 +12,8 @@ import click
 from coded_dgd import __version__
 from coded_dgd.cli.compare import compare
 from coded_dgd.cli.info import info
+from coded_dgd.cli.plot import plot
+from coded_dgd.cli.report import report
 from coded_dgd.cli.reproduce import reproduce
 from coded_dgd.cli.run import run
 from coded_dgd.cli.simulate import simulate
@@ -32,7 +34,7 @@ def command() -> None:
     """Coded distributed gradient descent over MPI."""
 
 
-for subcommand in (run, compare, theory, simulate, reproduce, info):
+for subcommand in (run, compare, theory, simulate, reproduce, plot, report, info):
     command.add_command(subcommand)
 
 

@@ -5,7 +5,8 @@ Matplotlib is imported when something is drawn, and not missed before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from coded_dgd.errors import UsageError
 
 Floats = NDArray[np.float64]
 
@@ -62,11 +65,13 @@ class Series:
     y: Floats
     standard_error: Floats | None = None
     """Of y; None where it is exact."""
-    kind: Literal["both", "line", "points"] = "both"
-    """Drawn as a line with markers, as a line only (a formula), or as points (a measurement)."""
+    kind: Literal["both", "line", "points", "steps"] = "both"
+    """Drawn as a line with markers, as a line only (a formula), as points (a measurement), or as
+    the steps of an empirical distribution."""
     like: str | None = None
     """Label of an earlier series of the panel that this one belongs to: it gets the same colour and
-    marker, hollow and dashed. Where there is such a pair the lines of all others are solid."""
+    marker, hollow and dashed, or dotted for a formula. Where there is such a pair the lines of all
+    others are solid."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,18 @@ def can_draw() -> bool:
     return find_spec("matplotlib") is not None
 
 
+def require_drawing(what: str) -> None:
+    """Refuse to go on where matplotlib is missing.
+
+    Raises
+    ------
+    UsageError
+        With the mend.
+    """
+    if not can_draw():
+        raise UsageError(f"{what} needs matplotlib, which is not installed: {INSTALL}")
+
+
 def draw(panels: Sequence[Panel], title: str, files: Sequence[Path]) -> None:
     """Draw the panels side by side into `files`, whose suffixes select the formats.
 
@@ -100,21 +117,29 @@ def draw(panels: Sequence[Panel], title: str, files: Sequence[Path]) -> None:
     files : sequence of Path
         PNG, SVG or PDF.
     """
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     width, height = PANEL_INCHES
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width * len(panels), height), layout="constrained")
-        FigureCanvasAgg(figure)
+    with styled((width * len(panels), height), title, files) as figure:
         for axes, panel in zip(
             figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
         ):
             _draw_panel(axes, panel)
+
+
+@contextmanager
+def styled(inches: tuple[float, float], title: str, files: Sequence[Path]) -> Iterator[Any]:
+    """Give an empty figure in the one style, to be drawn on and then saved to `files`."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=inches, layout="constrained")
+        FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=11)
+        yield figure
         for file in files:
-            undated = {"Date": None} if file.suffix == ".svg" else None
+            dated = {".svg": "Date", ".pdf": "CreationDate"}.get(file.suffix)
+            undated = {dated: None} if dated else None
             figure.savefig(file, dpi=DOTS_PER_INCH, metadata=undated)
 
 
@@ -125,7 +150,8 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
         own = len(set(numbers.values()))
         number = own if series.like is None else numbers[series.like]
         numbers[series.label] = number
-        dashes = ("--" if series.like else "-") if paired else DASHES[number % len(DASHES)]
+        own_dashes = "-" if paired else DASHES[number % len(DASHES)]
+        dashes = _dashes_like(series) if series.like else own_dashes
         _draw_series(axes, series, number, dashes, panel.y_low)
     axes.set(
         title=panel.title,
@@ -135,12 +161,19 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
         yscale=panel.y_scale,
     )
     if panel.y_low is not None:
-        axes.set_ylim(bottom=panel.y_low)
+        top = axes.get_ylim()[1]
+        room = 0.05 * (top - panel.y_low) if panel.y_scale == "linear" else 0.0
+        axes.set_ylim(panel.y_low, top + room)
     if panel.note:
         axes.annotate(
             panel.note, (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=8
         )
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, handlelength=3.2)
+
+
+def _dashes_like(series: Series) -> str:
+    """Dashes of a series that belongs to another: dots for a formula."""
+    return ":" if series.kind == "line" else "--"
 
 
 def _draw_series(axes: Any, series: Series, number: int, dashes: Any, y_low: float | None) -> None:
@@ -150,14 +183,17 @@ def _draw_series(axes: Any, series: Series, number: int, dashes: Any, y_low: flo
     dense = len(x) >= DENSE
     colour = COLOURS[number % len(COLOURS)]
     nested = max(0, 4 - number)  # markers of curves that coincide are seen around one another
+    crowded = dense and series.kind == "points"
     style: dict[str, Any] = {
         "color": colour,
-        "markersize": 4.5 + 0.8 * nested,
+        "markersize": (2.0 + 0.6 * nested) if crowded else (4.5 + 0.8 * nested),
         "linestyle": "none" if series.kind == "points" else dashes,
-        "marker": "none" if series.kind == "line" else MARKERS[number % len(MARKERS)],
+        "marker": "none" if series.kind in ("line", "steps") else MARKERS[number % len(MARKERS)],
         "markerfacecolor": "white" if series.like else colour,
         "label": series.label,
     }
+    if series.kind == "steps":
+        style["drawstyle"] = "steps-post"
     if dense and series.kind == "both":  # the markers of one series between those of the others
         every = len(x) // 8
         shift = number + (0.5 if series.like else 0)

@@ -1,0 +1,51 @@
+"""``coded-dgd report``: what finished runs have to say for themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from coded_dgd.errors import UsageError
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    help="Write one page with everything, pictures included, that needs no network.",
+)
+@click.option(
+    "--timeline",
+    type=click.Path(path_type=Path),
+    help="With --html: show an iteration of this file, which run --timeline has written.",
+)
+@click.option("--iterations", help="With --timeline: which, as for plot.")
+@click.option("--quiet", is_flag=True, help="Do not print the text.")
+def report(
+    runs: tuple[Path, ...],
+    html: Path | None,
+    timeline: Path | None,
+    iterations: str | None,
+    quiet: bool,
+) -> None:
+    """Tell of runs, given by their folders: who was slow, what was wasted, what coding saved.
+
+    A worker is an outlier if its pace, in seconds per task over the whole run, is: the rule is
+    printed with the result.
+    """
+    from coded_dgd.report import explain, gantt, page
+    from coded_dgd.report.reading import read_run
+
+    if html is None and (timeline or iterations):
+        raise UsageError("--timeline and --iterations are for the page: give --html FILE")
+    read = [read_run(run) for run in runs]
+    chart = None if timeline is None else gantt.read(timeline, gantt.parse_iterations(iterations))
+    if not quiet:
+        click.echo("\n\n".join(explain.format_text(run) for run in read))
+    if html is not None:
+        try:
+            html.write_text(page.page(read, chart), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"--html {html}: {error.strerror}: name another file") from None

@@ -1,0 +1,140 @@
+"""What a run has to say for itself: who was slow, what was wasted, what coding saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from coded_dgd.engine.losses import ranks
+from coded_dgd.report.pace import STATISTIC, Pace, outliers, paces
+from coded_dgd.report.reading import FinishedRun
+
+Explanation = list[tuple[str, str]]
+"""Topics, and what there is to say: one or more lines."""
+NAMED = 10
+"""How many slow workers are named one by one."""
+
+
+def headline(run: FinishedRun) -> str:
+    """What was run, in one line."""
+    it = run.summary
+    return (
+        f"{it['scheme']} on {it['workers']} workers, N = {it['blocks']} blocks, "
+        f"load r = {it['load']}, {it['iterations']} iterations, {it['status']}"
+    )
+
+
+def explain(run: FinishedRun) -> Explanation:
+    """Explain a run."""
+    found = [
+        ("completion time", _completion(run)),
+        ("slow throughout", _slow(run)),
+        ("lost", _lost(run)),
+        ("wasted", _wasted(run)),
+        ("coding saved", _saved(run)),
+    ]
+    if run.summary["warnings"]:
+        found.append(("warnings", "\n".join(run.summary["warnings"])))
+    return found
+
+
+def format_text(run: FinishedRun) -> str:
+    """Format the explanation for a terminal."""
+    lines = [f"{run.path}: {headline(run)}"]
+    for topic, text in explain(run):
+        first, *others = text.split("\n")
+        lines.append(f"  {topic:<18}{first}")
+        lines += [f"  {'':<18}{line}" for line in others]
+    return "\n".join(lines)
+
+
+def _completion(run: FinishedRun) -> str:
+    measured, ideal = run.summary["completion_time"], run.summary["ideal_completion_time"]
+    text = (
+        f"mean {measured['mean']:.4f} s, median {measured['p50']:.4f} s, "
+        f"p99 {measured['p99']:.4f} s"
+    )
+    if ideal and ideal["mean"] > 0:
+        text += f"; {measured['mean'] / ideal['mean']:.3f} times the ideal on the same delays"
+    if run.summary["expected_completion_time"] is not None:
+        text += f"; expected {run.summary['expected_completion_time']:.4f} s"
+    return text
+
+
+def _slow(run: FinishedRun) -> str:
+    stage = run.stages[-1]
+    found = paces(stage, run.column("completion_time")[stage.first :])
+    slow = outliers(found)
+    if not slow:
+        return f"nobody ({STATISTIC})"
+    median = float(np.median([pace.seconds for pace in found]))
+    lines = [_describe(pace, median, _host(run, pace.rank)) for pace in slow[:NAMED]]
+    if len(slow) > NAMED:
+        lines.append(f"and rank {ranks(pace.rank for pace in slow[NAMED:])}")
+    lines += _whole_hosts(run, found)
+    return "\n".join([*lines, f"({STATISTIC})"])
+
+
+def _describe(pace: Pace, median: float, host: str) -> str:
+    where = f"rank {pace.rank}" + (f" on {host}" if host else "")
+    if np.isinf(pace.seconds):
+        return f"{where}: nothing ever came from it"
+    text = f"{where}: {pace.seconds:.4f} s per task, {pace.seconds / median:.1f} times the median"
+    if pace.silent > 0:
+        text += f"; nothing in time in {pace.silent:.0%} of the iterations"
+    return text
+
+
+def _whole_hosts(run: FinishedRun, found: Sequence[Pace]) -> list[str]:
+    """Hosts all of whose workers are outliers, where there are several hosts."""
+    hosts: dict[str, list[str]] = {}
+    for pace in found:
+        hosts.setdefault(_host(run, pace.rank), []).append("slow" if pace.slow else "")
+    several = len(hosts) > 1
+    return [
+        f"every worker on host {host} is slow"
+        for host, states in hosts.items()
+        if several and host and all(states)
+    ]
+
+
+def _host(run: FinishedRun, rank: int) -> str:
+    if run.config.transport == "simulated":
+        return ""
+    return next((host for host, here in run.summary["hosts"].items() if rank in here), "")
+
+
+def _lost(run: FinishedRun) -> str:
+    losses = run.summary["losses"]
+    if not losses:
+        return "nobody"
+    return "\n".join(
+        f"rank {loss['rank']}{' on ' + loss['host'] if loss['host'] else ''} in iteration "
+        f"{loss['iteration']}: {loss['cause']}"
+        for loss in losses
+    )
+
+
+def _wasted(run: FinishedRun) -> str:
+    used, wasted = int(run.column("messages_used").sum()), run.summary["wasted_messages"]
+    text = f"{wasted} of {used + wasted} messages came too late ({wasted / (used + wasted):.1%})"
+    extra = int(run.column("extra_messages").sum())
+    return text + (f"; the guard waited for {extra} of those used" if extra else "")
+
+
+def _saved(run: FinishedRun) -> str:
+    if run.uncoded is None:
+        return "not known: no delays were injected that could be replayed without coding"
+    without, measured = float(run.uncoded.mean()), run.summary["completion_time"]["mean"]
+    if not np.isfinite(without):
+        return "everything: on the same delays uncoded computation never ends"
+    compared = (
+        f"uncoded, the same delays take {without:.4f} s per iteration on average, "
+        f"{without / measured:.2f} times as long"
+    )
+    if run.summary["scheme"] == "uncoded":
+        return f"nothing: this is without coding; ideally it takes {without:.4f} s per iteration"
+    total = (without - measured) * len(run.log)
+    verb = "saved" if total >= 0 else "lost"
+    return f"{abs(total):.2f} s {verb} in {len(run.log)} iterations: {compared}"

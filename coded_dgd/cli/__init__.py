@@ -18,6 +18,7 @@ from coded_dgd.cli.reproduce import reproduce
 from coded_dgd.cli.run import run
 from coded_dgd.cli.simulate import simulate
 from coded_dgd.cli.theory import theory
+from coded_dgd.cli.watch import watch
 from coded_dgd.errors import CodedDGDError
 
 
@@ -34,7 +35,7 @@ def command() -> None:
     """Coded distributed gradient descent over MPI."""
 
 
-for subcommand in (run, compare, theory, simulate, reproduce, plot, report, info):
+for subcommand in (run, compare, theory, simulate, reproduce, plot, report, watch, info):
     command.add_command(subcommand)
 
 

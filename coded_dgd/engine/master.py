@@ -54,8 +54,8 @@ class Iteration:
     check_time: float = 0.0
     workers_heard: int = 0
     """Workers of which a message was used."""
-    workers_lost: int = 0
-    """Workers that are lost and have not been replaced."""
+    workers_live: int = 0
+    """Workers of the scheme that are not lost."""
 
 
 @dataclass
@@ -180,7 +180,7 @@ class Master:
         self.optimizer.update(gradient)
         record.update_time = perf_counter() - begin
         record.workers_heard = len({worker for worker, _ in self.decoder.order})
-        record.workers_lost = len(self.scheme.lost)
+        record.workers_live = self.scheme.workers - len(self.scheme.lost)
 
         self._mark(Activity.IDLE)
         self.arrivals.end(iteration)

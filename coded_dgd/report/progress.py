@@ -10,6 +10,7 @@ from coded_dgd import __version__
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.trainer import Start
+from coded_dgd.report.status import Status
 from coded_dgd.report.steps import Steps
 
 
@@ -19,6 +20,7 @@ class Progress:
     def __init__(self, setup: Setup, stream: TextIO, quiet: bool) -> None:
         self._setup, self._stream, self._quiet = setup, stream, quiet
         self._steps = Steps("iteration", setup.config.iterations, stream, quiet)
+        self._status = Status()
 
     def __enter__(self) -> Progress:
         scheme, config = self._setup.scheme, self._setup.config
@@ -50,7 +52,8 @@ class Progress:
 
     def update(self, record: Iteration) -> None:
         """Count an iteration."""
-        self._steps.count(lambda: self._describe(record))
+        self._status.add(record)
+        self._steps.count(self._status.__str__)
 
     def resumed(self, iterations: int) -> None:
         """Tell that so many iterations have been done before."""
@@ -63,11 +66,6 @@ class Progress:
 
     def __exit__(self, *error: object) -> None:
         self._steps.__exit__(*error)
-
-    def _describe(self, record: Iteration) -> str:
-        what = "gradient norm" if record.loss is None else "loss"
-        value = record.gradient_norm if record.loss is None else record.loss
-        return f"{what} {value:.6g}, {record.completion_time:.4f} s"
 
     def _say(self, line: str) -> None:
         if not self._quiet:

@@ -49,7 +49,7 @@ def test_steps_are_lines_every_few_seconds(monkeypatch):
         for seconds in (1.0, 6.0, 7.0, 12.0):
             now[0] = seconds
             steps.count(lambda: "more" if now[0] > 10 else "")
-    assert stream.getvalue() == "part 2/4\npart 4/4: more\n"
+    assert stream.getvalue() == "part 2/4, 6 s left\npart 4/4: more\n"
 
 
 def test_steps_are_a_bar_on_a_terminal():
@@ -57,12 +57,47 @@ def test_steps_are_a_bar_on_a_terminal():
     with Steps("part", 2, stream) as steps:
         steps.count()
         steps.count(lambda: "as far as this")
-    assert "100%" in stream.getvalue()
+    assert "2/2" in stream.getvalue()
     assert "as far as this" in stream.getvalue()
+
+
+def test_beside_a_bar_there_is_only_one_line(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = Terminal()
+    with Steps("part", 5, stream) as steps:
+        steps.count(lambda: "words " * 50)
+    last = stream.getvalue().split("\r")[-1].replace("\x1b[?25l", "").replace("\x1b[?25h", "")
+    assert "words" in last
+    assert len(last.rstrip("\n")) < 60
+
+
+def test_a_bar_is_not_drawn_for_every_step(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    stream = Terminal()
+    with Steps("part", 1000, stream) as steps:
+        for _ in range(1000):
+            now[0] += 0.001
+            steps.count()
+    assert 10 <= stream.getvalue().count("\r") <= 13
+    assert "1000/1000" in stream.getvalue()
+
+
+def test_steps_that_were_done_before_do_not_count_for_the_pace(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    steps = Steps("part", 100, stream)
+    steps.skip(90)
+    with steps:
+        now[0] = 6.0
+        steps.count()
+    assert stream.getvalue() == "part 91/100, 54 s left\n"
 
 
 def test_quiet_steps(monkeypatch):
     monkeypatch.setattr(module, "LINE_SECONDS", -1.0)
+    monkeypatch.setattr(module, "BAR_SECONDS", -1.0)
     for stream in (io.StringIO(), Terminal()):
         with Steps("part", 1, stream, quiet=True) as steps:
             steps.count()

@@ -1,0 +1,26 @@
+"""``coded-dgd watch``: how a run is doing, from another shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.05),
+    default=2.0,
+    help="Seconds between two looks at the folder.",
+)
+def watch(run: Path, interval: float) -> int:
+    """Follow the run in this folder until it ends; it may run on another machine.
+
+    Tells iteration, loss, median completion time of the last 100 iterations, lost workers, how long
+    it will take, and what is written to the log. Exit code 1 if the run ends early.
+    """
+    from coded_dgd.report.watching import watch as follow
+
+    return 0 if follow(run, interval, click.echo) else 1

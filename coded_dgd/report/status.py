@@ -1,0 +1,53 @@
+"""How a run is doing, in a few words: on the terminal that runs it, and from outside."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from coded_dgd.engine.master import Iteration
+
+RECENT = 100
+"""Iterations of which the median completion time is told."""
+
+
+class Status:
+    """Sums up the records of a run as they come."""
+
+    def __init__(self) -> None:
+        self._most = 0  # workers that were live at once
+        self._times: deque[float] = deque(maxlen=RECENT)
+        self.record: Iteration | None = None
+        """The latest."""
+
+    def add(self, record: Iteration) -> None:
+        """Take a record."""
+        self.record = record
+        self._times.append(record.completion_time)
+        self._most = max(self._most, record.workers_live)
+
+    def __str__(self) -> str:
+        record = self.record
+        if record is None:
+            return ""
+        if record.loss is None:
+            value = f"gradient norm {record.gradient_norm:.6g}"
+        else:
+            value = f"loss {record.loss:.6g}"
+        found = [value, f"p50 {np.median(self._times):.4f} s", f"{record.workers_live} live"]
+        slow = record.workers_live - record.workers_heard
+        lost = self._most - record.workers_live
+        found += [f"{slow} slow"] if slow > 0 else []
+        found += [f"{lost} lost"] if lost > 0 else []
+        return ", ".join(found)
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people read it: ``12 s``, ``3:05 min``, ``2:07 h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

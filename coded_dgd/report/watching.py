@@ -1,0 +1,119 @@
+"""Following a run folder while another process fills it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+from typing import IO
+
+from coded_dgd.engine.master import Iteration
+from coded_dgd.report.reading import read_config
+from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED, SUMMARY
+from coded_dgd.report.status import Status, duration
+
+SILENCE = 30.0
+"""Seconds without news after which that is told."""
+
+
+class Tail:
+    """Lines that are added to a file, whole ones only; the file may come later."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._rest = b""
+
+    def lines(self) -> list[str]:
+        """Return the lines that are new."""
+        if self._file is None:
+            if not self._path.exists():
+                return []
+            self._file = self._path.open("rb")
+        if self._path.stat().st_size < self._file.tell():  # --resume has cut off the end
+            self._file.seek(0, 2)
+            self._rest = b""
+        *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
+        return [line.decode("utf-8", "replace") for line in whole]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
+    """Tell how a run is doing until it ends.
+
+    Parameters
+    ----------
+    path : Path
+        The run folder.
+    interval : float
+        Seconds between two looks.
+    say : callable
+        Takes a line.
+
+    Returns
+    -------
+    bool
+        Whether the run has come to its end; False if it has ended early.
+
+    Raises
+    ------
+    UsageError
+        If it is no run folder.
+    """
+    config = read_config(path)
+    status = Status()
+    records, log = Tail(path / ITERATIONS), Tail(path / LOG)
+    begin, at_first, last_news = monotonic(), -1, monotonic()
+    ended = None
+    try:
+        while True:
+            finished = (path / SUMMARY).is_file()  # before the records are read: then all are there
+            new = records.lines()
+            for line in new:
+                status.add(Iteration(**json.loads(line)))
+            for line in log.lines():
+                said = line[24:]  # after date and time
+                ended = said if said.startswith(ENDED) else ended
+                ended = None if said.startswith(RESUMED) else ended
+                if said and not line.startswith(" "):
+                    say(line)
+            if status.record is not None and new:
+                done, last_news = status.record.iteration + 1, monotonic()
+                if at_first < 0:
+                    at_first = done
+                text = f"iteration {done}/{config.iterations}: {status}"
+                if done > at_first and done < config.iterations and not finished:
+                    pace = (monotonic() - begin) / (done - at_first)
+                    text += f", {duration(pace * (config.iterations - done))} left"
+                say(text)
+            elif monotonic() - last_news >= SILENCE:
+                last_news = monotonic()
+                say(f"nothing new for {SILENCE:.0f} s")
+            if finished:
+                say(_result(path))
+                return True
+            if ended is not None:
+                return False
+            sleep(interval)
+    finally:
+        records.close()
+        log.close()
+
+
+def _result(path: Path) -> str:
+    """What the summary says, in a line."""
+    try:
+        summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+    except ValueError:  # being written
+        return "done"
+    return (
+        f"{summary['status']} after {summary['iterations']} iterations: "
+        f"loss {summary['loss']:.8g}, "
+        f"completion time {summary['completion_time']['mean']:.4f} s on average, "
+        f"{summary['wall_time']:.1f} s in all"
+    )

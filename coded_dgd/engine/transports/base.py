@@ -76,12 +76,12 @@ class Transport(ABC):
         """Wait for something to arrive, at most until `until`; then yield all that has."""
 
     @abstractmethod
-    def host(self, peer: int) -> str:
+    def host_of(self, peer: int) -> str:
         """Name of the machine that a peer runs on."""
 
     def dismiss(self, peer: int, iteration: int, cause: str) -> None:
         """Count a peer among the lost though it lives."""
-        report = Report(peer, self.host(peer), 0, 0.0, 0.0, iteration, cause)
+        report = Report(peer, self.host_of(peer), 0, 0.0, 0.0, iteration, cause)
         self.lost.setdefault(peer, report)
 
     def hire(self) -> None:

@@ -107,7 +107,7 @@ class SimulatedTransport(Transport):
         arrived, self._inbox = self._inbox, []
         yield from arrived
 
-    def host(self, peer: int) -> str:
+    def host_of(self, peer: int) -> str:
         return HOST
 
     def hire(self) -> None:
@@ -126,7 +126,7 @@ class SimulatedTransport(Transport):
             if each.marks is not None and peer not in self.lost
         }
         reports = [
-            Report(peer, self.host(peer), each.results, 0.0, self.now, each.iteration)
+            Report(peer, self.host_of(peer), each.results, 0.0, self.now, each.iteration)
             for peer, each in enumerate(self._workers)
             if peer not in self.lost
         ]
@@ -145,6 +145,12 @@ class SimulatedTransport(Transport):
     def _lose(self, peer: int) -> None:
         worker = self._workers[peer]
         self.lost[peer] = Report(
-            peer, self.host(peer), worker.results, 0.0, self.now, worker.iteration, "process lost"
+            peer,
+            self.host_of(peer),
+            worker.results,
+            0.0,
+            self.now,
+            worker.iteration,
+            "process lost",
         )
         self._inbox.append(self.lost[peer])

@@ -361,6 +361,9 @@ class MPIMaster(Transport):
         self._requests[index] = peer.listen(self._buffers[index], tag)
         self._posted[index] = not peer.gone
 
+    def host_of(self, peer: int) -> str:
+        return self._peers[peer].host
+
     def hire(self) -> None:
         threading.Thread(target=self._spawn, daemon=True).start()
 

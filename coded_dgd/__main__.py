@@ -7,6 +7,7 @@ import sys
 from typing import NoReturn
 
 from coded_dgd.engine.transports.launcher import launch
+from coded_dgd.engine.transports.mpi.runtime import watch_start
 from coded_dgd.errors import CodedDGDError
 
 
@@ -16,6 +17,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     launched = launch()
+    watch_start()
     try:
         if launched:
             from coded_dgd.engine.transports.mpi.library import world

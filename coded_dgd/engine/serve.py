@@ -51,8 +51,9 @@ def serve(objective: Objective | None = None, connection: MPIWorker | None = Non
                     begin, cpu = monotonic(), cpu_seconds()
             else:
                 assert event is None or isinstance(event, Point)
-                deadline = loop.send(event)
-    except Exception as error:
+                with np.errstate(over="ignore", invalid="ignore"):  # the master checks
+                    deadline = loop.send(event)
+    except BaseException as error:  # also SystemExit: nobody would learn of it
         failure = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
         details = traceback.format_exc()[-REPORT_BYTES // 4 :]
     marks = np.empty(0) if worker.marks is None else worker.marks.close()

@@ -1,61 +1,158 @@
-"""``coded-dgd run``, or COMMAND, with a fault planted by FAULT=KIND:WORKER:ITERATION."""
+"""``coded-dgd run``, or COMMAND, with planted faults: FAULTS="KIND:WORKER:ITERATION ...".
+
+WORKER is a rank less 1, or ``all``. Where FIRED names a folder, a file ``KIND-WORKER`` in it says
+that the fault has happened.
+"""
 
 import os
 import signal
+import sys
 import time
+from pathlib import Path
+
+import numpy as np
+from launching import children
 
 from coded_dgd.__main__ import main
 from coded_dgd.engine.transports.launcher import launch
-from coded_dgd.engine.worker import Share, Worker
 
-kind, at_worker, at_iteration = os.environ["FAULT"].split(":")
-
-original = Worker._iteration
+KILL = "kill-"
+BAD_MESSAGES = ("nan", "short", "long", "future", "index", "lane", "twice")
 
 
-def iteration(self, point, send):
-    here = at_worker in (str(launch().rank - 1), "all")
-    if here and point.iteration >= int(at_iteration):  # it may have skipped that one
+def fired(kind, worker):
+    if "FIRED" in os.environ:
+        (Path(os.environ["FIRED"]) / f"{kind}-{worker}").touch()
+
+
+def kill(kind, worker, pid=None):
+    fired(kind, worker)
+    os.kill(pid or os.getpid(), signal.SIGKILL)
+
+
+def before(cls, method, action):
+    """Have `action`, called with the same arguments, come before a method."""
+    original = getattr(cls, method)
+
+    def wrapped(*arguments):
+        action(*arguments)
+        return original(*arguments)
+
+    setattr(cls, method, wrapped)
+
+
+def spoil(kind, message):
+    """Messages that a broken worker sends in place of one."""
+    if kind == "nan":
+        message[-1] = np.nan
+    elif kind == "short":
+        message = message[:-1]
+    elif kind == "long":
+        message = np.append(message, 0.0)
+    elif kind == "lane":
+        message[0] = 7
+    elif kind == "future":
+        message[1] += 1000
+    elif kind == "index":
+        message[2] = 99
+    return [message, message.copy()] if kind == "twice" else [message]
+
+
+def plant_in_worker(kind, worker, iteration):
+    from coded_dgd.engine.transports.mpi.worker import MPIWorker
+    from coded_dgd.engine.worker import Share, Worker
+
+    def at_iteration(self, point, send):
+        if point.iteration < iteration:  # it may skip that one
+            return
         if kind == "raise":
+            fired(kind, worker)
             raise ZeroDivisionError("planted\nfault")
+        if kind == "exit":
+            fired(kind, worker)
+            sys.exit("planted exit")
+        if kind == "vanish":  # without a signal
+            fired(kind, worker)
+            os._exit(3)
         if kind == "hang":
             time.sleep(1000)
         if kind == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-    return original(self, point, send)
+            kill(kind, worker)
 
-
-load_share = Share.load
-
-
-def load(self, start, X, y):
-    if self.plan.worker == int(at_worker):
+    def while_loading(self, *_):
+        if kind == "kill-load":
+            kill(kind, worker)
+        fired(kind, worker)
         raise MemoryError("planted while loading")
-    load_share(self, start, X, y)
+
+    def while_building(*_):
+        fired(kind, worker)
+        raise MemoryError("planted while building")
+
+    if kind in ("raise", "exit", "vanish", "hang", "kill"):
+        before(Worker, "_iteration", at_iteration)
+    elif kind in ("load", "kill-load"):
+        before(Share, "load", while_loading)
+    elif kind == "build":
+        before(Share, "__init__", while_building)
+    elif kind == "kill-start":
+        before(MPIWorker, "take_share", lambda *_: kill(kind, worker))
+    elif kind == "kill-stop":
+        before(MPIWorker, "report", lambda *_: kill(kind, worker))
+    elif kind == "kill-release":
+        before(MPIWorker, "discard_share", lambda *_: kill(kind, worker))
+    else:
+        send = MPIWorker.send
+
+        def faulty_send(self, message):
+            if message[1] < iteration:
+                return send(self, message)
+            if kind == "slow" and message[1] == iteration:
+                fired(kind, worker)
+                time.sleep(0.2)
+            if kind in BAD_MESSAGES:
+                fired(kind, worker)
+                for each in spoil(kind, message):
+                    send(self, each)
+                return None
+            send(self, message)
+            if kind == "kill-send" and message[1] == iteration:
+                kill(kind, worker)
+            return None
+
+        MPIWorker.send = faulty_send
 
 
-if kind == "load":
-    Share.load = load
-elif kind == "build":
-    from coded_dgd.engine.transports.mpi import master
-
-    master.DATA_IN_FLIGHT = 100_000  # so that rank 0 waits for the failed one to take its data
-    build = Share.__init__
-
-    def init(self, plan, *arguments):
-        build(self, plan, *arguments)
-        if plan.worker == int(at_worker):
-            raise MemoryError("planted while building")
-
-    Share.__init__ = init
-elif kind == "master":
+def plant_in_master(kind, worker, iteration):
     from coded_dgd.engine.master import Master
 
-    def decode(self):
-        raise ArithmeticError("planted in the master")
+    if kind == "build":
+        from coded_dgd.engine.transports.mpi import master
 
-    Master._decode = decode
-else:
-    Worker._iteration = iteration
+        master.DATA_IN_FLIGHT = 100_000  # so that rank 0 waits for the failed one to take its data
+    elif kind == "master":
 
-main([os.environ.get("COMMAND", "run"), *os.sys.argv[1:]])
+        def decode(self):
+            raise ArithmeticError("planted in the master")
+
+        Master._decode = decode
+    elif kind == "kill-decode":
+
+        def decoding(self):
+            if self.optimizer.steps == iteration:
+                kill(kind, worker, children(os.getppid())[int(worker) + 1])
+
+        before(Master, "_decode", decoding)
+
+
+rank = launch().rank
+if f"kill-import:{rank - 1}:0" in os.environ["FAULTS"]:
+    kill("kill-import", rank - 1)
+for fault in os.environ["FAULTS"].split():
+    kind, worker, iteration = fault.split(":")
+    if rank == 0:
+        plant_in_master(kind, worker, int(iteration))
+    elif worker in (str(rank - 1), "all"):
+        plant_in_worker(kind, str(rank - 1), int(iteration))
+
+main([os.environ.get("COMMAND", "run"), *sys.argv[1:]])

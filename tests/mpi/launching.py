@@ -73,14 +73,29 @@ def alone(*arguments: str, cwd: Path, **kwargs: Any) -> Finished:
     return command(sys.executable, "-m", "coded_dgd.run", *arguments, cwd=cwd, **kwargs)
 
 
-def processes_mentioning(text: str) -> list[int]:
-    """Ids of the processes whose command line holds `text`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+def children(launcher: int) -> dict[int, int]:
+    """Ids of the ranks that an Open MPI mpiexec has started on this machine, by rank."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            line = path.read_bytes()
+            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+            environment = (path / "environ").read_bytes() if int(parent) == launcher else b""
         except OSError:
             continue
-        if text.encode() in line:
+        for entry in environment.split(b"\0"):
+            if entry.startswith(b"PMIX_RANK="):
+                found[int(entry.partition(b"=")[2])] = int(path.name)
+    return found
+
+
+def processes_mentioning(text: str, where: str = "cmdline") -> list[int]:
+    """Ids of the processes whose command line, or ``environ``, holds `text`."""
+    found = []
+    for path in Path("/proc").glob(f"[0-9]*/{where}"):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue
+        if text.encode() in content:
             found.append(int(path.parent.name))
     return found

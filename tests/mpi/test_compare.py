@@ -54,7 +54,7 @@ def test_all_schemes_in_one_launch_on_the_same_delays(tmp_path):
 def test_a_worker_that_fails_is_missing_in_all_schemes(tmp_path):
     done = mpirun(
         5, "--schemes", "uncoded,uc-mmc,gc", "--load", "2", "--delay", FAST, "--iterations", "12",
-        "--json", cwd=tmp_path, script="faulty.py", FAULT="raise:1:4", COMMAND="compare",
+        "--json", cwd=tmp_path, script="faulty.py", FAULTS="raise:1:4", COMMAND="compare",
     )  # fmt: skip
     assert done.code == 0, done.err
     assert processes_mentioning(str(tmp_path)) == []

@@ -12,7 +12,7 @@ QUICK = ["--delay", "shifted-exponential:mu=200,alpha=0.002", "--quiet"]
 
 def run_faulty(cwd, fault, *arguments, timeout=60.0):
     begin = time.monotonic()
-    done = mpirun(5, *QUICK, *arguments, cwd=cwd, script="faulty.py", FAULT=fault, timeout=timeout)
+    done = mpirun(5, *QUICK, *arguments, cwd=cwd, script="faulty.py", FAULTS=fault, timeout=timeout)
     assert processes_mentioning(str(cwd)) == []
     return done, time.monotonic() - begin
 
@@ -87,16 +87,70 @@ def test_a_hanging_worker_does_not_hold_up_the_end(tmp_path):
     assert seconds < 30
 
 
+def test_messages_that_make_no_sense(tmp_path):
+    kinds = {
+        "nan": "not finite",
+        "short": "wrong length",
+        "long": "wrong header",
+        "future": "wrong header",
+        "index": "wrong message number",
+        "lane": "wrong header",
+    }
+    faults = [f"{kind}:{worker}:3" for worker, kind in enumerate(kinds)]
+    done = mpirun(
+        9, *QUICK, "--scheme", "uc-mmc", "--load", "8", "--iterations", "20", "--json",
+        "--check-gradient", "--out", "run", cwd=tmp_path, script="faulty.py",
+        FAULTS=" ".join([*faults, "twice:6:3"]),
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    told = [(each["rank"], each["reason"]) for each in done.json["refused_messages"]]
+    assert told == [*enumerate(kinds.values(), start=1)]
+    assert done.json["workers_lost"] == []
+    assert done.json["gradient_error"]["max"] <= 1e-9
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert log.count("are not used") == len(kinds)
+
+
+def test_a_worker_whose_messages_are_needed_and_make_no_sense(tmp_path):
+    done, _ = run_faulty(tmp_path, "long:2:3", "--scheme", "uncoded")
+    assert done.code == 4
+    (line,) = done.said
+    assert "rank 3 on " in line
+    assert "wrong header" in line
+
+
+@pytest.mark.parametrize("kind", ["kill", "vanish"])
+def test_a_process_that_ends(tmp_path, fault_tolerance, kind):
+    done, seconds = run_faulty(tmp_path, f"{kind}:2:3", "--scheme", "uncoded")
+    assert done.code == 4 or (done.code == 3 and kind == "vanish")  # 3 is its own
+    (line,) = done.said
+    assert "rank 3 on " in line
+    assert "the process is gone" in line
+    assert seconds < 10
+
+
+def test_a_worker_that_calls_exit_has_failed(tmp_path):
+    done, _ = run_faulty(tmp_path, "exit:2:3", "--scheme", "uncoded")
+    assert done.code == 1
+    (line,) = done.said
+    assert "SystemExit: planted exit" in line
+
+
+@pytest.mark.parametrize("worker", [-1, 0, 3])
+def test_a_rank_that_is_killed_before_mpi_has_started(tmp_path, fault_tolerance, worker):
+    """MPI_Init would wait for it for ever."""
+    done, seconds = run_faulty(tmp_path, f"kill-import:{worker}:0")
+    assert done.code == 1
+    (line,) = done.said
+    assert "a rank was lost while MPI started" in line
+    assert seconds < 20
+
+
 def test_divergence_names_a_safe_step(tmp_path):
     done = mpirun(3, *QUICK, "--step-size", "1", cwd=tmp_path)
     assert done.code == 3
     (line,) = done.said
     assert "--step-size auto" in line
-
-
-def survives_losses(cwd):
-    done = mpirun(2, "info", "--json", cwd=cwd, module="coded_dgd")
-    return done.json["fault_tolerance"] == "on"
 
 
 @pytest.mark.parametrize(
@@ -108,13 +162,11 @@ def survives_losses(cwd):
         ("uncoded", ["--replace"], "rank 5 in the place of worker 2"),
     ],
 )
-def test_a_killed_worker_is_survived(tmp_path, scheme, options, said):
-    if not survives_losses(tmp_path):
-        pytest.skip("this MPI does not survive the loss of a process")
+def test_a_killed_worker_is_survived(tmp_path, fault_tolerance, scheme, options, said):
     out = tmp_path / "run"
     done = mpirun(
         5, *QUICK, "--scheme", scheme, *options, "--iterations", "30", "--check-gradient", "--json",
-        "--out", str(out), cwd=tmp_path, script="faulty.py", FAULT="kill:1:3", timeout=60,
+        "--out", str(out), cwd=tmp_path, script="faulty.py", FAULTS="kill:1:3", timeout=60,
     )  # fmt: skip
     assert done.code == 0, done.err
     assert done.json["workers_lost"] == [2]
@@ -123,9 +175,7 @@ def test_a_killed_worker_is_survived(tmp_path, scheme, options, said):
     assert processes_mentioning(str(tmp_path)) == []
 
 
-def test_too_many_killed_workers_are_exit_code_4_with_a_checkpoint(tmp_path):
-    if not survives_losses(tmp_path):
-        pytest.skip("this MPI does not survive the loss of a process")
+def test_too_many_killed_workers_are_exit_code_4_with_a_checkpoint(tmp_path, fault_tolerance):
     done, seconds = run_faulty(tmp_path, "kill:1:3", "--scheme", "uncoded", "--out", "run")
     assert done.code == 4
     (line,) = done.said

@@ -10,10 +10,14 @@ from time import sleep
 from typing import NoReturn
 
 from coded_dgd.engine.transports.launcher import launch
+from coded_dgd.engine.transports.mpi.runtime import watch_start
 from coded_dgd.errors import CodedDGDError, UsageError
 
 try:
+    _started = watch_start()
     from mpi4py import MPI
+
+    _started()
 except (ImportError, RuntimeError) as error:
     raise CodedDGDError(
         "no MPI library can be loaded: install one, or pip install 'coded-dgd[mpi]' for an "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -10,10 +9,11 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
 from math import inf
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ from coded_dgd.engine.transports.mpi.library import (
     leave,
     world,
 )
+from coded_dgd.engine.transports.mpi.runtime import end_job, is_here
 
 DATA_IN_FLIGHT = 1 << 27
 """Bytes of data that rank 0 holds in unfinished sends before it waits."""
@@ -56,8 +57,11 @@ WINDOW = 16
 """Points that a worker may have unread. Every 16th is sent synchronously, and until it has been
 received the worker is owed only the newest one: a frozen worker costs no memory."""
 
-KILL_SECONDS = 2.0
-"""How long it may take until a killed process is known to be gone."""
+LOOK_SECONDS = 1.0
+"""Time between two looks at the processes themselves."""
+
+NOBODY = -1
+"""Source of a status that has been read."""
 
 GONE = "the process is gone (killed, or out of memory)"
 
@@ -72,8 +76,9 @@ class _Peer:
     def __init__(self, comm: MPI.Comm, rank: int, on_failure: Callable[[], None]) -> None:
         self._comm, self.rank, self._on_failure = comm, rank, on_failure
         self.gone = False
-        self.host = ""
-        self.pid = 0
+        self.host, self.pid = "", 0
+        self.visible = False
+        """Whether the operating system shows the process here."""
         self.report: Report | None = None
         self.plan: Plan | None = None
         self.rows = 0
@@ -92,6 +97,21 @@ class _Peer:
             self._sending, self._points, self.owed = [], [], None
             self._on_failure()
 
+    def look(self) -> None:
+        """Notice that the process has ended: MPI says so only where a signal has killed it."""
+        if self.visible and not self.gone:
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                self.fail()
+
+    def kill(self) -> None:
+        """Kill the process, where that can be done."""
+        if self.visible:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self.fail()
+
     def listen(self, buffer: Any, tag: int) -> MPI.Request:
         """Post a receive."""
         if not self.gone:
@@ -101,18 +121,21 @@ class _Peer:
                 self.fail()
         return MPI.REQUEST_NULL
 
-    def send(self, message: Any, tag: int) -> None:
-        """Send without waiting; the message is kept until it is out."""
+    def send(self, message: Any, tag: int, received: bool = False) -> None:
+        """Send without waiting; the message is kept until it is out, or even until `received`."""
         if not self.gone:
             view = memoryview(message).cast("B") if len(message) else message
+            send = self._comm.Issend if received else self._comm.Isend
             try:
-                self._sending.append((self._comm.Isend(message, self.rank, tag), view))
+                self._sending.append((send(message, self.rank, tag), view))
             except MPI.Exception:
                 self.fail()
 
     def command(self, command: Command, argument: int = 0) -> None:
-        """Send a command."""
-        self.send(np.array([command, argument]), COMMAND)
+        """Send a command; the last one is kept until it is received, or else who is told to leave
+        might take it for an accident that this process is gone.
+        """
+        self.send(np.array([command, argument]), COMMAND, command is Command.RELEASE)
 
     def unsent(self) -> int:
         """Bytes on their way, points aside."""
@@ -186,7 +209,7 @@ class _Peer:
         """Whether the peer has said its last word and nothing of it is under way."""
         if self.gone:
             return True
-        return not self.busy and self.report is not None and self.received == self.report.results
+        return not self.busy and self.report is not None and self.received >= self.report.results
 
 
 class MPIMaster(Transport):
@@ -213,7 +236,8 @@ class MPIMaster(Transport):
         self._early: list[Result | Report] = []
         """What came while nobody asked."""
         self._iteration = 0
-        self._stopped = False
+        self._next_look = 0.0
+        self._stopped = self._released = False
         self._intercomms: list[MPI.Intercomm] = []  # of workers that have just been started
         self._hired: list[int] = []
         for rank in range(1, comm.size):
@@ -302,6 +326,10 @@ class MPIMaster(Transport):
 
     def _arrived(self) -> list[tuple[int, int]]:
         """Receives that have completed, and how many bytes came."""
+        if monotonic() >= self._next_look:
+            for peer in self._peers:
+                peer.look()
+            self._next_look = monotonic() + LOOK_SECONDS
         some, requests, statuses = MPI.Request.Testsome, self._requests, self._statuses
         try:
             # one call seldom completes a message that has just arrived
@@ -314,6 +342,7 @@ class MPIMaster(Transport):
             if not index % 2:
                 self._peers[index // 2].received += 1
             arrived.append((index, status.Get_count(MPI.BYTE)))
+            status.source = NOBODY
         return arrived
 
     def _salvage(self) -> list[tuple[int, int]]:
@@ -328,16 +357,18 @@ class MPIMaster(Transport):
                 continue
             self._posted[index] = False
             peer = self._peers[index // 2]
-            mine = [status for status in self._statuses if status.source == peer.rank]
             tag = REPORT if index % 2 else RESULT
-            whole = [status.Get_count(MPI.BYTE) for status in mine if status.tag == tag]
-            if any(status.error for status in mine) or not whole:
+            mine = [status for status in self._statuses if status.source == peer.rank]
+            exact = [status for status in mine if status.tag == tag]
+            too_long = any(status.error == MPI.ERR_TRUNCATE for status in exact)
+            lost = any(status.error not in (0, MPI.ERR_TRUNCATE) for status in mine) or not exact
+            if lost:
                 peer.fail()
             else:
                 peer.received += 1 - index % 2
-                arrived.append((index, whole[0]))
+                arrived.append((index, 0 if too_long else exact[0].Get_count(MPI.BYTE)))
         for status in self._statuses:
-            status.error, status.source = 0, -1
+            status.error, status.source = 0, NOBODY
         return arrived
 
     def _read(self, index: int, length: int, now: float) -> Result | Report | None:
@@ -347,11 +378,13 @@ class MPIMaster(Transport):
         peer, fields = self._peers[number], json.loads(bytes(buffer[:length]))
         if peer.report is None and not peer.host:  # the first is host and process id
             peer.host, peer.pid = fields
+            peer.visible = is_here(peer.host, peer.pid)
             return None
         report = peer.report = Report(*fields)._replace(peer=number)
-        if report.failure is not None:
+        if report.failure is not None and number not in self.lost:
             self.lost[number] = report
-        return report
+            return report
+        return None
 
     def _post(self, index: int) -> None:
         peer = self._peers[index // 2]
@@ -391,74 +424,76 @@ class MPIMaster(Transport):
             for index in range(len(self._requests)):
                 if not self._posted[index] and self._buffers[index] is not None:
                     self._post(index)
-            self._drain(deadline)
-            if not self._drained() and fault_tolerant():
-                self._kill_silent()
-                self._drain(monotonic() + KILL_SECONDS)
-            for request in self._requests:
-                if request != MPI.REQUEST_NULL:
-                    request.Cancel()
-                    request.Wait()
+            pause = Pause(WORKER_PAUSE)
+            while not self._drained() and monotonic() < deadline:
+                self._collect()
+                for peer in self._peers:
+                    peer.advance()
+                pause()
             for number, peer in enumerate(self._peers):
                 if (rows := peer.marks(deadline)) is not None:
                     self.worker_marks[number] = Marked(peer.host, rows)
-            if self._drained():
-                for peer in self._peers:
-                    peer.command(Command.RELEASE, self.hard)
-                pause = Pause(WORKER_PAUSE)
-                while any(peer.busy for peer in self._peers) and monotonic() < deadline:
-                    pause()
             drained = sum(peer.received for peer in self._peers) - before
         else:
             drained = 0
         return [peer.report for peer in self._peers if peer.report], drained
-
-    def _drain(self, deadline: float) -> None:
-        """Wait for the last words of all peers."""
-        pause = Pause(WORKER_PAUSE)
-        while not self._drained() and monotonic() < deadline:
-            self._collect()
-            for peer in self._peers:
-                peer.advance()
-            pause()
-
-    def _silent(self) -> list[int]:
-        """Peers that live but have not said their last word."""
-        return [n for n, peer in enumerate(self._peers) if not peer.gone and not peer.report]
-
-    def _kill_silent(self) -> None:
-        """Kill processes on this host that do not answer: where a loss is survived, that ends well.
-
-        MPI_Abort would not: with error code 0 it leaves such a process running, and the job.
-        """
-        here = [n for n in self._silent() if self._peers[n].host == socket.gethostname()]
-        if here:
-            print(
-                f"coded-dgd: rank {ranks(n + 1 for n in here)} did not stop and was killed",
-                file=sys.stderr,
-            )
-        for number in here:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._peers[number].pid, signal.SIGKILL)
 
     @property
     def hard(self) -> bool:
         """Whether ranks have to leave without MPI_Finalize, which may hang where one is gone."""
         return (self._hard and fault_tolerant()) or any(peer.gone for peer in self._peers)
 
+    def _release(self) -> None:
+        """Let all leave, once everything is written: mpiexec may not wait for this process.
+
+        Where a process has ended without a signal it counts one too many, and kills the last.
+        """
+        if self._released:
+            return
+        self._released = True
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for index, request in enumerate(self._requests):
+            if request != MPI.REQUEST_NULL:
+                request.Cancel()
+                try:
+                    request.Wait()
+                except MPI.Exception:
+                    self._peers[index // 2].fail()
+        for peer in self._peers:
+            peer.command(Command.RELEASE, self.hard)
+        deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)
+        while any(peer.busy for peer in self._peers) and monotonic() < deadline:
+            pause()
+        for peer in self._peers:
+            if peer.busy:
+                peer.kill()
+
     def stop_or_abort(self, code: int = 0) -> None:
-        """Stop the workers if that has not been done; abort the job where one does not answer."""
+        """Stop the workers and let them leave; kill those that do not answer.
+
+        Where that cannot be done the job is aborted; then the exit code is what mpiexec makes of
+        it.
+        """
         self.stop(STOP_SECONDS)
-        if not self._drained():
-            if silent := self._silent():
-                print(
-                    f"coded-dgd: rank {ranks(n + 1 for n in silent)} did not stop: the job is "
-                    "aborted",
-                    file=sys.stderr,
-                )
-            sys.stdout.flush()
-            sys.stderr.flush()
-            world().Abort(code)
+        silent = [number for number, peer in enumerate(self._peers) if not peer.drained]
+        if not silent:
+            self._release()
+            return
+        told = f"coded-dgd: rank {ranks(number + 1 for number in silent)} did not stop"
+        if fault_tolerant():
+            for number in silent:
+                self._peers[number].kill()
+            if self._drained():
+                print(f"{told} and is killed", file=sys.stderr)
+                self._release()
+                return
+        print(f"{told}: the job is aborted", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if fault_tolerant() and end_job():
+            sleep(STOP_SECONDS)
+        world().Abort(code)
 
     def end(self, code: int) -> None:
         """Leave with this exit code, at once where MPI_Finalize cannot be trusted."""

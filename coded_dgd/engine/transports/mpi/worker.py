@@ -55,7 +55,14 @@ class MPIWorker:
         try:
             return call(*arguments)
         except MPI.Exception:
-            leave(1)
+            leave(0 if self._released() else 1)
+
+    def _released(self) -> bool:
+        """Whether the master's last word is here."""
+        try:
+            return self._requests[0].Test() and self._word[0] == Command.RELEASE
+        except MPI.Exception:
+            return False
 
     def take_share(self, worker: Worker, objective: Objective | None) -> bool:
         """Take a plan and its data; return False where the master gives up half-way."""

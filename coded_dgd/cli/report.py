@@ -32,8 +32,8 @@ def report(
 ) -> None:
     """Tell of runs, given by their folders: who was slow, what was wasted, what coding saved.
 
-    A worker is an outlier if its pace, in seconds per task over the whole run, is: the rule is
-    printed with the result.
+    A worker is slow throughout if its pace is an outlier, in seconds of work per finished task over
+    the whole run: the rule is printed with the result.
     """
     from coded_dgd.report import explain, gantt, page
     from coded_dgd.report.reading import read_run

@@ -80,7 +80,10 @@ def _describe(pace: Pace, median: float, host: str) -> str:
     where = f"rank {pace.rank}" + (f" on {host}" if host else "")
     if np.isinf(pace.seconds):
         return f"{where}: nothing ever came from it"
-    text = f"{where}: {pace.seconds:.4f} s per task, {pace.seconds / median:.1f} times the median"
+    text = (
+        f"{where}: {pace.seconds:.4f} s of work per finished task, "
+        f"{pace.seconds / median:.1f} times the median"
+    )
     if pace.silent > 0:
         text += f"; nothing in time in {pace.silent:.0%} of the iterations"
     return text
@@ -124,17 +127,16 @@ def _wasted(run: FinishedRun) -> str:
 
 
 def _saved(run: FinishedRun) -> str:
-    if run.uncoded is None:
+    """Compare with uncoded computation, both in virtual time: without what measuring adds."""
+    if run.uncoded is None or run.ideal is None:
         return "not known: no delays were injected that could be replayed without coding"
-    without, measured = float(run.uncoded.mean()), run.summary["completion_time"]["mean"]
+    if run.summary["scheme"] == "uncoded":
+        return "nothing: this is without coding"
+    without, coded = float(run.uncoded.mean()), float(run.ideal.mean())
     if not np.isfinite(without):
         return "everything: on the same delays uncoded computation never ends"
-    compared = (
-        f"uncoded, the same delays take {without:.4f} s per iteration on average, "
-        f"{without / measured:.2f} times as long"
+    total = (without - coded) * len(run.log)
+    return (
+        f"{total:.2f} s in {len(run.log)} iterations: on the same delays uncoded computation takes "
+        f"{without:.4f} s per iteration, {without / coded:.2f} times as long (both in virtual time)"
     )
-    if run.summary["scheme"] == "uncoded":
-        return f"nothing: this is without coding; ideally it takes {without:.4f} s per iteration"
-    total = (without - measured) * len(run.log)
-    verb = "saved" if total >= 0 else "lost"
-    return f"{abs(total):.2f} s {verb} in {len(run.log)} iterations: {compared}"

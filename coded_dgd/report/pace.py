@@ -25,7 +25,7 @@ class Pace:
 
     rank: int
     seconds: float
-    """Seconds per task: time at work over tasks done; inf where it has done none."""
+    """Seconds of work per finished task, cancelled work included; inf where it finished none."""
     silent: float
     """Fraction of the iterations in which nothing came from it in time."""
     score: float
@@ -38,7 +38,8 @@ def paces(stage: Arrivals, completion: Floats) -> list[Pace]:
     """Measure every worker of a stage.
 
     A worker is at work until its last message, or, if that has not come, until the gradient is
-    decodable. What it has done of a task by then is not known: unfinished work counts as time.
+    decodable. Work that is cancelled counts as time and finishes no task: this is how little a
+    worker has contributed, and of one that is nearly always cancelled a task may take less.
 
     Parameters
     ----------

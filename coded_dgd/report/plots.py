@@ -152,7 +152,7 @@ def _workers(runs: Sequence[FinishedRun]) -> Plot:
             Panel(
                 label,
                 "rank",
-                "seconds per task",
+                "seconds of work per finished task",
                 series,
                 y_scale="log" if wide else "linear",
                 y_low=None if wide else 0.0,

@@ -211,7 +211,7 @@ def test_a_report_names_the_straggler_and_what_coding_saved(runs, capsys):
         run = read_run(runs / name)
         saved = (run.uncoded.mean() - run.summary["completion_time"]["mean"]) * 12
         assert saved > 0
-        assert f"{saved:.2f} s saved in 12 iterations" in block
+        assert f"{saved:.2f} s in 12 iterations: on the same delays" in block
     assert "lost              nobody" in text
 
 

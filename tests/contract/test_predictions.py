@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from agreement import agreement
 
 from coded_dgd import delays, schemes
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._stochastic import StochasticScheme
+from coded_dgd.theory import predict
+from coded_dgd.theory.agreement import agreement
+from coded_dgd.theory.monte_carlo import simulate
 
 VARIANTS = {
     **{name: (name, {}) for name in [*schemes.names(), "lcc-mmc-2", "lcc-mmc-3"]},
@@ -34,12 +36,23 @@ def build(name, workers, load=None, blocks=None):
 
 
 def check(scheme, law, realisations):
-    found = agreement(scheme, delays.create(law, 0), realisations)
-    assert found is not None
+    delay = delays.create(law, 0)
+    exact = predict(scheme, delay, realisations=2)
+    assert exact.method == "exact"
+    found = agreement(exact, simulate(scheme, delay, realisations, seed=0))
     assert abs(found.mean) <= 4, found
     assert abs(found.std) <= 4, found
     assert abs(found.load) <= 4, found
     assert found.p_value > 1e-3, found
+
+
+def test_another_law_is_found_out():
+    scheme = build("lcc-mmc", 10, 5)
+    law, other = (delays.create(f"shifted-exponential:mu={mu}", 0) for mu in (10, 10.3))
+    found = agreement(predict(scheme, law), simulate(scheme, other, 20_000, seed=0))
+    assert found.mean < -4
+    assert found.p_value < 1e-3
+    assert found.distance > 0.01
 
 
 @every_scheme

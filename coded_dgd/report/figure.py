@@ -40,6 +40,8 @@ PANEL_INCHES = (5.2, 4.6)
 DOTS_PER_INCH = 160
 DENSE = 40
 """Points of a series from which on it is drawn with a band and few markers."""
+SHORT = 1000
+"""Ratio of the ends of a logarithmic axis up to which it has plain numbers at 1, 2 and 5."""
 
 STYLE: Any = {
     "font.size": 10,
@@ -71,7 +73,12 @@ class Series:
     like: str | None = None
     """Label of an earlier series of the panel that this one belongs to: it gets the same colour and
     marker, hollow and dashed, or dotted for a formula. Where there is such a pair the lines of all
-    others are solid."""
+    others are solid. Points that belong to a line have no entry of their own in the legend."""
+
+    @property
+    def are_on_a_line(self) -> bool:
+        """Whether these are points that belong to a line: a measurement and its formula."""
+        return self.kind == "points" and self.like is not None
 
 
 @dataclass(frozen=True)
@@ -145,14 +152,17 @@ def styled(inches: tuple[float, float], title: str, files: Sequence[Path]) -> It
 
 def _draw_panel(axes: Any, panel: Panel) -> None:
     numbers: dict[str, int] = {}  # of colours and markers
-    paired = any(series.like for series in panel.series)
+    entries: dict[str, tuple[Any, ...]] = {}  # of the legend
+    paired = any(series.like and not series.are_on_a_line for series in panel.series)
     for series in panel.series:
         own = len(set(numbers.values()))
         number = own if series.like is None else numbers[series.like]
         numbers[series.label] = number
         own_dashes = "-" if paired else DASHES[number % len(DASHES)]
         dashes = _dashes_like(series) if series.like else own_dashes
-        _draw_series(axes, series, number, dashes, panel.y_low)
+        drawn = _draw_series(axes, series, number, dashes, panel.y_low)
+        entry = series.like if series.like and series.are_on_a_line else series.label
+        entries[entry] = (*entries.get(entry, ()), drawn)
     axes.set(
         title=panel.title,
         xlabel=panel.x_label,
@@ -168,7 +178,16 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
         axes.annotate(
             panel.note, (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=8
         )
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, handlelength=3.2)
+    for axis in (axes.xaxis, axes.yaxis):
+        _label_ticks(axis)
+    axes.legend(
+        list(entries.values()),
+        list(entries),
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.14),
+        ncols=2,
+        handlelength=3.2,
+    )
 
 
 def _dashes_like(series: Series) -> str:
@@ -176,7 +195,19 @@ def _dashes_like(series: Series) -> str:
     return ":" if series.kind == "line" else "--"
 
 
-def _draw_series(axes: Any, series: Series, number: int, dashes: Any, y_low: float | None) -> None:
+def _label_ticks(axis: Any) -> None:
+    """Where a logarithmic axis is short, powers of ten alone are too few."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    if axis.get_scale() == "log" and high < SHORT * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _draw_series(axes: Any, series: Series, number: int, dashes: Any, y_low: float | None) -> Any:
+    """Draw the series, and return what stands for it in the legend."""
     shown = np.full(len(series.y), True) if y_low is None else series.y >= y_low
     x, y = series.x[shown], series.y[shown]
     error = None if series.standard_error is None else series.standard_error[shown]
@@ -198,9 +229,8 @@ def _draw_series(axes: Any, series: Series, number: int, dashes: Any, y_low: flo
         every = len(x) // 8
         shift = number + (0.5 if series.like else 0)
         style["markevery"] = (int(shift * every / len(MARKERS)), every)
-    if error is None or dense:
-        axes.plot(x, y, **style)
-    else:
-        axes.errorbar(x, y, error, capsize=2.5, **style)
-    if error is not None and dense:
+    if error is not None and not dense:
+        return axes.errorbar(x, y, error, capsize=2.5, **style)
+    if error is not None:
         axes.fill_between(x, y - error, y + error, color=colour, alpha=0.2, linewidth=0)
+    return axes.plot(x, y, **style)[0]

@@ -53,6 +53,42 @@ def test_a_series_like_another_is_hollow_and_dashed_in_its_colour():
     assert drawn["variant"].get_markerfacecolor() == "white"
 
 
+def test_points_on_a_line_share_its_entry_in_the_legend_and_dash_no_line():
+    formulas = [Series(f"formula {k}", X, X + k, kind="line") for k in range(2)]
+    sampled = [
+        Series(f"sampled {k}", X, X + k, 0.1 * X, kind="points", like=f"formula {k}")
+        for k in range(2)
+    ]
+    axes = axes_of(*formulas, *sampled)
+    legend = axes.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["formula 0", "formula 1"]
+    drawn = lines(axes)
+    assert str(drawn["formula 1"]._dash_pattern) == str(
+        lines(axes_of(*formulas))["formula 1"]._dash_pattern
+    )
+    assert drawn["sampled 1"].get_markerfacecolor() == "white"
+    assert drawn["sampled 1"].get_color() == drawn["formula 1"].get_color() == COLOURS[1]
+
+
+@pytest.mark.parametrize(
+    ("x", "labels"),
+    [((1, 40), ["1", "2", "5", "10", "20"]), ((0.05, 0.4), ["0.05", "0.1", "0.2"])],
+)
+def test_short_logarithmic_axes_have_plain_numbers(x, labels):
+    axes = axes_of(Series("a", np.array(x), X[:2]), x_scale="log")
+    axes.figure.draw_without_rendering()
+    low, high = axes.get_xlim()
+    ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+    assert [label.get_text() for tick, label in ticks if low <= tick <= high] == labels
+    assert not any(label.get_text() for label in axes.get_xticklabels(minor=True))
+
+
+def test_long_logarithmic_axes_have_powers_of_ten():
+    axes = axes_of(Series("a", np.array([1.0, 1e5]), X[:2]), x_scale="log")
+    axes.figure.draw_without_rendering()
+    assert all("10^" in label.get_text() for label in axes.get_xticklabels())
+
+
 def test_standard_errors_are_bars_or_where_points_are_dense_a_band():
     few = axes_of(Series("few", X, X, 0.5 * X))
     (bars,) = few.containers

@@ -110,7 +110,7 @@ def write_claims(folder: Path, done: Mapping[str, tuple[Figure[Any], Result]]) -
     lines = [
         "# What the papers say of their figures, and what comes out",
         "",
-        "A claim is undecided where neither it nor its opposite is beyond the standard errors.",
+        "A claim is undecided where the numbers decide neither for it nor against it.",
     ]
     for name, (figure, result) in done.items():
         lines += [

@@ -63,8 +63,8 @@ def numbers(folder, name):
     return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def test_the_figures_of_the_sgc_paper_are_there():
-    assert {"sgc-fig1", "sgc-fig2"} <= set(reproduce.names())
+def test_the_figures_of_both_papers_are_there():
+    assert reproduce.names() == ["mmc-fig1", "mmc-fig2", "sgc-fig1", "sgc-fig2"]
 
 
 def test_all_is_all(everything):

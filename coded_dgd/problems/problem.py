@@ -118,7 +118,7 @@ class Problem:
         return 1.001 * max(largest, 0.0)
 
     def optimum(self) -> Floats | None:
-        """Least-squares solution of minimum norm, or None where it would take too long.
+        """Least-squares solution of minimum norm, or None where it would take too much.
 
         By a QR factorisation that is updated window by window. Computed once.
         """
@@ -127,7 +127,7 @@ class Problem:
     @cached_property
     def _optimum(self) -> Floats | None:
         rows, features = self.source.rows, self.source.features
-        if self.objective.degree != 2 or 2.0 * rows * features**2 > OPTIMUM_FLOPS:
+        if self.objective.degree != 2 or 2.0 * (rows + features) * features**2 > OPTIMUM_FLOPS:
             return None
         triangle = np.hstack([np.sqrt(self.ridge) * np.eye(features), np.zeros((features, 1))])
         for X, y in self.source.windows():

@@ -82,8 +82,11 @@ def read(path: Path) -> Checkpoint:
         with np.load(io.BytesIO(body), allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
         header = json.loads(arrays.pop("header").tobytes())
+        iteration = header["iteration"]
+        if not isinstance(iteration, int) or iteration < 0:
+            raise ValueError(iteration)
         return Checkpoint(
-            int(header["iteration"]),
+            iteration,
             dict(header["values"]),
             {key.removeprefix("array_"): array for key, array in arrays.items()},
         )

@@ -112,6 +112,8 @@ class Trainer:
         self._noted_refusals: set[tuple[int, str]] = set()
         self._losses_before = 0  # those before the checkpoint
         self._resumed: Checkpoint | None = None
+        self._clock = 0.0
+        """When the latest iteration ended: one that is broken off begins again at that instant."""
         self._stages_before = 0
         """Stages before the checkpoint that are not gone on with."""
 
@@ -130,6 +132,7 @@ class Trainer:
         scheme, config = self.setup.scheme, self.config
         members = list(range(scheme.workers))
         self._enlist(scheme, members, members, None)
+        self._clock = self.transport.clock()
         outlook = None
         if scheme.amplifies:
             decoder = self.stage.master.decoder
@@ -195,6 +198,7 @@ class Trainer:
                     self._replan()
         self._note_refusals()
         self.log.append(record)
+        self._clock = self.transport.clock()
         self._refuse_divergence()
         return record
 
@@ -314,7 +318,7 @@ class Trainer:
             "workers": self.stage.scheme.workers,
             "stages": len(self.stages) + self._stages_before,
             "scheme": self.stage.scheme.state(),
-            "clock": self.transport.clock(),
+            "clock": self._clock,
             "first_norm": master.first_norm,
             "absences": [astuple(absence) for absence in master.absences],
             "losses": [report._asdict() for report in self.losses],

@@ -57,7 +57,11 @@ class Progress:
 
     def resumed(self, iterations: int) -> None:
         """Tell that so many iterations have been done before."""
-        self._say(f"goes on after iteration {iterations - 1}" if iterations else "no checkpoint")
+        self._say(
+            f"goes on after iteration {iterations - 1}"
+            if iterations
+            else "there is no checkpoint to go on from: starts from the beginning"
+        )
         self._steps.skip(iterations)
 
     def warn(self, line: str) -> None:

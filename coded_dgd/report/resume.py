@@ -51,9 +51,10 @@ def configuration(folder: Path, given: Mapping[str, Any], other_workers: bool) -
     for name, value in changed.items():
         if name not in allowed:
             option = f"--{name.replace('_', '-')}"
+            was = getattr(before, name)
             raise UsageError(
                 f"--resume {folder}: {option} {value} differs from the run's "
-                f"{getattr(before, name)}: leave {option} out, or start a new run"
+                f"{'default' if was is None else was}: leave {option} out, or start a new run"
             )
     return replace(before, **changed)
 

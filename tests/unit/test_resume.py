@@ -1,0 +1,332 @@
+"""Stopping and going on, under the virtual clock: bit for bit as if nothing had happened."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coded_dgd import registry, schemes
+from coded_dgd.cli import run_command_line
+from coded_dgd.config import HARMLESS, RunConfig
+from coded_dgd.engine.checkpoint import latest
+from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.report.progress import Progress
+from coded_dgd.schemes.base import Scheme
+
+ITERATIONS = 12
+REAL_TIMES = ("weights_time", "decode_time", "update_time", "compute_time", "check_time")
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments):
+    return run_command_line(["run", "--transport", "simulated", "--quiet", *arguments])
+
+
+def options(name, *more):
+    """A small run of that scheme, on 6 workers."""
+    load = "load" in registry.find(schemes, name.removesuffix("-2"), Scheme, "scheme").sizes
+    return [
+        "--scheme", name, "--workers", "6", "--data", "synthetic:rows=61,features=8",
+        "--iterations", str(ITERATIONS), "--check-gradient", *(["--load", "4"] if load else []),
+        *more,
+    ]  # fmt: skip
+
+
+def resume(folder, *more):
+    return run_command_line(["run", "--resume", folder, "--quiet", *more])
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Have the signal come when so many iterations are done."""
+
+    def stop(iterations, number=signal.SIGUSR2):
+        done = iter(range(iterations - 1))
+
+        def update(self, record):
+            if next(done, None) is None:
+                os.kill(os.getpid(), number)
+
+        monkeypatch.setattr(Progress, "update", update)
+
+    return stop
+
+
+def records(folder):
+    lines = Path(folder, "iterations.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(each).items() if k not in REAL_TIMES} for each in lines]
+
+
+def assert_same(folder, other):
+    """Bit for bit the same, but for what the machine itself took."""
+    assert records(folder) == records(other)
+    for file in ("beta.npy", "arrivals.npz"):
+        first, second = np.load(f"{folder}/{file}"), np.load(f"{other}/{file}")
+        if file == "beta.npy":
+            first, second = {"beta": first}, {"beta": second}
+        for key in first:
+            np.testing.assert_array_equal(first[key], second[key])
+
+
+VARIANTS = [
+    *((name,) for name in [*schemes.names(), "lcc-mmc-2"]),
+    ("sgc", "--p", "auto", "--wait", "fastest:4"),
+    ("bgc", "--p", "auto", "--wait", "deadline:0.1"),
+    ("uc-mmc", "--optimizer", "nesterov"),
+    ("gc", "--objective", "logistic", "--optimizer", "nesterov", "--ridge", "0.1"),
+    ("sgc", "--step-size", "power-law:scale=10,power=0.7", "--p", "auto"),
+    ("lcc-mmc", "--delay", "bernoulli:p=0.3,slow=1,fast=0.01"),
+]
+
+
+def signs(path):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((61, 8))
+    np.savez(path, X=X, y=np.sign(X[:, 0] + rng.standard_normal(61)))
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=" ".join)
+def test_a_run_that_goes_on_is_the_run_that_never_stopped(variant, stop_after):
+    name, *more = variant
+    if "logistic" in more:
+        signs("signs.npz")
+        more += ["--data", "signs.npz"]
+    arguments = options(name, *more)
+    assert run(*arguments, "--out", "whole") == 0
+    dice = random.Random(" ".join(variant))
+    first = dice.randint(1, ITERATIONS - 2)
+    stop_after(first)
+    assert run(*arguments, "--out", "parts") == 75
+    assert len(records("parts")) == first
+    stop_after(dice.randint(1, ITERATIONS - first - 1))
+    assert resume("parts") == 75
+    stop_after(ITERATIONS)
+    assert resume("parts") == 0
+    assert_same("parts", "whole")
+    whole, parts = (
+        json.loads(Path(each, "summary.json").read_text()) for each in ("whole", "parts")
+    )
+    assert parts["resumed_at"] > first
+    for figure in ("completion_time", "ideal_completion_time", "loss", "communication_load"):
+        assert parts[figure] == whole[figure]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
+@pytest.mark.parametrize("name", ["lcc-mmc", "sgc"])
+def test_an_iteration_that_is_broken_off_is_run_again(number, name, monkeypatch):
+    arguments = options(name)
+    assert run(*arguments, "--out", "whole") == 0
+    deliver, left = SimulatedTransport._deliver, iter(range(40))
+
+    def deliver_and_stop(self, peer, message):
+        deliver(self, peer, message)
+        if next(left, None) == 39:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(SimulatedTransport, "_deliver", deliver_and_stop)
+    assert run(*arguments, "--out", "parts") == 75
+    assert resume("parts") == 0
+    assert_same("parts", "whole")
+
+
+def test_what_is_said_names_the_folder(stop_after, capsys):
+    stop_after(3)
+    assert run(*options("gc"), "--out", "parts") == 75
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--resume parts goes on from there" in line
+
+
+def test_a_finished_run_goes_on_with_more_iterations():
+    assert run(*options("gc", "--iterations", "20"), "--out", "whole") == 0
+    assert run(*options("gc"), "--out", "parts") == 0
+    assert resume("parts", "--iterations", "20") == 0
+    assert_same("parts", "whole")
+
+
+def test_a_finished_run_has_nothing_left_to_do(capsys):
+    assert run(*options("gc"), "--out", "parts") == 0
+    assert resume("parts") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "all 12 iterations are done: ask for more with --iterations" in line
+
+
+@pytest.fixture
+def stopped(stop_after, monkeypatch):
+    stop_after(5)
+    assert run(*options("uc-mmc"), "--out", "parts") == 75
+    monkeypatch.undo()
+
+
+OTHER = {
+    "scheme": "gc",
+    "workers": "7",
+    "blocks": "12",
+    "load": "3",
+    "tolerance": "0.1",
+    "redundancy": "3.0",
+    "wait": "all",
+    "p": "0.5",
+    "assignment": "balanced",
+    "normalisation": "printed",
+    "early_stop": "coset",
+    "data": "synthetic:rows=62,features=8",
+    "objective": "logistic",
+    "ridge": "0.5",
+    "optimizer": "nesterov",
+    "step_size": "0.001",
+    "delay": "none",
+    "guard": "100.0",
+    "transport": "mpi",
+    "seed": "1",
+}
+
+
+def test_every_option_may_differ_or_not():
+    assert {*OTHER, *HARMLESS} == {*RunConfig.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("option", OTHER)
+def test_a_difference_that_matters_is_named(stopped, tmp_path, monkeypatch, capsys, option):
+    monkeypatch.chdir(tmp_path)
+    assert resume("parts", f"--{option.replace('_', '-')}", OTHER[option]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"--{option.replace('_', '-')} {OTHER[option]} differs from the run's" in line
+    assert "start a new run" in line
+    assert len(records("parts")) == 5  # nothing is lost
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        ["--stop-at", "1e-9"],
+        ["--on-loss", "replan"],
+        ["--checkpoint-every", "2"],
+        ["--checkpoint-seconds", "0"],
+        ["--replace"],
+        ["--scheme", "uc-mmc", "--seed", "0"],  # the same as before
+    ],
+    ids=" ".join,
+)
+def test_a_difference_that_does_not_matter_is_accepted(stopped, tmp_path, monkeypatch, harmless):
+    monkeypatch.chdir(tmp_path)
+    assert resume("parts", *harmless) == 0
+    assert len(records("parts")) == ITERATIONS
+
+
+def test_with_another_number_of_workers_where_that_is_allowed(stopped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(*options("uc-mmc"), "--out", "whole") == 0
+    assert resume("parts", "--workers", "8") == 2
+    assert resume("parts", "--workers", "8", "--allow-different-workers") == 0
+    log = records("parts")
+    assert [record["iteration"] for record in log] == list(range(ITERATIONS))
+    assert max(record["gradient_error"] for record in log) <= 1e-12
+    np.testing.assert_allclose(np.load("parts/beta.npy"), np.load("whole/beta.npy"), rtol=1e-9)
+    assert np.load("parts/arrivals-2.npz")["arrival"].shape[:2] == (7, 8)
+
+
+def damage(path):
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def test_of_a_damaged_checkpoint_the_one_before_is_used_and_that_is_said(
+    tmp_path, capsys, monkeypatch
+):
+    assert run(*options("lcc"), "--out", "whole") == 0
+    assert run(*options("lcc", "--checkpoint-every", "5"), "--out", "parts") == 0
+    last = max((tmp_path / "parts").glob("*.ckpt"))
+    damage(last)
+    capsys.readouterr()
+    assert run_command_line(["run", "--resume", "parts"]) == 0
+    err = capsys.readouterr().err
+    assert f"warning: parts/{last.name} is damaged" in err
+    assert "goes on after iteration 9" in err
+    assert_same("parts", "whole")
+
+
+def test_with_no_usable_checkpoint_it_starts_from_the_beginning_and_says_so(tmp_path, capsys):
+    assert run(*options("sgc"), "--out", "whole") == 0
+    assert run(*options("sgc", "--checkpoint-every", "5"), "--out", "parts") == 0
+    for path in (tmp_path / "parts").glob("*.ckpt"):
+        damage(path)
+    capsys.readouterr()
+    assert run_command_line(["run", "--resume", "parts"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("is damaged") == 2
+    assert "from the beginning" in err
+    assert_same("parts", "whole")
+
+
+@pytest.mark.parametrize("missing", ["config.toml", "iterations.jsonl"])
+def wait_for(pattern, process):
+    """Wait until such a file is in the run folder."""
+    while not any(Path("parts").glob(pattern)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(1e-4)
+
+
+@pytest.mark.parametrize("kills", [int(os.environ.get("CODED_DGD_KILLS", "10"))])
+def test_a_job_killed_while_it_writes_a_checkpoint_can_always_go_on(kills):
+    """SIGKILL as soon as the temporary file is there, again and again."""
+    arguments = [
+        "--scheme", "sgc", "--workers", "4", "--iterations", str(kills + 3), "--transport",
+        "simulated", "--checkpoint-every", "1", "--data", "synthetic:rows=9,features=20000",
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "coded_dgd.run", "--quiet"]
+    assert subprocess.call([*command, *arguments, "--out", "whole"]) == 0
+    last = 0
+    for number in range(kills):
+        more = [*arguments, "--out", "parts"] if not number else ["--resume", "parts"]
+        with subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True) as process:
+            wait_for(f"checkpoint-{last + 1:09d}.tmp", process)
+            process.kill()
+        checkpoint, complaints = latest(Path("parts"), lambda _: True)
+        assert complaints == []
+        assert checkpoint is None or checkpoint.iteration in (last, last + 1)
+        last = checkpoint.iteration if checkpoint else 0
+    done = subprocess.run([*command, "--resume", "parts"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert_same("parts", "whole")
+
+
+def test_what_is_no_run_folder_is_refused(tmp_path, capsys, missing):
+    assert run(*options("gc"), "--out", "parts") == 0
+    (tmp_path / "parts" / missing).unlink()
+    capsys.readouterr()
+    assert resume("parts", "--iterations", "20") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is no run folder" in line
+
+
+def test_records_that_are_missing_rule_out_the_checkpoint(tmp_path, capsys):
+    assert run(*options("gc", "--checkpoint-every", "5"), "--out", "parts") == 0
+    path = tmp_path / "parts" / "iterations.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:11]))
+    capsys.readouterr()
+    assert run_command_line(["run", "--resume", "parts"]) == 0
+    assert "does not fit the other files of its run" in capsys.readouterr().err
+    assert len(records("parts")) == ITERATIONS
+
+
+def test_the_data_have_to_be_the_same(tmp_path, capsys):
+    np.save("data.npy", np.random.default_rng(0).standard_normal((30, 5)))
+    assert run(*options("gc", "--data", "data.npy"), "--out", "parts") == 0
+    np.save("data.npy", np.random.default_rng(0).standard_normal((30, 4)))
+    capsys.readouterr()
+    before = shutil.copytree("parts", "before")
+    assert resume("parts", "--iterations", "20") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "needs the same data" in line
+    assert records("parts") == records(before)

@@ -269,7 +269,6 @@ def test_with_no_usable_checkpoint_it_starts_from_the_beginning_and_says_so(tmp_
     assert_same("parts", "whole")
 
 
-@pytest.mark.parametrize("missing", ["config.toml", "iterations.jsonl"])
 def wait_for(pattern, process):
     """Wait until such a file is in the run folder."""
     while not any(Path("parts").glob(pattern)):
@@ -301,6 +300,7 @@ def test_a_job_killed_while_it_writes_a_checkpoint_can_always_go_on(kills):
     assert_same("parts", "whole")
 
 
+@pytest.mark.parametrize("missing", ["config.toml", "iterations.jsonl"])
 def test_what_is_no_run_folder_is_refused(tmp_path, capsys, missing):
     assert run(*options("gc"), "--out", "parts") == 0
     (tmp_path / "parts" / missing).unlink()

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
 from math import inf
+from socket import gethostname
 from time import monotonic, sleep
 from typing import Any
 
@@ -97,9 +98,13 @@ class _Peer:
             self._sending, self._points, self.owed = [], [], None
             self._on_failure()
 
-    def look(self) -> None:
-        """Notice that the process has ended: MPI says so only where a signal has killed it."""
-        if self.visible and not self.gone:
+    def look(self, others_visible: bool) -> None:
+        """Notice that the process has ended: MPI says so only where a signal has killed it.
+
+        It may have ended before its host and process id were read.
+        """
+        local = self.visible or (others_visible and self.host == gethostname())
+        if local and not self.gone:
             try:
                 os.kill(self.pid, 0)
             except ProcessLookupError:
@@ -326,10 +331,7 @@ class MPIMaster(Transport):
 
     def _arrived(self) -> list[tuple[int, int]]:
         """Receives that have completed, and how many bytes came."""
-        if monotonic() >= self._next_look:
-            for peer in self._peers:
-                peer.look()
-            self._next_look = monotonic() + LOOK_SECONDS
+        self._look()
         some, requests, statuses = MPI.Request.Testsome, self._requests, self._statuses
         try:
             # one call seldom completes a message that has just arrived
@@ -344,6 +346,14 @@ class MPIMaster(Transport):
             arrived.append((index, status.Get_count(MPI.BYTE)))
             status.source = NOBODY
         return arrived
+
+    def _look(self) -> None:
+        """Notice, from time to time, that processes have ended without a signal."""
+        if monotonic() >= self._next_look:
+            visible = any(peer.visible for peer in self._peers)
+            for peer in self._peers:
+                peer.look(visible)
+            self._next_look = monotonic() + LOOK_SECONDS
 
     def _salvage(self) -> list[tuple[int, int]]:
         """As `_arrived`, where a peer has been lost.
@@ -464,6 +474,7 @@ class MPIMaster(Transport):
             peer.command(Command.RELEASE, self.hard)
         deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)
         while any(peer.busy for peer in self._peers) and monotonic() < deadline:
+            self._look()
             pause()
         for peer in self._peers:
             if peer.busy:

@@ -1,0 +1,154 @@
+"""Stopping real ranks on request or by force, and going on: nothing that was done is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from launching import children, mpiexec, mpirun, processes_mentioning
+
+pytestmark = pytest.mark.mpi
+
+ITERATIONS = 60
+OPTIONS = [
+    "--scheme", "lcc-mmc", "--load", "3", "--delay", "shifted-exponential:mu=50,alpha=0.01",
+    "--iterations", str(ITERATIONS), "--check-gradient", "--quiet",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The result of a run that is left alone."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = mpirun(5, *OPTIONS, "--out", "run", cwd=folder)
+    assert done.code == 0, done.err
+    return np.load(folder / "run" / "beta.npy")
+
+
+def start(cwd, *more):
+    """Start the run and wait for its tenth iteration."""
+    process = subprocess.Popen(
+        [
+            mpiexec(), "-n", "5", sys.executable, "-m", "coded_dgd.run", *OPTIONS,
+            "--out", str(cwd / "run"), *more,
+        ],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    arrivals = cwd / "run" / "arrivals-1.f8"
+    while not arrivals.exists() or arrivals.stat().st_size < 10 * 8 * 4 * 3:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    return process
+
+
+def end(process, cwd):
+    """Wait for the end; return what was said on stderr."""
+    _, err = process.communicate(timeout=30)
+    deadline = time.monotonic() + 3
+    while processes_mentioning(str(cwd / "run")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert processes_mentioning(str(cwd / "run")) == []
+    return err
+
+
+def checkpoints(cwd):
+    return sorted((cwd / "run").glob("checkpoint-*.ckpt"))
+
+
+def go_on(cwd, whole):
+    """Resume, and hold the result against that of the run that never stopped."""
+    done = mpirun(5, "--resume", "run", "--json", "--quiet", cwd=cwd)
+    assert done.code == 0, done.err
+    log = [json.loads(line) for line in (cwd / "run/iterations.jsonl").read_text().splitlines()]
+    assert [record["iteration"] for record in log] == list(range(ITERATIONS))
+    assert max(record["gradient_error"] for record in log) <= 1e-6
+    beta = np.load(cwd / "run" / "beta.npy")
+    assert np.linalg.norm(beta - whole) <= 1e-10 * np.linalg.norm(whole)
+    return done.json["resumed_at"]
+
+
+@pytest.mark.parametrize(
+    ("number", "whom"),
+    [
+        (signal.SIGTERM, "rank 0"),
+        (signal.SIGINT, "rank 0"),
+        (signal.SIGUSR2, "rank 0"),
+        (signal.SIGUSR2, "mpiexec"),
+    ],
+)
+def test_a_request_to_stop(tmp_path, whole, number, whom):
+    process = start(tmp_path)
+    asked = time.time()
+    os.kill(children(process.pid)[0] if whom == "rank 0" else process.pid, number)
+    err = end(process, tmp_path)
+    assert process.returncode == 75, err
+    (line,) = [line for line in err.splitlines() if line.startswith("coded-dgd: ")]
+    assert f"--resume {tmp_path / 'run'} goes on from there" in line
+    (checkpoint,) = checkpoints(tmp_path)
+    assert checkpoint.stat().st_mtime - asked < 1
+    assert go_on(tmp_path, whole) >= 9
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_mpiexec_asked_to_stop_leaves_time_for_a_checkpoint(tmp_path, whole, number):
+    process = start(tmp_path)
+    process.send_signal(number)
+    end(process, tmp_path)
+    assert process.returncode != 0
+    assert len(checkpoints(tmp_path)) == 1
+    assert go_on(tmp_path, whole) >= 9
+
+
+def test_two_interrupts_end_at_once(tmp_path):
+    process = start(tmp_path)
+    ranks = children(process.pid)
+    os.kill(ranks[1], signal.SIGSTOP)  # so that stopping would take the bound of 10 s
+    os.kill(ranks[0], signal.SIGINT)
+    while not checkpoints(tmp_path):
+        time.sleep(0.01)
+    os.kill(ranks[0], signal.SIGINT)
+    asked = time.monotonic()
+    while 0 in children(process.pid):
+        time.sleep(0.01)
+    assert time.monotonic() - asked < 3
+    os.kill(ranks[1], signal.SIGCONT)
+    end(process, tmp_path)
+    assert process.returncode != 0
+
+
+@pytest.mark.parametrize("whom", ["rank 0", "mpiexec", "all"])
+def test_a_job_killed_by_force(tmp_path, whole, fault_tolerance, whom):
+    process = start(tmp_path, "--checkpoint-every", "1")
+    ranks = children(process.pid)
+    victims = {"rank 0": [ranks[0]], "mpiexec": [process.pid]}
+    for pid in victims.get(whom, [process.pid, *ranks.values()]):
+        os.kill(pid, signal.SIGKILL)
+    end(process, tmp_path)
+    assert process.returncode != 0
+    assert len(checkpoints(tmp_path)) == 2
+    assert go_on(tmp_path, whole) >= 9
+
+
+def test_on_another_number_of_ranks(tmp_path, whole):
+    process = start(tmp_path)
+    os.kill(children(process.pid)[0], signal.SIGTERM)
+    end(process, tmp_path)
+    refused = mpirun(4, "--resume", "run", "--quiet", cwd=tmp_path)
+    assert refused.code == 2
+    (line,) = refused.said
+    assert "--allow-different-workers" in line
+    done = mpirun(
+        4, "--resume", "run", "--allow-different-workers", "--json", "--quiet", cwd=tmp_path
+    )
+    assert done.code == 0, done.err
+    assert done.json["workers"] == 3
+    beta = np.load(tmp_path / "run" / "beta.npy")
+    assert np.linalg.norm(beta - whole) <= 1e-10 * np.linalg.norm(whole)

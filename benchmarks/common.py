@@ -12,7 +12,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "mpi"))
 from launching import Finished, command, mpiexec, mpirun
 
-__all__ = ["Finished", "command", "compare_json", "mpiexec", "run_json", "state"]
+__all__ = ["Finished", "command", "compare_json", "iterations_done", "mpiexec", "run_json", "state"]
 
 
 def run_json(ranks: int, *arguments: str, folder: Path | None = None) -> dict[str, Any]:
@@ -36,6 +36,12 @@ def _result(done: Finished) -> dict[str, Any]:
     if done.code:
         raise SystemExit(f"exit code {done.code}: {done.err}")
     return done.json
+
+
+def iterations_done(out: Path) -> int:
+    """Count the iterations that a run has written down so far."""
+    lines = out / "iterations.jsonl"
+    return lines.read_bytes().count(b"\n") if lines.exists() else 0
 
 
 def state(what: str, values: Sequence[float], unit: str = "") -> None:

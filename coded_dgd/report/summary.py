@@ -18,7 +18,7 @@ REALISATIONS = 10_000
 
 
 def distribution(times: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
-    """Mean, standard deviation and quantiles."""
+    """Mean, standard deviation, quantiles and maximum."""
     p50, p95, p99 = np.quantile(times, [0.5, 0.95, 0.99]).tolist()
     return {
         "mean": float(np.mean(times)),
@@ -26,6 +26,7 @@ def distribution(times: Sequence[float] | NDArray[np.float64]) -> dict[str, floa
         "p50": p50,
         "p95": p95,
         "p99": p99,
+        "max": float(np.max(times)),
     }
 
 

@@ -12,12 +12,26 @@ class TooFewWorkers(Undecodable):
     """So many workers are lost that what is left never decodes.
 
     Exit code 1 instead of 4 if all of them raised: then the mend is in what they run.
+
+    Parameters
+    ----------
+    iteration : int
+    reports : sequence of Report
+        Who is lost.
+    amplification : float, optional
+        The error amplification with which it would decode, where that is what speaks against it.
+    why_not : str, optional
+        Why there is no other plan either.
     """
 
     def __init__(
-        self, iteration: int, reports: Sequence[Report], why_not: str | None = None
+        self,
+        iteration: int,
+        reports: Sequence[Report],
+        amplification: float | None = None,
+        why_not: str | None = None,
     ) -> None:
-        self.reports = list(reports)
+        self.reports, self.amplification = list(reports), amplification
         if all(report.traceback for report in reports):
             self.exit_code = 1
         mend = (
@@ -25,8 +39,11 @@ class TooFewWorkers(Undecodable):
             if why_not is None
             else f"there is no other plan ({why_not})"
         )
+        guard = ""
+        if amplification is not None:
+            guard = f"; what is left amplifies errors by {amplification:.1e}, above --guard"
         super().__init__(
-            f"iteration {iteration} cannot be decoded any more: {describe(reports)}; {mend}"
+            f"iteration {iteration} cannot be decoded any more: {describe(reports)}{guard}; {mend}"
         )
 
 

@@ -237,13 +237,17 @@ class Master:
 
     def _refuse_hopeless(self, iteration: int) -> None:
         """Raise if no more can be expected that would make the gradient decodable."""
-        gone = self.crew.lost or self.refusals
-        if gone and self.scheme.deadline is None and self.decoder.hopeless:
+        if self.scheme.deadline is not None:
+            return
+        gone, exhausted = self.crew.lost or self.refusals, self.decoder.exhausted
+        if gone and (exhausted or self.decoder.hopeless):
+            amplification = None if self.decoder.hopeless else self.decoder.amplification
             for worker, reason in self.refusals.items():
                 self.crew.dismiss(worker, iteration, f"its messages cannot be used ({reason})")
             lost, causes = self.crew.lost, self.crew.transport.lost
-            raise TooFewWorkers(iteration, [causes[self.crew.members[w]] for w in lost])
-        if self.decoder.exhausted and self.scheme.deadline is None:
+            reports = [causes[self.crew.members[worker]] for worker in lost]
+            raise TooFewWorkers(iteration, reports, amplification)
+        if exhausted:
             raise Undecodable(
                 f"iteration {iteration}: all messages are here, but decoding them amplifies "
                 f"errors by {self.decoder.amplification:.1e}, above the guard: raise --guard"

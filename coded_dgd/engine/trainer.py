@@ -195,7 +195,7 @@ class Trainer:
                 self._refuse_overflow()
                 self.note(*error.reports)
                 if not self._refill(HIRE_SECONDS):
-                    self._replan()
+                    self._replan(error.amplification)
         self._note_refusals()
         self.log.append(record)
         self._clock = self.transport.clock()
@@ -262,11 +262,11 @@ class Trainer:
             )
         return bool(filled)
 
-    def _replan(self) -> None:
+    def _replan(self, amplification: float | None) -> None:
         """Build the code anew for the workers that live and hand out the data again."""
         losses = self.losses[self._losses_before :]
         if self.config.on_loss != "replan":
-            raise TooFewWorkers(self.iteration, losses)
+            raise TooFewWorkers(self.iteration, losses, amplification)
         old = self.stage.master.crew
         living = [w for w, peer in enumerate(old.members) if peer not in self.transport.lost]
         try:
@@ -280,7 +280,7 @@ class Trainer:
             )
             self._fit(scheme)
         except Infeasible as infeasible:
-            raise TooFewWorkers(self.iteration, losses, str(infeasible)) from None
+            raise TooFewWorkers(self.iteration, losses, amplification, str(infeasible)) from None
         members = [old.members[worker] for worker in living]
         draws = [old.draws[worker] for worker in living]
         self._enlist(scheme, members, draws, old.lane)

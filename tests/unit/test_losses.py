@@ -89,6 +89,16 @@ def test_there_is_no_plan_without_workers():
         run("uncoded", dict.fromkeys(range(6), 0.5), on_loss="replan")
 
 
+def test_a_guard_that_the_living_cannot_meet_is_a_reason_for_another_plan():
+    losses = dict.fromkeys(range(3), 0.5)
+    with pytest.raises(TooFewWorkers, match=r"amplifies errors by 3.*guard.*--on-loss replan"):
+        run("lcc-mmc", losses, workers=8, load=3, guard=2.0)
+    outcome, _ = run("lcc-mmc", losses, workers=8, load=3, guard=2.0, on_loss="replan")
+    assert len(outcome.stages) == 2
+    assert largest_error(outcome) <= 1e-12
+    assert max(record.error_amplification for record in outcome.log) <= 2.0
+
+
 def test_a_spare_takes_the_place_of_a_lost_worker():
     outcome, said = run("uncoded", {2: 0.5}, peers=7)
     assert len(outcome.stages) == 1

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,17 +76,26 @@ def alone(*arguments: str, cwd: Path, **kwargs: Any) -> Finished:
 
 def children(launcher: int) -> dict[int, int]:
     """Ids of the ranks that an Open MPI mpiexec has started on this machine, by rank."""
-    found = {}
+    return {rank: pid for pid, job, rank in _started(launcher) if job == 1}
+
+
+def spawned(launcher: int) -> list[int]:
+    """Ids of the processes that the ranks of an Open MPI mpiexec have started through MPI."""
+    return sorted(pid for pid, job, _ in _started(launcher) if job > 1)
+
+
+def _started(launcher: int) -> Iterator[tuple[int, int, int]]:
+    """Process id, number of the job and rank of each child of an Open MPI mpiexec."""
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-            environment = (path / "environ").read_bytes() if int(parent) == launcher else b""
+            environment = (path / "environ").read_text() if int(parent) == launcher else ""
         except OSError:
             continue
-        for entry in environment.split(b"\0"):
-            if entry.startswith(b"PMIX_RANK="):
-                found[int(entry.partition(b"=")[2])] = int(path.name)
-    return found
+        entries = dict(entry.partition("=")[::2] for entry in environment.split("\0"))
+        if "PMIX_RANK" in entries:
+            job = entries["PMIX_NAMESPACE"].rpartition("@")[2]
+            yield int(path.name), int(job), int(entries["PMIX_RANK"])
 
 
 def processes_mentioning(text: str, where: str = "cmdline") -> list[int]:

@@ -1,9 +1,14 @@
 """Faults on any rank end the job at once: one message, a non-zero code, nobody left over."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
-from launching import mpirun, processes_mentioning
+from launching import HERE, children, mpiexec, mpirun, processes_mentioning, spawned
 
 pytestmark = pytest.mark.mpi
 
@@ -186,3 +191,30 @@ def test_too_many_killed_workers_are_exit_code_4_with_a_checkpoint(tmp_path, fau
     assert again.code == 0, again.err
     assert again.json["iterations"] == 100
     assert again.json["resumed_at"] == 3
+
+
+def test_one_of_several_new_workers_is_lost(tmp_path, fault_tolerance):
+    """All of them have rank 0, each in a communicator of its own, and are heard of at once."""
+    out, log = tmp_path / "run", tmp_path / "run" / "log.txt"
+    process = subprocess.Popen(
+        [
+            mpiexec(), "-n", "6", sys.executable, str(HERE / "faulty.py"), *QUICK, "--scheme",
+            "uncoded", "--replace", "--iterations", "400", "--check-gradient", "--out", str(out),
+        ],
+        cwd=tmp_path, env=os.environ | {"FAULTS": "kill:0:2 kill:1:2 kill:2:2"},
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (log.exists() and log.read_text().count("in the place of") == 3):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    master = children(process.pid)[0]
+    os.kill(master, signal.SIGSTOP)
+    os.kill(spawned(process.pid)[0], signal.SIGKILL)
+    time.sleep(0.3)
+    os.kill(master, signal.SIGCONT)
+    assert process.wait(60) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert len(summary["workers_lost"]) == 4
+    assert summary["gradient_error"]["max"] <= 1e-10

@@ -61,6 +61,9 @@ received the worker is owed only the newest one: a frozen worker costs no memory
 LOOK_SECONDS = 1.0
 """Time between two looks at the processes themselves."""
 
+FORWARD_SECONDS = 0.3
+"""Time for mpiexec to pass on what has been printed."""
+
 NOBODY = -1
 """Source of a status that has been read."""
 
@@ -77,6 +80,8 @@ class _Peer:
     def __init__(self, comm: MPI.Comm, rank: int, on_failure: Callable[[], None]) -> None:
         self._comm, self.rank, self._on_failure = comm, rank, on_failure
         self.gone = False
+        self.vanished = False
+        """Whether it went without MPI telling so."""
         self.host, self.pid = "", 0
         self.visible = False
         """Whether the operating system shows the process here."""
@@ -108,6 +113,7 @@ class _Peer:
             try:
                 os.kill(self.pid, 0)
             except ProcessLookupError:
+                self.vanished = True
                 self.fail()
 
     def kill(self) -> None:
@@ -247,6 +253,8 @@ class MPIMaster(Transport):
         self._hired: list[int] = []
         for rank in range(1, comm.size):
             self._add(comm, rank)
+        self._groups = [slice(0, len(self._requests))]
+        """Receives of one communicator each: in another one ranks mean others."""
 
     def _add(self, comm: MPI.Comm, rank: int) -> int:
         number = len(self._peers)
@@ -332,14 +340,22 @@ class MPIMaster(Transport):
     def _arrived(self) -> list[tuple[int, int]]:
         """Receives that have completed, and how many bytes came."""
         self._look()
-        some, requests, statuses = MPI.Request.Testsome, self._requests, self._statuses
+        return [each for group in self._groups for each in self._test(group)]
+
+    def _test(self, group: slice) -> list[tuple[int, int]]:
+        some, requests, statuses = (
+            MPI.Request.Testsome,
+            self._requests[group],
+            self._statuses[group],
+        )
         try:
             # one call seldom completes a message that has just arrived
             indices = some(requests, statuses) or some(requests, statuses) or []
         except MPI.Exception:
-            return self._salvage()
+            return self._salvage(group)
         arrived = []
-        for index, status in zip(indices, statuses, strict=False):
+        for position, status in zip(indices, statuses, strict=False):
+            index = group.start + position
             self._posted[index] = False
             if not index % 2:
                 self._peers[index // 2].received += 1
@@ -355,20 +371,20 @@ class MPIMaster(Transport):
                 peer.look(visible)
             self._next_look = monotonic() + LOOK_SECONDS
 
-    def _salvage(self) -> list[tuple[int, int]]:
-        """As `_arrived`, where a peer has been lost.
+    def _salvage(self, group: slice) -> list[tuple[int, int]]:
+        """As `_test`, where a peer has been lost.
 
         The indices are gone with the exception: they are those of requests that have become null,
         and not every one of them has a status.
         """
-        arrived = []
-        for index, posted in enumerate(self._posted):
-            if not posted or self._requests[index] != MPI.REQUEST_NULL:
+        arrived, statuses = [], self._statuses[group]
+        for index in range(group.start, group.stop):
+            if not self._posted[index] or self._requests[index] != MPI.REQUEST_NULL:
                 continue
             self._posted[index] = False
             peer = self._peers[index // 2]
             tag = REPORT if index % 2 else RESULT
-            mine = [status for status in self._statuses if status.source == peer.rank]
+            mine = [status for status in statuses if status.source == peer.rank]
             exact = [status for status in mine if status.tag == tag]
             too_long = any(status.error == MPI.ERR_TRUNCATE for status in exact)
             lost = any(status.error not in (0, MPI.ERR_TRUNCATE) for status in mine) or not exact
@@ -377,7 +393,7 @@ class MPIMaster(Transport):
             else:
                 peer.received += 1 - index % 2
                 arrived.append((index, 0 if too_long else exact[0].Get_count(MPI.BYTE)))
-        for status in self._statuses:
+        for status in statuses:
             status.error, status.source = 0, NOBODY
         return arrived
 
@@ -411,15 +427,27 @@ class MPIMaster(Transport):
         threading.Thread(target=self._spawn, daemon=True).start()
 
     def _spawn(self) -> None:
+        """Start a worker, and take it on once it has said who it is.
+
+        Of the loss of one that has not spoken yet MPI tells nothing.
+        """
         arguments = ["-m", "coded_dgd.engine.serve"]
-        comm = MPI.COMM_SELF.Spawn(sys.executable, arguments, maxprocs=1)
-        comm.Set_errhandler(MPI.ERRORS_RETURN)
-        self._intercomms.append(comm)
+        pause = Pause(WORKER_PAUSE)
+        try:
+            comm = MPI.COMM_SELF.Spawn(sys.executable, arguments, maxprocs=1)
+            comm.Set_errhandler(MPI.ERRORS_RETURN)
+            while not comm.Iprobe(0, REPORT):
+                pause()
+        except MPI.Exception as error:
+            print(f"coded-dgd: no new worker has started: {error}", file=sys.stderr)
+        else:
+            self._intercomms.append(comm)
 
     def hired(self) -> list[int]:
         hired = []
         while self._intercomms:
             hired.append(self._add(self._intercomms.pop(), 0))
+            self._groups.append(slice(len(self._requests) - 2, len(self._requests)))
         return hired
 
     def stop(self, timeout: float) -> tuple[list[Report], int]:
@@ -456,13 +484,16 @@ class MPIMaster(Transport):
     def _release(self) -> None:
         """Let all leave, once everything is written: mpiexec may not wait for this process.
 
-        Where a process has ended without a signal it counts one too many, and kills the last.
+        Where a process has ended without a signal it counts one too many, and kills the last, if
+        need be before it has passed on what that has printed.
         """
         if self._released:
             return
         self._released = True
         sys.stdout.flush()
         sys.stderr.flush()
+        if any(peer.vanished for peer in self._peers):
+            sleep(FORWARD_SECONDS)
         for index, request in enumerate(self._requests):
             if request != MPI.REQUEST_NULL:
                 request.Cancel()

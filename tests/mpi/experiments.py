@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import random
 import signal
@@ -253,8 +252,10 @@ def _judge(verdict: Verdict, cwd: Path, done: Finished) -> None:
     refused = {int(worker) for kind, worker in fired if kind in REFUSED}
     if "vanish" in kinds and done.code == 3:  # that of the process that vanished
         done = done._replace(code=0 if (out / "summary.json").exists() else 4)
-    if done.code == 0:
-        result = json.loads(done.out)
+    if done.code == 0 and not done.out:
+        complain(f"nothing on stdout: {done.err[-800:]}")
+    elif done.code == 0:
+        result = done.json
         _judge_records(verdict, out, ITERATIONS)
         end = (out / f"checkpoint-{ITERATIONS:09d}.ckpt").stat().st_mtime
         named = {rank - 1 for rank in result["workers_lost"]}

@@ -27,10 +27,10 @@ MOMENTS = (0.1, 0.2, 0.5, 0.7, 0.9, 1.0)
 
 
 def memory(pid: int) -> float:
-    """Megabytes of private and of shared memory that a process has touched."""
+    """Megabytes of a process's own memory; what it maps of files comes and goes."""
     status = Path(f"/proc/{pid}/status").read_text()
     kilobytes = dict(line.split(":", 1) for line in status.splitlines())
-    return int(kilobytes["VmRSS"].split()[0]) / 1024
+    return int(kilobytes["RssAnon"].split()[0]) / 1024
 
 
 def shared_memory() -> float:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coded_dgd.problems import objectives
+from coded_dgd.problems.objectives import base
 from coded_dgd.problems.optimizers import OPTIMIZERS, GradientDescent, Nesterov
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
@@ -278,3 +279,28 @@ def test_optimizers_start_at_zero_and_reach_the_optimum(name):
     optimizer = OPTIMIZERS[name](10, lambda _: step)
     assert not optimizer.beta.any() and not optimizer.point.any()
     np.testing.assert_allclose(run(optimizer, whole.gradient, 400), whole.optimum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["least-squares", "logistic"])
+@pytest.mark.parametrize("rows", [1, 4, 7, 23])
+def test_the_gradient_in_pieces_is_the_gradient(monkeypatch, name, rows):
+    dice = np.random.default_rng(3)
+    X, beta = dice.standard_normal((23, 5)), dice.standard_normal(5)
+    y, weights = np.sign(dice.standard_normal(23)), dice.standard_normal(23)
+    objective = objectives.create(name)
+    for labels, factors in ((y, weights), (None, None), (y, None)):
+        whole = objective.gradient(X, labels, beta, factors)
+        with monkeypatch.context() as patch:
+            patch.setattr(base, "SMALL_BYTES", 0)
+            patch.setattr(base, "FEWEST_ROWS", 1)
+            patch.setattr(base, "CACHE_BYTES", rows * 8 * 5)
+            assert base.rows_at_once(*X.shape) == rows
+            np.testing.assert_allclose(
+                objective.gradient(X, labels, beta, factors), whole, rtol=1e-12, atol=1e-13
+            )
+
+
+def test_only_large_data_of_not_too_many_features_go_in_pieces():
+    assert base.rows_at_once(1000, 100) == 1000
+    assert base.rows_at_once(1_000_000, 100) * 100 * 8 <= base.CACHE_BYTES
+    assert base.rows_at_once(1000, 1_000_000) == 1000

@@ -1,0 +1,59 @@
+"""X^T (X beta): both products of a piece of X at a time, against one after the other of all of X.
+
+python benchmarks/kernel.py [--megabytes 200] [--repeats 9]
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
+import statistics
+from time import perf_counter
+
+import numpy as np
+
+from coded_dgd.problems.objectives import create
+from coded_dgd.problems.objectives.base import rows_at_once
+
+FEATURES = (20, 100, 500, 1000, 5000, 50_000)
+
+
+def main() -> None:
+    """Time both alternately and print the median ratio for tasks of several shapes and sizes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=float, nargs="+", default=[0.1, 1, 4, 16, 200])
+    parser.add_argument("--repeats", type=int, default=9)
+    arguments = parser.parse_args()
+    print(f"| MB | {' | '.join(f'l = {features}' for features in FEATURES)} |")
+    print(f"|{'---|' * (len(FEATURES) + 1)}")
+    for size in arguments.megabytes:
+        cells = [cell(int(size * 2**17), each, arguments.repeats) for each in FEATURES]
+        print(f"| {size:g} | {' | '.join(cells)} |", flush=True)
+
+
+def cell(numbers: int, features: int, repeats: int) -> str:
+    """Time of the plain products / ours."""
+    if not (rows := numbers // features):
+        return ""
+    dice = np.random.default_rng(0)
+    X, beta = dice.standard_normal((rows, features)), dice.standard_normal(features)
+    objective = create("least-squares")
+    turns = max(1, 2**22 // numbers)  # several at once where one is too short to time
+    ratios = []
+    for _ in range(repeats):
+        begin = perf_counter()
+        for _ in range(turns):
+            (X @ beta) @ X
+        between = perf_counter()
+        for _ in range(turns):
+            objective.gradient(X, None, beta, None)
+        ratios.append((between - begin) / (perf_counter() - between))
+    whole = "" if rows_at_once(rows, features) < rows else " (whole)"
+    return f"{statistics.median(ratios):.2f}{whole}"
+
+
+if __name__ == "__main__":
+    main()

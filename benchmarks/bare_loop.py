@@ -1,0 +1,81 @@
+"""The receives and sends of a run and nothing else: what benchmarks/message_rate.py compares with.
+
+mpiexec -n 41 python benchmarks/bare_loop.py ITERATIONS MESSAGES NEEDED FEATURES
+
+Rank 0 sends a point to all, receives until NEEDED messages of this iteration are here, and sends
+the next; workers answer each point with MESSAGES messages unless a newer one has come. Tests and
+pauses are those of coded_dgd. Prints seconds per iteration.
+"""
+
+import sys
+import time
+
+import numpy as np
+from mpi4py import MPI
+
+POINT, RESULT, HEADER = 1, 2, 5
+ITERATIONS, MESSAGES, NEEDED, FEATURES = map(int, sys.argv[1:])
+comm = MPI.COMM_WORLD
+workers = range(1, comm.size)
+
+
+def master():
+    buffers = [np.empty(HEADER + FEATURES) for _ in workers]
+    requests = [comm.Irecv(buffers[w - 1], w, RESULT) for w in workers]
+    statuses = [MPI.Status() for _ in workers]
+    sums = np.empty((MESSAGES * len(workers), FEATURES))
+    sending = []
+    for iteration in range(-1, ITERATIONS + 1):  # the first is not timed, the last one says stop
+        if iteration == 0:
+            begin = time.perf_counter()
+        if iteration == ITERATIONS:
+            seconds = time.perf_counter() - begin
+        sending = [item for item in sending if not item[0].Test()]
+        message = np.full(1 + FEATURES, float(iteration))
+        sending += [(comm.Isend(message, w, POINT), message) for w in workers]
+        here = 0 if iteration < ITERATIONS else NEEDED
+        while here < NEEDED:
+            pause = 5e-5
+            some = MPI.Request.Testsome
+            while not (found := some(requests, statuses) or some(requests, statuses)):
+                time.sleep(pause)
+                pause = min(2 * pause, 2e-4)
+            for index in found:
+                if buffers[index][1] == iteration and here < NEEDED:
+                    sums[here] = buffers[index][HEADER:]
+                    here += 1
+                requests[index] = comm.Irecv(buffers[index], index + 1, RESULT)
+    print(seconds / ITERATIONS, flush=True)
+    for request in requests:
+        request.Cancel()
+
+
+def worker():
+    buffer, sending = np.empty(1 + FEATURES), []
+    request = comm.Irecv(buffer, 0, POINT)
+    while True:
+        pause = 5e-5
+        while not request.Test():
+            time.sleep(pause)
+            pause = min(2 * pause, 1e-3)
+        while True:
+            iteration = buffer[0]
+            if iteration == ITERATIONS:
+                return
+            request = comm.Irecv(buffer, 0, POINT)
+            if not (request.Test() or request.Test()):
+                break
+        for index in range(MESSAGES):
+            message = np.zeros(HEADER + FEATURES)
+            message[1:3] = iteration, index
+            sending = [item for item in sending if not item[0].Test()]
+            sending.append((comm.Isend(message, 0, RESULT), message))
+            if request.Test():
+                break
+        # a newer point is taken by the test at the top
+
+
+(master if comm.rank == 0 else worker)()
+barrier = comm.Ibarrier()
+while not barrier.Test():
+    time.sleep(1e-3)

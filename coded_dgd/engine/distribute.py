@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,6 +82,9 @@ def distribute(
             seed=config.seed,
             timeline=transport.marks is not None,
         )
+        if logs := transport.logs:
+            file = logs.file(crew.members[worker] + 1)
+            plan = replace(plan, log=file, log_level=logs.level)
         transport.plan(crew.members[worker], plan)
     kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
     for start, X, y in partition.windows(data, window):

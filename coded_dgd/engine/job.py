@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Literal
 
 import numpy as np
 
@@ -139,10 +140,12 @@ def run(
             trainer.restore(*resume)
         start = trainer.start()
         on_start(start)
+        # divergence is found out
+        unusual: Literal["ignore", "warn"] = "warn" if transport.logs else "ignore"
         begin = monotonic()
         try:
             while trainer.iteration < setup.config.iterations:
-                with np.errstate(over="ignore", invalid="ignore"):  # divergence is found out
+                with np.errstate(over=unusual, invalid=unusual):
                     record = trainer.step()
                 on_iteration(record)
                 if _converged(setup, trainer.log):

@@ -65,6 +65,9 @@ class Plan:
     seed: int
     timeline: bool = False
     """Whether the worker takes down what it does from when on."""
+    log: str | None = None
+    """File for the worker's own log, where one is wanted."""
+    log_level: str = "info"
 
     @property
     def payload(self) -> int:

@@ -8,7 +8,7 @@ import sys
 import traceback
 from math import inf
 from time import monotonic
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import numpy as np
 
@@ -51,19 +51,31 @@ def serve(objective: Objective | None = None, connection: MPIWorker | None = Non
                     begin, cpu = monotonic(), cpu_seconds()
             else:
                 assert event is None or isinstance(event, Point)
-                with np.errstate(over="ignore", invalid="ignore"):  # the master checks
+                if connection.log and event:
+                    connection.log.debug("iteration %d", event.iteration)
+                # the master checks
+                unusual: Literal["ignore", "warn"] = "warn" if connection.log else "ignore"
+                with np.errstate(over=unusual, invalid=unusual):
                     deadline = loop.send(event)
     except BaseException as error:  # also SystemExit: nobody would learn of it
         failure = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
         details = traceback.format_exc()[-REPORT_BYTES // 4 :]
+        if connection.log:
+            connection.log.exception("failed in iteration %d", worker.iteration)
+    seconds, cpu = monotonic() - begin, cpu_seconds() - cpu
+    if connection.log:
+        connection.log.info(
+            "stop: %d messages sent in %.3f s, %.3f s of them on the processor",
+            worker.results, seconds, cpu,
+        )  # fmt: skip
     marks = np.empty(0) if worker.marks is None else worker.marks.close()
     connection.report(
         Report(
             peer=0,
             host=socket.gethostname(),
             results=worker.results,
-            cpu_seconds=cpu_seconds() - cpu,
-            seconds=monotonic() - begin,
+            cpu_seconds=cpu,
+            seconds=seconds,
             iteration=worker.iteration,
             failure=failure,
             traceback=details,

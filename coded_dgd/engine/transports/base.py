@@ -6,9 +6,13 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import inf
+from typing import TYPE_CHECKING
 
 from coded_dgd.engine.marks import MASTER_MARKS, Marked, Marks
 from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result
+
+if TYPE_CHECKING:
+    from coded_dgd.engine.rank_log import Logs
 
 STOP_SECONDS = 10.0
 """How long workers may take to stop."""
@@ -39,6 +43,8 @@ class Transport(ABC):
         """The master's own, where a timeline is wanted."""
         self.worker_marks: dict[int, Marked] = {}
         """By peer, of those that answered `stop`, where a timeline is wanted."""
+        self.logs: Logs | None = None
+        """Where ranks write their logs, if they are to."""
 
     def new_lane(self) -> int:
         """Return the number of a lane that nobody has."""

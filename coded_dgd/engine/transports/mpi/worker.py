@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from time import monotonic, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from coded_dgd.engine.transports.mpi.library import (
 from coded_dgd.engine.worker import Share, Worker
 from coded_dgd.problems.objectives import Objective
 
+if TYPE_CHECKING:
+    import logging
+
 
 class MPIWorker:
     """What a worker rank says to rank 0 and hears from it.
@@ -48,6 +51,8 @@ class MPIWorker:
         self._held: Point | None = None
         self.hard = False
         """Whether to leave without MPI_Finalize, as the master says with RELEASE."""
+        self.log: logging.Logger | None = None
+        """Of this process, where a plan asks for one."""
         self._send_text([socket.gethostname(), os.getpid()])
 
     def _guarded(self, call: Any, *arguments: Any) -> Any:
@@ -73,6 +78,8 @@ class MPIWorker:
         if fields["coefficients"] is not None:
             fields["coefficients"] = tuple(fields["coefficients"])
         plan = Plan(**fields)
+        if plan.log:
+            self._begin_log(plan)
         if self._requests[1] == MPI.REQUEST_NULL:
             self._buffer = np.empty(2 + plan.features)
             self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
@@ -94,6 +101,13 @@ class MPIWorker:
         share.warm_up()
         worker.take(share)
         return True
+
+    def _begin_log(self, plan: Plan) -> None:
+        if self.log is None:
+            from coded_dgd.engine.rank_log import of_worker
+
+            self.log = of_worker(plan)
+        self.log.debug("%s", plan)
 
     def discard_share(self) -> None:
         """Take, and drop, what is under way of plans and data: nobody will want it any more."""

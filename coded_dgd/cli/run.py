@@ -72,6 +72,18 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     help="File for what every rank did from when to when, for https://ui.perfetto.dev and "
     "coded-dgd plot --timeline.",
 )
+@click.option(
+    "--log-dir",
+    type=click.Path(path_type=Path),
+    help="Folder for a log of each rank (rank-000.log, ...): its start, warnings, traceback if it "
+    "fails, and end.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["info", "debug"]),
+    default="info",
+    help="With --log-dir: debug also logs every plan and every iteration.",
+)
 @options.as_json
 @options.quiet
 @click.option(
@@ -90,6 +102,8 @@ def run(
     /,
     out: Path | None,
     timeline: Path | None,
+    log_dir: Path | None,
+    log_level: str,
     as_json: bool,
     quiet: bool,
     print_config: bool,
@@ -127,6 +141,8 @@ def run(
     from coded_dgd.engine.checkpoint import Keeper
     from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.master import Iteration
+    from coded_dgd.engine.rank_log import LOG, LogDir
+    from coded_dgd.engine.trainer import Start
     from coded_dgd.engine.transports.simulated import SimulatedTransport
     from coded_dgd.report import summary, table
     from coded_dgd.report.progress import Progress
@@ -135,6 +151,7 @@ def run(
 
     prepared = setup.prepare(config, None if master is None else master.workers)
     transport = master or SimulatedTransport(prepared.scheme.workers)
+    logged = LogDir(log_dir, log_level, transport) if log_dir else nullcontext()
     drawn = TimelineFile(timeline, transport) if timeline else nullcontext()
     found = None
     if resume is None:
@@ -144,24 +161,34 @@ def run(
         done = found.resume[0].iteration if found.resume else 0
         folder = RunFolder.reopen(resume, prepared, done)
     keeper = Keeper(folder.path, config.checkpoint_every, config.checkpoint_seconds, folder.sync)
-    with drawn, Interrupts(transport), Progress(prepared, sys.stderr, quiet) as progress, folder:
+    progress = Progress(prepared, sys.stderr, quiet)
+    with logged, drawn, Interrupts(transport), progress, folder:
         if found:
             for complaint in found.complaints:
                 progress.warn(complaint)
+                LOG.warning("%s", complaint)
             progress.resumed(done)
+
+        def on_start(start: Start) -> None:
+            progress.start(start)
+            for caution in start.cautions:
+                LOG.warning("%s", caution)
+            LOG.info("the first iteration begins %.3f s after the process", start.startup_time)
 
         def on_iteration(record: Iteration) -> None:
             folder.add(record)
             progress.update(record)
+            LOG.debug("%s", record)
 
         def say(line: str, details: str) -> None:
             progress.warn(line)
             folder.log(line, details)
+            LOG.warning("%s", f"{line}\n{details}".strip())
 
         outcome = job.run(
             prepared,
             transport,
-            progress.start,
+            on_start,
             on_iteration,
             keeper=keeper,
             resume=found.resume if found else None,

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -74,10 +75,16 @@ def plant_in_worker(kind, worker, iteration):
         if kind == "vanish":  # without a signal
             fired(kind, worker)
             os._exit(3)
+        if kind == "warn":
+            warnings.warn("planted warning", DeprecationWarning, stacklevel=1)
+            np.float64(1e308) * 10
         if kind == "hang":
             time.sleep(1000)
         if kind == "kill":
             kill(kind, worker)
+        if kind == "crash":
+            fired(kind, worker)
+            os.kill(os.getpid(), signal.SIGSEGV)
 
     def while_loading(self, *_):
         if kind == "kill-load":
@@ -89,7 +96,7 @@ def plant_in_worker(kind, worker, iteration):
         fired(kind, worker)
         raise MemoryError("planted while building")
 
-    if kind in ("raise", "exit", "vanish", "hang", "kill"):
+    if kind in ("raise", "exit", "vanish", "hang", "warn", "kill", "crash"):
         before(Worker, "_iteration", at_iteration)
     elif kind in ("load", "kill-load"):
         before(Share, "load", while_loading)

@@ -19,18 +19,18 @@ from coded_dgd.config import DEFAULT_WORKERS, TRANSPORTS, RunConfig
 DEFAULT_SCHEMES = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
 
 
-@click.command()
+@click.command(short_help="Compare schemes on the same delays.")
 @click.option(
     "--schemes",
     default=DEFAULT_SCHEMES,
-    help="Names as of run --scheme, with commas; speed-up is over the first.",
+    help="Names of schemes as of run --scheme, with commas; speed-up is over the first.",
 )
 @options.sizes
 @options.load
 @options.of_schemes
 @options.data
 @options.training
-@options.configured("iterations", "Number of iterations T of each scheme.")
+@options.configured("iterations", "Number T of iterations of each scheme.", metavar="T")
 @options.delay
 @options.guard
 @click.option(
@@ -40,14 +40,15 @@ DEFAULT_SCHEMES = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
 )
 @options.configured(
     "transport",
-    "mpi: real ranks and wall-clock time; simulated: one process and virtual time.",
+    "Where workers run: mpi, on real ranks in wall-clock time; simulated, in this process in "
+    "virtual time.",
     type=click.Choice(TRANSPORTS),
 )
 @options.seed
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder to create for the files.  [default: runs/TIME-compare]",
+    help="Folder to create for the files; it must not exist.  [default: runs/TIME-compare]",
 )
 @options.as_json
 @options.quiet

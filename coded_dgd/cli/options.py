@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 
-from coded_dgd import schemes
+from coded_dgd import delays, schemes
 from coded_dgd.config import DEFAULT_DELAY, RunConfig
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -18,6 +18,15 @@ def configured(name: str, help: str, **kwargs: Any) -> Decorator:
     default = getattr(RunConfig, name)
     kwargs.setdefault("type", type(default) if default is not None else int)
     return click.option(f"--{name.replace('_', '-')}", default=default, help=help, **kwargs)
+
+
+def among(names: Callable[[], Iterable[str]]) -> dict[str, Any]:
+    """Return what has the shell complete the values of an option with these names."""
+
+    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+        return [name for name in names() if name.startswith(incomplete)]
+
+    return {"shell_complete": complete}
 
 
 def together(*options: Decorator) -> Decorator:
@@ -31,76 +40,106 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
-scheme = configured(
-    "scheme", f"Scheme: {', '.join(schemes.names())}, lcc-mmc-K for K polynomials, or MODULE:CLASS."
-)
+NAMES = f"{', '.join(schemes.names())}, lcc-mmc-K for K polynomials, or MODULE:CLASS of your own"
+BLOCKS = "Number N of blocks that the rows of the data are cut into.  [default: M]"
+
+scheme = configured("scheme", f"Name of the scheme: {NAMES}.", **among(schemes.names))
 sizes = together(
-    configured("workers", "Number of workers M; under mpiexec it is the number of ranks less 1."),
-    configured("blocks", "Data blocks N.  [default: M]"),
+    configured(
+        "workers",
+        "Number M of workers; under mpiexec it is the number of ranks less 1.  [default: 40 "
+        "without MPI]",
+        metavar="M",
+    ),
+    configured("blocks", BLOCKS, metavar="N"),
 )
-load = configured("load", "Computation load r: tasks per worker.  [default: 10, or N if less]")
+load = configured(
+    "load",
+    "Computation load r: number of tasks, one (coded) block each, per worker and iteration.  "
+    "[default: 10, or N if less]",
+    metavar="R",
+)
 of_schemes = together(
     configured(
         "tolerance",
-        "Fraction of blocks that may be missing (uc-mmc-pg).  [default: 0.05]",
+        "uc-mmc-pg: fraction of the blocks that may be missing, 0 <= F < 1.  [default: 0.05]",
         type=float,
+        metavar="F",
     ),
     configured(
-        "redundancy", "Average number d of copies of a block (sgc, ...).  [default: 2]", type=float
+        "redundancy",
+        "sgc, bgc, erasurehead, sgc-send-all: average number d of copies of a block.  [default: 2]",
+        type=float,
+        metavar="D",
     ),
     configured(
         "wait",
-        "When the stochastic schemes go on: all, fastest:K workers, or deadline:SECONDS.  "
-        "[default: all]",
+        "sgc, bgc, erasurehead, ignore-stragglers, sgc-send-all: when to go on: all, with the "
+        "messages of all workers; fastest:K, of the fastest K; deadline:SECONDS, with what has "
+        "come that many seconds after beta_t left.  [default: all]",
         type=str,
     ),
     configured(
         "p",
-        "Probability of straggling that their weights use, or auto: estimated from the arrivals.  "
-        "[default: auto]",
+        "The same schemes: probability that a worker straggles, by which they weight what comes, "
+        "0 <= p < 1, or auto to estimate it from the arrivals.  [default: auto]",
         type=str,
     ),
-    configured("assignment", "Copies of sgc: random or balanced.  [default: random]", type=str),
+    configured(
+        "assignment",
+        "sgc: how copies are dealt out: random or balanced.  [default: random]",
+        type=str,
+    ),
     configured(
         "normalisation",
-        "Weights of sgc-send-all and erasurehead: per-block, which is unbiased, or printed as in "
-        "the paper.  [default: per-block; printed for erasurehead]",
+        "sgc-send-all, erasurehead: weights of what comes: per-block, which is unbiased, or "
+        "printed, as in the paper.  [default: per-block; printed for erasurehead]",
         type=str,
     ),
     configured(
         "early_stop",
-        "coset: lcc-mmc also stops when one message of every worker is there.  [default: none]",
+        "lcc-mmc: coset also stops when one message of every worker is there, none does not.  "
+        "[default: none]",
         type=str,
     ),
 )
 data = configured(
     "data",
-    "synthetic:rows=...,features=..., or a path: .npy ([X | y]), .npz (X and y), .svm or .libsvm, "
-    ".csv (label last), .h5 (X and y).",
+    "Data to train on: synthetic:rows=...,features=..., or a file: .npy ([X | y]), .npz (X and y), "
+    ".svm or .libsvm, .csv (label last), .h5 (X and y).",
 )
 training = together(
     configured(
         "objective",
-        "least-squares (1/2 ||X beta - y||^2), logistic (labels +-1 or 0/1), or MODULE:CLASS.",
+        "What to minimise: least-squares (1/2 ||X beta - y||^2), logistic (labels +-1 or 0/1), or "
+        "MODULE:CLASS of your own.",
     ),
-    configured("ridge", "Adds ridge/2 ||beta||^2 to the objective."),
-    configured("optimizer", "gd, or nesterov for accelerated gradient descent."),
+    configured(
+        "ridge", "Factor L of the term L/2 ||beta||^2 that is added to the objective.", metavar="L"
+    ),
+    configured(
+        "optimizer",
+        "How to step: gd for gradient descent, nesterov for accelerated gradient descent.",
+    ),
     configured(
         "step_size",
-        "A number, auto (1 / largest curvature), theorem1:epsilon=1e-6, or "
+        "Length of a step: a number, auto (1 / largest curvature), theorem1:epsilon=1e-6, or "
         "power-law:scale=1612,power=0.7 (divided by rows and largest eigenvalue of X^T X).",
     ),
 )
 delay = configured(
     "delay",
-    f"Injected delay of each task, times in seconds: none, {DEFAULT_DELAY}, "
+    f"Injected delay of each task, with times in seconds: none, {DEFAULT_DELAY}, "
     "pareto:shape=2.2,scale=0.06 (both also tasks=independent), persistent:ranks=1,3,factor=20, "
     "markov:onset=0.05,recovery=0.2,factor=20, bernoulli:p=0.7,slow=1,fast=0.01, or trace:FILE.",
+    **among(delays.names),
 )
 guard = configured(
     "guard",
-    "Largest error amplification to decode with; above it the master takes further messages.",
+    "Largest error amplification (a factor) to decode with; above it the master takes further "
+    "messages.",
+    metavar="F",
 )
-seed = configured("seed", "Seed of synthetic data and injected delays.")
+seed = configured("seed", "Seed of synthetic data and injected delays, 0 or more.", metavar="S")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 quiet = click.option("--quiet", is_flag=True, help="Print neither progress nor the table.")

@@ -11,12 +11,12 @@ from coded_dgd.errors import UsageError
 FORMATS = ("png", "svg", "pdf")
 
 
-@click.command()
+@click.command(short_help="Draw runs and timelines.")
 @click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the pictures; pictures of the same name are replaced.  "
+    help="Folder to write the pictures to; pictures of the same name are replaced.  "
     "[default: RUN/plots of the first run, or where the timeline is]",
 )
 @click.option(
@@ -25,19 +25,20 @@ FORMATS = ("png", "svg", "pdf")
     multiple=True,
     default=("png",),
     type=click.Choice(FORMATS),
-    help="Format of the pictures; may be given more than once.",
+    help="Format of the pictures; give it more than once for several.",
 )
 @click.option(
     "--timeline",
     type=click.Path(path_type=Path),
-    help="Draw who did what in iterations of this file, which run --timeline has written.",
+    help="Draw who did what, from this file, which run --timeline has written.",
 )
 @click.option(
     "--iterations",
-    help="With --timeline: number of an iteration, or FIRST..LAST.  "
+    metavar="T",
+    help="With --timeline: number of the iteration to draw, or FIRST..LAST.  "
     "[default: the one that took the median time]",
 )
-@click.option("--quiet", is_flag=True, help="Do not name the files.")
+@click.option("--quiet", is_flag=True, help="Do not tell which files have been written.")
 def plot(
     runs: tuple[Path, ...],
     out: Path | None,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coded_dgd import schemes
 from coded_dgd.cli import options
 from coded_dgd.config import DEFAULT_WORKERS, RunConfig
 from coded_dgd.errors import UsageError
@@ -22,23 +21,39 @@ Entry = dict[str, Any]
 what = options.together(
     options.configured(
         "scheme",
-        f"Scheme, or several with commas: {', '.join(schemes.names())}, lcc-mmc-K for K "
-        "polynomials, or MODULE:CLASS.",
+        f"Name of the scheme, or several with commas: {options.NAMES}.",
     ),
-    options.configured("workers", f"Number of workers M.  [default: {DEFAULT_WORKERS}]"),
-    options.configured("blocks", "Data blocks N.  [default: M]"),
+    options.configured(
+        "workers", f"Number M of workers.  [default: {DEFAULT_WORKERS}]", metavar="M"
+    ),
+    options.configured("blocks", options.BLOCKS, metavar="N"),
     click.option(
         "--load",
-        help="Computation load r, tasks per worker: a number, or several as 2,5,10 or 2..40.  "
-        "[default: 10, or N if less]",
+        metavar="R",
+        help="Computation load r, the number of tasks per worker: one, or several as 2,5,10 or "
+        "2..40.  [default: 10, or N if less]",
     ),
     options.of_schemes,
     options.data,
     options.delay,
     options.seed,
-    click.option("--cdf", help="Instants T1,T2,... in seconds at which to give Pr(T <= t)."),
-    click.option("--realisations", default=100_000, help="Realisations of Monte Carlo."),
-    click.option("--jobs", default=1, help="Processes that share the work of Monte Carlo."),
+    click.option(
+        "--cdf",
+        metavar="T1,T2,...",
+        help="Instants t in seconds at which to give Pr(T <= t) in the object of --json.",
+    ),
+    click.option(
+        "--realisations",
+        default=100_000,
+        metavar="K",
+        help="Number of realisations that Monte Carlo draws.",
+    ),
+    click.option(
+        "--jobs",
+        default=1,
+        metavar="K",
+        help="Number of processes that share the work of Monte Carlo.",
+    ),
 )
 
 

@@ -9,19 +9,23 @@ import click
 from coded_dgd.errors import UsageError
 
 
-@click.command()
+@click.command(short_help="Tell who was slow and what was wasted.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--html",
     type=click.Path(path_type=Path),
-    help="Write one page with everything, pictures included, that needs no network.",
+    help="File for one page with everything, pictures included, that needs no network.",
 )
 @click.option(
     "--timeline",
     type=click.Path(path_type=Path),
-    help="With --html: show an iteration of this file, which run --timeline has written.",
+    help="With --html: also show an iteration of this timeline, which run --timeline has written.",
 )
-@click.option("--iterations", help="With --timeline: which, as for plot.")
+@click.option(
+    "--iterations",
+    metavar="T",
+    help="With --timeline: number of the iteration to show, or FIRST..LAST.",
+)
 @click.option("--quiet", is_flag=True, help="Do not print the text.")
 def report(
     runs: tuple[Path, ...],

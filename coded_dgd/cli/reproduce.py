@@ -22,27 +22,31 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-@click.command()
+@click.command(short_help="Compute the figures of both papers.")
 @click.argument("figure", type=click.Choice([*figures.names(), ALL]))
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder to create for the files.  [default: runs/TIME-FIGURE]",
+    help="Folder to create for the files; it must not exist.  [default: runs/TIME-FIGURE]",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1),
     default=_cores,
     show_default="one per core",
-    help="Processes that share the work; the numbers do not depend on it.",
+    help="Number of processes that share the work; the numbers do not depend on it.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, help="Seed of all that is drawn at random."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    metavar="S",
+    help="Seed of all that is drawn at random.",
 )
 @click.option(
     "--quick",
     is_flag=True,
-    help="A smaller computation, to see that it works; claims are about the paper's size.",
+    help="Do a smaller computation, to see that it works; claims are about the paper's size.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--quiet", is_flag=True, help="Print neither progress nor the claims.")

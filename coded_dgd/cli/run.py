@@ -21,15 +21,19 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
         context.default_map = {**(context.default_map or {}), **read_toml(path)}
 
 
-@click.command()
+@click.command(short_help="Train, and measure every iteration.")
 @options.scheme
 @options.sizes
 @options.load
 @options.of_schemes
 @options.data
 @options.training
-@options.configured("iterations", "Number of iterations T.")
-@options.configured("stop_at", "Stop earlier, once ||gradient|| <= F ||first gradient||.")
+@options.configured("iterations", "Number T of iterations.", metavar="T")
+@options.configured(
+    "stop_at",
+    "Stop earlier, once ||gradient|| <= F ||first gradient||; 0 for never.",
+    metavar="F",
+)
 @options.delay
 @options.guard
 @click.option(
@@ -43,34 +47,47 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     "anew for those that live.",
     type=click.Choice(ON_LOSS),
 )
-@options.configured("spare", "Ranks that idle until they take the place of a lost worker.")
+@options.configured(
+    "spare",
+    "Number of ranks that idle until they take the place of a lost worker.",
+    metavar="K",
+)
 @options.configured("replace", "Start a new worker for each lost one.", is_flag=True)
-@options.configured("checkpoint_every", "Write a checkpoint every so many iterations; 0 for never.")
-@options.configured("checkpoint_seconds", "Write a checkpoint every so many seconds; 0 for never.")
+@options.configured(
+    "checkpoint_every", "Write a checkpoint every T iterations; 0 for never.", metavar="T"
+)
+@options.configured(
+    "checkpoint_seconds",
+    "Write a checkpoint every so many seconds; 0 for never.",
+    metavar="SECONDS",
+)
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
     help="Go on with the run in this folder, from its last checkpoint, with the same options.",
 )
 @click.option(
-    "--allow-different-workers", is_flag=True, help="With --resume: on another number of workers."
+    "--allow-different-workers",
+    is_flag=True,
+    help="With --resume: go on also if the number of workers is another one.",
 )
 @options.configured(
     "transport",
-    "mpi: real ranks and wall-clock time; simulated: one process and virtual time.",
+    "Where workers run: mpi, on real ranks in wall-clock time; simulated, in this process in "
+    "virtual time.",
     type=click.Choice(TRANSPORTS),
 )
 @options.seed
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Run folder to create.  [default: runs/TIME-SCHEME]",
+    help="Run folder to create; it must not exist.  [default: runs/TIME-SCHEME]",
 )
 @click.option(
     "--timeline",
     type=click.Path(path_type=Path),
-    help="File for what every rank did from when to when, for https://ui.perfetto.dev and "
-    "coded-dgd plot --timeline.",
+    help="File to write with what every rank did from when to when, for https://ui.perfetto.dev "
+    "and coded-dgd plot --timeline.",
 )
 @click.option(
     "--log-dir",

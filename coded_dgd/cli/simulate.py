@@ -11,20 +11,23 @@ from coded_dgd.cli import options, predicting
 from coded_dgd.errors import UsageError
 
 
-@click.command()
+@click.command(short_help="Simulate one iteration many times.")
 @predicting.what
-@click.option("--train", type=int, help="Also train for so many iterations T in virtual time.")
+@click.option("--train", type=int, metavar="T", help="Also train for T iterations in virtual time.")
 @options.training
 @options.guard
 @click.option(
     "--gap",
     default=1e-3,
-    help="With --train: tell when the distance to the optimum is this fraction of the first.",
+    metavar="F",
+    help="With --train: tell the time at which the distance to the optimum has come down to this "
+    "fraction of the first.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="With --train: folder to create for convergence.csv, loss and distance against time.",
+    help="With --train: folder to create for convergence.csv, which has loss and distance to the "
+    "optimum against time.",
 )
 @options.as_json
 @options.quiet

@@ -13,10 +13,20 @@ if TYPE_CHECKING:
     from coded_dgd.theory.cases import Case
 
 
-@click.command()
+@click.command(short_help="Predict completion times, exactly where possible.")
 @predicting.what
-@click.option("--epsilon", default=1e-6, help="epsilon of Theorem 1 (sgc).")
-@click.option("--iterations", type=int, help="T of Theorem 1 (sgc).  [default: 2 log(1/epsilon^2)]")
+@click.option(
+    "--epsilon",
+    default=1e-6,
+    metavar="F",
+    help="sgc: fraction epsilon of ||beta_0 - beta*|| that Theorem 1 aims at.",
+)
+@click.option(
+    "--iterations",
+    type=int,
+    metavar="T",
+    help="sgc: number of iterations in Theorem 1.  [default: 2 log(1/epsilon^2)]",
+)
 @options.as_json
 @options.quiet
 def theory(

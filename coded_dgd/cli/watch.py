@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(short_help="Follow a run from another shell.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--interval",
     type=click.FloatRange(0.05),
     default=2.0,
-    help="Seconds between two looks at the folder.",
+    metavar="SECONDS",
+    help="Time in seconds between two looks at the folder.",
 )
 def watch(run: Path, interval: float) -> int:
     """Follow the run in this folder until it ends; it may run on another machine.

@@ -11,6 +11,7 @@ from time import monotonic, sleep, time
 from typing import NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coded_dgd import schemes
 from coded_dgd.engine.arrivals import ArrivalLog
@@ -35,6 +36,9 @@ HIRE_SECONDS = 30.0
 """How long to wait for a new worker without which nothing can be decoded."""
 EXPLOSION = 1e10
 """A gradient that has grown by this factor since the first one will not come back."""
+
+PLANS = "plan-{}.npz"
+"""File in the run folder that tells what a stage is, while the run goes on."""
 
 
 @dataclass
@@ -66,6 +70,31 @@ class Stage:
     @property
     def scheme(self) -> Scheme:
         return self.master.scheme
+
+    @property
+    def tasks_done(self) -> NDArray[np.int64]:
+        """(M, J), tasks that a worker has done when it sends a message, 0 for none."""
+        done = np.zeros(self.scheme.expected.shape, dtype=np.int64)
+        for worker in range(self.scheme.workers):
+            ends = self.scheme.ends(worker)
+            done[worker, : len(ends)] = ends
+        return done
+
+    def describe(self, folder: Path) -> None:
+        """Write down what one has to know to read arrivals of a run that has not finished."""
+        scheme, crew = self.scheme, self.master.crew
+        np.savez(
+            folder / PLANS.format(self.number),
+            number=self.number,
+            first=self.first,
+            scheme=scheme.name,
+            workers=scheme.workers,
+            blocks=scheme.blocks,
+            load=scheme.load,
+            tasks_done=self.tasks_done,
+            ranks=np.array(crew.members) + 1,
+            hosts=[crew.transport.host_of(peer) for peer in crew.members],
+        )
 
 
 class Trainer:
@@ -176,6 +205,8 @@ class Trainer:
                 master.absences = [Absence(*absence) for absence in values["absences"]]
                 master.back(range(scheme.workers), self.iteration)
         self.stages.append(Stage(number, first, master))
+        if self.folder is not None:
+            self.stage.describe(self.folder)
 
     def step(self) -> Iteration:
         """Run one iteration, and again if it takes new workers or another plan.

@@ -8,7 +8,8 @@
 ``beta.npy``          the result
 ``checkpoint-*.ckpt``  the latest two checkpoints; ``--resume`` goes on from them
 ``log.txt``           what went wrong: lost workers, with their tracebacks
-``summary.json``      the object of ``--json``
+``summary.json``      the object of ``--json``; until it is there ``arrivals-*.f8`` and
+                      ``plan-*.npz`` hold what ``arrivals.npz`` is made of
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
-from coded_dgd.engine.trainer import Stage
+from coded_dgd.engine.trainer import PLANS, Stage
 from coded_dgd.report.folder import new_folder, remove_folder
 
 CONFIG, ITERATIONS, SUMMARY, LOG = "config.toml", "iterations.jsonl", "summary.json", "log.txt"
@@ -123,6 +124,8 @@ class RunFolder:
             stage.master.arrivals.close()
         for open_log in self.path.glob("arrivals-*.f8"):
             open_log.unlink()
+        for plan in self.path.glob(PLANS.format("*")):
+            plan.unlink()
         (self.path / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
 
 
@@ -139,14 +142,9 @@ def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:
     ``unit`` : what a task is in tasks of the delay model; ``ranks`` : (M,), who the workers were
     in the end.
     """
-    scheme = stage.scheme
-    done = np.zeros(scheme.expected.shape, dtype=np.int64)
-    for worker in range(scheme.workers):
-        ends = scheme.ends(worker)
-        done[worker, : len(ends)] = ends
     ranks = np.array(stage.master.crew.members) + 1
-    unit = float(scheme.work[0])
-    return {"arrival": arrival, "tasks_done": done, "unit": unit, "ranks": ranks}
+    unit = float(stage.scheme.work[0])
+    return {"arrival": arrival, "tasks_done": stage.tasks_done, "unit": unit, "ranks": ranks}
 
 
 def read_log(path: Path, iterations: int) -> list[Iteration] | None:

@@ -1,4 +1,4 @@
-"""``coded-dgd plot``: pictures of finished runs, and of a timeline."""
+"""``coded-dgd plot``: pictures of runs, and of a timeline."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def plot(
 
     Loss and convergence against iterations and time, the distribution of the completion time beside
     the ideal and what theory expects, the speed of each worker, messages used and wasted, and
-    error amplification.
+    error amplification. Of a run that is not finished, what is there is drawn.
     """
     from coded_dgd.report.figure import require_drawing
 
@@ -60,7 +60,7 @@ def plot(
     if iterations is not None and timeline is None:
         raise UsageError("--iterations says what to draw of a timeline: give --timeline FILE")
     require_drawing("plot")
-    from coded_dgd.report import gantt, plots
+    from coded_dgd.report import explain, gantt, plots
     from coded_dgd.report.reading import read_run
 
     read = [read_run(run) for run in runs]
@@ -78,5 +78,8 @@ def plot(
             f"{folder} cannot be written ({error.strerror}): name another folder with --out"
         ) from None
     if not quiet:
+        for run in read:
+            if not run.finished:
+                click.echo(f"{run.path}: {explain.headline(run)}", err=True)
         for file in written:
             click.echo(str(file), err=True)

@@ -1,4 +1,4 @@
-"""``coded-dgd report``: what finished runs have to say for themselves."""
+"""``coded-dgd report``: what runs have to say for themselves."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def report(
     """Tell of runs, given by their folders: who was slow, what was wasted, what coding saved.
 
     A worker is slow throughout if its pace is an outlier, in seconds of work per finished task over
-    the whole run: the rule is printed with the result.
+    the whole run: the rule is printed with the result. A run need not be finished.
     """
     from coded_dgd.report import explain, gantt, page
     from coded_dgd.report.reading import read_run

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from coded_dgd.engine.losses import ranks
-from coded_dgd.report.pace import STATISTIC, Pace, outliers, paces
-from coded_dgd.report.reading import FinishedRun
+from coded_dgd.report.pace import STATISTIC, Pace, latest_paces, outliers
+from coded_dgd.report.recorded import RecordedRun
+from coded_dgd.report.unfinished import log_lines
 
 Explanation = list[tuple[str, str]]
 """Topics, and what there is to say: one or more lines."""
@@ -16,16 +17,17 @@ NAMED = 10
 """How many slow workers are named one by one."""
 
 
-def headline(run: FinishedRun) -> str:
+def headline(run: RecordedRun) -> str:
     """What was run, in one line."""
     it = run.summary
+    so_far = "" if run.finished else f"of {run.config.iterations} "
     return (
         f"{it['scheme']} on {it['workers']} workers, N = {it['blocks']} blocks, "
-        f"load r = {it['load']}, {it['iterations']} iterations, {it['status']}"
+        f"load r = {it['load']}, {it['iterations']} {so_far}iterations, {it['status']}"
     )
 
 
-def explain(run: FinishedRun) -> Explanation:
+def explain(run: RecordedRun) -> Explanation:
     """Explain a run."""
     found = [
         ("completion time", _completion(run)),
@@ -39,7 +41,7 @@ def explain(run: FinishedRun) -> Explanation:
     return found
 
 
-def format_text(run: FinishedRun) -> str:
+def format_text(run: RecordedRun) -> str:
     """Format the explanation for a terminal."""
     lines = [f"{run.path}: {headline(run)}"]
     for topic, text in explain(run):
@@ -49,7 +51,7 @@ def format_text(run: FinishedRun) -> str:
     return "\n".join(lines)
 
 
-def _completion(run: FinishedRun) -> str:
+def _completion(run: RecordedRun) -> str:
     measured, ideal = run.summary["completion_time"], run.summary["ideal_completion_time"]
     text = (
         f"mean {measured['mean']:.4f} s, median {measured['p50']:.4f} s, "
@@ -62,9 +64,10 @@ def _completion(run: FinishedRun) -> str:
     return text
 
 
-def _slow(run: FinishedRun) -> str:
-    stage = run.stages[-1]
-    found = paces(stage, run.column("completion_time")[stage.first :])
+def _slow(run: RecordedRun) -> str:
+    found = latest_paces(run)
+    if not found:
+        return "not known: no arrivals are recorded"
     slow = outliers(found)
     if not slow:
         return f"nobody ({STATISTIC})"
@@ -89,7 +92,7 @@ def _describe(pace: Pace, median: float, host: str) -> str:
     return text
 
 
-def _whole_hosts(run: FinishedRun, found: Sequence[Pace]) -> list[str]:
+def _whole_hosts(run: RecordedRun, found: Sequence[Pace]) -> list[str]:
     """Hosts all of whose workers are outliers, where there are several hosts."""
     hosts: dict[str, list[str]] = {}
     for pace in found:
@@ -102,13 +105,15 @@ def _whole_hosts(run: FinishedRun, found: Sequence[Pace]) -> list[str]:
     ]
 
 
-def _host(run: FinishedRun, rank: int) -> str:
+def _host(run: RecordedRun, rank: int) -> str:
     if run.config.transport == "simulated":
         return ""
     return next((host for host, here in run.summary["hosts"].items() if rank in here), "")
 
 
-def _lost(run: FinishedRun) -> str:
+def _lost(run: RecordedRun) -> str:
+    if not run.finished:
+        return "\n".join(log_lines(run.path)) or "nobody so far"
     losses = run.summary["losses"]
     if not losses:
         return "nobody"
@@ -119,15 +124,17 @@ def _lost(run: FinishedRun) -> str:
     )
 
 
-def _wasted(run: FinishedRun) -> str:
+def _wasted(run: RecordedRun) -> str:
     used, wasted = int(run.column("messages_used").sum()), run.summary["wasted_messages"]
     text = f"{wasted} of {used + wasted} messages came too late ({wasted / (used + wasted):.1%})"
     extra = int(run.column("extra_messages").sum())
     return text + (f"; the guard waited for {extra} of those used" if extra else "")
 
 
-def _saved(run: FinishedRun) -> str:
+def _saved(run: RecordedRun) -> str:
     """Compare with uncoded computation, both in virtual time: without what measuring adds."""
+    if not run.finished:
+        return "not known before the run is finished"
     if run.uncoded is None or run.ideal is None:
         return "not known: no delays were injected that could be replayed without coding"
     if run.summary["scheme"] == "uncoded":

@@ -40,6 +40,8 @@ PANEL_INCHES = (5.2, 4.6)
 DOTS_PER_INCH = 160
 DENSE = 40
 """Points of a series from which on it is drawn with a band and few markers."""
+LONG_LABEL = 27
+"""Characters up to which labels of a legend stand side by side."""
 SHORT = 1000
 """Ratio of the ends of a logarithmic axis up to which it has plain numbers at 1, 2 and 5."""
 
@@ -185,7 +187,7 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
         list(entries),
         loc="upper center",
         bbox_to_anchor=(0.5, -0.14),
-        ncols=2,
+        ncols=2 if max(map(len, entries), default=0) <= LONG_LABEL else 1,
         handlelength=3.2,
     )
 

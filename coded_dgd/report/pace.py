@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coded_dgd.engine.protocol import Floats
-from coded_dgd.report.reading import Arrivals
+from coded_dgd.report.recorded import Arrivals, RecordedRun
 
 THRESHOLD = 3.5
 """Modified z-score from which on a worker is an outlier (Iglewicz and Hoaglin, 1993)."""
@@ -32,6 +32,15 @@ class Pace:
     """Modified z-score of the logarithm of `seconds` among the workers."""
     slow: bool
     """Whether it is an outlier."""
+
+
+def latest_paces(run: RecordedRun) -> list[Pace]:
+    """Measure every worker of the latest stage of a run; none where no arrivals are recorded."""
+    if not run.stages:
+        return []
+    stage = run.stages[-1]
+    last = stage.first + len(stage.arrival)
+    return paces(stage, run.column("completion_time")[stage.first : last])
 
 
 def paces(stage: Arrivals, completion: Floats) -> list[Pace]:

@@ -13,7 +13,7 @@ from coded_dgd.report import plots
 from coded_dgd.report.explain import explain, headline
 from coded_dgd.report.figure import can_draw
 from coded_dgd.report.gantt import Chart
-from coded_dgd.report.reading import FinishedRun
+from coded_dgd.report.recorded import RecordedRun
 from coded_dgd.report.run_folder import LOG
 
 STYLE = """
@@ -66,7 +66,7 @@ COLUMNS: Sequence[tuple[str, str, str]] = (
 """Heading, where it stands in the summary, and how it is written."""
 
 
-def page(runs: Sequence[FinishedRun], chart: Chart | None = None) -> str:
+def page(runs: Sequence[RecordedRun], chart: Chart | None = None) -> str:
     """Build the page.
 
     Parameters
@@ -84,7 +84,8 @@ def page(runs: Sequence[FinishedRun], chart: Chart | None = None) -> str:
     for run in runs:
         parts.append(f"<h2>How {escape(run.name)} was run</h2>")
         parts.append(_details("Configuration", run.config.to_toml()))
-        parts.append(_details("Environment", _lines(run.summary["environment"])))
+        if run.finished:
+            parts.append(_details("Environment", _lines(run.summary["environment"])))
         log = run.path / LOG
         if log.is_file():
             parts.append(_details("Log", log.read_text(encoding="utf-8", errors="replace")))
@@ -114,7 +115,7 @@ def _lines(values: dict[str, Any]) -> str:
     return "\n".join(f"{name:<12}{value}" for name, value in values.items())
 
 
-def _comparison(runs: Sequence[FinishedRun], names: Sequence[str]) -> str:
+def _comparison(runs: Sequence[RecordedRun], names: Sequence[str]) -> str:
     """The figures of all runs, a column each; rows that none has are left out."""
     head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
     rows = []
@@ -139,7 +140,7 @@ def _look_up(values: dict[str, Any], where: str) -> Any:
     return found
 
 
-def _pictures(runs: Sequence[FinishedRun], chart: Chart | None) -> str:
+def _pictures(runs: Sequence[RecordedRun], chart: Chart | None) -> str:
     from coded_dgd.report import gantt
 
     if not can_draw():

@@ -1,4 +1,4 @@
-"""What ``coded-dgd plot`` draws of finished runs: numbers turned into panels."""
+"""What ``coded-dgd plot`` draws of runs: numbers turned into panels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.report.figure import Panel, Series, draw
-from coded_dgd.report.pace import paces
-from coded_dgd.report.reading import FinishedRun
+from coded_dgd.report.pace import latest_paces
+from coded_dgd.report.recorded import RecordedRun
 
 POINTS = 1000
 """Points of a curve: of longer ones evenly spaced points are drawn."""
@@ -30,13 +30,13 @@ class Plot(NamedTuple):
     panels: list[Panel]
 
 
-def plots(runs: Sequence[FinishedRun]) -> list[Plot]:
+def plots(runs: Sequence[RecordedRun]) -> list[Plot]:
     """All figures of these runs."""
     found = [_convergence(runs)]
     if all(np.isfinite(run.column("loss")).all() for run in runs):
         found.insert(0, _loss(runs))
     found += [_completion(runs), _workers(runs), _messages(runs), _amplification(runs)]
-    return found
+    return [plot for plot in found if plot.panels]
 
 
 def draw_all(found: Sequence[Plot], folder: Path, formats: Sequence[str]) -> list[Path]:
@@ -49,15 +49,19 @@ def draw_all(found: Sequence[Plot], folder: Path, formats: Sequence[str]) -> lis
     return written
 
 
-def labels(runs: Sequence[FinishedRun]) -> list[str]:
+def labels(runs: Sequence[RecordedRun]) -> list[str]:
     """What to call each run: its scheme and load; the folder too where these do not differ."""
-    short = [f"{run.summary['scheme']}, r = {run.summary['load']}" for run in runs]
+    short = [
+        f"{run.summary['scheme']}, r = {run.summary['load']}"
+        + ("" if run.finished else f" ({len(run.log)} iterations so far)")
+        for run in runs
+    ]
     if len(set(short)) == len(short):
         return short
     return [f"{name} ({run.name})" for name, run in zip(short, runs, strict=True)]
 
 
-def elapsed(run: FinishedRun) -> Floats:
+def elapsed(run: RecordedRun) -> Floats:
     """Seconds from the first beta_t until each update: without checks and checkpoints.
 
     In virtual time decoding and updating take none.
@@ -76,7 +80,7 @@ def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 
 def _against_both(
-    runs: Sequence[FinishedRun], y_label: str, value: Callable[[FinishedRun], Floats]
+    runs: Sequence[RecordedRun], y_label: str, value: Callable[[RecordedRun], Floats]
 ) -> list[Panel]:
     """One figure against iterations and against time."""
     against_iteration, against_time = [], []
@@ -92,8 +96,8 @@ def _against_both(
     ]
 
 
-def _convergence(runs: Sequence[FinishedRun]) -> Plot:
-    def relative(run: FinishedRun) -> Floats:
+def _convergence(runs: Sequence[RecordedRun]) -> Plot:
+    def relative(run: RecordedRun) -> Floats:
         norm = run.column("gradient_norm")
         relative: Floats = norm / (norm[0] or 1.0)
         return relative
@@ -102,11 +106,11 @@ def _convergence(runs: Sequence[FinishedRun]) -> Plot:
     return Plot("convergence", "Convergence", panels)
 
 
-def _loss(runs: Sequence[FinishedRun]) -> Plot:
+def _loss(runs: Sequence[RecordedRun]) -> Plot:
     return Plot("loss", "Loss", _against_both(runs, "loss", lambda run: run.column("loss")))
 
 
-def _completion(runs: Sequence[FinishedRun]) -> Plot:
+def _completion(runs: Sequence[RecordedRun]) -> Plot:
     """Distribution of the completion time: measured, ideal, expected."""
     series = []
     for label, run in zip(labels(runs), runs, strict=True):
@@ -126,12 +130,13 @@ def _completion(runs: Sequence[FinishedRun]) -> Plot:
     return Plot("completion", "Completion time", [panel])
 
 
-def _workers(runs: Sequence[FinishedRun]) -> Plot:
-    """Seconds per task of each worker, a panel per run."""
+def _workers(runs: Sequence[RecordedRun]) -> Plot:
+    """Seconds per task of each worker, a panel per run of which arrivals are recorded."""
     panels = []
     for label, run in zip(labels(runs), runs, strict=True):
-        stage = run.stages[-1]
-        found = paces(stage, run.column("completion_time")[stage.first :])
+        found = latest_paces(run)
+        if not found:
+            continue
         ranks = np.array([pace.rank for pace in found], dtype=float)
         seconds = np.array([pace.seconds for pace in found])
         median = float(np.median(seconds))
@@ -161,7 +166,7 @@ def _workers(runs: Sequence[FinishedRun]) -> Plot:
     return Plot("workers", "Speed of the workers", panels)
 
 
-def _messages(runs: Sequence[FinishedRun]) -> Plot:
+def _messages(runs: Sequence[RecordedRun]) -> Plot:
     """Messages used and wasted, added up."""
     series = []
     for label, run in zip(labels(runs), runs, strict=True):
@@ -175,7 +180,7 @@ def _messages(runs: Sequence[FinishedRun]) -> Plot:
     return Plot("messages", "Messages that reached the master", [panel])
 
 
-def _amplification(runs: Sequence[FinishedRun]) -> Plot:
+def _amplification(runs: Sequence[RecordedRun]) -> Plot:
     series = []
     for label, run in zip(labels(runs), runs, strict=True):
         number, value = _thinned(run.column("iteration"), run.column("error_amplification"))

@@ -1,132 +1,32 @@
-"""Reading run folders that are finished."""
+"""Reading run folders."""
 
 from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from coded_dgd import delays, schemes
 from coded_dgd.config import RunConfig, read_toml
-from coded_dgd.delays.base import DelayModel
-from coded_dgd.engine.master import Iteration
-from coded_dgd.engine.protocol import Floats
-from coded_dgd.errors import CodedDGDError, UsageError
+from coded_dgd.errors import UsageError
+from coded_dgd.report.recorded import Arrivals, RecordedRun
 from coded_dgd.report.run_folder import CONFIG, IDEAL, ITERATIONS, SUMMARY, read_log
-from coded_dgd.schemes.base import Scheme
-from coded_dgd.theory import Prediction, predict
-
-REALISATIONS = 10_000
-"""Of Monte Carlo, where there is no closed form."""
+from coded_dgd.report.unfinished import read_unfinished
 
 
-@dataclass(frozen=True)
-class Arrivals:
-    """What ``arrivals.npz`` holds: a stage of the run, see `run_folder.recording`."""
-
-    first: int
-    """Number of its first iteration."""
-    arrival: Floats
-    """(iterations, M, J) seconds after beta_t left, nan where nothing came."""
-    tasks_done: NDArray[np.int64]
-    """(M, J), 0 where there is no message."""
-    ranks: NDArray[np.int64]
-    """(M,)"""
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """A run folder, read."""
-
-    path: Path
-    config: RunConfig
-    summary: dict[str, Any]
-    log: list[Iteration]
-    stages: list[Arrivals]
-    ideal: Floats | None
-    """Ideal completion time of each iteration; None where nothing was injected."""
-
-    @property
-    def name(self) -> str:
-        """As the user calls it."""
-        return self.path.name or str(self.path.resolve().name)
-
-    def column(self, name: str) -> Floats:
-        """One figure of all iterations; nan where there is none."""
-        values = [getattr(record, name) for record in self.log]
-        return np.array([np.nan if value is None else value for value in values], dtype=float)
-
-    @cached_property
-    def delay(self) -> DelayModel | None:
-        """The delay model; None where nothing was injected or its trace is not here."""
-        try:
-            delay = delays.create(self.config.delay, self.config.seed)
-        except UsageError:
-            return None
-        return delay if delay.injects else None
-
-    @cached_property
-    def prediction(self) -> Prediction | None:
-        """What theory expects; None where there is no model, or the scheme was fitted to data."""
-        if self.delay is None:
-            return None
-        try:
-            scheme = self._scheme()
-            if scheme.data_dependent:
-                return None
-            found = predict(scheme, self.delay, realisations=REALISATIONS)
-        except CodedDGDError:
-            return None
-        return found if np.isfinite(found.mean) else None
-
-    @cached_property
-    def uncoded(self) -> Floats | None:
-        """Completion times without coding on the same delays; None where nothing was injected.
-
-        Each worker computes its own share, once, and the master waits for all.
-        """
-        if self.delay is None:
-            return None
-        try:
-            scheme = schemes.create("uncoded", self.summary["workers"], self.config.blocks)
-            self.delay.check(scheme.workers, scheme.work)
-        except UsageError:
-            return None
-        finish = self.delay.trace(len(self.log), scheme.workers, scheme.work)
-        return scheme.completion_time(scheme.message_times(finish))
-
-    def _scheme(self) -> Scheme:
-        config = self.config
-        return schemes.create(
-            config.scheme,
-            self.summary["workers"],
-            config.blocks,
-            config.load,
-            seed=config.seed,
-            **config.scheme_options,
-        )
-
-
-def read_run(path: Path) -> FinishedRun:
+def read_run(path: Path) -> RecordedRun:
     """Read a run folder.
 
     Raises
     ------
     UsageError
-        If there is none, or the run is not finished, or something in it cannot be read.
+        If there is none, or no iteration is done, or something in it cannot be read.
     """
     config = read_config(path)
     if not (path / SUMMARY).is_file():
-        raise UsageError(
-            f"{path}: this run is not finished ({SUMMARY} is missing): "
-            f"coded-dgd watch {path} follows it, coded-dgd run --resume {path} goes on with it"
-        )
+        return read_unfinished(path, config)
     try:
         summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
         log = read_log(path, summary["iterations"])
@@ -141,7 +41,7 @@ def read_run(path: Path) -> FinishedRun:
     for number, stage in enumerate(stages):
         stages[number] = replace(stage, first=first)
         first += len(stage.arrival)
-    return FinishedRun(path, config, summary, log, stages, ideal)
+    return RecordedRun(path, config, summary, log, stages, ideal)
 
 
 def read_config(path: Path) -> RunConfig:

@@ -7,6 +7,7 @@ import shutil
 import sys
 from dataclasses import asdict
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,7 +16,9 @@ import pytest
 from coded_dgd.cli import run_command_line
 from coded_dgd.report import gantt, pace, plots
 from coded_dgd.report.pace import modified_z, outliers, paces
-from coded_dgd.report.reading import Arrivals, read_run
+from coded_dgd.report.reading import read_run
+from coded_dgd.report.recorded import Arrivals
+from coded_dgd.report.run_folder import RunFolder
 
 PICTURES = ["loss", "convergence", "completion", "workers", "messages", "amplification"]
 SMALL = ("--transport", "simulated", "--data", "synthetic:rows=61,features=8", "--quiet")
@@ -276,11 +279,95 @@ def test_what_is_written_in_a_page_is_escaped(runs, capsys, tmp_path):
     assert "a&lt;b" in text
 
 
+# Runs that are not finished
+
+
+@pytest.fixture
+def killed(tmp_path, monkeypatch):
+    """Folder of a run that was killed while it wrote the record of iteration 9."""
+    monkeypatch.setattr(RunFolder, "finish", lambda *_: None)
+    options = ("--workers", "8", "--load", "3", "--iterations", "12", "--scheme", "uc-mmc")
+    delay = ("--delay", "persistent:ranks=3,factor=20")
+    run = tmp_path / "killed"
+    assert run_command_line(["run", *SMALL, *options, *delay, "--out", str(run)]) == 0
+    records = (run / "iterations.jsonl").read_text().splitlines()
+    (run / "iterations.jsonl").write_text("\n".join([*records[:9], records[9][:40]]))
+    return run
+
+
+def test_a_killed_run_is_read_as_far_as_it_went(runs, killed):
+    run, whole = read_run(killed), read_run(runs / "straggler")
+    assert not run.finished
+    np.testing.assert_array_equal(run.column("loss"), whole.column("loss")[:9])
+    np.testing.assert_array_equal(run.stages[0].arrival, whole.stages[0].arrival[:9])
+    np.testing.assert_array_equal(run.stages[0].tasks_done, whole.stages[0].tasks_done)
+    assert run.stages[0].ranks.tolist() == list(range(1, 9))
+    assert run.prediction.mean == whole.prediction.mean
+    known = {name: run.summary[name] for name in ("scheme", "workers", "blocks", "load")}
+    assert known.items() <= whole.summary.items()
+
+
+def test_a_killed_run_is_reported_and_drawn_and_said_to_be_not_finished(killed, capsys, tmp_path):
+    text = said(capsys, "report", killed, "--html", tmp_path / "page.html")
+    assert "9 of 12 iterations, not finished: goes on, or was killed" in text
+    assert "rank 3: nothing ever came from it" in text
+    assert "lost              nobody so far" in text
+    assert "not known before the run is finished" in text
+    page = Page((tmp_path / "page.html").read_text())
+    assert len(page.sources) == len(PICTURES)
+    assert "9 of 12 iterations, not finished" in page.text
+    assert run_command_line(["plot", str(killed)]) == 0
+    assert "9 of 12 iterations, not finished" in capsys.readouterr().err
+    assert {path.stem for path in (killed / "plots").iterdir()} == set(PICTURES)
+
+
+def test_a_run_that_ended_early_says_why(capsys, tmp_path):
+    arguments = ["run", *SMALL, "--workers", "4", "--load", "2", "--step-size", "1", "--out"]
+    assert run_command_line([*arguments, str(tmp_path / "run")]) == 3
+    capsys.readouterr()
+    text = said(capsys, "report", tmp_path / "run")
+    assert "of 100 iterations, ended early: diverged in iteration" in text
+
+
+def test_without_the_arrivals_the_rest_is_shown(killed, capsys):
+    for path in killed.glob("arrivals*"):
+        path.write_bytes(b"")
+    assert "not known: no arrivals are recorded" in said(capsys, "report", killed)
+    said(capsys, "plot", killed)
+    assert {path.stem for path in (killed / "plots").iterdir()} == {*PICTURES} - {"workers"}
+
+
+def test_nothing_of_it_is_left_in_a_finished_folder(runs):
+    assert not list((runs / "plain").glob("plan-*"))
+
+
+# What theory says of schemes that are fitted to the data
+
+
+def test_the_law_of_sgc_is_drawn_while_its_data_are_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("data.npy", np.random.default_rng(0).standard_normal((61, 9)))
+    options = ("--workers", "6", "--scheme", "sgc", "--wait", "fastest:4", "--iterations", "300")
+    where = ("--data", "data.npy", "--out", "run", "--transport", "simulated", "--quiet")
+    assert run_command_line(["run", *options, *where]) == 0
+    run = read_run(Path("run"))
+    times = np.sort(run.column("completion_time"))
+    expected = np.array([run.prediction.cdf(t) for t in times])
+    share = np.arange(1, 301) / 300
+    assert run.prediction.method == "exact"
+    assert np.abs(share - expected).max() < 1.63 / np.sqrt(300)  # Kolmogorov-Smirnov, 1%
+    assert run.prediction.mean == run.summary["expected_completion_time"]
+    np.save("data.npy", np.zeros((60, 9)))
+    assert read_run(Path("run")).prediction is None  # other data
+    Path("data.npy").unlink()
+    assert read_run(Path("run")).prediction is None
+
+
 # What is refused
 
 
 @pytest.mark.parametrize("name", ["plot", "report"])
-def test_what_is_no_finished_run_is_refused(runs, capsys, tmp_path, name):
+def test_what_is_no_run_is_refused(runs, capsys, tmp_path, name):
     error = said(capsys, name, tmp_path / "none", code=2)
     assert "is no run folder" in error
     run = shutil.copytree(runs / "plain", tmp_path / "run")
@@ -289,9 +376,8 @@ def test_what_is_no_finished_run_is_refused(runs, capsys, tmp_path, name):
     (run / "summary.json").write_text("{")
     assert "cannot be read" in said(capsys, name, run, code=2)
     (run / "summary.json").unlink()
-    error = said(capsys, name, run, code=2)
-    assert "not finished" in error
-    assert "coded-dgd watch" in error
+    assert "cannot be read" in said(capsys, name, run, code=2)
+    (run / "iterations.jsonl").write_text("")
 
 
 @pytest.mark.parametrize(

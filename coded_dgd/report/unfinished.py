@@ -1,0 +1,124 @@
+"""Reading the folder of a run that is still going on, was stopped, or was killed."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from time import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.config import RunConfig
+from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.trainer import PLANS
+from coded_dgd.errors import UsageError
+from coded_dgd.report.recorded import Arrivals, RecordedRun
+from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED
+from coded_dgd.report.status import duration
+from coded_dgd.report.summary import distribution
+
+Plan = dict[str, NDArray[Any]]
+"""What `Stage.describe` writes."""
+
+
+def read_unfinished(path: Path, config: RunConfig) -> RecordedRun:
+    """Read what is there: whole iterations only.
+
+    Raises
+    ------
+    UsageError
+        If that is nothing yet, or cannot be read.
+    """
+    try:
+        log = _records(path)
+        plans = [_plan(file) for file in _plans(path)]
+        stages = [_stage(path, plan, len(log)) for plan in plans]
+        summary = {name: plans[0][name].item() for name in ("scheme", "workers", "blocks", "load")}
+        hosts = _by_host(plans)
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path} cannot be read ({error}): name another run folder") from None
+    if not log:
+        raise UsageError(
+            f"{path}: no iteration of this run is done yet: coded-dgd watch {path} follows it"
+        )
+    wasted = sum(record.wasted_messages for record in log)
+    summary |= {
+        "iterations": len(log),
+        "status": _status(path),
+        "completion_time": distribution([record.completion_time for record in log]),
+        "ideal_completion_time": None,
+        "expected_completion_time": None,
+        "communication_load": float(np.mean([record.messages_used for record in log])),
+        "wasted_messages": wasted,
+        "hosts": hosts,
+        "warnings": [],
+    }
+    complete = [stage for stage in stages if len(stage.arrival)]
+    run = RecordedRun(path, config, summary, log, complete, None, finished=False)
+    if run.prediction is not None:
+        summary["expected_completion_time"] = run.prediction.mean
+    return run
+
+
+def _records(path: Path) -> list[Iteration]:
+    """Records of iterations, up to the first that is not whole."""
+    found: list[Iteration] = []
+    with (path / ITERATIONS).open(encoding="utf-8") as lines:
+        for line in lines:
+            try:
+                record = Iteration(**json.loads(line))
+            except (ValueError, TypeError):
+                break
+            if record.iteration != len(found):
+                break
+            found.append(record)
+    return found
+
+
+def _plans(path: Path) -> list[Path]:
+    """Files that tell what the stages are, in order."""
+    return sorted(path.glob(PLANS.format("*")), key=lambda file: int(file.stem.partition("-")[2]))
+
+
+def _plan(file: Path) -> Plan:
+    with np.load(file, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _stage(path: Path, plan: Plan, iterations: int) -> Arrivals:
+    """Arrivals of a stage, as far as iterations are recorded."""
+    done, first = plan["tasks_done"], int(plan["first"])
+    rows = np.fromfile(path / f"arrivals-{plan['number']}.f8")
+    whole = max(0, min(len(rows) // max(1, done.size), iterations - first))
+    arrival = rows[: whole * done.size].reshape(whole, *done.shape)
+    return Arrivals(first, arrival, done, plan["ranks"])
+
+
+def _by_host(plans: list[Plan]) -> dict[str, list[int]]:
+    hosts: dict[str, set[int]] = {}
+    for plan in plans:
+        for rank, host in zip(plan["ranks"].tolist(), plan["hosts"].tolist(), strict=True):
+            hosts.setdefault(host, set()).add(rank)
+    return {host: sorted(ranks) for host, ranks in hosts.items()}
+
+
+def _status(path: Path) -> str:
+    """How the run has ended, if it has said so; else how long nothing has been heard of it."""
+    ended = ""
+    for line in log_lines(path):
+        said = line[24:]  # after date and time
+        ended = said if said.startswith(ENDED) else "" if said.startswith(RESUMED) else ended
+    silence = duration(max(0.0, time() - (path / ITERATIONS).stat().st_mtime))
+    return ended or f"not finished: goes on, or was killed ({silence} since the newest)"
+
+
+def log_lines(path: Path) -> list[str]:
+    """Lines of the log of a run, without tracebacks."""
+    try:
+        text = (path / LOG).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line and not line.startswith(" ")]

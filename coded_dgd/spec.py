@@ -27,6 +27,11 @@ def split(text: str) -> tuple[str, dict[str, str]]:
     ------
     UsageError
         If a parameter is given twice.
+
+    Examples
+    --------
+    >>> split("persistent:ranks=1,3,factor=20")
+    ('persistent', {'ranks': '1,3', 'factor': '20'})
     """
     name, _, rest = text.partition(":")
     parameters: dict[str, str] = {}

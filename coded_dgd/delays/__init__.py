@@ -22,6 +22,16 @@ def create(text: str, seed: int) -> DelayModel:
     ------
     UsageError
         For an unknown name or parameter, or a value out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> delay = create("persistent:ranks=1,3,factor=20", seed=0)
+    >>> work = np.array([1.0, 2.0])  # tasks done by then
+    >>> delay.finish_times(iteration=0, worker=0, work=work).round(6).tolist()
+    [0.2, 0.4]
+    >>> delay.finish_times(iteration=0, worker=1, work=work).round(6).tolist()
+    [0.01, 0.02]
     """
     name, _, rest = text.partition(":")
     model = registry.find(sys.modules[__name__], name, DelayModel, "delay")

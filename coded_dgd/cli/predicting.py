@@ -77,7 +77,10 @@ def predict(
     config = RunConfig(scheme=names[0], **given)
     delay = delays.create(config.delay, config.seed)
     if not delay.injects:
-        raise UsageError(f"--delay {config.delay}: there is nothing to predict: give a delay model")
+        raise UsageError(
+            f"--delay {config.delay}: there is nothing to predict: give a delay model, such as "
+            "--delay pareto"
+        )
     found = cases(
         names,
         config.workers or DEFAULT_WORKERS,

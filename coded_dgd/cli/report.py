@@ -40,6 +40,7 @@ def report(
     the whole run: the rule is printed with the result. A run need not be finished.
     """
     from coded_dgd.report import explain, gantt, page
+    from coded_dgd.report.figure import INSTALL, can_draw
     from coded_dgd.report.reading import read_run
 
     if html is None and (timeline or iterations):
@@ -49,6 +50,8 @@ def report(
     if not quiet:
         click.echo("\n\n".join(explain.format_text(run) for run in read))
     if html is not None:
+        if not can_draw() and not quiet:
+            click.echo(f"no pictures, as matplotlib is not installed: {INSTALL}", err=True)
         try:
             html.write_text(page.page(read, chart), encoding="utf-8")
         except OSError as error:

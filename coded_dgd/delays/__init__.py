@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from coded_dgd import registry, spec
 from coded_dgd.delays.base import DelayModel
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import UsageError, naming
 
 
 def names() -> list[str]:
@@ -33,6 +33,11 @@ def create(text: str, seed: int) -> DelayModel:
     >>> delay.finish_times(iteration=0, worker=1, work=work).round(6).tolist()
     [0.01, 0.02]
     """
+    with naming(f"--delay {text}"):
+        return _create(text, seed)
+
+
+def _create(text: str, seed: int) -> DelayModel:
     name, _, rest = text.partition(":")
     model = registry.find(sys.modules[__name__], name, DelayModel, "delay")
     first = next(iter(model.parameters), "")

@@ -46,9 +46,9 @@ class Trace(DelayModel):
         try:
             times = self._read()
         except FileNotFoundError:
-            raise DataError(f"trace {file}: there is no such file") from None
+            raise DataError(f"trace {file}: there is no such file: give {WANTED}") from None
         except OSError as error:
-            raise DataError(f"trace {file}: {error.strerror or error}") from None
+            raise DataError(f"trace {file}: {error.strerror or error}: give {WANTED}") from None
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
             raise DataError(f"trace {file} cannot be read: give {WANTED}") from None
         if times.ndim not in (2, 3) or not times.size or times.dtype.kind not in "iuf":
@@ -56,7 +56,9 @@ class Trace(DelayModel):
         if np.isnan(times).any() or (times < 0).any():
             raise DataError(f"trace {file}: times have to be 0 or more, or inf for never")
         if times.ndim == 3 and (times[..., 1:] < times[..., :-1]).any():
-            raise DataError(f"trace {file}: finish times of a worker's tasks have to be in order")
+            raise DataError(
+                f"trace {file}: finish times of a worker's tasks have to ascend: sort the last axis"
+            )
         self.times = times.astype(np.float64)
         self.may_stall = bool(np.isinf(self.times).any())
 

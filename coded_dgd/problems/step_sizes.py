@@ -7,7 +7,7 @@ from math import inf, log
 from typing import Protocol
 
 from coded_dgd import spec
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import UsageError, naming
 from coded_dgd.problems.problem import Problem
 
 Schedule = Callable[[int], float]
@@ -30,6 +30,11 @@ def parse(text: str) -> Rule:
     UsageError
         If it is none of these.
     """
+    with naming(f"--step-size {text!r}"):
+        return _parse(text)
+
+
+def _parse(text: str) -> Rule:
     try:
         number = float(text)
     except ValueError:
@@ -37,7 +42,7 @@ def parse(text: str) -> Rule:
     else:
         if 0 < number < inf:
             return constant(number)
-        raise UsageError(f"--step-size {text!r}: give auto or a positive number")
+        raise UsageError("give auto or a positive number")
     name, given = spec.split(text)
     if name == "auto":
         known: tuple[str, ...] = ()
@@ -53,9 +58,7 @@ def parse(text: str) -> Rule:
         )
     else:
         near = spec.nearest(name, ("auto", "theorem1", "power-law"))
-        raise UsageError(
-            f"--step-size {text!r}{near}: give auto or a positive number, theorem1 or power-law"
-        )
+        raise UsageError(f"give auto or a positive number, theorem1 or power-law{near}")
     spec.refuse_rest(name, given, known)
     return rule
 
@@ -81,7 +84,7 @@ def theorem1(epsilon: float) -> Rule:
     The theorem is about ||X beta - y||^2, whose gradient is twice ours: so is our step.
     """
     if not 0 < epsilon < 1:
-        raise UsageError(f"theorem1: epsilon = {epsilon:g} is out of range: 0 < epsilon < 1")
+        raise UsageError(f"epsilon = {epsilon:g} is out of range: choose 0 < epsilon < 1")
     bound = log(1 / epsilon**2)
 
     def rule(problem: Problem) -> Schedule:
@@ -98,7 +101,9 @@ def power_law(scale: float, power: float) -> Rule:
     factor 1 / ||X^T X|| of Theorem 1.
     """
     if not (0 < scale < inf and 0 <= power < inf):
-        raise UsageError(f"power-law: scale = {scale:g} has to be > 0 and power = {power:g} >= 0")
+        raise UsageError(
+            f"scale = {scale:g} has to be a positive number, power = {power:g} 0 or more"
+        )
 
     def rule(problem: Problem) -> Schedule:
         norm = problem.source.rows * (problem.largest_eigenvalue() or 1.0)

@@ -9,6 +9,7 @@ import numpy as np
 from coded_dgd.engine.losses import ranks
 from coded_dgd.report.pace import STATISTIC, Pace, latest_paces, outliers
 from coded_dgd.report.recorded import RecordedRun
+from coded_dgd.report.run_folder import ENDED, RESUMED
 from coded_dgd.report.unfinished import log_lines
 
 Explanation = list[tuple[str, str]]
@@ -113,7 +114,8 @@ def _host(run: RecordedRun, rank: int) -> str:
 
 def _lost(run: RecordedRun) -> str:
     if not run.finished:
-        return "\n".join(log_lines(run.path)) or "nobody so far"
+        said = [line for line in log_lines(run.path) if not line[24:].startswith((ENDED, RESUMED))]
+        return "\n".join(said) or "nobody so far"
     losses = run.summary["losses"]
     if not losses:
         return "nobody"

@@ -19,7 +19,7 @@ from coded_dgd.errors import UsageError
 
 Floats = NDArray[np.float64]
 
-INSTALL = "pip install 'coded-dgd[plot]'"
+INSTALL = "pip install matplotlib"
 """What gives the program its plots."""
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, with grey for its yellow.

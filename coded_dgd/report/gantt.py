@@ -90,7 +90,9 @@ def read(path: Path, wanted: tuple[int, int] | None) -> Chart:
         events = [event for event in trace["traceEvents"] if "ts" in event]
         ranks = sorted({event["tid"] for event in trace["traceEvents"]})
     except OSError as error:
-        raise UsageError(f"--timeline {path}: {error.strerror or error}") from None
+        raise UsageError(
+            f"--timeline {path}: {error.strerror or error}: name a file of run --timeline"
+        ) from None
     except (ValueError, KeyError, TypeError):
         ours = False
     if not ours:

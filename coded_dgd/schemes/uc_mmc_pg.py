@@ -23,7 +23,7 @@ class UCMMCPG(UCMMC):
         self, name: str, workers: int, blocks: int, load: int, tolerance: float = 0.05
     ) -> None:
         if not 0 <= tolerance < 1:
-            raise Infeasible(f"tolerance {tolerance:g} is out of range: choose 0 <= F < 1")
+            raise Infeasible(f"--tolerance {tolerance:g} is out of range: choose 0 <= F < 1")
         super().__init__(name, workers, blocks, load)
         self.tolerance = tolerance
         self.needed = ceil((1 - tolerance) * blocks - 1e-9)

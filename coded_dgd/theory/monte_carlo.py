@@ -110,7 +110,7 @@ def simulate(
     """
     if realisations < 2 or jobs < 1:
         raise UsageError(
-            f"{realisations} realisations by {jobs} jobs: give 2 or more, by 1 or more"
+            f"--realisations {realisations}, --jobs {jobs}: give 2 or more, and 1 or more"
         )
     delay.check(scheme.workers, scheme.work)
     keep = min(realisations, RETAINED)

@@ -40,7 +40,9 @@ def in_order(function: Callable[[int], T], count: int, jobs: int) -> Iterator[T]
         try:
             pickle.dump(function, file)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise UsageError(f"this does not go to other processes ({error}): use 1 job") from None
+            raise UsageError(
+                f"this does not go to other processes ({error}): use --jobs 1"
+            ) from None
         file.flush()
         results = [_start(stack, file.name, first, count, jobs) for first in range(jobs)]
         for index in range(count):
@@ -48,8 +50,8 @@ def in_order(function: Callable[[int], T], count: int, jobs: int) -> Iterator[T]
                 result = pickle.load(results[index % jobs])
             except EOFError:
                 raise CodedDGDError(
-                    f"one of {jobs} processes has ended before its time and said why: use 1 job, "
-                    "or put a scheme of your own into a module that can be imported"
+                    f"one of {jobs} processes has ended before its time and said why: use "
+                    "--jobs 1, or put a scheme of your own into a module that can be imported"
                 ) from None
             yield result
 

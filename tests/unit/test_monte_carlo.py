@@ -237,7 +237,7 @@ class Local(UCMMC):
 
 
 def test_a_process_that_fails_ends_the_simulation(capfd):
-    with pytest.raises(CodedDGDError, match=r"one of 2 processes has ended.*use 1 job"):
+    with pytest.raises(CodedDGDError, match=r"one of 2 processes has ended.*use --jobs 1"):
         simulate(Local("local", 12, 12, 6), LAW, 20_000, 0, jobs=2)
     assert "on purpose" in capfd.readouterr().err
 
@@ -245,7 +245,7 @@ def test_a_process_that_fails_ends_the_simulation(capfd):
 def test_what_cannot_be_pickled_is_refused():
     scheme = schemes.create("uc-mmc", 12, load=6)
     scheme.extra = lambda: None
-    with pytest.raises(UsageError, match=r"does not go to other processes.*use 1 job"):
+    with pytest.raises(UsageError, match=r"does not go to other processes.*use --jobs 1"):
         simulate(scheme, LAW, 20_000, 0, jobs=2)
 
 
@@ -254,7 +254,7 @@ def test_what_cannot_be_pickled_is_refused():
 
 @pytest.mark.parametrize(("realisations", "jobs"), [(1, 1), (0, 1), (-5, 1), (10, 0)])
 def test_numbers_that_are_too_small_are_refused(realisations, jobs):
-    with pytest.raises(UsageError, match="give 2 or more, by 1 or more"):
+    with pytest.raises(UsageError, match="give 2 or more, and 1 or more"):
         simulate(lcc_mmc(), LAW, realisations, 0, jobs)
 
 

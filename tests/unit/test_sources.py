@@ -360,7 +360,7 @@ def test_what_is_not_a_readable_file_is_refused(tmp_path, monkeypatch):
 def test_hdf5_without_h5py_names_what_to_install(tmp_path, monkeypatch):
     save_h5(tmp_path / "a.h5", X=X, y=y)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UsageError, match=r"pip install 'coded-dgd\[hdf5\]'"):
+    with pytest.raises(UsageError, match=r"pip install h5py"):
         open_source(str(tmp_path / "a.h5"), 0)
 
 
@@ -409,8 +409,8 @@ def test_synthetic_is_reproducible_and_differs_by_seed():
     ("text", "message"),
     [
         ("synthetic:row=5", r"no parameter 'row' \(did you mean 'rows'\?\); it takes: rows, feat"),
-        ("synthetic:rows=0", "at least 1"),
-        ("synthetic:features=-3", "at least 1"),
+        ("synthetic:rows=0", "have to be 1 or more"),
+        ("synthetic:features=-3", "have to be 1 or more"),
         ("synthetic:rows=many", "rows=many is not a whole number"),
         ("synthetic:rows=1,rows=2", "gives 'rows' twice"),
         ("synthetic:5", "synthetic has no parameter .*it takes: rows, features"),

@@ -24,7 +24,7 @@ def open_file(path: Path) -> ArraySource:
     try:
         import h5py
     except ImportError:
-        raise UsageError(f"{path} needs h5py to be read: pip install 'coded-dgd[hdf5]'") from None
+        raise UsageError(f"{path} needs h5py to be read: pip install h5py") from None
     if not h5py.is_hdf5(path):
         raise DataError(f"{path} is not an HDF5 file: write it with h5py, datasets X and y")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import UsageError, naming
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.spec import refuse_rest, split, take
 
@@ -22,12 +22,13 @@ def open_text(text: str, seed: int) -> ArraySource:
     UsageError
         If a parameter is unknown, not a positive integer, or more than memory holds.
     """
-    name, parameters = split(text)
-    rows = take(parameters, "rows", int, 1000)
-    features = take(parameters, "features", int, 100)
-    refuse_rest(name, parameters, ("rows", "features"))
-    if rows < 1 or features < 1:
-        raise UsageError(f"{text}: rows and features must be at least 1")
+    with naming(f"--data {text}"):
+        name, parameters = split(text)
+        rows = take(parameters, "rows", int, 1000)
+        features = take(parameters, "features", int, 100)
+        refuse_rest(name, parameters, ("rows", "features"))
+        if rows < 1 or features < 1:
+            raise UsageError("rows and features have to be 1 or more")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=PURPOSE))
     try:
         X = rng.standard_normal((rows, features))

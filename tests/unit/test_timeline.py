@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import trace_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,20 +44,6 @@ def tracks(found):
     return by_rank
 
 
-def assert_valid(found):
-    """Slices of a track nest or do not overlap, exactly."""
-    for track in tracks(found).values():
-        ends = []
-        for event in track:
-            assert event["ts"] >= 0 <= event["dur"]
-            while ends and ends[-1] <= event["ts"]:
-                ends.pop()
-            assert not ends or event["ts"] + event["dur"] <= ends[-1]
-            if event["dur"]:
-                ends.append(event["ts"] + event["dur"])
-    assert all(set(event) >= {"ph", "pid", "tid", "name", "args"} for event in found)
-
-
 def seconds(found, rank, *names, **args):
     """Sum over the slices of a rank with these names."""
     return 1e-6 * sum(
@@ -82,7 +69,7 @@ def test_every_timeline_is_valid_and_agrees_with_the_records(scheme, workers, lo
     except Exception as error:  # infeasible sizes, or too few workers left
         assert type(error).__name__ in ("Infeasible", "TooFewWorkers")
         return
-    assert_valid(found)
+    trace_format.check(found)
     named = {e["tid"]: e["args"]["name"] for e in found if e["name"] == "thread_name"}
     assert sorted(named) == list(range(workers + 1))
     for record in outcome.log:
@@ -129,7 +116,7 @@ def test_of_a_long_run_the_newest_iterations_are_kept(monkeypatch):
         monkeypatch.setattr(module, "WORKER_MARKS", 60)
     monkeypatch.setattr(Marks.__init__, "__defaults__", (60,))
     outcome, found = recorded(4, scheme="uc-mmc", load=2, iterations=40)
-    assert_valid(found)
+    trace_format.check(found)
     kept = sorted({e["args"]["iteration"] for e in tracks(found)[0] if e["dur"]})
     assert kept == list(range(kept[0], 40))
     assert 5 < len(kept) < 20
@@ -220,7 +207,7 @@ def test_tracks_of_another_host_are_on_the_clock_of_the_master():
         host="a", lost={}, worker_marks={0: Marked("a", shifted(0)), 1: Marked("b", shifted(500))}
     )
     found = list(events(transport, master))
-    assert_valid(found)
+    trace_format.check(found)
     (here,), (there,) = (
         [e["ts"] for e in tracks(found)[rank] if e["name"] == "compute"] for rank in (1, 2)
     )
@@ -237,7 +224,7 @@ def test_the_file_is_a_trace(tmp_path, capsys):
     assert run_command_line(["run", *arguments, *folder, "--timeline", str(path)]) == 0
     trace = json.loads(path.read_text())
     assert trace["otherData"]["program"] == "coded-dgd"
-    assert_valid(trace["traceEvents"])
+    trace_format.load(path.read_text())
     assert len(tracks(trace["traceEvents"])) == 4
     assert "timeline" not in (tmp_path / "run" / "config.toml").read_text()
 

@@ -1,0 +1,195 @@
+"""What README and docs show is true: their commands run, and say what is shown.
+
+Commands are the lines of indented and fenced blocks that begin as `COMMAND` does. Each is run, in
+the order of the page and in one folder per page, or stands in `NOT_RUN` with the reason.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from launching import alone, command, mpiexec, mpirun
+
+from coded_dgd.cli import command as commands
+
+pytestmark = pytest.mark.mpi
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+COMMAND = re.compile(
+    r"(?:(?:\.|[\w./-]*(?:coded-dgd|mpiexec|mpirun|python3?|pip|\.sh|\.ci/run)|sbatch|qsub|"
+    r"srun|docker|apptainer|git|export|eval|ssh|[A-Z_]\w*=\S+) .+|(?:launch|tests)/\S+\.sh)$"
+)
+USAGE = "[OPTIONS]"
+LONG = "takes minutes"
+NOT_RUN = {
+    ". .venv/bin/activate": "CI runs in that environment",
+    "mpiexec -n 41 coded-dgd compare --load 10 --iterations 100": f"{LONG}; see test_compare.py",
+    "coded-dgd reproduce all --out figures": f"{LONG}; see test_reproduce.py",
+    "coded-dgd theory --scheme lcc-mmc,uc-mmc,mds-mmc --load 2..40": "half a minute",
+    'eval "$(_CODED_DGD_COMPLETE=bash_source coded-dgd)"': "see test_cli_reference.py",
+    "_CODED_DGD_COMPLETE=fish_source coded-dgd > ~/.config/fish/completions/coded-dgd.fish": "fish",
+    "export PRTE_MCA_state_base_recoverable=1 PRTE_MCA_state_base_notify_errors=1 "
+    "OMPI_MCA_mpi_ft_enable=1": "these tests run with it where the MPI can do it",
+}
+"""Commands that cannot run here, or not in seconds."""
+NOT_RUN_ON = {"docs/numerics.md": f"{LONG}; test_benchmarks.py runs smaller ones"}
+"""Pages whose commands do not run."""
+SHORTER = {
+    "--realisations 1000000": "--realisations 20000",
+    "--train 200": "--train 20",
+    "--iterations 60": "--iterations 22",
+    "launch/local.sh": "mpiexec -n 41 python -m coded_dgd.run --scheme lcc-mmc",
+}
+"""What is run in place of what is shown; that local.sh runs this tests/launch finds out."""
+BEFORE = {
+    "coded-dgd plot lcc-mmc uc-mmc uncoded --out pictures": ["uc-mmc", "uncoded"],
+}
+"""Runs that a command needs, by scheme and folder."""
+COMING = {"docs/cluster.md", "docs/data.md", "docs/planning.md"}
+"""Pages that are being written."""
+
+
+def blocks(text):
+    """Lines of each indented or fenced block, fences with what they say."""
+    fence, lines = None, []
+    for line in [*text.split("\n"), ""]:
+        if line.startswith("```"):
+            if fence is not None:
+                yield fence, lines
+            fence, lines = (line[3:] or "text", []) if fence is None else (None, [])
+        elif fence is not None:
+            lines.append(line)
+        elif line.startswith("    "):
+            lines.append(line[4:])
+        elif lines:
+            yield "", lines
+            lines = []
+
+
+def shown(page):
+    """Commands of a page, and the lines that are shown as their output."""
+    for kind, lines in blocks((ROOT / page).read_text(encoding="utf-8")):
+        if kind == "console":
+            yield lines[0].removeprefix("$ "), lines[1:]
+        elif kind in ("", "sh", "bash"):
+            yield from ((line, []) for line in lines if COMMAND.match(line) and USAGE not in line)
+
+
+def run(text, cwd):
+    """Run a command line as somebody in an environment with this Python would."""
+    for long, short in SHORTER.items():
+        text = text.replace(long, short)
+    words = shlex.split(text)
+    python = [sys.executable]
+    swaps = {"mpiexec": [mpiexec()], "python": python, "coded-dgd": [*python, "-m", "coded_dgd"]}
+    arguments = [part for word in words for part in swaps.get(word, [word])]
+    return command(*arguments, cwd=cwd, timeout=300)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_run_and_say_what_is_shown(page, tmp_path):
+    found = [(text, out) for text, out in shown(page) if text not in NOT_RUN]
+    if page in NOT_RUN_ON:
+        pytest.skip(NOT_RUN_ON[page])
+    if not found:
+        pytest.skip("no commands")
+    for folder in ("examples", "benchmarks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "examples" / "my_scheme.py", tmp_path)
+    for text, expected in found:
+        for scheme in BEFORE.get(text, []):
+            options = ("--transport", "simulated", "--workers", "8", "--iterations", "20")
+            assert alone("--scheme", scheme, *options, "--out", scheme, cwd=tmp_path).code == 0
+        done = run(text, tmp_path)
+        assert done.code == 0, f"{page}: {text}\n{done.err}"
+        if expected:
+            assert masked(expected) == masked((done.out + done.err).splitlines())
+
+
+EXACT = ("coded-dgd ", "synthetic:", "ideal on", "expected (exact)")
+"""How lines begin whose numbers are the same wherever and whenever the command runs."""
+VARYING = ("iteration ", "overrun ", "[")
+"""Lines that come or not, as time goes by; the last are those of mpiexec."""
+
+
+def masked(lines):
+    """Output without what depends on the machine: other numbers are as good as any."""
+    kept = [line.rstrip() for line in lines if line and not line.startswith(VARYING)]
+    return [line if line.startswith(EXACT) else _without_numbers(line) for line in kept]
+
+
+def _without_numbers(line):
+    loss = re.match(r"loss +\S+,", line)  # the model is the same
+    rest = re.sub(r"\d[\d.e+-]*\d|\d", "#", line[loss.end() :] if loss else line)
+    return (loss[0] if loss else "") + re.sub(r"\s+", " ", rest.replace(_run_folder(line), "RUN"))
+
+
+def _run_folder(line):
+    return line.split()[-1] if line.startswith("run folder") else "\0"
+
+
+def test_every_reason_is_for_a_command_that_is_shown():
+    everywhere = {text for page in PAGES for text, _ in shown(page)}
+    assert NOT_RUN.keys() <= everywhere
+    assert BEFORE.keys() <= everywhere
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_options_in_the_text_exist(page):
+    """``coded-dgd COMMAND --option`` between backticks, and options on their own."""
+    options = {
+        name: {text for each in one.params for text in (*each.opts, *each.secondary_opts)}
+        for name, one in commands.commands.items()
+    }
+    anywhere = set().union(*options.values()) | {"--help", "--version", "--with-ft", "--table"}
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for code in re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text):
+        words = code.split()
+        if words[:1] == ["coded-dgd"] and len(words) > 1 and words[1][0] != "-":
+            assert words[1] in options, code
+            known = options[words[1]] | {"--help"}
+        elif words[0].startswith("--"):
+            known = anywhere
+        else:
+            continue
+        for word in words:
+            if re.fullmatch(r"--[a-z][a-z-]*", word):
+                assert word in known, code
+
+
+def test_what_theory_says_of_the_schemes_in_the_readme(tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown_command,) = re.findall(r"`(coded-dgd theory [^`]+)`", text)
+    done = run(f"{shown_command} --json --quiet", tmp_path)
+    for result in json.loads(done.out)["results"]:
+        row = re.search(rf"^\| `{result['scheme']}`.*$", text, re.MULTILINE)[0]
+        *_, messages, seconds = [cell.strip() for cell in row.strip("|").split("|")]
+        assert float(messages) == pytest.approx(result["communication_load"], abs=0.051)
+        assert float(seconds) == pytest.approx(result["expected_completion_time"], abs=0.0005)
+
+
+def test_the_script_in_the_readme_is_the_example():
+    script = (ROOT / "examples" / "own_script.py").read_text(encoding="utf-8")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (python,) = ["\n".join(lines) for kind, lines in blocks(text) if kind == "python"]
+    assert script.endswith(f"\n{python}\n")
+
+
+def test_the_example_scripts_run(tmp_path):
+    done = mpirun(5, cwd=tmp_path, script=str(ROOT / "examples" / "own_script.py"))
+    assert (done.code, done.out.split()[0]) == (0, "200"), done.err
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if "://" not in target:
+            path = (ROOT / page).parent / target
+            inside = path.resolve().relative_to(ROOT).as_posix()
+            assert path.exists() or inside in COMING, f"{page}: {target}"

@@ -18,7 +18,7 @@ from coded_dgd.errors import UsageError
 from coded_dgd.report.recorded import Arrivals, RecordedRun
 from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED
 from coded_dgd.report.status import duration
-from coded_dgd.report.summary import distribution
+from coded_dgd.report.summary import distribution, spread
 
 Plan = dict[str, NDArray[Any]]
 """What `Stage.describe` writes."""
@@ -53,6 +53,11 @@ def read_unfinished(path: Path, config: RunConfig) -> RecordedRun:
         "expected_completion_time": None,
         "communication_load": float(np.mean([record.messages_used for record in log])),
         "wasted_messages": wasted,
+        **{
+            name: float(np.mean([getattr(record, name) for record in log]))
+            for name in ("weights_time", "decode_time", "update_time")
+        },
+        "error_amplification": spread([record.error_amplification for record in log]),
         "hosts": hosts,
         "warnings": [],
     }
@@ -112,7 +117,7 @@ def _status(path: Path) -> str:
         said = line[24:]  # after date and time
         ended = said if said.startswith(ENDED) else "" if said.startswith(RESUMED) else ended
     silence = duration(max(0.0, time() - (path / ITERATIONS).stat().st_mtime))
-    return ended or f"not finished: goes on, or was killed ({silence} since the newest)"
+    return ended or f"not finished: goes on, or was killed ({silence} since its newest iteration)"
 
 
 def log_lines(path: Path) -> list[str]:

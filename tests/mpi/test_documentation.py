@@ -126,11 +126,7 @@ def masked(lines):
 def _without_numbers(line):
     loss = re.match(r"loss +\S+,", line)  # the model is the same
     rest = re.sub(r"\d[\d.e+-]*\d|\d", "#", line[loss.end() :] if loss else line)
-    return (loss[0] if loss else "") + re.sub(r"\s+", " ", rest.replace(_run_folder(line), "RUN"))
-
-
-def _run_folder(line):
-    return line.split()[-1] if line.startswith("run folder") else "\0"
+    return (loss[0] if loss else "") + re.sub(r"\s+", " ", rest)
 
 
 def test_every_reason_is_for_a_command_that_is_shown():

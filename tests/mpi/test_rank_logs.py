@@ -111,3 +111,16 @@ def test_in_virtual_time_there_is_one_log(tmp_path):
     done = alone(*QUICK, "--transport", "simulated", "--log-dir", "logs", cwd=tmp_path)
     assert done.code == 0, done.err
     assert [path.name for path in (tmp_path / "logs").iterdir()] == ["rank-000.log"]
+
+
+@pytest.mark.parametrize(("how", "rank"), [(["--spare", "1"], 4), (["--replace"], 5)])
+def test_a_worker_that_takes_the_place_of_another_has_a_log(tmp_path, fault_tolerance, how, rank):
+    done = mpirun(
+        5, *QUICK, "--scheme", "uncoded", *how, "--log-dir", "logs", cwd=tmp_path,
+        script="faulty.py", FAULTS="kill:1:3",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    log = (tmp_path / "logs" / f"rank-{rank:03d}.log").read_text()
+    assert "INFO    start" in log
+    assert "INFO    stop" in log
+    assert f"rank {rank} in the place of worker 2" in (tmp_path / "logs/rank-000.log").read_text()

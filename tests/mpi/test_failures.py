@@ -8,15 +8,7 @@ import sys
 import time
 
 import pytest
-from launching import (
-    HERE,
-    children,
-    command,
-    mpiexec,
-    mpirun,
-    processes_mentioning,
-    spawned,
-)
+from launching import HERE, children, mpiexec, mpirun, processes_mentioning, spawned
 
 pytestmark = pytest.mark.mpi
 
@@ -195,9 +187,6 @@ def test_too_many_killed_workers_are_exit_code_4_with_a_checkpoint(tmp_path, fau
     assert "the process is gone" in line
     assert "--resume run goes on from there" in line
     assert seconds < 20
-    told = command(sys.executable, "-m", "coded_dgd", "report", "run", cwd=tmp_path).out
-    assert "3 of 100 iterations, ended early: " in told
-    assert "rank 2 on " in told
     again = mpirun(5, "--resume", "run", "--quiet", "--json", cwd=tmp_path)
     assert again.code == 0, again.err
     assert again.json["iterations"] == 100
@@ -229,15 +218,3 @@ def test_one_of_several_new_workers_is_lost(tmp_path, fault_tolerance):
     summary = json.loads((out / "summary.json").read_text())
     assert len(summary["workers_lost"]) == 4
     assert summary["gradient_error"]["max"] <= 1e-10
-
-
-def test_a_report_on_a_run_that_was_planned_anew_and_then_failed(tmp_path, fault_tolerance):
-    faults = "kill:1:3 raise:0:8 raise:2:8 raise:3:8"
-    done, _ = run_faulty(
-        tmp_path, faults, "--scheme", "uncoded", "--on-loss", "replan", "--out", "run"
-    )
-    assert done.code in (1, 4)
-    told = command(sys.executable, "-m", "coded_dgd", "report", "run", cwd=tmp_path).out
-    assert "8 of 100 iterations, ended early: " in told
-    assert "from iteration 3 on: uncoded on 3 workers" in told
-    assert "slow throughout   nobody" in told

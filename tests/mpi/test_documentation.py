@@ -44,6 +44,7 @@ SHORTER = {
     "--realisations 1000000": "--realisations 20000",
     "--train 200": "--train 20",
     "--iterations 60 --out lcc-mmc": "--iterations 22 --out lcc-mmc",
+    "PairMMC --check-gradient": "PairMMC --check-gradient --iterations 20",
     "launch/local.sh": "mpiexec -n 41 python -m coded_dgd.run --scheme lcc-mmc",
 }
 """What is run in place of what is shown; that local.sh runs this tests/launch finds out."""

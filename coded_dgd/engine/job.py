@@ -148,7 +148,7 @@ def run(
                 with np.errstate(over=unusual, invalid=unusual):
                     record = trainer.step()
                 on_iteration(record)
-                if _converged(setup, trainer.log):
+                if _converged(trainer):
                     status = "converged"
                     break
                 if keeper and keeper.due(trainer.iteration):
@@ -167,9 +167,9 @@ def run(
     return outcome
 
 
-def _converged(setup: Setup, log: list[Iteration]) -> bool:
+def _converged(trainer: Trainer) -> bool:
     """Whether the gradient is small enough, and not only because nothing came in time."""
-    norm = log[-1].gradient_norm
-    if not norm and not setup.scheme.exact:
+    norm = trainer.log[-1].gradient_norm
+    if not norm and not trainer.setup.scheme.exact:
         return False
-    return norm <= setup.config.stop_at * log[0].gradient_norm
+    return norm <= trainer.config.stop_at * trainer.first_norm

@@ -152,6 +152,11 @@ class Trainer:
         return len(self.log)
 
     @property
+    def first_norm(self) -> float:
+        """Norm of the first gradient: not of an iteration in which nothing came in time."""
+        return next((record.gradient_norm for record in self.log if record.gradient_norm), 0.0)
+
+    @property
     def stage(self) -> Stage:
         """The latest stage."""
         return self.stages[-1]
@@ -322,8 +327,8 @@ class Trainer:
         )
 
     def _refuse_divergence(self) -> None:
-        norm, first = self.log[-1].gradient_norm, self.log[0].gradient_norm
-        if not norm <= EXPLOSION * first or not np.isfinite(norm):
+        norm = self.log[-1].gradient_norm
+        if not norm <= EXPLOSION * self.first_norm or not np.isfinite(norm):
             self._diverged(norm)
 
     def _refuse_overflow(self) -> None:

@@ -413,3 +413,12 @@ def test_the_delays_of_a_run_are_those_of_its_seed():
     setup = prepare(RunConfig(workers=5, seed=3), None)
     expected = delays.create(RunConfig.delay, 3).trace(2, 5, setup.scheme.work)
     np.testing.assert_array_equal(setup.delay.trace(2, 5, setup.scheme.work), expected)
+
+
+def test_nothing_in_time_at_first_is_neither_divergence_nor_convergence():
+    options = {"wait": "deadline:0.03", "p": "0.8", "redundancy": 2, "seed": 10}
+    outcome = run("sgc", 3, stop_at=0.5, iterations=30, **options)
+    norms = [record.gradient_norm for record in outcome.log]
+    assert norms[:2] == [0.0, 0.0]
+    assert outcome.status == "converged"
+    assert 0 < norms[-1] <= 0.5 * norms[2]

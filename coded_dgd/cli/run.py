@@ -141,14 +141,14 @@ def run(
         folder = RunFolder.create(out, prepared)
     else:
         found = resuming.find(resume, prepared, allow_different_workers)
-        done = found.resume[0].iteration if found.resume else 0
-        folder = RunFolder.reopen(resume, prepared, done)
+        checkpoint = found.resume[0] if found.resume else None
+        folder = RunFolder.reopen(resume, prepared, checkpoint)
     keeper = Keeper(folder.path, config.checkpoint_every, config.checkpoint_seconds, folder.sync)
     with drawn, Interrupts(transport), Progress(prepared, sys.stderr, quiet) as progress, folder:
         if found:
             for complaint in found.complaints:
                 progress.warn(complaint)
-            progress.resumed(done)
+            progress.resumed(checkpoint.iteration if checkpoint else 0)
 
         def on_iteration(record: Iteration) -> None:
             folder.add(record)

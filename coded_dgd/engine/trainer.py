@@ -68,6 +68,13 @@ class Stage:
         return self.master.scheme
 
 
+def ended_stages(checkpoint: Checkpoint, workers: int) -> int:
+    """Number of stages before a checkpoint that are not gone on with on so many workers."""
+    values = checkpoint.values
+    ended: int = values["stages"]
+    return 0 if ended == 1 and values["workers"] == workers else ended
+
+
 class Trainer:
     """Trains with the scheme of `setup` on some of the peers of a transport.
 
@@ -345,8 +352,7 @@ class Trainer:
         self._losses_before = len(self.losses)
         self._resumed = checkpoint
         self.transport.set_clock(values["clock"])
-        if values["stages"] > 1 or values["workers"] != self.setup.scheme.workers:
-            self._stages_before = values["stages"]
+        self._stages_before = ended_stages(checkpoint, self.setup.scheme.workers)
 
     def ideal(self) -> Floats | None:
         """Completion time of each iteration on the same delays where nobody is ever late.

@@ -18,7 +18,7 @@ from coded_dgd.delays.base import DelayModel
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.errors import CodedDGDError, UsageError
-from coded_dgd.report.run_folder import CONFIG, IDEAL, ITERATIONS, SUMMARY, read_log
+from coded_dgd.report.run_folder import CONFIG, IDEAL, ITERATIONS, SUMMARY, read_log, stage_number
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory import Prediction, predict
 
@@ -164,7 +164,7 @@ def _stage_files(path: Path) -> list[Path]:
     later = path.glob("arrivals-*.npz")
     return [
         path / "arrivals.npz",
-        *sorted(later, key=lambda file: int(file.stem.partition("-")[2])),
+        *sorted(later, key=stage_number),
     ]
 
 

@@ -14,7 +14,7 @@ from coded_dgd.engine.checkpoint import Checkpoint, latest
 from coded_dgd.engine.job import Resume
 from coded_dgd.engine.setup import Setup
 from coded_dgd.errors import UsageError
-from coded_dgd.report.run_folder import CONFIG, ITERATIONS, read_log
+from coded_dgd.report.run_folder import CONFIG, ITERATIONS, finished, read_log
 
 
 class Found(NamedTuple):
@@ -76,7 +76,8 @@ def find(folder: Path, setup: Setup, other_workers: bool) -> Found:
             f"--resume {folder}: the run had {started} workers and now there are {workers}: "
             f"start {started}, or add --allow-different-workers"
         )
-    if checkpoint.iteration >= setup.config.iterations:
+    more = setup.config.iterations - checkpoint.iteration
+    if more < 0 or (more == 0 and finished(folder)):
         raise UsageError(
             f"--resume {folder}: all {checkpoint.iteration} iterations are done: "
             "ask for more with --iterations"

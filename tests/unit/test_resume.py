@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dying import dies_at_line
 
-from coded_dgd import registry, schemes
+from coded_dgd import files, registry, schemes
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import HARMLESS, RunConfig
 from coded_dgd.engine.checkpoint import latest
 from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.report import run_folder
 from coded_dgd.report.progress import Progress
 from coded_dgd.schemes.base import Scheme
 
@@ -300,6 +302,62 @@ def test_a_job_killed_while_it_writes_a_checkpoint_can_always_go_on(kills):
         last = iteration
     done = subprocess.run([*command, "--resume", "parts"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert_same("parts", "whole")
+
+
+@pytest.mark.parametrize("function", ["finish", "reopen"])
+def test_a_run_killed_while_its_files_are_written_can_always_go_on(function):
+    """SIGKILL at every line that ends a run, or goes on with one that had ended, again and again.
+
+    Each time what goes on is what the one before has left.
+    """
+    assert run(*options("gc"), "--out", "parts") == 0
+    total, line = ITERATIONS + 1, 0
+
+    def go_on():
+        return resume("parts", "--iterations", str(total))
+
+    while dies_at_line(line, (run_folder, files), go_on, {function}):
+        line += 5
+        summary = Path("parts/summary.json")
+        if summary.exists() and json.loads(summary.read_text())["iterations"] == total:
+            total += 1  # it was killed after that
+    assert line > 40
+    assert run(*options("gc", "--iterations", str(total)), "--out", "whole") == 0
+    assert_same("parts", "whole")
+    assert not [*Path("parts").glob("*.f8"), *Path("parts").glob("*.tmp")]
+
+
+def test_arrivals_that_are_lost_are_not_known(stopped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("parts/arrivals-1.f8").unlink()
+    assert resume("parts") == 0
+    arrival = np.load("parts/arrivals.npz")["arrival"]
+    assert len(arrival) == ITERATIONS
+    assert np.isnan(arrival[:5]).all()
+    assert np.isfinite(arrival[5:]).any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a part"])
+def test_results_that_an_end_cut_short_has_left_are_written_again(content):
+    assert run(*options("gc"), "--out", "whole") == 0
+    shutil.copytree("whole", "parts")
+    Path("parts/summary.json").write_bytes(b'{"scheme"')
+    Path("parts/beta.npy").write_bytes(content)
+    Path("parts/arrivals.npz").write_bytes(content)
+    assert resume("parts") == 0
+    np.testing.assert_array_equal(np.load("parts/beta.npy"), np.load("whole/beta.npy"))
+    assert np.isnan(np.load("parts/arrivals.npz")["arrival"]).all()
+    assert json.loads(Path("parts/summary.json").read_text())["iterations"] == ITERATIONS
+
+
+def test_what_came_after_a_run_was_resumed_is_kept_when_it_is_stopped(stop_after, tmp_path):
+    assert run(*options("gc", "--iterations", "20"), "--out", "whole") == 0
+    assert run(*options("gc"), "--out", "parts") == 0
+    stop_after(4)
+    assert resume("parts", "--iterations", "20") == 75
+    stop_after(20)
+    assert resume("parts") == 0
     assert_same("parts", "whole")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -12,6 +13,7 @@ from typing import Any
 
 from coded_dgd.errors import UsageError
 from coded_dgd.guard import DEFAULT_GUARD
+from coded_dgd.kinds import misfit, wanted
 from coded_dgd.spec import nearest
 
 DEFAULT_WORKERS = 40
@@ -48,7 +50,7 @@ class RunConfig:
     Raises
     ------
     UsageError
-        If a value is out of range.
+        If a value is out of range, or of another type.
     """
 
     scheme: str = "lcc-mmc"
@@ -81,6 +83,7 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _refuse_misfit(vars(self), "--")
         _require(self.iterations >= 1, "--iterations has to be 1 or more")
         _require(self.workers is None or self.workers >= 1, "--workers has to be 1 or more")
         _require(self.blocks is None or self.blocks >= 1, "--blocks (N) has to be 1 or more")
@@ -111,6 +114,15 @@ def _require(condition: bool, mend: str) -> None:
         raise UsageError(mend)
 
 
+def _refuse_misfit(values: Mapping[str, Any], where: str) -> None:
+    name = misfit(values, RunConfig)
+    if name is not None:
+        option = name.replace("_", "-") if where == "--" else name
+        raise UsageError(
+            f"{where}{option} has to be {wanted(name, RunConfig)}, not {reprlib.repr(values[name])}"
+        )
+
+
 def _toml(value: str | float | bool) -> str:
     """Write a value as TOML: as JSON, but for infinity and the control character DEL."""
     if value == inf:
@@ -124,7 +136,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     Raises
     ------
     UsageError
-        If it cannot be read, or names an unknown option.
+        If it cannot be read, names an unknown option, or a value is of another type.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -140,4 +152,5 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     for key in values:
         if key not in known:
             raise UsageError(f"--config {path}: unknown option {key!r}{nearest(key, known)}")
+    _refuse_misfit(values, f"--config {path}: ")
     return values

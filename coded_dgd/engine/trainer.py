@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from time import monotonic, sleep, time
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -68,6 +68,14 @@ class Stage:
         return self.master.scheme
 
 
+class Refused(NamedTuple):
+    """Messages of a peer that were not used because they make no sense."""
+
+    peer: int
+    reason: str
+    messages: int
+
+
 def ended_stages(checkpoint: Checkpoint, workers: int) -> int:
     """Number of stages before a checkpoint that are not gone on with on so many workers."""
     values = checkpoint.values
@@ -118,6 +126,7 @@ class Trainer:
         self._noted: set[int] = set()  # peers that are known to be lost
         self._noted_refusals: set[tuple[int, str]] = set()
         self._losses_before = 0  # those before the checkpoint
+        self._refused_before: Counter[tuple[int, str]] = Counter()
         self._resumed: Checkpoint | None = None
         self._clock = 0.0
         """When the latest iteration ended: one that is broken off begins again at that instant."""
@@ -221,13 +230,18 @@ class Trainer:
     @property
     def refused(self) -> Counter[tuple[int, str]]:
         """Messages that were not used because they make no sense, by peer and reason."""
+        return self._refused_before + self._refused_here
+
+    @property
+    def _refused_here(self) -> Counter[tuple[int, str]]:
+        """Those since the checkpoint."""
         return sum((stage.master.crew.refused for stage in self.stages), Counter())
 
     def _note_refusals(self) -> None:
         """Take down, once for each worker and reason, that messages were not used."""
-        for peer, reason in sorted(self.refused.keys() - self._noted_refusals):
+        for peer, reason in sorted(self._refused_here.keys() - self._noted_refusals):
             self.say(f"messages of rank {peer + 1} are not used: {reason}", "")
-        self._noted_refusals = set(self.refused)
+        self._noted_refusals = set(self._refused_here)
 
     def _refill(self, seconds: float = 0.0) -> bool:
         """Put spare and new workers in the place of lost ones; return whether there were any.
@@ -329,6 +343,7 @@ class Trainer:
             "first_norm": master.first_norm,
             "absences": [astuple(absence) for absence in master.absences],
             "losses": [report._asdict() for report in self.losses],
+            "refused": [Refused(*who, count) for who, count in self.refused.items()],
         }
         return Checkpoint(self.iteration, values, self.optimizer.state())
 
@@ -350,6 +365,9 @@ class Trainer:
         self.log = log
         self.losses = [Report(**report) for report in values["losses"]]
         self._losses_before = len(self.losses)
+        for each in values["refused"]:
+            refused = Refused(*each)
+            self._refused_before[refused.peer, refused.reason] = refused.messages
         self._resumed = checkpoint
         self.transport.set_clock(values["clock"])
         self._stages_before = ended_stages(checkpoint, self.setup.scheme.workers)

@@ -31,6 +31,7 @@ from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.trainer import Stage, ended_stages
 from coded_dgd.files import replacing
+from coded_dgd.kinds import misfit
 from coded_dgd.report.folder import new_folder, remove_folder
 
 CONFIG, ITERATIONS, SUMMARY, LOG = "config.toml", "iterations.jsonl", "summary.json", "log.txt"
@@ -198,8 +199,25 @@ def read_log(path: Path, iterations: int) -> list[Iteration] | None:
     try:
         with (path / ITERATIONS).open(encoding="utf-8") as file:
             lines = list(itertools.islice(file, iterations))
-        log = [Iteration(**json.loads(line)) for line in lines]
-    except (OSError, ValueError, TypeError):
+        log = [read_record(line) for line in lines]
+    except (OSError, ValueError):
         return None
     complete = [record.iteration for record in log] == list(range(iterations))
     return log if complete else None
+
+
+def read_record(line: str) -> Iteration:
+    """Read a line of ``iterations.jsonl``.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    try:
+        values = json.loads(line)
+        if misfit(values, Iteration) is None:
+            return Iteration(**values)
+    except (TypeError, AttributeError, RecursionError):
+        pass
+    raise ValueError("this is no record of an iteration")

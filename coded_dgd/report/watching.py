@@ -9,8 +9,16 @@ from time import monotonic, sleep
 from typing import IO
 
 from coded_dgd.engine.master import Iteration
+from coded_dgd.errors import UsageError
 from coded_dgd.report.reading import read_config
-from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED, SUMMARY
+from coded_dgd.report.run_folder import (
+    ENDED,
+    ITERATIONS,
+    LOG,
+    RESUMED,
+    SUMMARY,
+    read_record,
+)
 from coded_dgd.report.status import Status, duration
 
 SILENCE = 30.0
@@ -75,7 +83,7 @@ def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
             finished = (path / SUMMARY).is_file()  # before the records are read: then all are there
             new = records.lines()
             for line in new:
-                status.add(Iteration(**json.loads(line)))
+                status.add(_record(path, line))
             for line in log.lines():
                 said = line[24:]  # after date and time
                 ended = said if said.startswith(ENDED) else ended
@@ -103,6 +111,13 @@ def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
     finally:
         records.close()
         log.close()
+
+
+def _record(path: Path, line: str) -> Iteration:
+    try:
+        return read_record(line)
+    except ValueError as error:
+        raise UsageError(f"{path / ITERATIONS} is damaged ({error}): watch another run") from None
 
 
 def _result(path: Path) -> str:

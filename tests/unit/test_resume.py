@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from dying import dies_at_line
 from coded_dgd import files, registry, schemes
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import HARMLESS, RunConfig
-from coded_dgd.engine.checkpoint import latest
+from coded_dgd.engine.checkpoint import latest, write
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.report import run_folder
 from coded_dgd.report.progress import Progress
@@ -379,6 +380,101 @@ def test_records_that_are_missing_rule_out_the_checkpoint(tmp_path, capsys):
     assert run_command_line(["run", "--resume", "parts"]) == 0
     assert "does not fit the other files of its run" in capsys.readouterr().err
     assert len(records("parts")) == ITERATIONS
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('iterations = "12"', "iterations has to be a whole number, not '12'"),
+        ("ridge = true", "ridge has to be a number, not True"),
+        ("scheme = 3", "scheme has to be text, not 3"),
+        ("data = []", r"data has to be text, not []"),
+    ],
+)
+def test_values_of_the_configuration_are_of_their_types(stopped, tmp_path, capsys, line, words):
+    os.chdir(tmp_path)
+    path = Path("parts/config.toml")
+    name = line.partition(" ")[0]
+    kept = [each for each in path.read_text().splitlines() if not each.startswith(f"{name} ")]
+    path.write_text("\n".join([*kept, line]))
+    assert resume("parts") == 2
+    (said,) = capsys.readouterr().err.splitlines()[-1:]
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["3", "{}", "[]", "{" * 9999, {"loss": "none"}, {"messages_used": True}, {"other": 1}],
+    ids=lambda line: str(line)[:20],
+)
+def test_records_are_of_their_types(stopped, tmp_path, capsys, line):
+    os.chdir(tmp_path)
+    path = Path("parts/iterations.jsonl")
+    lines = path.read_text().splitlines()
+    lines[2] = json.dumps({**json.loads(lines[2]), **line}) if isinstance(line, dict) else line
+    path.write_text("".join(f"{each}\n" for each in lines))
+    assert run_command_line(["run", "--resume", "parts"]) == 0
+    assert "does not fit the other files of its run" in capsys.readouterr().err
+    assert len(records("parts")) == ITERATIONS
+
+
+def reseal(folder, **changed):
+    """Write other values into the latest checkpoint."""
+    checkpoint, _ = latest(Path(folder), lambda _: True)
+    values = {
+        name: value for name, value in {**checkpoint.values, **changed}.items() if value != {}
+    }
+    write(Path(folder), replace(checkpoint, values=values))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"started": "6"}, {"started": 6.0}, {"workers": True}, {"stages": 0}, {"stages": -1},
+        {"clock": float("nan")}, {"clock": float("inf")}, {"clock": None}, {"first_norm": "1"},
+        {"scheme": []}, {"scheme": {"other": 1}}, {"scheme": {"missing": -1, "seen": 1}},
+        {"scheme": {"missing": "1", "seen": 1}}, {"absences": [1]},
+        {"absences": [[99, 0, 0.0, None]]},
+        {"absences": [[0, 0, "0", None]]}, {"absences": 3}, {"losses": [{"peer": 1}]},
+        {"losses": [[]]}, {"refused": [[1, "reason"]]}, {"refused": [[1, 2, 3]]}, {"refused": None},
+        {"refused": {}}, {"clock": {}}, {"other": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_checkpoint_of_other_types_is_passed_over(stop_after, monkeypatch, capsys, changed):
+    stop_after(5)
+    assert run(*options("sgc"), "--out", "parts") == 75
+    monkeypatch.setattr(Progress, "update", lambda self, record: None)
+    reseal("parts", **changed)
+    capsys.readouterr()
+    assert run_command_line(["run", "--resume", "parts"]) == 0
+    assert "does not fit the other files of its run" in capsys.readouterr().err
+    assert len(records("parts")) == ITERATIONS
+
+
+def test_refused_messages_of_all_parts_are_counted(stop_after, monkeypatch, capsys):
+    deliver = SimulatedTransport._deliver
+
+    def spoil(self, peer, message):
+        if peer == 1:
+            message[-1] = np.nan
+        deliver(self, peer, message)
+
+    monkeypatch.setattr(SimulatedTransport, "_deliver", spoil)
+    assert run(*options("uc-mmc"), "--out", "whole") == 0
+    stop_after(5)
+    assert run(*options("uc-mmc"), "--out", "parts") == 75
+    stop_after(ITERATIONS)
+    capsys.readouterr()
+    assert resume("parts") == 0
+    whole, parts = (
+        json.loads(Path(each, "summary.json").read_text())["refused_messages"]
+        for each in ("whole", "parts")
+    )
+    assert whole[0]["rank"] == 2
+    assert whole[0]["messages"] > 5
+    assert parts == whole
+    assert Path("parts/log.txt").read_text().count("messages of rank 2 are not used") == 2
 
 
 def test_the_data_have_to_be_the_same(tmp_path, capsys):

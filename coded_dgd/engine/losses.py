@@ -8,23 +8,25 @@ from coded_dgd.engine.protocol import Report
 from coded_dgd.errors import Undecodable
 
 
+REDUNDANCY = "a scheme with more redundancy survives that"
+OR_OPTIONS = "a scheme with more redundancy, --on-loss replan, --spare or --replace survives that"
+
+
 class TooFewWorkers(Undecodable):
     """So many workers are lost that what is left never decodes.
 
     Exit code 1 instead of 4 if all of them raised: then the mend is in what they run.
+
+    Parameters
+    ----------
+    mend : str
+        What survives that, or why nothing does.
     """
 
-    def __init__(
-        self, iteration: int, reports: Sequence[Report], why_not: str | None = None
-    ) -> None:
+    def __init__(self, iteration: int, reports: Sequence[Report], mend: str = REDUNDANCY) -> None:
         self.reports = list(reports)
         if all(report.traceback for report in reports):
             self.exit_code = 1
-        mend = (
-            "a scheme with more redundancy, --on-loss replan, --spare or --replace survives that"
-            if why_not is None
-            else f"there is no other plan ({why_not})"
-        )
         super().__init__(
             f"iteration {iteration} cannot be decoded any more: {describe(reports)}; {mend}"
         )

@@ -17,7 +17,7 @@ from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import distribute, payload
-from coded_dgd.engine.losses import TooFewWorkers, describe, ranks
+from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Absence, Iteration, Master
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
@@ -96,6 +96,8 @@ class Trainer:
         Where to write arrival times while the run goes on.
     say : callable, optional
         Told, in one line and with details if there are any, of what goes wrong but not amiss.
+    mend : str
+        What the command offers against the loss of too many workers.
     """
 
     def __init__(
@@ -105,8 +107,10 @@ class Trainer:
         problem: Problem,
         folder: Path | None = None,
         say: Callable[[str, str], None] = lambda line, details: None,
+        mend: str = OR_OPTIONS,
     ) -> None:
         self.setup, self.transport = setup, transport
+        self._mend = mend
         self.config = config = setup.config
         self.folder, self.say = folder, say
         self.problem, self.source = problem, problem.source
@@ -287,7 +291,7 @@ class Trainer:
         """Build the code anew for the workers that live and hand out the data again."""
         losses = self.losses[self._losses_before :]
         if self.config.on_loss != "replan":
-            raise TooFewWorkers(self.iteration, losses)
+            raise TooFewWorkers(self.iteration, losses, self._mend)
         old = self.stage.master.crew
         living = [w for w, peer in enumerate(old.members) if peer not in self.transport.lost]
         try:
@@ -301,7 +305,8 @@ class Trainer:
             )
             self._fit(scheme)
         except Infeasible as infeasible:
-            raise TooFewWorkers(self.iteration, losses, str(infeasible)) from None
+            mend = f"there is no other plan ({infeasible})"
+            raise TooFewWorkers(self.iteration, losses, mend) from None
         members = [old.members[worker] for worker in living]
         draws = [old.draws[worker] for worker in living]
         self._enlist(scheme, members, draws, old.lane)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from coded_dgd.engine.protocol import Report
 from coded_dgd.errors import Undecodable
 
-
 REDUNDANCY = "a scheme with more redundancy survives that"
 OR_OPTIONS = "a scheme with more redundancy, --on-loss replan, --spare or --replace survives that"
 

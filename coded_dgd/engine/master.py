@@ -300,7 +300,7 @@ class Master:
     def _decode(self) -> Floats:
         """Gradient of the data from the payloads that have arrived."""
         weights = self.decoder.weights
-        payloads = self._payloads[: len(weights)]
+        payloads = self._payloads[: weights.shape[-1]]
         if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
             used = np.flatnonzero(weights)
             weights, payloads = weights[used], payloads[used]

@@ -21,6 +21,11 @@ DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
 DEFAULT_DATA = "synthetic:rows=1000,features=100"
 TRANSPORTS = ("mpi", "simulated")
 ON_LOSS = ("stop", "replan")
+LARGEST = {
+    **dict.fromkeys(("workers", "blocks", "load", "spare"), 100_000),
+    **dict.fromkeys(("iterations", "checkpoint_every"), 10**9),
+}
+"""More than any job is; tables of schemes grow with the product of two of these."""
 HARMLESS = (
     "iterations",
     "stop_at",
@@ -88,6 +93,11 @@ class RunConfig:
         _require(self.workers is None or self.workers >= 1, "--workers has to be 1 or more")
         _require(self.blocks is None or self.blocks >= 1, "--blocks (N) has to be 1 or more")
         _require(self.load is None or self.load >= 1, "--load (r) has to be 1 or more")
+        for size in ("workers", "blocks", "load", "iterations", "spare", "checkpoint_every"):
+            _require(
+                (getattr(self, size) or 0) <= LARGEST[size],
+                f"--{size.replace('_', '-')} has to be {LARGEST[size]} or less",
+            )
         _require(self.seed >= 0, "--seed has to be 0 or more")
         _require(0 <= self.ridge < inf, "--ridge has to be 0 or more")
         _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")

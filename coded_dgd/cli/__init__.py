@@ -55,6 +55,12 @@ def run_command_line(argv: list[str]) -> int:
         return _fail("interrupted", 130)
     except CodedDGDError as error:
         return _fail(str(error), error.exit_code)
+    except MemoryError:
+        return _fail(
+            "this takes more memory than there is: ask for less, such as fewer workers, blocks, "
+            "rows or features",
+            CodedDGDError.exit_code,
+        )
     except Exception as error:
         if os.environ.get("CODED_DGD_TRACEBACK"):
             traceback.print_exc()

@@ -19,7 +19,7 @@ from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.trainer import Refused
 from coded_dgd.errors import UsageError
 from coded_dgd.kinds import misfit
-from coded_dgd.report.run_folder import CONFIG, ITERATIONS, finished, read_log
+from coded_dgd.report.run_folder import CONFIG, ITERATIONS, finished, is_run_folder, read_log
 from coded_dgd.schemes.base import Scheme
 
 
@@ -47,7 +47,7 @@ def configuration(folder: Path, given: Mapping[str, Any], other_workers: bool) -
     UsageError
         If there is no run in the folder, or an option would change what is done already.
     """
-    if not (folder / CONFIG).is_file() or not (folder / ITERATIONS).is_file():
+    if not is_run_folder(folder):
         raise UsageError(
             f"--resume {folder} is no run folder ({CONFIG} or {ITERATIONS} is missing): name one"
         )

@@ -186,6 +186,14 @@ def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:
     return {"arrival": arrival, "tasks_done": done, "unit": unit, "ranks": ranks}
 
 
+def is_run_folder(path: Path) -> bool:
+    """Whether there is a run in the folder."""
+    try:
+        return (path / CONFIG).is_file() and (path / ITERATIONS).is_file()
+    except (OSError, ValueError):  # no path at all
+        return False
+
+
 def finished(path: Path) -> bool:
     """Whether all that a run writes at its end is there."""
     try:

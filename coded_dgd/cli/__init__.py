@@ -11,6 +11,7 @@ import click
 
 from coded_dgd import __version__
 from coded_dgd.cli.compare import compare
+from coded_dgd.cli.convert import convert
 from coded_dgd.cli.info import info
 from coded_dgd.cli.plot import plot
 from coded_dgd.cli.report import report
@@ -35,7 +36,7 @@ def command() -> None:
     """Coded distributed gradient descent over MPI."""
 
 
-for subcommand in (run, compare, theory, simulate, reproduce, plot, report, watch, info):
+for subcommand in (run, compare, theory, simulate, reproduce, plot, report, watch, convert, info):
     command.add_command(subcommand)
 
 

@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from coded_dgd import cli, schemes
 from coded_dgd.engine import checkpoint
 from coded_dgd.errors import DataError, UsageError
-from coded_dgd.problems.sources import open_source
+from coded_dgd.problems.sources import READERS, open_source
 from coded_dgd.report import gantt
 
 EXIT_CODES = {0, 1, 2, 3, 4, 75}
@@ -223,16 +223,18 @@ def data_file(suffix: str) -> Target:
     def check(content: bytes) -> None:
         path = Path(f"data{suffix}")
         path.write_bytes(content)
+        X = None
         try:
             source = open_source(str(path), 0)
-            rows = 0
-            for X, y in itertools.islice(source.windows(), 3):
+            if source.rows * source.features < 10**6:
+                X, y = source.read(0, source.rows)
                 assert X.shape == (len(y), source.features)
                 assert np.isfinite(X).all() and np.isfinite(y).all()
-                rows += len(y)
-            assert rows <= source.rows
         except DataError as refusal:
             assert "\n" not in str(refusal)
+        if X is not None:
+            assert command_line("convert", str(path), "copy.npy", "--quiet") == 0
+            np.testing.assert_array_equal(open_source("copy.npy", 0).read(0, len(y))[0], X)
         train = ["--transport", "simulated", "--workers", "3", "--iterations", "2", "--delay"]
         command_line("run", *train, "none", "--data", str(path), "--scheme", "uc-mmc", "--quiet")
 
@@ -603,6 +605,7 @@ ARGUMENTS = [
     "data.csv",
     "new.csv",
 ]
+TARGETS_OF_CONVERT = [*(f"new{suffix}" for suffix in READERS), "data.npy", "folder", "no/x.npy"]
 LEFT_OUT = {"--help", "--version", "--transport"}
 
 
@@ -633,7 +636,11 @@ def lines(draw: st.DrawFn, command: click.Command, fixed: list[str]) -> list[str
             found += [name, draw(st.sampled_from(list(option.type.choices)))]
         else:
             found += [name, draw(words(name.removeprefix("--")))]
-    if any(isinstance(each, click.Argument) for each in command.params):
+    if command.name == "convert" and draw(st.integers(0, 4)):
+        found += draw(
+            st.tuples(st.sampled_from(VALID["data"]), st.sampled_from(TARGETS_OF_CONVERT))
+        )
+    elif any(isinstance(each, click.Argument) for each in command.params):
         found += draw(st.lists(st.sampled_from([*ARGUMENTS, *WORDS]), max_size=3))
     if draw(st.integers(0, 9)) == 0:
         found.insert(draw(st.integers(0, len(found))), draw(st.sampled_from(WORDS)))
@@ -645,10 +652,12 @@ def a_command(name: str) -> Target:
     small = ["--workers", "3", "--data", "synthetic:rows=20,features=3"]
     fixed = {
         "run": [*small, "--iterations", "2", "--transport", "simulated"],
-        "compare": [*small, "--iterations", "2", "--transport", "simulated"],
+        "compare": [
+            *small, "--iterations", "2", "--transport", "simulated", "--schemes", "gc,mds-mmc",
+        ],
         "simulate": [*small, "--realisations", "10"],
         "theory": [*small, "--realisations", "10"],
-    }.get(name, [])
+    }.get(name, [])  # fmt: skip
 
     def check(arguments: list[str]) -> None:
         shutil.copytree(base(), ".", dirs_exist_ok=True)

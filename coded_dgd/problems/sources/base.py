@@ -36,11 +36,18 @@ class Source(ABC):
     storage : str
         Where the numbers are, in a few words for `describe`.
 
+    Attributes
+    ----------
+    dtype : dtype
+        float32 if that holds all numbers as they are stored, else float64.
+
     Raises
     ------
     DataError
         If there is no row or no feature.
     """
+
+    dtype: np.dtype[Any] = np.dtype(np.float64)
 
     def __init__(self, name: str, rows: int, features: int, storage: str) -> None:
         refuse_empty(name, rows, features)
@@ -149,6 +156,8 @@ class ArraySource(Source):
             )
         super().__init__(name, X.shape[0], X.shape[1], storage)
         self._X, self._y = X, y
+        if all(each.dtype.kind == "f" and each.dtype.itemsize <= 4 for each in (X, y)):
+            self.dtype = np.dtype(np.float32)
 
     @classmethod
     def joined(cls, name: str, A: NDArray[Any], storage: str) -> ArraySource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from pathlib import Path
 from typing import IO
 
@@ -36,6 +37,7 @@ class ArrivalLog:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the log)
         else:
             self._file = path.open("r+b" if path.exists() else "w+b")
+        weakref.finalize(self, self._file.close)  # where a run has ended with an error
         self._row: Floats = np.full(shape, np.nan)
         self._current = -1
 

@@ -58,6 +58,7 @@ class FinishedRun:
     summary: dict[str, Any]
     log: list[Iteration]
     stages: list[Arrivals]
+    """The first are missing where another process stopped in them and had another plan."""
     ideal: Floats | None
     """Ideal completion time of each iteration; None where nothing was injected."""
 
@@ -149,7 +150,9 @@ def read_run(path: Path) -> FinishedRun:
     if not log or not stages:
         missing = "arrivals.npz" if log else ITERATIONS
         raise UsageError(f"{path} cannot be read ({missing} is damaged): name another run folder")
-    first = 0
+    first = len(log) - sum(len(stage.arrival) for stage in stages)
+    if first < 0:
+        raise UsageError(f"{path} cannot be read (arrivals are damaged): name another run folder")
     for number, stage in enumerate(stages):
         stages[number] = replace(stage, first=first)
         first += len(stage.arrival)
@@ -218,11 +221,7 @@ def read_config(path: Path) -> RunConfig:
 
 
 def _stage_files(path: Path) -> list[Path]:
-    later = path.glob("arrivals-*.npz")
-    return [
-        path / "arrivals.npz",
-        *sorted(later, key=stage_number),
-    ]
+    return sorted(path.glob("arrivals*.npz"), key=stage_number)
 
 
 def _read_stage(path: Path) -> Arrivals:

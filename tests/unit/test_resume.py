@@ -22,6 +22,7 @@ from coded_dgd.engine.checkpoint import latest, write
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.report import run_folder
 from coded_dgd.report.progress import Progress
+from coded_dgd.report.reading import read_run
 from coded_dgd.schemes.base import Scheme
 
 ITERATIONS = 12
@@ -238,6 +239,10 @@ def test_with_another_number_of_workers_where_that_is_allowed(stopped, tmp_path,
     assert max(record["gradient_error"] for record in log) <= 1e-12
     np.testing.assert_allclose(np.load("parts/beta.npy"), np.load("whole/beta.npy"), rtol=1e-9)
     assert np.load("parts/arrivals-2.npz")["arrival"].shape[:2] == (7, 8)
+    assert Path("parts/arrivals-1.f8").exists()  # of the part before
+    run_read = read_run(Path("parts"))
+    assert [stage.first for stage in run_read.stages] == [5]
+    assert run_command_line(["report", "parts"]) == 0
 
 
 def damage(path):

@@ -120,7 +120,7 @@ class Problem:
         return 1.001 * max(largest, 0.0)
 
     def optimum(self) -> Floats | None:
-        """Least-squares solution of minimum norm, or None where it would take too much.
+        """Least-squares solution of minimum norm, or None where it would take too much or overflow.
 
         By a QR factorisation that is updated window by window. Computed once.
         """
@@ -137,4 +137,4 @@ class Problem:
             triangle = np.asarray(np.linalg.qr(stacked, mode="r"))
         cutoff = np.finfo(np.float64).eps * max(rows, features)  # of what rounding has left
         solution: Floats = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=cutoff)[0]
-        return solution
+        return solution if np.abs(solution).max() < 1 / NEGLIGIBLE else None

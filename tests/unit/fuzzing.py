@@ -35,7 +35,7 @@ from coded_dgd.problems.sources import READERS, open_source
 from coded_dgd.report import gantt
 
 EXIT_CODES = {0, 1, 2, 3, 4, 75}
-SECONDS = 20
+SECONDS = 60
 MEMORY = 2 * 2**30
 """How much more a case may ask for than there is already."""
 

@@ -101,6 +101,23 @@ def test_records_that_are_damaged(capsys, finished, line):
     assert "iterations.jsonl is damaged" in refused(capsys, "watch", "run")
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"ts": 1.0}, {"ts": "1", "tid": 0, "name": "iteration 0"}, {"tid": "zero"}, {"tid": {}}, 3,
+        {"ts": 1, "tid": 0, "name": 3}, {"ts": 1, "tid": 1, "name": "send"},
+        {"ts": 1, "tid": 1, "name": "send", "args": 3}, {},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_timeline_that_is_damaged(capsys, finished, event):
+    start = {"tid": 0, "ts": 0.0, "dur": 1.0, "name": "iteration 0", "args": {"iteration": 0}}
+    trace = {"otherData": {"program": "coded-dgd"}, "traceEvents": [start, event]}
+    Path("timeline.json").write_text(json.dumps(trace))
+    more = ["--html", "page.html", "--timeline", "timeline.json"]
+    assert "is no timeline" in refused(capsys, "report", str(finished), *more)
+
+
 def test_the_guard_asks_mds_mmc_for_more(capsys):
     data = ["synthetic:rows=40,features=6", "--blocks", "6", "--guard", "3", "--check-gradient"]
     arguments = [*SIMULATED, *data, "--workers", "6", "--load", "2", "--iterations", "20", "--json"]

@@ -124,11 +124,11 @@ def _result(path: Path) -> str:
     """What the summary says, in a line."""
     try:
         summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
-    except ValueError:  # being written
+        return (
+            f"{summary['status']} after {summary['iterations']} iterations: "
+            f"loss {summary['loss']:.8g}, "
+            f"completion time {summary['completion_time']['mean']:.4f} s on average, "
+            f"{summary['wall_time']:.1f} s in all"
+        )
+    except (ValueError, KeyError, TypeError):  # damaged
         return "done"
-    return (
-        f"{summary['status']} after {summary['iterations']} iterations: "
-        f"loss {summary['loss']:.8g}, "
-        f"completion time {summary['completion_time']['mean']:.4f} s on average, "
-        f"{summary['wall_time']:.1f} s in all"
-    )

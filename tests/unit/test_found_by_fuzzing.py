@@ -93,6 +93,15 @@ def test_a_summary_that_is_damaged(capsys, finished, damage):
     assert "run cannot be read (" in refused(capsys, "report", "run")
 
 
+@pytest.mark.parametrize("damage", [{"completion_time": 1.5}, {"loss": "x"}, {"wall_time": None}])
+def test_watching_a_run_whose_summary_is_damaged(capsys, finished, damage):
+    shutil.copytree(finished, "run")
+    path = Path("run/summary.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), **damage}))
+    assert run_command_line(["watch", "run"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "done"
+
+
 @pytest.mark.parametrize("line", ["3", "[]", "{}", "x", '{"iteration": "0"}', "[" * 9999])
 def test_records_that_are_damaged(capsys, finished, line):
     shutil.copytree(finished, "run")

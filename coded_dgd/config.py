@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -12,6 +13,7 @@ from typing import Any
 
 from coded_dgd.errors import UsageError
 from coded_dgd.guard import DEFAULT_GUARD
+from coded_dgd.kinds import misfit, wanted
 from coded_dgd.spec import nearest
 
 DEFAULT_WORKERS = 40
@@ -19,6 +21,11 @@ DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
 DEFAULT_DATA = "synthetic:rows=1000,features=100"
 TRANSPORTS = ("mpi", "simulated")
 ON_LOSS = ("stop", "replan")
+LARGEST = {
+    **dict.fromkeys(("workers", "blocks", "load", "spare"), 100_000),
+    **dict.fromkeys(("iterations", "checkpoint_every"), 10**9),
+}
+"""More than any job is; tables of schemes grow with the product of two of these."""
 HARMLESS = (
     "iterations",
     "stop_at",
@@ -48,7 +55,7 @@ class RunConfig:
     Raises
     ------
     UsageError
-        If a value is out of range.
+        If a value is out of range, or of another type.
     """
 
     scheme: str = "lcc-mmc"
@@ -81,10 +88,16 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _refuse_misfit(vars(self), "--")
         _require(self.iterations >= 1, "--iterations has to be 1 or more")
         _require(self.workers is None or self.workers >= 1, "--workers has to be 1 or more")
         _require(self.blocks is None or self.blocks >= 1, "--blocks (N) has to be 1 or more")
         _require(self.load is None or self.load >= 1, "--load (r) has to be 1 or more")
+        for size in ("workers", "blocks", "load", "iterations", "spare", "checkpoint_every"):
+            _require(
+                (getattr(self, size) or 0) <= LARGEST[size],
+                f"--{size.replace('_', '-')} has to be {LARGEST[size]} or less",
+            )
         _require(self.seed >= 0, "--seed has to be 0 or more")
         _require(0 <= self.ridge < inf, "--ridge has to be 0 or more")
         _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")
@@ -111,6 +124,15 @@ def _require(condition: bool, mend: str) -> None:
         raise UsageError(mend)
 
 
+def _refuse_misfit(values: Mapping[str, Any], where: str) -> None:
+    name = misfit(values, RunConfig)
+    if name is not None:
+        option = name.replace("_", "-") if where == "--" else name
+        raise UsageError(
+            f"{where}{option} has to be {wanted(name, RunConfig)}, not {reprlib.repr(values[name])}"
+        )
+
+
 def _toml(value: str | float | bool) -> str:
     """Write a value as TOML: as JSON, but for infinity and the control character DEL."""
     if value == inf:
@@ -124,7 +146,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     Raises
     ------
     UsageError
-        If it cannot be read, or names an unknown option.
+        If it cannot be read, names an unknown option, or a value is of another type.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -148,4 +170,5 @@ def read_toml(path: Path) -> Mapping[str, Any]:
                 f"--config {path}: unknown option {key!r}{nearest(key, known)}; there are: "
                 f"{', '.join(known)}"
             )
+    _refuse_misfit(values, f"--config {path}: ")
     return values

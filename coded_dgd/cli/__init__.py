@@ -11,6 +11,7 @@ import click
 
 from coded_dgd import __version__
 from coded_dgd.cli.compare import compare
+from coded_dgd.cli.convert import convert
 from coded_dgd.cli.info import info
 from coded_dgd.cli.plot import plot
 from coded_dgd.cli.report import report
@@ -35,7 +36,7 @@ def command() -> None:
     """Coded distributed gradient descent over MPI."""
 
 
-for subcommand in (run, compare, theory, simulate, reproduce, plot, report, watch, info):
+for subcommand in (run, compare, theory, simulate, reproduce, plot, report, watch, convert, info):
     command.add_command(subcommand)
 
 
@@ -55,6 +56,12 @@ def run_command_line(argv: list[str]) -> int:
         return _fail("interrupted", 130)
     except CodedDGDError as error:
         return _fail(str(error), error.exit_code)
+    except MemoryError:
+        return _fail(
+            "this takes more memory than there is: ask for less, such as fewer workers, blocks, "
+            "rows or features",
+            CodedDGDError.exit_code,
+        )
     except Exception as error:
         if os.environ.get("CODED_DGD_TRACEBACK"):
             traceback.print_exc()

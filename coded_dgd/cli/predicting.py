@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from math import inf, nan
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from coded_dgd.cli import options
-from coded_dgd.config import DEFAULT_WORKERS, RunConfig
+from coded_dgd.config import DEFAULT_WORKERS, LARGEST, RunConfig
 from coded_dgd.errors import UsageError
 
 if TYPE_CHECKING:
     from coded_dgd.theory.cases import Case
 
 Entry = dict[str, Any]
+
+LATEST = 1e100
+"""Of the instants that can be asked for, in seconds."""
 
 what = options.together(
     options.configured(
@@ -114,7 +117,10 @@ def parse_loads(text: str | None) -> Sequence[int | None]:
     try:
         for part in text.split(","):
             first, dots, last = part.partition("..")
-            loads.extend(range(int(first), int(last if dots else first) + 1))
+            several = range(int(first), int(last if dots else first) + 1)
+            if several and several[-1] > LARGEST["load"]:
+                raise ValueError(part)
+            loads.extend(several)
     except ValueError:
         loads = []
     if not loads or min(loads) < 1:
@@ -130,6 +136,6 @@ def parse_instants(text: str | None) -> list[float]:
         instants = [float(part) for part in text.split(",")]
     except ValueError:
         instants = [nan]
-    if not all(0 <= instant < inf for instant in instants):
+    if not all(0 <= instant <= LATEST for instant in instants):
         raise UsageError(f"--cdf {text!r}: give instants in seconds, such as 0.1,0.2")
     return instants

@@ -175,8 +175,8 @@ def run(
         folder = RunFolder.create(out, prepared)
     else:
         found = resuming.find(resume, prepared, allow_different_workers)
-        done = found.resume[0].iteration if found.resume else 0
-        folder = RunFolder.reopen(resume, prepared, done)
+        checkpoint = found.resume[0] if found.resume else None
+        folder = RunFolder.reopen(resume, prepared, checkpoint)
     keeper = Keeper(folder.path, config.checkpoint_every, config.checkpoint_seconds, folder.sync)
     progress = Progress(prepared, sys.stderr, quiet)
     with logged, drawn, Interrupts(transport), progress, folder:
@@ -184,7 +184,7 @@ def run(
             for complaint in found.complaints:
                 progress.warn(complaint)
                 LOG.warning("%s", complaint)
-            progress.resumed(done)
+            progress.resumed(checkpoint.iteration if checkpoint else 0)
 
         def on_start(start: Start) -> None:
             progress.start(start)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from math import isfinite
 
 from coded_dgd import registry, spec
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import UsageError, naming
+
+SMALLEST, LARGEST = 1e-100, 1e100
+"""Of parameters other than 0 and inf: sums and squares of times are finite then."""
 
 
 def names() -> list[str]:
@@ -54,5 +58,12 @@ def _create(text: str, seed: int) -> DelayModel:
         for key, (convert, default) in model.parameters.items()
     }
     spec.refuse_rest(name, given, model.parameters)
+    for key, value in values.items():
+        usual = not isinstance(value, float) or not isfinite(value) or value == 0
+        if not usual and not SMALLEST <= abs(value) <= LARGEST:
+            raise UsageError(
+                f"{text}: {key} = {value:g} is out of range: give one from {SMALLEST:g} to "
+                f"{LARGEST:g}, with times in seconds"
+            )
     build: Callable[..., DelayModel] = model
     return build(seed=seed, **values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,10 @@ WANTED = (
     "arrivals.npz of a run folder, a .npy array of shape (iterations, workers) or "
     "(iterations, workers, work), or a .csv table with a row per iteration"
 )
+
+
+LARGEST = 2**27
+"""Finish times that a trace may have, 1 GB: every worker holds them."""
 
 
 class Trace(DelayModel):
@@ -48,8 +51,12 @@ class Trace(DelayModel):
         except FileNotFoundError:
             raise DataError(f"trace {file}: there is no such file: give {WANTED}") from None
         except OSError as error:
-            raise DataError(f"trace {file}: {error.strerror or error}: give {WANTED}") from None
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            raise DataError(
+                f"trace {file}: {error.strerror or 'it cannot be read'}: give {WANTED}"
+            ) from None
+        except DataError:
+            raise
+        except Exception:  # whatever numpy and zipfile raise on what is in it
             raise DataError(f"trace {file} cannot be read: give {WANTED}") from None
         if times.ndim not in (2, 3) or not times.size or times.dtype.kind not in "iuf":
             raise DataError(f"trace {file} is {times.dtype} {times.shape}: give {WANTED}")
@@ -73,7 +80,16 @@ class Trace(DelayModel):
         with loaded:
             if "unit" in loaded:
                 self.unit = float(loaded["unit"])
-            return finish_times_from_arrivals(loaded["arrival"], loaded["tasks_done"])
+            if not 0 < self.unit < np.inf:
+                raise ValueError("a task is some tasks of the model")
+            arrival, done = loaded["arrival"], loaded["tasks_done"]
+        times = len(arrival) * len(done) * int(done.max(initial=0))
+        if times > LARGEST:
+            raise DataError(
+                f"trace {self.path}: the finish times of {done.max()} tasks of {len(done)} workers "
+                f"in {len(arrival)} iterations do not fit in memory: give one of a shorter run"
+            )
+        return finish_times_from_arrivals(arrival, done)
 
     def check(self, workers: int, work: Floats) -> None:
         recorded = self.times.shape[1]
@@ -138,8 +154,8 @@ def finish_times_from_arrivals(arrival: Floats, tasks_done: NDArray[np.int64]) -
         for message, (first, last) in enumerate(zip([0, *done], done, strict=False)):
             end = known[:, worker, message]
             here = np.isfinite(end)
-            for task in range(first, last - 1):
-                step = (end[here] - start[here]) * (task + 1 - first) / (last - first)
-                finish[here, worker, task] = np.minimum(start[here] + step, end[here])
+            between = (end[here] - start[here])[:, None] * np.arange(1, last - first)
+            between = start[here, None] + between / (last - first)
+            finish[here, worker, first : last - 1] = np.minimum(between, end[here, None])
             finish[:, worker, last - 1] = start = end
     return finish

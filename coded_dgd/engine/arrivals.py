@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from pathlib import Path
 from typing import IO
 
@@ -36,6 +37,7 @@ class ArrivalLog:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the log)
         else:
             self._file = path.open("r+b" if path.exists() else "w+b")
+        weakref.finalize(self, self._file.close)  # where a run has ended with an error
         self._row: Floats = np.full(shape, np.nan)
         self._current = -1
 
@@ -43,6 +45,7 @@ class ArrivalLog:
         """Start a row."""
         self._row.fill(np.nan)
         self._current = iteration
+        self._fill(iteration - self.first)
 
     def note(self, iteration: int, worker: int, message: int, elapsed: float) -> None:
         """Take down one arrival, of this iteration or an earlier one."""
@@ -62,7 +65,16 @@ class ArrivalLog:
         """Return that many iterations, mapped from the file."""
         if not iterations or not self._length:
             return np.empty((iterations, *self.shape))
+        self._fill(iterations)
         return np.memmap(self._file, np.float64, "r", shape=(iterations, *self.shape))
+
+    def _fill(self, iterations: int) -> None:
+        """Fill up with nan where so many iterations are not all there."""
+        missing = iterations * self._length - os.fstat(self._file.fileno()).st_size
+        if missing > 0:
+            known = iterations - -(-missing // self._length)
+            nan = np.full((iterations - known, *self.shape), np.nan)
+            os.pwrite(self._file.fileno(), nan.tobytes(), known * self._length)
 
     def close(self) -> None:
         """Close the file."""

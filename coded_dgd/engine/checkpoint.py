@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.errors import DataError
+from coded_dgd.files import replacing
 
 MAGIC = b"coded_dgd checkpoint 1 sha256 "
 PATTERN = "checkpoint-*.ckpt"
@@ -48,18 +48,9 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     np.savez(body, header=header, **arrays)
     digest = hashlib.sha256(body.getbuffer()).hexdigest().encode()
     path = folder / f"checkpoint-{checkpoint.iteration:09d}.ckpt"
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    with replacing(path) as file:
         file.write(MAGIC + digest + b"\n")
         file.write(body.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)  # the new name too
-    finally:
-        os.close(directory)
     for old in sorted(folder.glob(PATTERN))[:-KEPT]:
         old.unlink()
     return path

@@ -12,6 +12,7 @@ import numpy as np
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.job import Ending, Outcome, conclude, stopping
+from coded_dgd.engine.losses import REDUNDANCY
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.setup import prepare
@@ -176,7 +177,7 @@ class _Field:
         problem = setups[0].problem()
         for setup in setups:
             try:
-                trainer = Trainer(setup, transport, problem, say=self.say)
+                trainer = Trainer(setup, transport, problem, say=self.say, mend=REDUNDANCY)
                 contenders.append(Contender(trainer, trainer.start()))
             except Infeasible as error:
                 self.leave_out(setup.scheme.name, error)

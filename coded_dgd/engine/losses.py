@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from coded_dgd.engine.protocol import Report
 from coded_dgd.errors import Undecodable
 
+REDUNDANCY = "a scheme with more redundancy survives that"
+OR_OPTIONS = "a scheme with more redundancy, --on-loss replan, --spare or --replace survives that"
+
 
 class TooFewWorkers(Undecodable):
     """So many workers are lost that what is left never decodes.
@@ -18,27 +21,22 @@ class TooFewWorkers(Undecodable):
     iteration : int
     reports : sequence of Report
         Who is lost.
+    mend : str
+        What survives that, or why nothing does.
     amplification : float, optional
         The error amplification with which it would decode, where that is what speaks against it.
-    why_not : str, optional
-        Why there is no other plan either.
     """
 
     def __init__(
         self,
         iteration: int,
         reports: Sequence[Report],
+        mend: str = REDUNDANCY,
         amplification: float | None = None,
-        why_not: str | None = None,
     ) -> None:
         self.reports, self.amplification = list(reports), amplification
         if all(report.traceback for report in reports):
             self.exit_code = 1
-        mend = (
-            "a scheme with more redundancy, --on-loss replan, --spare or --replace survives that"
-            if why_not is None
-            else f"there is no other plan ({why_not})"
-        )
         guard = ""
         if amplification is not None:
             guard = f"; what is left amplifies errors by {amplification:.1e}, above --guard"

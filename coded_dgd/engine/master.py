@@ -246,7 +246,7 @@ class Master:
                 self.crew.dismiss(worker, iteration, f"its messages cannot be used ({reason})")
             lost, causes = self.crew.lost, self.crew.transport.lost
             reports = [causes[self.crew.members[worker]] for worker in lost]
-            raise TooFewWorkers(iteration, reports, amplification)
+            raise TooFewWorkers(iteration, reports, amplification=amplification)
         if exhausted:
             raise Undecodable(
                 f"iteration {iteration}: all messages are here, but decoding them amplifies "
@@ -304,7 +304,7 @@ class Master:
     def _decode(self) -> Floats:
         """Gradient of the data from the payloads that have arrived."""
         weights = self.decoder.weights
-        payloads = self._payloads[: len(weights)]
+        payloads = self._payloads[: weights.shape[-1]]
         if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
             used = np.flatnonzero(weights)
             weights, payloads = weights[used], payloads[used]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from time import monotonic, sleep, time
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import distribute, payload
-from coded_dgd.engine.losses import TooFewWorkers, describe, ranks
+from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Absence, Iteration, Master
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
@@ -97,6 +97,21 @@ class Stage:
         )
 
 
+class Refused(NamedTuple):
+    """Messages of a peer that were not used because they make no sense."""
+
+    peer: int
+    reason: str
+    messages: int
+
+
+def ended_stages(checkpoint: Checkpoint, workers: int) -> int:
+    """Number of stages before a checkpoint that are not gone on with on so many workers."""
+    values = checkpoint.values
+    ended: int = values["stages"]
+    return 0 if ended == 1 and values["workers"] == workers else ended
+
+
 class Trainer:
     """Trains with the scheme of `setup` on some of the peers of a transport.
 
@@ -110,6 +125,8 @@ class Trainer:
         Where to write arrival times while the run goes on.
     say : callable, optional
         Told, in one line and with details if there are any, of what goes wrong but not amiss.
+    mend : str
+        What the command offers against the loss of too many workers.
     """
 
     def __init__(
@@ -119,8 +136,10 @@ class Trainer:
         problem: Problem,
         folder: Path | None = None,
         say: Callable[[str, str], None] = lambda line, details: None,
+        mend: str = OR_OPTIONS,
     ) -> None:
         self.setup, self.transport = setup, transport
+        self._mend = mend
         self.config = config = setup.config
         self.folder, self.say = folder, say
         self.problem, self.source = problem, problem.source
@@ -140,6 +159,7 @@ class Trainer:
         self._noted: set[int] = set()  # peers that are known to be lost
         self._noted_refusals: set[tuple[int, str]] = set()
         self._losses_before = 0  # those before the checkpoint
+        self._refused_before: Counter[tuple[int, str]] = Counter()
         self._resumed: Checkpoint | None = None
         self._clock = 0.0
         """When the latest iteration ended: one that is broken off begins again at that instant."""
@@ -250,13 +270,18 @@ class Trainer:
     @property
     def refused(self) -> Counter[tuple[int, str]]:
         """Messages that were not used because they make no sense, by peer and reason."""
+        return self._refused_before + self._refused_here
+
+    @property
+    def _refused_here(self) -> Counter[tuple[int, str]]:
+        """Those since the checkpoint."""
         return sum((stage.master.crew.refused for stage in self.stages), Counter())
 
     def _note_refusals(self) -> None:
         """Take down, once for each worker and reason, that messages were not used."""
-        for peer, reason in sorted(self.refused.keys() - self._noted_refusals):
+        for peer, reason in sorted(self._refused_here.keys() - self._noted_refusals):
             self.say(f"messages of rank {peer + 1} are not used: {reason}", "")
-        self._noted_refusals = set(self.refused)
+        self._noted_refusals = set(self._refused_here)
 
     def _refill(self, seconds: float = 0.0) -> bool:
         """Put spare and new workers in the place of lost ones; return whether there were any.
@@ -302,7 +327,7 @@ class Trainer:
         """Build the code anew for the workers that live and hand out the data again."""
         losses = self.losses[self._losses_before :]
         if self.config.on_loss != "replan":
-            raise TooFewWorkers(self.iteration, losses, amplification)
+            raise TooFewWorkers(self.iteration, losses, self._mend, amplification)
         old = self.stage.master.crew
         living = [w for w, peer in enumerate(old.members) if peer not in self.transport.lost]
         try:
@@ -316,7 +341,8 @@ class Trainer:
             )
             self._fit(scheme)
         except Infeasible as infeasible:
-            raise TooFewWorkers(self.iteration, losses, amplification, str(infeasible)) from None
+            mend = f"there is no other plan ({infeasible})"
+            raise TooFewWorkers(self.iteration, losses, mend, amplification) from None
         members = [old.members[worker] for worker in living]
         draws = [old.draws[worker] for worker in living]
         self._enlist(scheme, members, draws, old.lane)
@@ -358,6 +384,7 @@ class Trainer:
             "first_norm": master.first_norm,
             "absences": [astuple(absence) for absence in master.absences],
             "losses": [report._asdict() for report in self.losses],
+            "refused": [Refused(*who, count) for who, count in self.refused.items()],
         }
         return Checkpoint(self.iteration, values, self.optimizer.state())
 
@@ -379,10 +406,12 @@ class Trainer:
         self.log = log
         self.losses = [Report(**report) for report in values["losses"]]
         self._losses_before = len(self.losses)
+        for each in values["refused"]:
+            refused = Refused(*each)
+            self._refused_before[refused.peer, refused.reason] = refused.messages
         self._resumed = checkpoint
         self.transport.set_clock(values["clock"])
-        if values["stages"] > 1 or values["workers"] != self.setup.scheme.workers:
-            self._stages_before = values["stages"]
+        self._stages_before = ended_stages(checkpoint, self.setup.scheme.workers)
 
     def ideal(self) -> Floats | None:
         """Completion time of each iteration on the same delays where nobody is ever late.

@@ -14,6 +14,8 @@ from coded_dgd.problems.sources.base import Source
 
 Floats = NDArray[np.float64]
 
+NEGLIGIBLE = 1e-100
+"""Curvature that is none."""
 OPTIMUM_FLOPS = 1e11
 """Work above which the optimum is not computed."""
 
@@ -110,15 +112,15 @@ class Problem:
 
             operator = LinearOperator((features, features), matvec=product, dtype=np.float64)
             start = product(np.random.default_rng(0).standard_normal(features))
-            if not start.any():
-                return 0.0
+            if np.abs(start).max() < NEGLIGIBLE:
+                return 0.0  # then any step is stable, and products of these would be 0
             largest = float(
                 eigsh(operator, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)[0]
             )
         return 1.001 * max(largest, 0.0)
 
     def optimum(self) -> Floats | None:
-        """Least-squares solution of minimum norm, or None where it would take too much.
+        """Least-squares solution of minimum norm, or None where it would take too much or overflow.
 
         By a QR factorisation that is updated window by window. Computed once.
         """
@@ -135,4 +137,4 @@ class Problem:
             triangle = np.asarray(np.linalg.qr(stacked, mode="r"))
         cutoff = np.finfo(np.float64).eps * max(rows, features)  # of what rounding has left
         solution: Floats = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=cutoff)[0]
-        return solution
+        return solution if np.abs(solution).max() < 1 / NEGLIGIBLE else None

@@ -128,7 +128,8 @@ def _lost(run: RecordedRun) -> str:
 
 def _wasted(run: RecordedRun) -> str:
     used, wasted = int(run.column("messages_used").sum()), run.summary["wasted_messages"]
-    text = f"{wasted} of {used + wasted} messages came too late ({wasted / (used + wasted):.1%})"
+    share = wasted / max(used + wasted, 1)
+    text = f"{wasted} of {used + wasted} messages came too late ({share:.1%})"
     extra = int(run.column("extra_messages").sum())
     return text + (f"; the guard waited for {extra} of those used" if extra else "")
 

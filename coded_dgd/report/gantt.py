@@ -85,18 +85,24 @@ def read(path: Path, wanted: tuple[int, int] | None) -> Chart:
         If it is no timeline of ours or does not hold the iterations.
     """
     try:
-        trace = json.loads(path.read_text(encoding="utf-8"))
-        ours = trace["otherData"]["program"] == "coded-dgd"
-        events = [event for event in trace["traceEvents"] if "ts" in event]
-        ranks = sorted({event["tid"] for event in trace["traceEvents"]})
+        return _read(path, wanted)
     except OSError as error:
         raise UsageError(
             f"--timeline {path}: {error.strerror or error}: name a file of run --timeline"
         ) from None
-    except (ValueError, KeyError, TypeError):
-        ours = False
-    if not ours:
-        raise UsageError(f"--timeline {path} is no timeline: name a file of run --timeline")
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
+        raise UsageError(
+            f"--timeline {path} is no timeline: name a file of run --timeline"
+        ) from None
+
+
+def _read(path: Path, wanted: tuple[int, int] | None) -> Chart:
+    """Read them, or raise whatever the content of another file makes Python raise."""
+    trace = json.loads(path.read_text(encoding="utf-8"))
+    if trace["otherData"]["program"] != "coded-dgd":
+        raise ValueError("of another program")
+    events = [event for event in trace["traceEvents"] if "ts" in event]
+    ranks = sorted({event["tid"] for event in trace["traceEvents"]})
     spans = {
         event["args"]["iteration"]: (event["ts"] * 1e-6, (event["ts"] + event["dur"]) * 1e-6)
         for event in events

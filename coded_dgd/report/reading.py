@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from coded_dgd.config import RunConfig, read_toml
 from coded_dgd.errors import UsageError
+from coded_dgd.kinds import misfit
+from coded_dgd.problems.sources.base import one_line
 from coded_dgd.report.recorded import Arrivals, RecordedRun
-from coded_dgd.report.run_folder import CONFIG, IDEAL, ITERATIONS, SUMMARY, read_log
+from coded_dgd.report.run_folder import (
+    CONFIG,
+    IDEAL,
+    ITERATIONS,
+    SUMMARY,
+    is_run_folder,
+    read_log,
+    stage_number,
+)
 from coded_dgd.report.unfinished import read_unfinished
 
 
@@ -29,19 +39,69 @@ def read_run(path: Path) -> RecordedRun:
         return read_unfinished(path, config)
     try:
         summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+        _check(summary)
         log = read_log(path, summary["iterations"])
         stages = [_read_stage(each) for each in _stage_files(path)]
         ideal = np.load(path / IDEAL) if (path / IDEAL).is_file() else None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path} cannot be read ({error}): name another run folder") from None
+    except Exception as error:  # whatever json, numpy and zipfile raise on damage
+        raise UsageError(
+            f"{path} cannot be read ({one_line(error)}): name another run folder"
+        ) from None
     if not log or not stages:
         missing = "arrivals.npz" if log else ITERATIONS
         raise UsageError(f"{path} cannot be read ({missing} is damaged): name another run folder")
-    first = 0
+    first = len(log) - sum(len(stage.arrival) for stage in stages)
+    if first < 0:
+        raise UsageError(f"{path} cannot be read (arrivals are damaged): name another run folder")
     for number, stage in enumerate(stages):
         stages[number] = replace(stage, first=first)
         first += len(stage.arrival)
     return RecordedRun(path, config, summary, log, stages, ideal)
+
+
+class _Summary(NamedTuple):
+    """Plain values of a summary that are told of."""
+
+    scheme: str
+    workers: int
+    blocks: int
+    load: int
+    iterations: int
+    status: str
+    wasted_messages: int
+    expected_completion_time: float | None
+    wall_time: float
+
+
+class _Loss(NamedTuple):
+    rank: int
+    host: str | None
+    iteration: int
+    cause: str | None
+
+
+class _Times(NamedTuple):
+    mean: float
+    std: float
+    p50: float
+    p95: float
+    p99: float
+
+
+def _check(summary: dict[str, Any]) -> None:
+    """Raise ValueError where the summary is not as `summary.summarize` makes it."""
+    parts: list[tuple[dict[str, Any], type]] = [(summary, _Summary)]
+    parts.append((summary["completion_time"], _Times))
+    if summary["ideal_completion_time"] is not None:
+        parts.append((summary["ideal_completion_time"], _Times))
+    parts += [(loss, _Loss) for loss in summary["losses"]]
+    fit = [misfit({key: part[key] for key in kind.__annotations__}, kind) for part, kind in parts]
+    if any(fit) or not all(
+        isinstance(summary[name], kind)
+        for name, kind in (("warnings", list), ("hosts", dict), ("environment", dict))
+    ):
+        raise ValueError(f"{SUMMARY} is damaged")
+    "".join(summary["warnings"])
 
 
 def read_config(path: Path) -> RunConfig:
@@ -52,7 +112,7 @@ def read_config(path: Path) -> RunConfig:
     UsageError
         If there is no run in it.
     """
-    if not (path / CONFIG).is_file() or not (path / ITERATIONS).is_file():
+    if not is_run_folder(path):
         raise UsageError(
             f"{path} is no run folder ({CONFIG} or {ITERATIONS} is missing): name one, "
             "such as coded-dgd run prints"
@@ -61,11 +121,7 @@ def read_config(path: Path) -> RunConfig:
 
 
 def _stage_files(path: Path) -> list[Path]:
-    later = path.glob("arrivals-*.npz")
-    return [
-        path / "arrivals.npz",
-        *sorted(later, key=lambda file: int(file.stem.partition("-")[2])),
-    ]
+    return sorted(path.glob("arrivals*.npz"), key=stage_number)
 
 
 def _read_stage(path: Path) -> Arrivals:

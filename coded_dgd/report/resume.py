@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +13,14 @@ import numpy as np
 from coded_dgd.config import HARMLESS, RunConfig, read_toml
 from coded_dgd.engine.checkpoint import Checkpoint, latest
 from coded_dgd.engine.job import Resume
+from coded_dgd.engine.master import Absence
+from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup
+from coded_dgd.engine.trainer import Refused
 from coded_dgd.errors import UsageError
-from coded_dgd.report.run_folder import CONFIG, ITERATIONS, read_log
+from coded_dgd.kinds import misfit
+from coded_dgd.report.run_folder import CONFIG, ITERATIONS, finished, is_run_folder, read_log
+from coded_dgd.schemes.base import Scheme
 
 
 class Found(NamedTuple):
@@ -41,7 +47,7 @@ def configuration(folder: Path, given: Mapping[str, Any], other_workers: bool) -
     UsageError
         If there is no run in the folder, or an option would change what is done already.
     """
-    if not (folder / CONFIG).is_file() or not (folder / ITERATIONS).is_file():
+    if not is_run_folder(folder):
         raise UsageError(
             f"--resume {folder} is no run folder ({CONFIG} or {ITERATIONS} is missing): name one"
         )
@@ -67,7 +73,7 @@ def find(folder: Path, setup: Setup, other_workers: bool) -> Found:
     UsageError
         If nothing is left to do, or the number of workers differs and may not.
     """
-    checkpoint, complaints = latest(folder, lambda each: _usable(each, folder))
+    checkpoint, complaints = latest(folder, lambda each: _usable(each, folder, setup.scheme))
     if checkpoint is None:
         return Found(None, complaints)
     workers, started = setup.scheme.workers, checkpoint.values["started"]
@@ -76,7 +82,8 @@ def find(folder: Path, setup: Setup, other_workers: bool) -> Found:
             f"--resume {folder}: the run had {started} workers and now there are {workers}: "
             f"start {started}, or add --allow-different-workers"
         )
-    if checkpoint.iteration >= setup.config.iterations:
+    more = setup.config.iterations - checkpoint.iteration
+    if more < 0 or (more == 0 and finished(folder)):
         raise UsageError(
             f"--resume {folder}: all {checkpoint.iteration} iterations are done: "
             "ask for more with --iterations"
@@ -86,27 +93,55 @@ def find(folder: Path, setup: Setup, other_workers: bool) -> Found:
     return Found((checkpoint, log), complaints)
 
 
-def _usable(checkpoint: Checkpoint, folder: Path) -> bool:
+class _Values(NamedTuple):
+    """Plain values of a checkpoint, beside lists."""
+
+    started: int
+    workers: int
+    stages: int
+    clock: float
+    first_norm: float
+
+
+def _usable(checkpoint: Checkpoint, folder: Path, scheme: Scheme) -> bool:
     """Whether a checkpoint is complete and the records of its iterations are there."""
-    values, arrays = checkpoint.values, checkpoint.arrays
-    kinds: dict[str, type | tuple[type, ...]] = {
-        "started": int,
-        "workers": int,
-        "stages": int,
-        "scheme": dict,
-        "clock": (int, float),
-        "first_norm": (int, float),
-        "absences": list,
-        "losses": list,
-    }
-    complete = all(isinstance(values.get(name), kind) for name, kind in kinds.items())
-    if not complete or not {"beta", "point", "steps"} <= set(arrays):
+    try:
+        return (
+            _values_fit(dict(checkpoint.values), scheme)
+            and _arrays_fit(checkpoint.arrays)
+            and read_log(folder, checkpoint.iteration) is not None
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):  # of another kind altogether
         return False
-    shapes = [arrays[name].shape for name in ("beta", "point", "steps")]
+
+
+def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
+    learnt, refused = values.pop("scheme"), values.pop("refused")
+    absences = [Absence(*absence) for absence in values.pop("absences")]
+    losses = [Report(**report) for report in values.pop("losses")]
     return (
-        len(shapes[0]) == 1
-        and shapes[0] == shapes[1]
-        and shapes[2] == ()
-        and all(array.dtype == np.float64 and np.isfinite(array).all() for array in arrays.values())
-        and read_log(folder, checkpoint.iteration) is not None
+        values.keys() == {*_Values._fields}
+        and misfit(values, _Values) is None
+        and min(values["started"], values["workers"], values["stages"]) >= 1
+        and isfinite(values["clock"] + values["first_norm"])
+        and learnt.keys() == scheme.state().keys()
+        and all(type(count) is int and count >= 0 for count in learnt.values())
+        and all(misfit(report._asdict(), Report) is None for report in losses)
+        and all(misfit(vars(absence), Absence) is None for absence in absences)
+        and all(0 <= absence.worker < values["workers"] for absence in absences)
+        and all(misfit(Refused(*each)._asdict(), Refused) is None for each in refused)
+    )
+
+
+def _arrays_fit(arrays: Mapping[str, Floats]) -> bool:
+    beta, point, steps = (arrays[name] for name in ("beta", "point", "steps"))
+    return (
+        beta.ndim == 1
+        and beta.shape == point.shape
+        and steps.shape == ()
+        and bool(steps >= 0)
+        and all(
+            array.dtype == np.float64 and bool(np.isfinite(array).all())
+            for array in arrays.values()
+        )
     )

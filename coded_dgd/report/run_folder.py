@@ -25,11 +25,14 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
-from coded_dgd.engine.trainer import PLANS, Stage
+from coded_dgd.engine.trainer import PLANS, Stage, ended_stages
+from coded_dgd.files import replacing
+from coded_dgd.kinds import misfit
 from coded_dgd.report.folder import new_folder, remove_folder
 
 CONFIG, ITERATIONS, SUMMARY, LOG = "config.toml", "iterations.jsonl", "summary.json", "log.txt"
@@ -63,24 +66,32 @@ class RunFolder:
         return cls(path, _open_iterations(path, "w"), empty=True)
 
     @classmethod
-    def reopen(cls, path: Path, setup: Setup, iterations: int) -> RunFolder:
-        """Go on with a folder after so many iterations; what came later is dropped."""
-        with (path / ITERATIONS).open("r+b") as file:
-            for _ in range(iterations):
-                file.readline()
-            file.truncate(file.tell())
-        for finished in path.glob("arrivals*.npz"):
-            number = finished.stem.partition("-")[2] or "1"
-            with np.load(finished, allow_pickle=False) as archive:
-                archive["arrival"].astype(np.float64).tofile(path / f"arrivals-{number}.f8")
-        config = path / f"{CONFIG}.new"
-        config.write_text(setup.config.to_toml(), encoding="utf-8")
-        config.replace(path / CONFIG)
+    def reopen(cls, path: Path, setup: Setup, checkpoint: Checkpoint | None) -> RunFolder:
+        """Go on with a folder after a checkpoint, or from the beginning; what came later goes.
+
+        Wherever this is cut off it can be called again.
+        """
+        done = checkpoint.iteration if checkpoint else 0
+        stages = ended_stages(checkpoint, setup.scheme.workers) if checkpoint else 0
         for result in (SUMMARY, IDEAL):
             (path / result).unlink(missing_ok=True)
+        with (path / ITERATIONS).open("r+b") as file:
+            for _ in range(done):
+                file.readline()
+            file.truncate(file.tell())
+        for left_over in path.glob("*.tmp"):
+            left_over.unlink()
+        for arrivals in path.glob("arrivals*.*"):
+            number = stage_number(arrivals)
+            if number == 1 and not stages:
+                _unpack(arrivals)
+            elif number > stages:
+                arrivals.unlink()
+        with replacing(path / CONFIG) as config:
+            config.write(setup.config.to_toml().encode())
         folder = cls(path, _open_iterations(path, "a"), empty=False)
         if (path / LOG).exists():
-            folder.log(f"{RESUMED} after {iterations} iterations", "")
+            folder.log(f"{RESUMED} after {done} iterations", "")
         return folder
 
     def __enter__(self) -> RunFolder:
@@ -113,20 +124,45 @@ class RunFolder:
             log.write(f"{stamp} {line}\n{textwrap.indent(details, '    ')}")
 
     def finish(self, outcome: Outcome, summary: dict[str, Any]) -> None:
-        """Write the results."""
-        np.save(self.path / "beta.npy", outcome.beta)
+        """Write the results, each file whole or not at all, the summary last."""
+        with replacing(self.path / "beta.npy") as file:
+            np.save(file, outcome.beta)
         if outcome.ideal is not None:
-            np.save(self.path / IDEAL, outcome.ideal)
+            with replacing(self.path / IDEAL) as file:
+                np.save(file, outcome.ideal)
         for stage, arrival in zip(outcome.stages, outcome.arrivals, strict=True):
             number = stage.number
             name = "arrivals.npz" if number == 1 else f"arrivals-{number}.npz"
-            np.savez(self.path / name, **recording(stage, arrival))
+            with replacing(self.path / name) as file:
+                np.savez(file, **recording(stage, arrival))
             stage.master.arrivals.close()
-        for open_log in self.path.glob("arrivals-*.f8"):
-            open_log.unlink()
-        for plan in self.path.glob(PLANS.format("*")):
-            plan.unlink()
-        (self.path / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+        with replacing(self.path / SUMMARY) as file:
+            file.write(json.dumps(summary, indent=1).encode() + b"\n")
+        for stage in outcome.stages:
+            (self.path / f"arrivals-{stage.number}.f8").unlink(missing_ok=True)
+            (self.path / PLANS.format(stage.number)).unlink(missing_ok=True)
+
+
+def stage_number(arrivals: Path) -> int:
+    """Number of the stage that a file holds: ``arrivals.npz`` is the first, ``-2.npz`` next."""
+    number = arrivals.stem.partition("-")[2]
+    return int(number) if number.isdecimal() else 1
+
+
+def _unpack(arrivals: Path) -> None:
+    """Turn the arrivals of the first stage into the file that the next ones are added to."""
+    growing = arrivals.with_name("arrivals-1.f8")
+    if arrivals == growing:
+        return
+    if not growing.exists():
+        try:
+            with np.load(arrivals, allow_pickle=False) as archive:
+                recorded = archive["arrival"].astype(np.float64)
+        except Exception:  # whatever numpy and zipfile raise on damage: nothing is known of them
+            recorded = np.empty(0)
+        with replacing(growing) as file:
+            file.write(recorded.tobytes())
+    arrivals.unlink()
 
 
 def _open_iterations(path: Path, mode: str) -> TextIO:
@@ -147,13 +183,46 @@ def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:
     return {"arrival": arrival, "tasks_done": stage.tasks_done, "unit": unit, "ranks": ranks}
 
 
+def is_run_folder(path: Path) -> bool:
+    """Whether there is a run in the folder."""
+    try:
+        return (path / CONFIG).is_file() and (path / ITERATIONS).is_file()
+    except (OSError, ValueError):  # no path at all
+        return False
+
+
+def finished(path: Path) -> bool:
+    """Whether all that a run writes at its end is there."""
+    try:
+        return isinstance(json.loads((path / SUMMARY).read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError):
+        return False
+
+
 def read_log(path: Path, iterations: int) -> list[Iteration] | None:
     """Return the records of the first iterations of a run folder; None if they are not there."""
     try:
         with (path / ITERATIONS).open(encoding="utf-8") as file:
             lines = list(itertools.islice(file, iterations))
-        log = [Iteration(**json.loads(line)) for line in lines]
-    except (OSError, ValueError, TypeError):
+        log = [read_record(line) for line in lines]
+    except (OSError, ValueError):
         return None
     complete = [record.iteration for record in log] == list(range(iterations))
     return log if complete else None
+
+
+def read_record(line: str) -> Iteration:
+    """Read a line of ``iterations.jsonl``.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    try:
+        values = json.loads(line)
+        if misfit(values, Iteration) is None:
+            return Iteration(**values)
+    except (TypeError, AttributeError, RecursionError):
+        pass
+    raise ValueError("this is no record of an iteration")

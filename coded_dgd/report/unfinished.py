@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 from time import time
 from typing import Any
@@ -15,8 +13,9 @@ from coded_dgd.config import RunConfig
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.trainer import PLANS
 from coded_dgd.errors import UsageError
+from coded_dgd.problems.sources.base import one_line
 from coded_dgd.report.recorded import Arrivals, RecordedRun
-from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED
+from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED, read_record
 from coded_dgd.report.status import duration
 from coded_dgd.report.summary import distribution, spread
 
@@ -38,8 +37,10 @@ def read_unfinished(path: Path, config: RunConfig) -> RecordedRun:
         stages = [_stage(path, plan, len(log)) for plan in plans]
         summary = {name: plans[0][name].item() for name in ("scheme", "workers", "blocks", "load")}
         hosts = _by_host(plans)
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path} cannot be read ({error}): name another run folder") from None
+    except Exception as error:  # whatever json, numpy and zipfile raise on damage
+        raise UsageError(
+            f"{path} cannot be read ({one_line(error)}): name another run folder"
+        ) from None
     if not log:
         raise UsageError(
             f"{path}: no iteration of this run is done yet: coded-dgd watch {path} follows it"
@@ -74,8 +75,8 @@ def _records(path: Path) -> list[Iteration]:
     with (path / ITERATIONS).open(encoding="utf-8") as lines:
         for line in lines:
             try:
-                record = Iteration(**json.loads(line))
-            except (ValueError, TypeError):
+                record = read_record(line)
+            except ValueError:
                 break
             if record.iteration != len(found):
                 break

@@ -9,8 +9,16 @@ from time import monotonic, sleep
 from typing import IO
 
 from coded_dgd.engine.master import Iteration
+from coded_dgd.errors import UsageError
 from coded_dgd.report.reading import read_config
-from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED, SUMMARY
+from coded_dgd.report.run_folder import (
+    ENDED,
+    ITERATIONS,
+    LOG,
+    RESUMED,
+    SUMMARY,
+    read_record,
+)
 from coded_dgd.report.status import Status, duration
 
 SILENCE = 30.0
@@ -75,7 +83,7 @@ def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
             finished = (path / SUMMARY).is_file()  # before the records are read: then all are there
             new = records.lines()
             for line in new:
-                status.add(Iteration(**json.loads(line)))
+                status.add(_record(path, line))
             for line in log.lines():
                 said = line[24:]  # after date and time
                 ended = said if said.startswith(ENDED) else ended
@@ -105,15 +113,22 @@ def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
         log.close()
 
 
+def _record(path: Path, line: str) -> Iteration:
+    try:
+        return read_record(line)
+    except ValueError as error:
+        raise UsageError(f"{path / ITERATIONS} is damaged ({error}): watch another run") from None
+
+
 def _result(path: Path) -> str:
     """What the summary says, in a line."""
     try:
         summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
-    except ValueError:  # being written
+        return (
+            f"{summary['status']} after {summary['iterations']} iterations: "
+            f"loss {summary['loss']:.8g}, "
+            f"completion time {summary['completion_time']['mean']:.4f} s on average, "
+            f"{summary['wall_time']:.1f} s in all"
+        )
+    except (ValueError, KeyError, TypeError):  # damaged
         return "done"
-    return (
-        f"{summary['status']} after {summary['iterations']} iterations: "
-        f"loss {summary['loss']:.8g}, "
-        f"completion time {summary['completion_time']['mean']:.4f} s on average, "
-        f"{summary['wall_time']:.1f} s in all"
-    )

@@ -42,6 +42,9 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+NO_NORM = 1e-300
+"""Squared norm of data that are as good as zero: its inverse would overflow."""
+
 
 class Scheme(ABC):
     """A placement of (coded) blocks on workers, and the decoding of their messages.
@@ -234,7 +237,9 @@ class Scheme(ABC):
             Sum over tasks of abs(coefficient) * norm / ||X||_F^2, but not less than the mean over
             all messages. The error amplification of a decode is ``sum(abs(weights) * scales)``.
         """
-        total = block_norms.sum() or 1.0
+        total = block_norms.sum()
+        if total < NO_NORM:
+            block_norms, total = np.zeros(self.blocks), 1.0
         scales = np.zeros((self.workers, self.messages))
         for worker in range(self.workers):
             factors = np.abs(self.coefficients(worker)) / total

@@ -28,8 +28,9 @@ class Finished(NamedTuple):
 
     @property
     def said(self) -> list[str]:
-        """The lines of stderr that are ours, not mpiexec's."""
-        return [line for line in self.err.splitlines() if line.startswith("coded-dgd: ")]
+        """The lines of stderr that are ours, not mpiexec's, which may put NUL bytes before them."""
+        lines = self.err.replace("\0", "").splitlines()
+        return [line for line in lines if line.startswith("coded-dgd: ")]
 
 
 def mpiexec() -> str:
@@ -39,12 +40,12 @@ def mpiexec() -> str:
     return found or shutil.which("mpiexec") or "mpiexec"
 
 
-def command(*arguments: str, cwd: Path, timeout: float = 120.0, **env: str) -> Finished:
-    """Run a command; its processes are gone when this returns."""
+def command(*arguments: str, cwd: Path, timeout: float = 120.0, **env: str | None) -> Finished:
+    """Run a command, without the variables that are None; its processes are gone afterwards."""
     done = subprocess.run(
         arguments,
         cwd=cwd,
-        env={**os.environ, **env},
+        env={name: value for name, value in {**os.environ, **env}.items() if value is not None},
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -4,12 +4,12 @@ import hashlib
 import io
 import json
 import os
-import signal
-import sys
 
 import numpy as np
 import pytest
+from dying import dies_at_line
 
+from coded_dgd import files
 from coded_dgd.engine import checkpoint
 from coded_dgd.engine.checkpoint import MAGIC, Checkpoint, Keeper, latest, read, write
 from coded_dgd.errors import DataError
@@ -57,30 +57,11 @@ def test_the_files_have_ordinary_permissions(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def dies_at_line(number, action):
-    """Do something in a child process that kills itself at the n-th line; return whether it did."""
-    child = os.fork()
-    if not child:
-        lines = iter(range(number))
-
-        def trace(frame, event, _):
-            if frame.f_code.co_filename != checkpoint.__file__:
-                return None
-            if event == "line" and next(lines, None) is None:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        sys.settrace(trace)
-        action()
-        os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
 def test_a_process_that_dies_at_any_line_of_writing_leaves_a_whole_one(tmp_path):
     write(tmp_path, state(1))
     write(tmp_path, state(2))
     line, found = 0, set()
-    while dies_at_line(line, lambda: write(tmp_path, state(3))):
+    while dies_at_line(line, (checkpoint, files), lambda: write(tmp_path, state(3))):
         last, complaints = newest(tmp_path)
         assert complaints == []
         assert same(last, state(last.iteration))

@@ -1,7 +1,9 @@
 """The configuration of a run, the syntax of its values, and names that are nearly right."""
 
 import dataclasses
+import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -222,3 +224,31 @@ def test_the_number_of_polynomials_is_in_the_name():
     for name, load, mend in [("lcc-mmc-3", 2, "--load 3"), ("lcc-mmc-0", 2, "K")]:
         with pytest.raises(Infeasible, match=mend):
             schemes.create(name, 6, load=load)
+
+
+MISFITS = [
+    ("load", "4", "a whole number, not '4'"),
+    ("load", 3.5, "a whole number, not 3.5"),
+    ("iterations", True, "a whole number, not True"),
+    ("ridge", "much", "a number, not 'much'"),
+    ("ridge", 10**400, "a number, not 1000"),
+    ("scheme", 7, "text, not 7"),
+    ("data", ["a.csv"], r"text, not \['a.csv'\]"),
+    ("replace", 1, "true or false, not 1"),
+    ("tolerance", {}, "a number, not {}"),
+]
+
+
+@pytest.mark.parametrize(("option", "value", "words"), MISFITS)
+def test_a_value_of_another_type_is_refused(tmp_path, option, value, words):
+    with pytest.raises(UsageError, match=f"^--{option} has to be {words}"):
+        RunConfig(**{option: value})
+    path = tmp_path / "config.toml"
+    path.write_text(f"{option} = {json.dumps(value) if value != {} else '{}'}\n")
+    with pytest.raises(UsageError, match=f"config.toml: {option} has to be {words}"):
+        read_toml(path)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert RunConfig(load=np.int64(3), ridge=np.float32(0.5), iterations=7).load == 3
+    assert RunConfig(ridge=1).ridge == 1

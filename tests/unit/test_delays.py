@@ -510,6 +510,26 @@ BAD_TRACES = {
     "not UTF-8": ("a.csv", a_csv(b"\xff\xfe1,2\n"), WANTED),
     "not a zip": ("a.npz", a_csv(b"PK\x03\x04 but no more"), WANTED),
     "other arrays": ("a.npz", an_npz(X=ONES), WANTED),
+    "more tasks than memory": (
+        "a.npz",
+        an_npz(arrival=ONES, tasks_done=[[1], [2], [2**62]]),
+        "the finish times of 4611686018427387904 tasks of 3 workers",
+    ),
+    "a unit of nothing": ("a.npz", an_npz(arrival=ONES, tasks_done=[[1]] * 3, unit=0.0), WANTED),
+    "a unit that is none": ("a.npz", an_npz(arrival=ONES, tasks_done=[[1]] * 3, unit=NAN), WANTED),
+    "more values than memory": (
+        "a.npy",
+        a_csv(
+            b"\x93NUMPY\x01\x00\x4c\x00"
+            b"{'descr': '<f8', 'fortran_order': False, 'shape': (999999999, 99999999)}   \n"
+        ),
+        WANTED,
+    ),
+    "a header that is no literal": (
+        "a.npy",
+        a_csv(b"\x93NUMPY\x01\x00\x0c\x00" + b"{'descr': (,"),
+        WANTED,
+    ),
     "arrivals of two dimensions": (
         "a.npz",
         an_npz(arrival=ONES[0], tasks_done=[[1]] * 3),

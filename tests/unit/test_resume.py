@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dying import dies_at_line
 
-from coded_dgd import registry, schemes
+from coded_dgd import files, registry, schemes
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import HARMLESS, RunConfig
-from coded_dgd.engine.checkpoint import latest
+from coded_dgd.engine.checkpoint import latest, write
 from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.report import run_folder
 from coded_dgd.report.progress import Progress
+from coded_dgd.report.reading import read_run
 from coded_dgd.schemes.base import Scheme
 
 ITERATIONS = 12
@@ -235,6 +239,10 @@ def test_with_another_number_of_workers_where_that_is_allowed(stopped, tmp_path,
     assert max(record["gradient_error"] for record in log) <= 1e-12
     np.testing.assert_allclose(np.load("parts/beta.npy"), np.load("whole/beta.npy"), rtol=1e-9)
     assert np.load("parts/arrivals-2.npz")["arrival"].shape[:2] == (7, 8)
+    assert Path("parts/arrivals-1.f8").exists()  # of the part before
+    run_read = read_run(Path("parts"))
+    assert [stage.first for stage in run_read.stages] == [5]
+    assert run_command_line(["report", "parts"]) == 0
 
 
 def damage(path):
@@ -303,6 +311,62 @@ def test_a_job_killed_while_it_writes_a_checkpoint_can_always_go_on(kills):
     assert_same("parts", "whole")
 
 
+@pytest.mark.parametrize("function", ["finish", "reopen"])
+def test_a_run_killed_while_its_files_are_written_can_always_go_on(function):
+    """SIGKILL at every line that ends a run, or goes on with one that had ended, again and again.
+
+    Each time what goes on is what the one before has left.
+    """
+    assert run(*options("gc"), "--out", "parts") == 0
+    total, line = ITERATIONS + 1, 0
+
+    def go_on():
+        return resume("parts", "--iterations", str(total))
+
+    while dies_at_line(line, (run_folder, files), go_on, {function}):
+        line += 5
+        summary = Path("parts/summary.json")
+        if summary.exists() and json.loads(summary.read_text())["iterations"] == total:
+            total += 1  # it was killed after that
+    assert line > 40
+    assert run(*options("gc", "--iterations", str(total)), "--out", "whole") == 0
+    assert_same("parts", "whole")
+    assert not [*Path("parts").glob("*.f8"), *Path("parts").glob("*.tmp")]
+
+
+def test_arrivals_that_are_lost_are_not_known(stopped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("parts/arrivals-1.f8").unlink()
+    assert resume("parts") == 0
+    arrival = np.load("parts/arrivals.npz")["arrival"]
+    assert len(arrival) == ITERATIONS
+    assert np.isnan(arrival[:5]).all()
+    assert np.isfinite(arrival[5:]).any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a part"])
+def test_results_that_an_end_cut_short_has_left_are_written_again(content):
+    assert run(*options("gc"), "--out", "whole") == 0
+    shutil.copytree("whole", "parts")
+    Path("parts/summary.json").write_bytes(b'{"scheme"')
+    Path("parts/beta.npy").write_bytes(content)
+    Path("parts/arrivals.npz").write_bytes(content)
+    assert resume("parts") == 0
+    np.testing.assert_array_equal(np.load("parts/beta.npy"), np.load("whole/beta.npy"))
+    assert np.isnan(np.load("parts/arrivals.npz")["arrival"]).all()
+    assert json.loads(Path("parts/summary.json").read_text())["iterations"] == ITERATIONS
+
+
+def test_what_came_after_a_run_was_resumed_is_kept_when_it_is_stopped(stop_after, tmp_path):
+    assert run(*options("gc", "--iterations", "20"), "--out", "whole") == 0
+    assert run(*options("gc"), "--out", "parts") == 0
+    stop_after(4)
+    assert resume("parts", "--iterations", "20") == 75
+    stop_after(20)
+    assert resume("parts") == 0
+    assert_same("parts", "whole")
+
+
 @pytest.mark.parametrize("missing", ["config.toml", "iterations.jsonl"])
 def test_what_is_no_run_folder_is_refused(tmp_path, capsys, missing):
     assert run(*options("gc"), "--out", "parts") == 0
@@ -321,6 +385,101 @@ def test_records_that_are_missing_rule_out_the_checkpoint(tmp_path, capsys):
     assert run_command_line(["run", "--resume", "parts"]) == 0
     assert "does not fit the other files of its run" in capsys.readouterr().err
     assert len(records("parts")) == ITERATIONS
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('iterations = "12"', "iterations has to be a whole number, not '12'"),
+        ("ridge = true", "ridge has to be a number, not True"),
+        ("scheme = 3", "scheme has to be text, not 3"),
+        ("data = []", r"data has to be text, not []"),
+    ],
+)
+def test_values_of_the_configuration_are_of_their_types(stopped, tmp_path, capsys, line, words):
+    os.chdir(tmp_path)
+    path = Path("parts/config.toml")
+    name = line.partition(" ")[0]
+    kept = [each for each in path.read_text().splitlines() if not each.startswith(f"{name} ")]
+    path.write_text("\n".join([*kept, line]))
+    assert resume("parts") == 2
+    (said,) = capsys.readouterr().err.splitlines()[-1:]
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["3", "{}", "[]", "{" * 9999, {"loss": "none"}, {"messages_used": True}, {"other": 1}],
+    ids=lambda line: str(line)[:20],
+)
+def test_records_are_of_their_types(stopped, tmp_path, capsys, line):
+    os.chdir(tmp_path)
+    path = Path("parts/iterations.jsonl")
+    lines = path.read_text().splitlines()
+    lines[2] = json.dumps({**json.loads(lines[2]), **line}) if isinstance(line, dict) else line
+    path.write_text("".join(f"{each}\n" for each in lines))
+    assert run_command_line(["run", "--resume", "parts"]) == 0
+    assert "does not fit the other files of its run" in capsys.readouterr().err
+    assert len(records("parts")) == ITERATIONS
+
+
+def reseal(folder, **changed):
+    """Write other values into the latest checkpoint."""
+    checkpoint, _ = latest(Path(folder), lambda _: True)
+    values = {
+        name: value for name, value in {**checkpoint.values, **changed}.items() if value != {}
+    }
+    write(Path(folder), replace(checkpoint, values=values))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"started": "6"}, {"started": 6.0}, {"workers": True}, {"stages": 0}, {"stages": -1},
+        {"clock": float("nan")}, {"clock": float("inf")}, {"clock": None}, {"first_norm": "1"},
+        {"scheme": []}, {"scheme": {"other": 1}}, {"scheme": {"missing": -1, "seen": 1}},
+        {"scheme": {"missing": "1", "seen": 1}}, {"absences": [1]},
+        {"absences": [[99, 0, 0.0, None]]},
+        {"absences": [[0, 0, "0", None]]}, {"absences": 3}, {"losses": [{"peer": 1}]},
+        {"losses": [[]]}, {"refused": [[1, "reason"]]}, {"refused": [[1, 2, 3]]}, {"refused": None},
+        {"refused": {}}, {"clock": {}}, {"other": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_checkpoint_of_other_types_is_passed_over(stop_after, monkeypatch, capsys, changed):
+    stop_after(5)
+    assert run(*options("sgc"), "--out", "parts") == 75
+    monkeypatch.setattr(Progress, "update", lambda self, record: None)
+    reseal("parts", **changed)
+    capsys.readouterr()
+    assert run_command_line(["run", "--resume", "parts"]) == 0
+    assert "does not fit the other files of its run" in capsys.readouterr().err
+    assert len(records("parts")) == ITERATIONS
+
+
+def test_refused_messages_of_all_parts_are_counted(stop_after, monkeypatch, capsys):
+    deliver = SimulatedTransport._deliver
+
+    def spoil(self, peer, message):
+        if peer == 1:
+            message[-1] = np.nan
+        deliver(self, peer, message)
+
+    monkeypatch.setattr(SimulatedTransport, "_deliver", spoil)
+    assert run(*options("uc-mmc"), "--out", "whole") == 0
+    stop_after(5)
+    assert run(*options("uc-mmc"), "--out", "parts") == 75
+    stop_after(ITERATIONS)
+    capsys.readouterr()
+    assert resume("parts") == 0
+    whole, parts = (
+        json.loads(Path(each, "summary.json").read_text())["refused_messages"]
+        for each in ("whole", "parts")
+    )
+    assert whole[0]["rank"] == 2
+    assert whole[0]["messages"] > 5
+    assert parts == whole
+    assert Path("parts/log.txt").read_text().count("messages of rank 2 are not used") == 2
 
 
 def test_the_data_have_to_be_the_same(tmp_path, capsys):

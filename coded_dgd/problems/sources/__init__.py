@@ -1,6 +1,7 @@
 """Data sources: synthetic, or a file whose suffix selects the reader.
 
-A reader is a module with ``open_file(path) -> Source``; it is imported when a file needs it.
+A format is a module with ``open_file(path) -> Source`` and ``write(file, source)``; it is imported
+when a file needs it. A format of text has ``stream_file(path)`` too, for files of any size.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import stat
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from coded_dgd.errors import DataError
+from coded_dgd.files import replacing
 from coded_dgd.problems.sources.base import Source, one_line
 from coded_dgd.spec import nearest
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "open_source", "save"]
 
 READERS = {
     ".npy": "npy",
@@ -27,7 +30,7 @@ READERS = {
 }
 
 
-def open_source(text: str, seed: int) -> Source:
+def open_source(text: str, seed: int, streamed: bool = False) -> Source:
     """Return the source that ``--data`` names.
 
     Parameters
@@ -36,6 +39,8 @@ def open_source(text: str, seed: int) -> Source:
         ``synthetic:rows=1000,features=100``, or the path of a file.
     seed : int
         Of synthetic data; files do not depend on it.
+    streamed : bool
+        Whether to parse text each time that it is read, in order, rather than hold it in memory.
 
     Raises
     ------
@@ -50,15 +55,10 @@ def open_source(text: str, seed: int) -> Source:
         return synthetic.open_text(text, seed)
     path = Path(text)
     _refuse_unreadable(path)
-    suffix = path.suffix.lower()
-    if suffix not in READERS:
-        raise DataError(
-            f"{path} has unknown suffix {suffix!r}{nearest(suffix, READERS)}: "
-            f"name it by its format, one of {', '.join(READERS)}"
-        )
-    reader = import_module(f"{__name__}.{READERS[suffix]}")
+    reader = _module(path)
+    open_file = getattr(reader, "stream_file", reader.open_file) if streamed else reader.open_file
     try:
-        source: Source = reader.open_file(path)
+        source: Source = open_file(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {one_line(error)}") from None
     except MemoryError:
@@ -67,6 +67,37 @@ def open_source(text: str, seed: int) -> Source:
             "which need not"
         ) from None
     return source
+
+
+def save(source: Source, path: Path) -> None:
+    """Write all rows to a file, in the format of its suffix; all of them or none.
+
+    Raises
+    ------
+    DataError
+        If the suffix is unknown, or the file cannot be written.
+    UsageError
+        If an optional package is missing.
+    """
+    writer = _module(path)
+    try:
+        with replacing(path) as file:
+            writer.write(file, source)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise DataError(
+            f"{path} cannot be written ({one_line(error)}): name another file"
+        ) from None
+
+
+def _module(path: Path) -> Any:
+    """The module of the format that the suffix says."""
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        raise DataError(
+            f"{path} has unknown suffix {suffix!r}{nearest(suffix, READERS)}: "
+            f"name it by its format, one of {', '.join(READERS)}"
+        )
+    return import_module(f"{__name__}.{READERS[suffix]}")
 
 
 def _refuse_unreadable(path: Path) -> None:

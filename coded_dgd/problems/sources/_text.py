@@ -1,11 +1,19 @@
-"""What the readers of text formats share: numbered lines, and numbers."""
+"""What the readers of text formats share: numbered lines, numbers, and rows by the window."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from coded_dgd.errors import DataError
+from coded_dgd.problems.sources.base import Floats, Source
+
+Row = TypeVar("Row")
+
+STREAMED_BYTES = 2**23
+"""About what a window of X takes; its numbers take some times that while they are parsed."""
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -47,3 +55,49 @@ def is_number(token: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def to_text(value: float) -> str:
+    """Write a number so that it is read as the same one."""
+    return repr(value).removesuffix(".0")
+
+
+class StreamedSource(Source, Generic[Row]):
+    """Rows that are parsed anew each time they are asked for: a file of any size takes no memory.
+
+    Parameters
+    ----------
+    parse : callable
+        Yields what the rows of the file hold.
+    dense : callable
+        Makes X and y of several of them.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        rows: int,
+        features: int,
+        parse: Callable[[Path], Iterator[Row]],
+        dense: Callable[[list[Row], int], tuple[Floats, Floats]],
+    ) -> None:
+        super().__init__(str(path), rows, features, "read as text")
+        self._path, self._parse, self._dense = path, parse, dense
+
+    def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
+        """Read all rows in order, in windows; by default of some 8 MB of X."""
+        step = rows_at_once or max(1, STREAMED_BYTES // (8 * self.features))
+        parsed = self._parse(self._path)
+        for start in range(0, self.rows, step):
+            X, y = self._take(parsed, min(step, self.rows - start))
+            self._refuse_unusable(start, X, y)
+            yield X, y
+
+    def _read(self, start: int, stop: int) -> tuple[Floats, Floats]:
+        return self._take(itertools.islice(self._parse(self._path), start, None), stop - start)
+
+    def _take(self, parsed: Iterator[Row], rows: int) -> tuple[Floats, Floats]:
+        found = list(itertools.islice(parsed, rows))
+        if len(found) < rows:
+            raise DataError(f"{self.name} has become shorter while it was read: try again")
+        return self._dense(found, self.features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,12 @@ from coded_dgd.errors import DataError
 Floats = NDArray[np.float64]
 
 WINDOW_BYTES = 2**26  # about what a window takes in memory unless its length is given
+
+LARGEST = 1e100
+"""What a value may be: sums of squares are finite then."""
+
+VECTORS = 16
+"""Vectors of as many numbers as there are features that a training holds."""
 
 
 class Source(ABC):
@@ -29,11 +36,18 @@ class Source(ABC):
     storage : str
         Where the numbers are, in a few words for `describe`.
 
+    Attributes
+    ----------
+    dtype : dtype
+        float32 if that holds all numbers as they are stored, else float64.
+
     Raises
     ------
     DataError
         If there is no row or no feature.
     """
+
+    dtype: np.dtype[Any] = np.dtype(np.float64)
 
     def __init__(self, name: str, rows: int, features: int, storage: str) -> None:
         refuse_empty(name, rows, features)
@@ -41,6 +55,8 @@ class Source(ABC):
         self.rows = rows
         self.features = features
         self.storage = storage
+        if 8 * VECTORS * features > memory():
+            raise self._too_many(1)
 
     def describe(self) -> str:
         """Return one short line."""
@@ -58,12 +74,15 @@ class Source(ABC):
         Raises
         ------
         DataError
-            If a value is NaN or infinite, or the rows cannot be read or held in memory.
+            If a value is NaN, infinite or larger than `LARGEST`, or the rows cannot be read or
+            held in memory.
         IndexError
             If the rows are not all there.
         """
         if not 0 <= start <= stop <= self.rows:
             raise IndexError(f"rows {start} to {stop} of {self.rows}")
+        if 8 * (stop - start) * self.features > memory():  # a system may promise more than it has
+            raise self._too_many(stop - start)
         try:
             with np.errstate(over="ignore"):  # of wider floats: infinite, and refused below
                 X, y = map(_owned, self._read(start, stop))
@@ -73,13 +92,16 @@ class Source(ABC):
                 "write the file again"
             ) from None
         except MemoryError:
-            gigabytes = (stop - start) * self.features * 8 / 1e9
-            raise DataError(
-                f"{self.name}: {stop - start} rows x {self.features} features do not fit in memory "
-                f"({gigabytes:.3g} GB dense): use fewer features, or more and smaller blocks"
-            ) from None
-        self._refuse_non_finite(start, X, y)
+            raise self._too_many(stop - start) from None
+        self._refuse_unusable(start, X, y)
         return X, y
+
+    def _too_many(self, rows: int) -> DataError:
+        return DataError(
+            f"{self.name}: {rows} rows x {self.features} features do not fit in memory "
+            f"({8e-9 * rows * self.features:.3g} GB dense): use fewer features, or more and "
+            "smaller blocks"
+        )
 
     def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
         """Read all rows in order, in windows; by default of some 64 MB of X."""
@@ -91,15 +113,20 @@ class Source(ABC):
     def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
         """Return the rows as anything that numpy turns into real arrays of these shapes."""
 
-    def _refuse_non_finite(self, start: int, X: Floats, y: Floats) -> None:
+    def _refuse_unusable(self, start: int, X: Floats, y: Floats) -> None:
         for values, what in ((X, "column {}"), (y[:, None], "the label")):
-            finite = np.isfinite(values)
-            if not finite.all():
-                row, column = divmod(int(finite.argmin()), values.shape[1])
-                raise DataError(
-                    f"{self.name}, row {start + row + 1}, {what.format(column + 1)}: "
-                    f"{values[row, column]} is not a finite number: drop the row or fill the value"
-                )
+            if not values.size or (values.min() >= -LARGEST and values.max() <= LARGEST):
+                continue  # nan is on neither side
+            row, column = divmod(int((np.abs(values) <= LARGEST).argmin()), values.shape[1])
+            value = values[row, column]
+            wrong = (
+                f"{value:g} is larger than {LARGEST:g}, and its square overflows: scale the data"
+                if np.isfinite(value)
+                else f"{value} is not a finite number: drop the row or fill the value"
+            )
+            raise DataError(
+                f"{self.name}, row {start + row + 1}, {what.format(column + 1)}: {wrong}"
+            )
 
 
 class ArraySource(Source):
@@ -129,6 +156,8 @@ class ArraySource(Source):
             )
         super().__init__(name, X.shape[0], X.shape[1], storage)
         self._X, self._y = X, y
+        if all(each.dtype.kind == "f" and each.dtype.itemsize <= 4 for each in (X, y)):
+            self.dtype = np.dtype(np.float32)
 
     @classmethod
     def joined(cls, name: str, A: NDArray[Any], storage: str) -> ArraySource:
@@ -147,6 +176,11 @@ class ArraySource(Source):
 
 def _owned(values: ArrayLike) -> Floats:
     return np.require(values, np.float64, ["C", "OWNDATA", "WRITEABLE", "ENSUREARRAY"])
+
+
+def memory() -> int:
+    """Bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def refuse_empty(name: str, rows: int, features: int) -> None:

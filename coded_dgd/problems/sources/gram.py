@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from coded_dgd.errors import DataError
-from coded_dgd.problems.sources.base import Source
+from coded_dgd.problems.sources.base import Source, memory
 
 
 class GramSource(Source):
@@ -29,8 +27,7 @@ class GramSource(Source):
 
     def __init__(self, source: Source) -> None:
         features = source.features
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if 8 * features**2 > memory / 2:
+        if 8 * features**2 > memory() / 2:
             raise DataError(
                 f"{source.name}: Q = X^T X of {features} features takes "
                 f"{8 * features**2 / 1e9:.0f} GB, more than half of the memory: use lcc-mmc"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from coded_dgd.errors import DataError, UsageError
-from coded_dgd.problems.sources.base import ArraySource, one_line, refuse_unreal
+from coded_dgd.problems.sources.base import ArraySource, Source, one_line, refuse_unreal
 
 DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # what h5py raises on content
 
@@ -21,10 +21,7 @@ def open_file(path: Path) -> ArraySource:
     UsageError
         If h5py is not installed.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise UsageError(f"{path} needs h5py to be read: pip install h5py") from None
+    h5py = _h5py(str(path))
     if not h5py.is_hdf5(path):
         raise DataError(f"{path} is not an HDF5 file: write it with h5py, datasets X and y")
     try:
@@ -33,6 +30,32 @@ def open_file(path: Path) -> ArraySource:
     except DAMAGED as error:
         raise DataError(f"{path} cannot be read ({one_line(error)}): write it again") from None
     return ArraySource(str(path), X, y, "read by slices")
+
+
+def write(file: IO[bytes], source: Source) -> None:
+    """Write all rows, as `open_file` reads them.
+
+    Raises
+    ------
+    UsageError
+        If h5py is not installed.
+    """
+    with _h5py(".h5").File(file, "w") as written:
+        X = written.create_dataset("X", (source.rows, source.features), source.dtype)
+        y = written.create_dataset("y", (source.rows,), source.dtype)
+        start = 0
+        for rows, labels in source.windows():
+            stop = start + len(labels)
+            X[start:stop], y[start:stop] = rows, labels
+            start = stop
+
+
+def _h5py(name: str) -> Any:
+    try:
+        import h5py
+    except ImportError:
+        raise UsageError(f"{name} needs h5py: pip install h5py") from None
+    return h5py
 
 
 def _dataset(h5py: Any, file: Any, path: Path, name: str) -> Any:

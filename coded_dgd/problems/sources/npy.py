@@ -11,7 +11,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
-from coded_dgd.problems.sources.base import ArraySource, refuse_truncated, refuse_unreal
+from coded_dgd.problems.sources.base import ArraySource, Source, refuse_truncated, refuse_unreal
 
 Header = tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]
 
@@ -27,6 +27,20 @@ def open_file(path: Path) -> ArraySource:
     with path.open("rb") as file:
         A = read_array(file, str(path), path.stat().st_size, mapped=True)
     return ArraySource.joined(str(path), A, "memory-mapped")
+
+
+def write(file: IO[bytes], source: Source) -> None:
+    """Write all rows, as `open_file` reads them."""
+    write_header(file, (source.rows, source.features + 1), source.dtype)
+    for X, y in source.windows():
+        file.write(np.column_stack([X, y]).astype(source.dtype).tobytes())
+
+
+def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Write what comes before the values of an array, which follow row by row."""
+    descr = npy_format.dtype_to_descr(dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    npy_format.write_array_header_1_0(file, header)
 
 
 def read_array(file: IO[bytes], name: str, size: int, mapped: bool) -> NDArray[Any]:

@@ -6,14 +6,14 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
-from coded_dgd.problems.sources.base import ArraySource
-from coded_dgd.problems.sources.npy import read_array
+from coded_dgd.problems.sources.base import ArraySource, Source
+from coded_dgd.problems.sources.npy import read_array, write_header
 
 LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and the extra field
 
@@ -38,6 +38,22 @@ def open_file(path: Path) -> ArraySource:
         ) from None
     mapped = isinstance(X, np.memmap)
     return ArraySource(str(path), X, y, "memory-mapped" if mapped else "in memory")
+
+
+def write(file: IO[bytes], source: Source) -> None:
+    """Write all rows, as `open_file` reads them: not compressed, so that they can be mapped."""
+    y = np.empty(source.rows, source.dtype)
+    with zipfile.ZipFile(file, "w") as archive:
+        with archive.open("X.npy", "w", force_zip64=True) as member:
+            write_header(member, (source.rows, source.features), source.dtype)
+            start = 0
+            for rows, labels in source.windows():
+                member.write(rows.astype(source.dtype).tobytes())
+                y[start : start + len(labels)] = labels
+                start += len(labels)
+        with archive.open("y.npy", "w", force_zip64=True) as member:
+            write_header(member, y.shape, y.dtype)
+            member.write(y.tobytes())
 
 
 def _read_member(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[Any]:

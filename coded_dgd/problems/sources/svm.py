@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import reprlib
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from coded_dgd.errors import DataError
-from coded_dgd.problems.sources._text import numbered_lines, to_number
-from coded_dgd.problems.sources.base import Floats, Source
+from coded_dgd.problems.sources._text import StreamedSource, numbered_lines, to_number, to_text
+from coded_dgd.problems.sources.base import Floats, Source, refuse_empty
 
 LARGEST_INDEX = 2**31 - 1
 
@@ -42,6 +44,14 @@ class SparseSource(Source):
         return self._X[start:stop].toarray(), self._y[start:stop]
 
 
+class Row(NamedTuple):
+    """What stands on a line; columns count from 0."""
+
+    label: float
+    columns: list[int]
+    values: list[float]
+
+
 def open_file(path: Path) -> SparseSource:
     """Return the source of the file; comments (#) and query ids (qid:) are skipped.
 
@@ -52,6 +62,53 @@ def open_file(path: Path) -> SparseSource:
     """
     labels, values = array("d"), array("d")
     columns, starts = array("i"), array("q", [0])
+    for row in _rows(path):
+        labels.append(row.label)
+        columns.extend(row.columns)
+        values.extend(row.values)
+        starts.append(len(columns))
+    return SparseSource(str(path), *map(np.asarray, (labels, starts, columns, values)))
+
+
+def stream_file(path: Path) -> StreamedSource[Row]:
+    """Return the source of the file, parsed as it is read.
+
+    Raises
+    ------
+    DataError
+        As `open_file`.
+    """
+    rows = features = 0
+    for row in _rows(path):
+        rows += 1
+        features = max(features, row.columns[-1] + 1 if row.columns else 0)
+    refuse_empty(str(path), rows, features)
+    return StreamedSource(path, rows, features, _rows, _dense)
+
+
+def write(file: IO[bytes], source: Source) -> None:
+    """Write all rows, as `open_file` reads them; zeros are left out.
+
+    The first row names the last feature whatever it is, so that the number of features stays.
+    """
+    last = source.features
+    for X, y in source.windows():
+        for row, label in zip(X, y.tolist(), strict=True):
+            entries = [f"{c + 1}:{to_text(float(row[c]))}" for c in np.flatnonzero(row)]
+            if last and not row[-1]:
+                entries.append(f"{last}:0")
+            last = 0
+            file.write((" ".join([to_text(label), *entries]) + "\n").encode())
+
+
+def _dense(rows: list[Row], features: int) -> tuple[Floats, Floats]:
+    X = np.zeros((len(rows), features))
+    for dense, row in zip(X, rows, strict=True):
+        dense[row.columns] = row.values
+    return X, np.array([row.label for row in rows])
+
+
+def _rows(path: Path) -> Iterator[Row]:
     for number, line in numbered_lines(path):
         tokens = line.partition("#")[0].split()
         if not tokens:
@@ -59,8 +116,9 @@ def open_file(path: Path) -> SparseSource:
         if len(tokens) > 1 and tokens[1].startswith("qid:"):
             del tokens[1]
         token, previous = tokens[0], 0
+        columns, values = [], []
         try:
-            labels.append(to_number(token))
+            label = to_number(token)
             for token in tokens[1:]:
                 index_text, _, value_text = token.partition(":")
                 if not index_text.isdecimal():
@@ -79,5 +137,4 @@ def open_file(path: Path) -> SparseSource:
                 f"{path}, line {number}: {reprlib.repr(token)} is not a number or index:value: "
                 "write lines as 'label index:value index:value'"
             ) from None
-        starts.append(len(columns))
-    return SparseSource(str(path), *map(np.asarray, (labels, starts, columns, values)))
+        yield Row(label, columns, values)

@@ -1,0 +1,55 @@
+"""``coded-dgd convert``: data from one format to another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from time import perf_counter
+
+import click
+
+from coded_dgd.errors import UsageError
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of synthetic data.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--quiet", is_flag=True, help="Do not say what was written.")
+def convert(source: str, target: Path, force: bool, seed: int, as_json: bool, quiet: bool) -> None:
+    """Convert data: from IN, as of run --data, to OUT, each in the format of its suffix.
+
+    Formats are .npy, .npz, .svm or .libsvm, .csv and .h5. Every number stays what it is; float32
+    stays float32 where the format has it. Rows are read and written by the window: only a
+    compressed .npz is held in memory.
+    """
+    from coded_dgd.problems.sources import open_source, save
+
+    begin = perf_counter()
+    try:
+        exists = target.exists()
+    except (OSError, ValueError):  # no path at all: saving says so
+        exists = False
+    if exists and not force:
+        raise UsageError(f"{target} exists and is not overwritten: name a new file, or add --force")
+    data = open_source(source, seed, streamed=True)
+    save(data, target)
+    written = {
+        "in": source,
+        "out": str(target),
+        "rows": data.rows,
+        "features": data.features,
+        "dtype": str(data.dtype),
+        "bytes": target.stat().st_size,
+        "seconds": perf_counter() - begin,
+    }
+    if not quiet:
+        click.echo(
+            f"{target}: {data.rows} rows x {data.features} features, {written['bytes']} bytes, "
+            f"{written['seconds']:.2f} s",
+            err=True,
+        )
+    if as_json:
+        click.echo(json.dumps(written))

@@ -1,0 +1,64 @@
+"""Whether plain values, such as JSON and TOML hold, are of the types that a class declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from numbers import Integral, Real
+from types import NoneType
+from typing import Any
+
+_KINDS = {"int": Integral, "float": Real, "str": str, "bool": bool, "None": NoneType}
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+}
+
+
+def misfit(values: Mapping[str, Any], declared: type) -> str | None:
+    """Return the name of the first value that is not of its declared type; None if all are.
+
+    Parameters
+    ----------
+    declared : type
+        A class that annotates its fields with ``int``, ``float``, ``str``, ``bool``, ``None`` and
+        unions of these. Numbers of numpy count as such too, a bool is no number, and a whole number
+        is a float if there is a float that large.
+    """
+    kinds = _declared(declared)
+    for name, value in values.items():
+        if name not in kinds or not _fits(value, kinds[name]):
+            return name
+    return None
+
+
+def wanted(name: str, declared: type) -> str:
+    """Return what a value has to be, in words."""
+    return next(word for kind, word in _WORDS.items() if _KINDS[kind] in _declared(declared)[name])
+
+
+@lru_cache
+def _declared(declared: type) -> dict[str, tuple[type, ...]]:
+    written = {
+        name: str(getattr(annotation, "__forward_arg__", annotation))  # as named tuples keep it
+        for name, annotation in declared.__annotations__.items()
+    }
+    return {
+        name: tuple(_KINDS[kind.strip()] for kind in annotation.split("|"))
+        for name, annotation in written.items()
+    }
+
+
+def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):
+        return bool in kinds
+    if not isinstance(value, kinds):
+        return False
+    if Real in kinds and isinstance(value, Integral):
+        try:
+            float(value)
+        except OverflowError:
+            return False
+    return True

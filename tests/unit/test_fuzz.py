@@ -1,0 +1,22 @@
+"""Whatever a user hands in: a result, or one line and a documented exit code."""
+
+import os
+
+import pytest
+from fuzzing import TARGETS, confined
+from hypothesis import HealthCheck, given, settings
+
+CASES = int(os.environ.get("CODED_DGD_FUZZ_CASES", "100"))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_traceback_reaches_a_user(name):
+    target = TARGETS[name]()
+
+    @settings(max_examples=CASES, suppress_health_check=list(HealthCheck))
+    @given(target.cases)
+    def holds(case):
+        with confined():
+            target.check(case)
+
+    holds()

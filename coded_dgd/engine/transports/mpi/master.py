@@ -250,7 +250,7 @@ class MPIMaster(Transport):
         self._next_look = 0.0
         self._stopped = self._released = False
         self._intercomms: list[MPI.Intercomm] = []  # of workers that have just been started
-        self._hired: list[int] = []
+        self._hiring: list[threading.Thread] = []
         for rank in range(1, comm.size):
             self._add(comm, rank)
         self._groups = [slice(0, len(self._requests))]
@@ -424,7 +424,8 @@ class MPIMaster(Transport):
         return self._peers[peer].host
 
     def hire(self) -> None:
-        threading.Thread(target=self._spawn, daemon=True).start()
+        self._hiring.append(threading.Thread(target=self._spawn, daemon=True))
+        self._hiring[-1].start()
 
     def _spawn(self) -> None:
         """Start a worker, and take it on once it has said who it is.
@@ -454,6 +455,9 @@ class MPIMaster(Transport):
         if not self._stopped:
             self._stopped = True
             deadline = monotonic() + timeout
+            for thread in self._hiring:  # whoever is still being started has to be told, too
+                thread.join(max(0.0, deadline - monotonic()))
+            self.hired()
             for peer in self._peers:
                 if not peer.complete:
                     peer.send(np.empty(0), DATA)

@@ -259,16 +259,21 @@ def _judge(verdict: Verdict, cwd: Path, done: Finished) -> None:
         _judge_records(verdict, out, ITERATIONS)
         end = (out / f"checkpoint-{ITERATIONS:09d}.ckpt").stat().st_mtime
         named = {rank - 1 for rank in result["workers_lost"]}
+        at_the_end = {  # with no iteration after it that would need the worker
+            (each.kind, each.worker) for each in experiment.faults
+            if each.kind not in OUTSIDE and each.when >= ITERATIONS - 1
+        }  # fmt: skip
         certain = {
             int(worker) for (kind, worker), at in fired.items()
             if int(worker) in lost and kind not in (*REFUSED, *SLOW, *ENDINGS)
+            and (kind, int(worker)) not in at_the_end
             and at < end - (NOTICE_VANISHED if kind == "vanish" else NOTICE)
         }  # fmt: skip
         if not certain <= named <= lost | refused:
             complain(f"lost were {sorted(lost)}, workers_lost says {sorted(named)}")
     elif done.code == 1 and STARTING in kinds and not (out / "config.toml").exists():
         pass  # lost before MPI had started
-    elif done.code == 4 or (done.code == 1 and lost and kinds <= set(RAISES)):
+    elif done.code == 4 or (done.code == 1 and lost and kinds - set(ENDINGS) <= set(RAISES)):
         if not experiment.may_give_up(lost | refused) and "no other plan" not in done.err:
             complain(f"gave up though it need not: {done.err[-500:]}")
         _judge_records(verdict, out, None)

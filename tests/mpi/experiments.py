@@ -192,7 +192,8 @@ def _run(verdict: Verdict, cwd: Path, arguments: list[str], planted: str = "") -
         process.wait(begin + BOUND - time.time())
     except subprocess.TimeoutExpired:
         verdict.hang = True
-        verdict.complaints.append(f"hangs: {outputs[1].read_text()[-500:]}")
+        left = sorted(children(process.pid))
+        verdict.complaints.append(f"hangs, ranks {left} are left: {outputs[1].read_text()[-500:]}")
         for pid in (*children(process.pid).values(), process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

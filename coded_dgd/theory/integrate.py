@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import takewhile
 from math import asinh, cosh, inf, nan, sinh, sqrt
 
 import numpy as np
@@ -24,6 +24,9 @@ NEGLIGIBLE = 1e-13
 
 PANELS = (0.0, 1.0, 3.0, 10.0)
 """Where the tail is cut into panels to begin with."""
+
+FAR_QUANTILE, FAR_WIDTHS = 0.99, 10.0
+"""This quantile is to be at most so many widths beyond the median."""
 
 FAR = 345.0
 """From here on heavy tails are the power of t that they tend to; sinh(FAR) is about 1e150."""
@@ -53,8 +56,10 @@ def integrate(completion: Completion) -> Integrals:
     median = quantile(completion, 0.5)
     if median in (0, inf):
         return Integrals(median, 0.0 if median == 0 else nan, completion.messages, TOLERANCE)
-    width = _width_below(completion, median)
-    begin = median - width
+    # a few slow workers put some of it far off: in units of a narrow core that would be too far
+    far = (quantile(completion, FAR_QUANTILE) - median) / FAR_WIDTHS
+    width = max(_width_below(completion, median), far)
+    begin = max(0.0, median - width)
     rates = completion.messages is None and completion.message_rate(median) is not None
     scale = max(completion.messages_by(median), 1.0)
     orders = [order for order in (1, 2) if order < tail]
@@ -74,11 +79,10 @@ def integrate(completion: Completion) -> Integrals:
                 values[2] = rate * width / scale
         return values * cosh(v)
 
-    later = (t for t in np.sort(completion.breakpoints) if t > begin)
-    kinks = takewhile(lambda t: completion.survival(t) > NEGLIGIBLE, later)
-    points = [*PANELS, *(asinh((t - median) / width) for t in kinks)]
+    points = [*PANELS, *(asinh((t - median) / width) for t in _kinks(completion, begin))]
+    lowest = asinh((begin - median) / width)
     values, error = quad_vec(
-        integrand, asinh(-1), FAR, epsabs=PRECISION, epsrel=0, norm="max", points=sorted(points)
+        integrand, lowest, FAR, epsabs=PRECISION, epsrel=0, norm="max", points=sorted(points)
     )
     for order in orders:
         beyond = completion.survival(median + width * sinh(FAR)) * sinh(FAR) ** order
@@ -112,6 +116,15 @@ def quantile(completion: Completion, q: float) -> float:
     while excess(high / 2) <= 0:
         high /= 2
     return float(brentq(excess, high / 2, high, xtol=1e-14 * high, rtol=1e-13))
+
+
+def _kinks(completion: Completion, begin: float) -> Iterator[float]:
+    """Breakpoints after `begin`, up to the one at which everything is over."""
+    for t in np.sort(completion.breakpoints):
+        if t > begin:
+            yield float(t)
+            if completion.survival(t) <= NEGLIGIBLE:
+                return
 
 
 def _width_below(completion: Completion, median: float) -> float:

@@ -291,6 +291,18 @@ def test_deterministic_durations():
         assert prediction.quantile(0.3) == pytest.approx(instant, rel=1e-12)
 
 
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2, 0.6])
+@pytest.mark.parametrize("factor", [1.5, 5.0, 20.0, 1000.0])
+def test_workers_that_are_fast_or_slow_and_nothing_between(share, factor):
+    """Two atoms: all three workers fast, or the slowest one slow."""
+    delay = delays.create(f"markov:onset={share},recovery={1 - share},factor={factor}", 0)
+    found = integrate(completion("uncoded", 3, delay=delay))
+    late, fast = 1 - (1 - share) ** 3, 0.01
+    assert found.mean == pytest.approx(fast + late * (factor - 1) * fast, rel=1e-9)
+    assert found.std == pytest.approx((factor - 1) * fast * np.sqrt(late * (1 - late)), rel=1e-6)
+    assert found.tolerance <= 1e-8
+
+
 def test_no_duration_at_all():
     delay = delays.create("shifted-exponential:mu=inf,alpha=0", 0)
     found = integrate(completion("lcc-mmc", 4, 4, 2, delay=delay))

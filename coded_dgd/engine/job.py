@@ -131,7 +131,6 @@ def run(
         Bad data, too many lost workers, divergence, a gradient that cannot be decoded, or a request
         to stop.
     """
-    status = "done"
     with stopping(transport) as ending:
         trainer = Trainer(
             setup, transport, setup.problem(source), keeper.folder if keeper else None, say
@@ -144,13 +143,12 @@ def run(
         unusual: Literal["ignore", "warn"] = "warn" if transport.logs else "ignore"
         begin = monotonic()
         try:
-            while trainer.iteration < setup.config.iterations:
+            while not (converged := _converged(trainer)):
+                if trainer.iteration >= setup.config.iterations:
+                    break
                 with np.errstate(over=unusual, invalid=unusual):
                     record = trainer.step()
                 on_iteration(record)
-                if _converged(trainer):
-                    status = "converged"
-                    break
                 if keeper and keeper.due(trainer.iteration):
                     keeper.keep(trainer.state())
         except (Interrupted, Undecodable) as error:
@@ -161,6 +159,7 @@ def run(
         if keeper:
             keeper.keep(trainer.state())
         training_time = monotonic() - begin
+    status = "converged" if converged else "done"
     outcome = conclude(trainer, start, status, training_time, ending)
     outcome.checkpoint_time = keeper.time_spent if keeper else 0.0
     outcome.resumed_at = resume[0].iteration if resume else 0
@@ -169,6 +168,8 @@ def run(
 
 def _converged(trainer: Trainer) -> bool:
     """Whether the gradient is small enough, and not only because nothing came in time."""
+    if not trainer.log:
+        return False
     norm = trainer.log[-1].gradient_norm
     if not norm and not trainer.setup.scheme.exact:
         return False

@@ -159,6 +159,16 @@ def test_a_finished_run_goes_on_with_more_iterations():
     assert_same("parts", "whole")
 
 
+def test_a_run_that_has_converged_does_nothing_more_when_its_results_are_written_again():
+    run(*options("lcc-mmc", "--stop-at", "0.9", "--out", "run"))
+    done = len(records("run"))
+    assert 1 < done < 20
+    Path("run/summary.json").unlink()
+    assert resume("run", "--iterations", "50") == 0
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert (summary["status"], summary["iterations"]) == ("converged", done)
+
+
 def test_a_finished_run_has_nothing_left_to_do(capsys):
     assert run(*options("gc"), "--out", "parts") == 0
     assert resume("parts") == 2

@@ -21,6 +21,7 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         for each in SIGNALS:
             self._before[each] = signal.signal(each, self._take)
+        self._mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         return self
 
     def __exit__(
@@ -29,6 +30,7 @@ class Interrupts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         for each, handler in self._before.items():
             signal.signal(each, handler)
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
 from math import inf
+from pathlib import Path
 from socket import gethostname
 from time import monotonic, sleep
 from typing import Any
@@ -60,6 +61,9 @@ received the worker is owed only the newest one: a frozen worker costs no memory
 
 LOOK_SECONDS = 1.0
 """Time between two looks at the processes themselves."""
+
+EXIT_FILE = "CODED_DGD_EXIT_FILE"
+"""Variable that names a file for the exit code."""
 
 NOBODY = -1
 """Source of a status that has been read."""
@@ -507,7 +511,13 @@ class MPIMaster(Transport):
         world().Abort(code)
 
     def end(self, code: int) -> None:
-        """Leave with this exit code, at once where MPI_Finalize cannot be trusted."""
+        """Leave with this exit code, at once where MPI_Finalize cannot be trusted.
+
+        The launcher's script learns of it first: mpiexec may not end, or lose the code.
+        """
+        if path := os.environ.get(EXIT_FILE):
+            with suppress(OSError):
+                Path(path).write_text(f"{code}\n")
         self.stop_or_abort(code)
         if self.hard:
             leave(code)

@@ -10,8 +10,10 @@ import traceback
 import click
 
 from coded_dgd import __version__
+from coded_dgd.cli.collect import collect
 from coded_dgd.cli.compare import compare
 from coded_dgd.cli.info import info
+from coded_dgd.cli.launch import launch
 from coded_dgd.cli.plot import plot
 from coded_dgd.cli.report import report
 from coded_dgd.cli.reproduce import reproduce
@@ -35,7 +37,19 @@ def command() -> None:
     """Coded distributed gradient descent over MPI."""
 
 
-for subcommand in (run, compare, theory, simulate, reproduce, plot, report, watch, info):
+for subcommand in (
+    run,
+    compare,
+    theory,
+    simulate,
+    reproduce,
+    plot,
+    report,
+    collect,
+    watch,
+    info,
+    launch,
+):
     command.add_command(subcommand)
 
 

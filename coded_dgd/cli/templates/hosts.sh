@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# @name@ HOSTFILE [RUN OPTIONS]: `coded-dgd run` on hosts that ssh reaches, without a batch system.
+# A line of HOSTFILE is a host and how many ranks it takes, as in `node1 slots=14`; the first is this
+# one, and has the master. RUN=folder goes on with an older run.
+set -euo pipefail
+
+environment=@environment@
+hostfile=${1:?name a file of hosts}
+shift
+job=hosts-$(date +%Y%m%d-%H%M%S)-$$
+ranks=$(sed -E '/^ *(#|$)/d; /slots=/!s/$/ slots=1/; s/.*slots=([0-9]+).*/\1/' "$hostfile" | paste -sd+)
+launcher=(mpiexec --hostfile "$hostfile" -n "$((ranks))")
+limit=''
+
+again() { false; }

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# launch/hosts.sh HOSTFILE [RUN OPTIONS]: `coded-dgd run` on hosts that ssh reaches, without a batch system.
+# A line of HOSTFILE is a host and how many ranks it takes, as in `node1 slots=14`; the first is this
+# one, and has the master. RUN=folder goes on with an older run.
+set -euo pipefail
+
+environment=${VIRTUAL_ENV:-${CONDA_PREFIX:-$PWD/.venv}}
+hostfile=${1:?name a file of hosts}
+shift
+job=hosts-$(date +%Y%m%d-%H%M%S)-$$
+ranks=$(sed -E '/^ *(#|$)/d; /slots=/!s/$/ slots=1/; s/.*slots=([0-9]+).*/\1/' "$hostfile" | paste -sd+)
+launcher=(mpiexec --hostfile "$hostfile" -n "$((ranks))")
+limit=''
+
+again() { false; }
+
+# From here on all launchers are the same.
+stop=''
+trap 'stop=limit' USR2
+trap 'stop=asked' TERM INT
+set -- --scheme lcc-mmc "$@"
+
+say() { printf '%s: %s\n' "$job" "$*" >&2; }
+
+python=$environment/bin/python
+if [ ! -x "$python" ]; then
+    say "there is no $python: run launch/local.sh once, or activate an environment before"
+    exit 1
+fi
+export PATH="$environment/bin:$PATH"
+launcher[0]=$(command -v "${launcher[0]}") # from the full path Open MPI knows where it is elsewhere
+
+# One thread per rank; and Open MPI survives the loss of a process, and yields the core when it waits.
+export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS-1}"
+export PRTE_MCA_state_base_recoverable=1 PRTE_MCA_state_base_notify_errors=1
+export OMPI_MCA_mpi_ft_enable=1 OMPI_MCA_mpi_yield_when_idle=1
+export PRTE_MCA_rmaps_default_mapping_policy="${PRTE_MCA_rmaps_default_mapping_policy-slot:oversubscribe}"
+[ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+run=${RUN:-runs/$job}
+if [ -e "$run/summary.json" ]; then
+    say "$run is finished"
+    exit 0
+elif [ -e "$run/iterations.jsonl" ]; then
+    folder=(--resume "$run")
+else
+    folder=(--out "$run")
+fi
+
+# Rank 0 writes its exit code here: mpiexec may lose it, or wait for ever for a host that is cut off.
+CODED_DGD_EXIT_FILE=$(mktemp)
+export CODED_DGD_EXIT_FILE
+"${launcher[@]}" "$python" -m coded_dgd.run "$@" "${folder[@]}" &
+pid=$!
+left=0 told=0 # seconds since rank 0 has left, and when it was last told to stop
+while kill -0 "$pid" 2>/dev/null; do
+    if [ -n "$limit" ] && [ "$SECONDS" -ge "$limit" ]; then
+        stop=limit
+    fi
+    if [ -n "$stop" ] && [ "$SECONDS" -ge "$told" ]; then
+        kill -USR2 "$pid" || true # mpiexec passes it on to the ranks
+        told=$((SECONDS + 5))
+    fi
+    if [ -s "$CODED_DGD_EXIT_FILE" ]; then
+        left=$((left + 1))
+        if [ "$left" = 20 ]; then
+            say "mpiexec does not end: it is ended"
+            kill -TERM "$pid" || true
+        elif [ "$left" = $((20 + 5)) ]; then
+            kill -KILL "$pid" || true
+        fi
+    fi
+    sleep 1 &
+    wait $! || true
+done
+status=0
+wait "$pid" || status=$?
+[ ! -s "$CODED_DGD_EXIT_FILE" ] || status=$(cat "$CODED_DGD_EXIT_FILE")
+rm -f "$CODED_DGD_EXIT_FILE"
+
+if [ "$status" = 75 ]; then
+    if [ "$stop" != limit ] || ! again; then
+        say "stopped; RUN=$run goes on from its checkpoint"
+    fi
+fi
+exit "$status"

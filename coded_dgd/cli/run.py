@@ -45,6 +45,11 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 )
 @options.configured("spare", "Ranks that idle until they take the place of a lost worker.")
 @options.configured("replace", "Start a new worker for each lost one.", is_flag=True)
+@options.configured(
+    "silence",
+    "Count a worker as lost that gives no sign of life for so many seconds, as where its host is "
+    "cut off; more than the longest task takes. 0 for never.",
+)
 @options.configured("checkpoint_every", "Write a checkpoint every so many iterations; 0 for never.")
 @options.configured("checkpoint_seconds", "Write a checkpoint every so many seconds; 0 for never.")
 @click.option(

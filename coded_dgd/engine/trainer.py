@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep, time
 from typing import NoReturn
@@ -92,6 +93,7 @@ class Trainer:
         say: Callable[[str, str], None] = lambda line, details: None,
     ) -> None:
         self.setup, self.transport = setup, transport
+        transport.silence = setup.config.silence or inf
         self.config = config = setup.config
         self.folder, self.say = folder, say
         self.problem, self.source = problem, problem.source

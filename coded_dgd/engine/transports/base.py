@@ -39,6 +39,8 @@ class Transport(ABC):
         """The master's own, where a timeline is wanted."""
         self.worker_marks: dict[int, Marked] = {}
         """By peer, of those that answered `stop`, where a timeline is wanted."""
+        self.silence = inf
+        """Seconds after which a peer that gives no sign of life is lost."""
 
     def new_lane(self) -> int:
         """Return the number of a lane that nobody has."""

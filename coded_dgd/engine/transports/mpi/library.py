@@ -26,7 +26,7 @@ except (ImportError, RuntimeError) as error:
 
 __all__ = ["MPI"]
 
-COMMAND, PLAN, DATA, POINT, RESULT, REPORT, MARKS = range(1, 8)  # tags
+COMMAND, PLAN, DATA, POINT, RESULT, REPORT, MARKS, PING = range(1, 9)  # tags
 REPORT_BYTES = 16384
 
 WORKER_PAUSE = (5e-5, 1e-3)

@@ -5,7 +5,11 @@
 set -euo pipefail
 
 environment=${VIRTUAL_ENV:-${CONDA_PREFIX:-$PWD/.venv}}
-hostfile=${1:?name a file of hosts}
+hostfile=${1-}
+if [ ! -r "$hostfile" ]; then
+    echo "hosts.sh: '$hostfile' cannot be read: name a file of hosts, and then options of the run" >&2
+    exit 2
+fi
 shift
 job=hosts-$(date +%Y%m%d-%H%M%S)-$$
 ranks=$(sed -E '/^ *(#|$)/d; /slots=/!s/$/ slots=1/; s/.*slots=([0-9]+).*/\1/' "$hostfile" | paste -sd+)
@@ -63,11 +67,12 @@ while kill -0 "$pid" 2>/dev/null; do
     fi
     if [ -s "$CODED_DGD_EXIT_FILE" ]; then
         left=$((left + 1))
-        if [ "$left" = 20 ]; then
+        if [ "$left" = 15 ]; then
             say "mpiexec does not end: it is ended"
             kill -TERM "$pid" || true
-        elif [ "$left" = $((20 + 5)) ]; then
-            kill -KILL "$pid" || true
+        elif [ "$left" = $((15 + 5)) ]; then
+            mapfile -t children < <(pgrep -P "$pid") # ssh, say
+            kill -KILL "$pid" "${children[@]}" || true
         fi
     fi
     sleep 1 &

@@ -67,11 +67,12 @@ while kill -0 "$pid" 2>/dev/null; do
     fi
     if [ -s "$CODED_DGD_EXIT_FILE" ]; then
         left=$((left + 1))
-        if [ "$left" = 20 ]; then
+        if [ "$left" = 15 ]; then
             say "mpiexec does not end: it is ended"
             kill -TERM "$pid" || true
-        elif [ "$left" = $((20 + 5)) ]; then
-            kill -KILL "$pid" || true
+        elif [ "$left" = $((15 + 5)) ]; then
+            mapfile -t children < <(pgrep -P "$pid") # ssh, say
+            kill -KILL "$pid" "${children[@]}" || true
         fi
     fi
     sleep 1 &

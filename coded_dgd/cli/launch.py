@@ -15,7 +15,7 @@ from coded_dgd.errors import UsageError
 
 WARNING = 120
 """Seconds before the time limit at which a run is asked to stop."""
-PATIENCE = 20
+PATIENCE = 15
 """Seconds that mpiexec may take to end after rank 0 has."""
 ANY_ENVIRONMENT = "${VIRTUAL_ENV:-${CONDA_PREFIX:-$PWD/.venv}}"
 ARRAY_INDEX = {"slurm": "SLURM_ARRAY_TASK_ID", "pbs": "PBS_ARRAY_INDEX"}

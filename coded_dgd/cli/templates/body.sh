@@ -52,7 +52,8 @@ while kill -0 "$pid" 2>/dev/null; do
             say "mpiexec does not end: it is ended"
             kill -TERM "$pid" || true
         elif [ "$left" = $((@patience@ + 5)) ]; then
-            kill -KILL "$pid" || true
+            mapfile -t children < <(pgrep -P "$pid") # ssh, say
+            kill -KILL "$pid" "${children[@]}" || true
         fi
     fi
     sleep 1 &

@@ -5,7 +5,11 @@
 set -euo pipefail
 
 environment=@environment@
-hostfile=${1:?name a file of hosts}
+hostfile=${1-}
+if [ ! -r "$hostfile" ]; then
+    echo "hosts.sh: '$hostfile' cannot be read: name a file of hosts, and then options of the run" >&2
+    exit 2
+fi
 shift
 job=hosts-$(date +%Y%m%d-%H%M%S)-$$
 ranks=$(sed -E '/^ *(#|$)/d; /slots=/!s/$/ slots=1/; s/.*slots=([0-9]+).*/\1/' "$hostfile" | paste -sd+)

@@ -19,6 +19,14 @@ def process_age() -> float:
         return time.monotonic() - _IMPORTED
 
 
+def cores() -> int:
+    """Number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # no Linux
+        return os.cpu_count() or 1
+
+
 def cpu_seconds() -> float:
     """Processor time that this process has used."""
     usage = resource.getrusage(resource.RUSAGE_SELF)

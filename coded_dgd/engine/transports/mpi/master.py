@@ -15,7 +15,7 @@ from functools import lru_cache
 from math import inf
 from pathlib import Path
 from socket import gethostname
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from coded_dgd.engine.protocol import (
     HEADER,
     Command,
     Floats,
+    Greeting,
     Plan,
     Point,
     Report,
@@ -88,6 +89,7 @@ class _Peer:
         self.silent = 0.0
         """Seconds without a sign of life."""
         self.host, self.pid = "", 0
+        self.greetings: list[Greeting] = []
         self.visible = False
         """Whether the operating system shows the process here."""
         self.report: Report | None = None
@@ -425,8 +427,10 @@ class MPIMaster(Transport):
             # what an unreachable one has sent in time comes too late all the same
             return None if peer.unreachable else read_result(number, now, buffer[: length // 8])
         fields = json.loads(bytes(buffer[:length]))
-        if peer.report is None and not peer.host:  # the first is host and process id
-            peer.host, peer.pid = fields
+        if len(fields) == len(Greeting._fields):
+            greeting = Greeting(*fields)
+            peer.greetings.append(greeting)
+            peer.host, peer.pid = greeting.host, greeting.pid
             peer.visible = is_here(peer.host, peer.pid)
             return None
         report = peer.report = Report(*fields)._replace(peer=number)
@@ -445,6 +449,31 @@ class MPIMaster(Transport):
 
     def host_of(self, peer: int) -> str:
         return self._peers[peer].host
+
+    def greeting(self, peer: int, timeout: float) -> tuple[Greeting, float, float] | None:
+        """Ask a peer who it is; None where it does not answer within `timeout` seconds.
+
+        Returns
+        -------
+        greeting : Greeting
+        offset : float
+            Seconds by which the clock of its host is ahead of that of this one.
+        uncertainty : float
+            Of that: half the time that the answer took.
+        """
+        target, deadline = self._peers[peer], monotonic() + timeout
+        for expected in (1, 2):  # the first it has sent unasked, at a time of its own
+            asked = time()
+            if expected == 2:
+                target.command(Command.GREET)
+            pause = Pause(MASTER_PAUSE)
+            while len(target.greetings) < expected:
+                if target.gone or monotonic() >= deadline:
+                    return None
+                self._early += self._collect()
+                pause()
+        answered, last = time(), target.greetings[-1]
+        return last, last.clock - (asked + answered) / 2, (answered - asked) / 2
 
     def hire(self) -> None:
         threading.Thread(target=self._spawn, daemon=True).start()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import socket
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 import numpy as np
 
-from coded_dgd.engine.protocol import Command, Floats, Plan, Point, Report
+from coded_dgd.engine.process import cores
+from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Report
 from coded_dgd.engine.transports.mpi.library import (
     COMMAND,
     DATA,
@@ -50,7 +51,7 @@ class MPIWorker:
         self._ping = self._comm.Irecv(np.empty(0), 0, PING)
         self.hard = False
         """Whether to leave without MPI_Finalize, as the master says with RELEASE."""
-        self._send_text([socket.gethostname(), os.getpid()])
+        self.greet()
 
     def _guarded(self, call: Any, *arguments: Any) -> Any:
         """Call MPI; where the master is gone there is nothing left to do."""
@@ -58,6 +59,10 @@ class MPIWorker:
             return call(*arguments)
         except MPI.Exception:
             leave(0 if self._released() else 1)
+
+    def greet(self) -> None:
+        """Say who this is."""
+        self._send_text(Greeting(socket.gethostname(), os.getpid(), cores(), time()))
 
     def _answer(self) -> None:
         """Receive what the master has sent only to see that it is received."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,17 +75,20 @@ def alone(*arguments: str, cwd: Path, **kwargs: Any) -> Finished:
 
 
 def children(launcher: int) -> dict[int, int]:
-    """Ids of the ranks that an Open MPI mpiexec has started on this machine, by rank."""
-    found = {}
+    """Ids of the ranks that an mpiexec has started on this machine, by rank."""
+    parents = {}
     for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-            environment = (path / "environ").read_bytes() if int(parent) == launcher else b""
-        except OSError:
+        with suppress(OSError):
+            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    found = {}
+    for process, parent in parents.items():
+        # between MPICH's mpiexec and its ranks there is a proxy
+        if launcher not in (parent, parents.get(parent)):
             continue
-        for entry in environment.split(b"\0"):
-            if entry.startswith(b"PMIX_RANK="):
-                found[int(entry.partition(b"=")[2])] = int(path.name)
+        with suppress(OSError):
+            for entry in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):
+                if entry.startswith((b"PMIX_RANK=", b"PMI_RANK=")):
+                    found[int(entry.partition(b"=")[2])] = process
     return found
 
 

@@ -32,9 +32,20 @@ else
     folder=(--out "$run")
 fi
 
-# Rank 0 writes its exit code here: mpiexec may lose it, or wait for ever for a host that is cut off.
-CODED_DGD_EXIT_FILE=$(mktemp)
-export CODED_DGD_EXIT_FILE
+# Rank 0 writes here who it is, so that it can be asked to stop whether or not mpiexec passes signals
+# on; and its exit code, which mpiexec may lose, or wait for ever for a host that is cut off.
+CODED_DGD_LAUNCHER_FOLDER=$(mktemp -d)
+export CODED_DGD_LAUNCHER_FOLDER
+ask_to_stop() {
+    local host='' rank0=''
+    [ ! -e "$CODED_DGD_LAUNCHER_FOLDER/rank0" ] ||
+        read -r host rank0 <"$CODED_DGD_LAUNCHER_FOLDER/rank0" || true
+    if [ "$host" = "$(hostname)" ]; then
+        kill -USR2 "$rank0"
+    elif [ -e "$run/iterations.jsonl" ]; then
+        kill -USR2 "$pid" # rank 0 is elsewhere
+    fi
+}
 "${launcher[@]}" "$python" -m coded_dgd.run "$@" "${folder[@]}" &
 pid=$!
 left=0 told=0 # seconds since rank 0 has left, and when it was last told to stop
@@ -43,10 +54,10 @@ while kill -0 "$pid" 2>/dev/null; do
         stop=limit
     fi
     if [ -n "$stop" ] && [ "$SECONDS" -ge "$told" ]; then
-        kill -USR2 "$pid" || true # mpiexec passes it on to the ranks
+        ask_to_stop || true
         told=$((SECONDS + 5))
     fi
-    if [ -s "$CODED_DGD_EXIT_FILE" ]; then
+    if [ -s "$CODED_DGD_LAUNCHER_FOLDER/exit" ]; then
         left=$((left + 1))
         if [ "$left" = @patience@ ]; then
             say "mpiexec does not end: it is ended"
@@ -61,8 +72,8 @@ while kill -0 "$pid" 2>/dev/null; do
 done
 status=0
 wait "$pid" || status=$?
-[ ! -s "$CODED_DGD_EXIT_FILE" ] || status=$(cat "$CODED_DGD_EXIT_FILE")
-rm -f "$CODED_DGD_EXIT_FILE"
+[ ! -s "$CODED_DGD_LAUNCHER_FOLDER/exit" ] || status=$(cat "$CODED_DGD_LAUNCHER_FOLDER/exit")
+rm -rf "$CODED_DGD_LAUNCHER_FOLDER"
 
 if [ "$status" = 75 ]; then
     if [ "$stop" != limit ] || ! again; then

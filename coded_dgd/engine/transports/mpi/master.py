@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
 from math import inf
-from pathlib import Path
 from socket import gethostname
 from time import monotonic, sleep, time
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 
 from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.marks import Mark, Marked
+from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.protocol import (
     HEADER,
     Command,
@@ -63,9 +63,6 @@ received the worker is owed only the newest one: a frozen worker costs no memory
 
 LOOK_SECONDS = 1.0
 """Time between two looks at the processes themselves."""
-
-EXIT_FILE = "CODED_DGD_EXIT_FILE"
-"""Variable that names a file for the exit code."""
 
 NOBODY = -1
 """Source of a status that has been read."""
@@ -581,9 +578,7 @@ class MPIMaster(Transport):
 
         The launcher's script learns of it first: mpiexec may not end, or lose the code.
         """
-        if path := os.environ.get(EXIT_FILE):
-            with suppress(OSError):
-                Path(path).write_text(f"{code}\n")
+        tell_launcher("exit", str(code))
         self.stop_or_abort(code)
         if self.hard:
             leave(code)

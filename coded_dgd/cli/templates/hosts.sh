@@ -13,7 +13,14 @@ fi
 shift
 job=hosts-$(date +%Y%m%d-%H%M%S)-$$
 ranks=$(sed -E '/^ *(#|$)/d; /slots=/!s/$/ slots=1/; s/.*slots=([0-9]+).*/\1/' "$hostfile" | paste -sd+)
-launcher=(mpiexec --hostfile "$hostfile" -n "$((ranks))")
+mpiexec=$(PATH="$environment/bin:$PATH" command -v mpiexec || echo mpiexec)
+launcher=("$mpiexec" --hostfile "$hostfile" -n "$((ranks))")
+case $("$mpiexec" --version 2>&1) in
+    *HYDRA* | *Intel*) # MPICH and its kin write node1:14
+        launcher[1]=-hosts
+        launcher[2]=$(sed -E '/^ *(#|$)/d; s/ +slots=/:/; s/ .*//' "$hostfile" | paste -sd,)
+        ;;
+esac
 limit=''
 
 again() { false; }

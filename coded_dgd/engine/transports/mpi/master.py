@@ -406,8 +406,11 @@ class MPIMaster(Transport):
             tag = REPORT if index % 2 else RESULT
             mine = [status for status in self._statuses if status.source == peer.rank]
             exact = [status for status in mine if status.tag == tag]
-            too_long = any(status.error == MPI.ERR_TRUNCATE for status in exact)
-            lost = any(status.error not in (0, MPI.ERR_TRUNCATE) for status in mine) or not exact
+            classes = {MPI.Get_error_class(status.error) for status in mine}
+            too_long = any(
+                MPI.Get_error_class(status.error) == MPI.ERR_TRUNCATE for status in exact
+            )
+            lost = not exact or not classes <= {MPI.SUCCESS, MPI.ERR_TRUNCATE}
             if lost:
                 peer.fail()
             else:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,9 +21,9 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-def passes_signals_on():
-    version = subprocess.run([mpiexec(), "--version"], capture_output=True, text=True, check=True)
-    return "HYDRA" not in version.stdout
+def version():
+    asked = [mpiexec(), "--version"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def go_on(cwd, whole):
     ],
 )
 def test_a_request_to_stop(tmp_path, whole, number, whom):
-    if whom == "mpiexec" and not passes_signals_on():
+    if whom == "mpiexec" and "HYDRA" in version():
         pytest.skip("this mpiexec does not pass SIGUSR2 on: it ends of it")
     process = start(tmp_path)
     asked = time.time()
@@ -109,7 +110,8 @@ def test_mpiexec_asked_to_stop_leaves_time_for_a_checkpoint(tmp_path, whole, num
     process = start(tmp_path)
     process.send_signal(number)
     end(process, tmp_path)
-    assert process.returncode != 0
+    if not re.search(r"HYDRA[^$]*Version: +4\.0", version()):  # that one returns 0
+        assert process.returncode != 0
     assert len(checkpoints(tmp_path)) == 1
     assert go_on(tmp_path, whole) >= 9
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -17,6 +18,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     launched = launch()
+    if launched:  # batch systems send it to all ranks, at any time: rank 0 takes it when it can
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
     watch_start()
     try:
         if launched:

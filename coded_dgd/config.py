@@ -33,6 +33,7 @@ HARMLESS = (
     "on_loss",
     "spare",
     "replace",
+    "silence",
     "checkpoint_every",
     "checkpoint_seconds",
 )
@@ -82,6 +83,7 @@ class RunConfig:
     on_loss: str = "stop"
     spare: int = 0
     replace: bool = False
+    silence: float = 300.0
     checkpoint_every: int = 0
     checkpoint_seconds: float = 60.0
     transport: str = "mpi"
@@ -106,6 +108,7 @@ class RunConfig:
         _require(self.checkpoint_every >= 0, "--checkpoint-every has to be 0 or more iterations")
         _require(self.checkpoint_seconds >= 0, "--checkpoint-seconds has to be 0 or more")
         _require(self.spare >= 0, "--spare has to be 0 or more")
+        _require(self.silence >= 0, "--silence has to be 0 or more seconds")
         _require(self.transport in TRANSPORTS, f"--transport: give one of {', '.join(TRANSPORTS)}")
 
     @property

@@ -10,9 +10,11 @@ import traceback
 import click
 
 from coded_dgd import __version__
+from coded_dgd.cli.collect import collect
 from coded_dgd.cli.compare import compare
 from coded_dgd.cli.convert import convert
 from coded_dgd.cli.info import info
+from coded_dgd.cli.launch import launch
 from coded_dgd.cli.plot import plot
 from coded_dgd.cli.report import report
 from coded_dgd.cli.reproduce import reproduce
@@ -36,7 +38,20 @@ def command() -> None:
     """Coded distributed gradient descent over MPI."""
 
 
-for subcommand in (run, compare, theory, simulate, reproduce, plot, report, watch, convert, info):
+for subcommand in (
+    run,
+    compare,
+    theory,
+    simulate,
+    reproduce,
+    plot,
+    report,
+    collect,
+    watch,
+    convert,
+    info,
+    launch,
+):
     command.add_command(subcommand)
 
 

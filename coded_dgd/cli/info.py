@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import shutil
 import socket
+import subprocess
 from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
 
 import click
+import numpy as np
 
 from coded_dgd import __version__, delays, schemes
 from coded_dgd.cli import options
+from coded_dgd.engine.process import cores
 from coded_dgd.errors import CodedDGDError
 
 EXTRAS = {"matplotlib": "plots", "h5py": "--data file.h5"}
+THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+ANSWER_SECONDS = 10.0
+"""How long a worker may take to say where it runs."""
+CLOCK_SECONDS = 0.1
+"""Difference of two clocks that is worth a warning."""
 
 
 @click.command()
@@ -23,26 +33,51 @@ EXTRAS = {"matplotlib": "plots", "h5py": "--data file.h5"}
 def info(as_json: bool) -> None:
     """Tell what this installation can do: MPI, fault tolerance, optional parts.
 
-    Under mpiexec it tells of the job as well.
+    Under mpiexec it tells of the job as well: hosts, ranks and clocks. It warns of what will hurt.
     """
     found: dict[str, Any] = {
         "version": __version__,
         "python": platform.python_version(),
         "host": socket.gethostname(),
+        "cores": cores(),
         **{name: metadata.version(name) for name in ("numpy", "scipy", "click")},
+        **_blas(),
         **_mpi(),
         **{name: find_spec(name) is not None for name in EXTRAS},
         "schemes": schemes.names(),
         "delays": delays.names(),
     }
+    found["warnings"] = cautions(found)
     if as_json:
         click.echo(json.dumps(found))
         return
     for name, value in found.items():
-        text = ", ".join(value) if isinstance(value, list) else value
-        if name in EXTRAS:
-            text = f"yes ({EXTRAS[name]})" if value else f"no ({EXTRAS[name]} not possible)"
-        click.echo(f"{name.replace('_', ' '):<18}{text}")
+        if name == "hosts":
+            for host, each in value.items():
+                text = f"{each['ranks']} ranks on {each['cores']} cores"
+                if each["clock_offset"] is not None:
+                    text += f", clock {each['clock_offset']:+.3f} s"
+                click.echo(f"{'  ' + host:<18}{text}")
+        elif name == "warnings":
+            for each in value:
+                click.echo(f"warning: {each}")
+        else:
+            text = ", ".join(value) if isinstance(value, list) else value
+            if value is None or isinstance(value, bool):
+                text = {True: "yes", False: "no", None: "-"}[value]
+            if name in EXTRAS:
+                text = f"yes ({EXTRAS[name]})" if value else f"no ({EXTRAS[name]} not possible)"
+            click.echo(f"{name.replace('_', ' '):<18}{text}")
+
+
+def _blas() -> dict[str, Any]:
+    build: Any = np.show_config(mode="dicts")
+    blas = build["Build Dependencies"]["blas"]
+    set_to = next((os.environ[name] for name in THREADS if os.environ.get(name)), None)
+    return {
+        "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        "blas_threads": int(set_to) if set_to and set_to.isdigit() else cores(),
+    }
 
 
 def _mpi() -> dict[str, Any]:
@@ -55,6 +90,110 @@ def _mpi() -> dict[str, Any]:
     return {
         "mpi4py": metadata.version("mpi4py"),
         "mpi": library.version(),
-        "ranks": world.size,
+        "mpiexec": _mpiexec(),
+        "thread_level": library.thread_level(),
         "fault_tolerance": library.fault_tolerance(),
+        "yields_when_idle": library.yields_when_idle(),
+        "ranks": world.size,
+        "hosts": _hosts(world.size),
     }
+
+
+def _mpiexec() -> str | None:
+    """What the first mpiexec of PATH says that it is."""
+    path = shutil.which("mpiexec")
+    if path is None:
+        return None
+    try:
+        done = subprocess.run(
+            [path, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return path
+    first = next((line for line in done.stdout.splitlines() if line.strip()), "")
+    return f"{path} ({' '.join(first.split())})"
+
+
+def _hosts(ranks: int) -> dict[str, dict[str, Any]]:
+    """Ranks, cores and clock of each host; the clock against that of rank 0."""
+    here = socket.gethostname()
+    hosts: dict[str, dict[str, Any]] = {here: {"ranks": 1, "cores": cores(), "clock_offset": None}}
+    if ranks == 1:
+        return hosts
+    from coded_dgd.engine.transports.mpi.master import master
+
+    best: dict[str, float] = {}
+    for peer in range(ranks - 1):
+        answer = master().greeting(peer, ANSWER_SECONDS)
+        if answer is None:
+            continue
+        greeting, offset, uncertainty = answer
+        host = hosts.setdefault(
+            greeting.host, {"ranks": 0, "cores": greeting.cores, "clock_offset": None}
+        )
+        host["ranks"] += 1
+        host["cores"] = max(host["cores"], greeting.cores)
+        if greeting.host != here and uncertainty < best.get(greeting.host, np.inf):
+            best[greeting.host], host["clock_offset"] = uncertainty, offset
+    return hosts
+
+
+def cautions(found: dict[str, Any]) -> list[str]:
+    """What of it will hurt, each with its mend."""
+    if found["mpi"] is None:
+        return []
+    told = []
+    family = _family(found["mpi"])
+    if found["mpiexec"] and family != (other := _family(found["mpiexec"])) and other:
+        told.append(
+            f"mpiexec is of {other} and mpi4py loads {family or found['mpi']}: ranks would each be "
+            "alone; start with the mpiexec of that MPI"
+        )
+    if found["fault_tolerance"] != "on":
+        told.append(
+            "fault tolerance is off: the job ends when a worker's process is lost; docs/failures.md"
+            " says how to switch it on, under Open MPI 5"
+        )
+    answered = sum(host["ranks"] for host in found["hosts"].values())
+    if answered < found["ranks"]:
+        told.append(f"{found['ranks'] - answered} ranks do not answer: see what became of them")
+    for name, host in found["hosts"].items():
+        where = f"{host['ranks']} ranks on {host['cores']} cores of {name}"
+        if host["ranks"] > host["cores"]:
+            told.append(
+                f"{where}: computing that takes long makes them late; use fewer, or more hosts"
+            )
+            if found["yields_when_idle"] is False:
+                told.append(
+                    f"{where}, and those that wait in MPI keep the core: "
+                    "export OMPI_MCA_mpi_yield_when_idle=1"
+                )
+        elif host["ranks"] * found["blas_threads"] > host["cores"]:
+            told.append(
+                f"{where}, with {found['blas_threads']} BLAS threads each: "
+                "export OPENBLAS_NUM_THREADS=1"
+            )
+        offset = host["clock_offset"]
+        if offset is not None and abs(offset) > CLOCK_SECONDS:
+            told.append(
+                f"the clock of {name} is {abs(offset):.1f} s {'ahead' if offset > 0 else 'behind'}:"
+                " times in its logs and files mislead, those of results do not"
+            )
+    return told
+
+
+def _family(text: str) -> str | None:
+    """Which MPI a version is of; None where it is none of the known."""
+    for family, marks in {
+        "Open MPI": ("Open MPI", "OpenRTE", "PRRTE", "prterun"),
+        "Intel MPI": ("Intel",),
+        "MPICH": ("MPICH", "HYDRA"),
+    }.items():
+        if any(mark in text for mark in marks):
+            return family
+    return None

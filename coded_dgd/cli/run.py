@@ -54,6 +54,12 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 )
 @options.configured("replace", "Start a new worker for each lost one.", is_flag=True)
 @options.configured(
+    "silence",
+    "Count a worker as lost that gives no sign of life for so many seconds, as where its host is "
+    "cut off; more than the longest task takes. 0 for never.",
+    metavar="SECONDS",
+)
+@options.configured(
     "checkpoint_every", "Write a checkpoint every T iterations; 0 for never.", metavar="T"
 )
 @options.configured(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from socket import gethostname
 from types import FrameType, TracebackType
 from typing import Any
 
+from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.transports.base import Transport
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
@@ -21,6 +24,8 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         for each in SIGNALS:
             self._before[each] = signal.signal(each, self._take)
+        tell_launcher("rank0", f"{gethostname()} {os.getpid()}")
+        self._mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         return self
 
     def __exit__(
@@ -29,6 +34,7 @@ class Interrupts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         for each, handler in self._before.items():
             signal.signal(each, handler)
 

@@ -5,9 +5,20 @@ from __future__ import annotations
 import os
 import resource
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _IMPORTED = time.monotonic()
+
+LAUNCHER_FOLDER = "CODED_DGD_LAUNCHER_FOLDER"
+"""Variable that names a folder for what rank 0 has to tell the script that started the job."""
+
+
+def tell_launcher(name: str, text: str) -> None:
+    """Write a file for the script that started the job, if there is one that wants it."""
+    if folder := os.environ.get(LAUNCHER_FOLDER):
+        with suppress(OSError):
+            (Path(folder) / name).write_text(f"{text}\n")
 
 
 def process_age() -> float:
@@ -17,6 +28,14 @@ def process_age() -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, AttributeError):  # no Linux: as long as we know
         return time.monotonic() - _IMPORTED
+
+
+def cores() -> int:
+    """Number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # no Linux
+        return os.cpu_count() or 1
 
 
 def cpu_seconds() -> float:

@@ -34,6 +34,19 @@ class Command(IntEnum):
     """Report."""
     RELEASE = 3
     """Leave: all have reported."""
+    GREET = 4
+    """Say who you are: a `Greeting`."""
+
+
+class Greeting(NamedTuple):
+    """Who a worker is; the first thing that it says."""
+
+    host: str
+    pid: int
+    cores: int
+    """Cores that it may use."""
+    clock: float
+    """Seconds since the Epoch, by its host."""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ def serve(objective: Objective | None = None, connection: MPIWorker | None = Non
                     deadline = inf
                 elif first:
                     begin, cpu = monotonic(), cpu_seconds()
+            elif event is Command.GREET:
+                connection.greet()
             else:
                 assert event is None or isinstance(event, Point)
                 if connection.log and event:

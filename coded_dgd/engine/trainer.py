@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep, time
 from typing import NamedTuple, NoReturn
@@ -140,6 +141,7 @@ class Trainer:
     ) -> None:
         self.setup, self.transport = setup, transport
         self._mend = mend
+        transport.silence = setup.config.silence or inf
         self.config = config = setup.config
         self.folder, self.say = folder, say
         self.problem, self.source = problem, problem.source

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +77,7 @@ def alone(*arguments: str, cwd: Path, **kwargs: Any) -> Finished:
 
 
 def children(launcher: int) -> dict[int, int]:
-    """Ids of the ranks that an Open MPI mpiexec has started on this machine, by rank."""
+    """Ids of the ranks that an mpiexec has started on this machine, by rank."""
     return {rank: pid for pid, job, rank in _started(launcher) if job == 1}
 
 
@@ -86,17 +87,24 @@ def spawned(launcher: int) -> list[int]:
 
 
 def _started(launcher: int) -> Iterator[tuple[int, int, int]]:
-    """Process id, number of the job and rank of each child of an Open MPI mpiexec."""
+    """Process id, number of the job and rank of each process that an mpiexec has started."""
+    parents = {}
     for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    for process, parent in parents.items():
+        # between MPICH's mpiexec and its ranks there is a proxy
+        if launcher not in (parent, parents.get(parent)):
+            continue
         try:
-            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-            environment = (path / "environ").read_text() if int(parent) == launcher else ""
+            environment = Path(f"/proc/{process}/environ").read_bytes().decode(errors="replace")
         except OSError:
             continue
         entries = dict(entry.partition("=")[::2] for entry in environment.split("\0"))
-        if "PMIX_RANK" in entries:
-            job = entries["PMIX_NAMESPACE"].rpartition("@")[2]
-            yield int(path.name), int(job), int(entries["PMIX_RANK"])
+        rank = entries.get("PMIX_RANK", entries.get("PMI_RANK"))
+        if rank is not None:
+            job = entries.get("PMIX_NAMESPACE", "@1").rpartition("@")[2]
+            yield process, int(job) if job.isdecimal() else 1, int(rank)
 
 
 def processes_mentioning(text: str, where: str = "cmdline") -> list[int]:

@@ -18,6 +18,9 @@ QUICK = ["--delay", "shifted-exponential:mu=200,alpha=0.002", "--quiet"]
 def run_faulty(cwd, fault, *arguments, timeout=60.0):
     begin = time.monotonic()
     done = mpirun(5, *QUICK, *arguments, cwd=cwd, script="faulty.py", FAULTS=fault, timeout=timeout)
+    deadline = time.monotonic() + 2  # MPICH's mpiexec returns before the last is gone
+    while processes_mentioning(str(cwd)) and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert processes_mentioning(str(cwd)) == []
     return done, time.monotonic() - begin
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,11 @@ OPTIONS = [
     "--scheme", "lcc-mmc", "--load", "3", "--delay", "shifted-exponential:mu=50,alpha=0.01",
     "--iterations", str(ITERATIONS), "--check-gradient", "--quiet",
 ]  # fmt: skip
+
+
+def version():
+    asked = [mpiexec(), "--version"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +91,8 @@ def go_on(cwd, whole):
     ],
 )
 def test_a_request_to_stop(tmp_path, whole, number, whom):
+    if whom == "mpiexec" and "HYDRA" in version():
+        pytest.skip("this mpiexec does not pass SIGUSR2 on: it ends of it")
     process = start(tmp_path)
     asked = time.time()
     os.kill(children(process.pid)[0] if whom == "rank 0" else process.pid, number)
@@ -102,7 +110,8 @@ def test_mpiexec_asked_to_stop_leaves_time_for_a_checkpoint(tmp_path, whole, num
     process = start(tmp_path)
     process.send_signal(number)
     end(process, tmp_path)
-    assert process.returncode != 0
+    if not re.search(r"HYDRA[^$]*Version: +4\.0", version()):  # that one returns 0
+        assert process.returncode != 0
     assert len(checkpoints(tmp_path)) == 1
     assert go_on(tmp_path, whole) >= 9
 

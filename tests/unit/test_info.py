@@ -8,6 +8,7 @@ import pytest
 
 from coded_dgd import __version__
 from coded_dgd.cli import run_command_line
+from coded_dgd.cli.info import cautions
 from coded_dgd.engine.transports.mpi import library
 
 
@@ -39,3 +40,58 @@ def test_every_command_has_help(name, capsys):
     assert run_command_line([name, "--help"]) == 0
     out = click.unstyle(capsys.readouterr().out)
     assert out.startswith(f"Usage: coded-dgd {name}")
+
+
+FINE = {
+    "mpi": "Open MPI v5.0.11",
+    "mpiexec": "/usr/bin/mpiexec (mpiexec (Open MPI) 5.0.11)",
+    "fault_tolerance": "on",
+    "yields_when_idle": True,
+    "blas_threads": 1,
+    "ranks": 8,
+    "hosts": {
+        "node1": {"ranks": 4, "cores": 4, "clock_offset": None},
+        "node2": {"ranks": 4, "cores": 4, "clock_offset": 0.002},
+    },
+}
+
+
+def test_nothing_hurts():
+    assert cautions(FINE) == []
+    assert cautions({"mpi": None}) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mpiexec": "/usr/bin/mpiexec (HYDRA build details:)"}, "mpiexec is of MPICH"),
+        ({"fault_tolerance": "off"}, "fault tolerance is off"),
+        ({"ranks": 9}, "1 ranks do not answer"),
+        ({"blas_threads": 2}, "export OPENBLAS_NUM_THREADS=1"),
+    ],
+)
+def test_what_hurts(change, words):
+    told = cautions(FINE | change)
+    assert len(told) == (2 if "blas_threads" in change else 1)  # of both hosts
+    assert all(words in each for each in told)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ({"clock_offset": 3.21}, "the clock of node2 is 3.2 s ahead"),
+        ({"clock_offset": -0.5}, "the clock of node2 is 0.5 s behind"),
+        ({"cores": 2}, "4 ranks on 2 cores of node2"),
+    ],
+)
+def test_what_hurts_on_a_host(host, words):
+    hosts = FINE["hosts"] | {"node2": FINE["hosts"]["node2"] | host}
+    (told,) = cautions(FINE | {"hosts": hosts})
+    assert words in told
+
+
+def test_spinning_where_there_are_too_many_ranks():
+    hosts = {"node1": {"ranks": 8, "cores": 2, "clock_offset": None}}
+    told = cautions(FINE | {"hosts": hosts, "yields_when_idle": False})
+    assert len(told) == 2
+    assert "export OMPI_MCA_mpi_yield_when_idle=1" in told[1]

@@ -45,6 +45,8 @@ class Transport(ABC):
         """By peer, of those that answered `stop`, where a timeline is wanted."""
         self.logs: Logs | None = None
         """Where ranks write their logs, if they are to."""
+        self.silence = inf
+        """Seconds after which a peer that gives no sign of life is lost."""
 
     def new_lane(self) -> int:
         """Return the number of a lane that nobody has."""

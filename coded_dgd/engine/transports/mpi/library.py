@@ -26,7 +26,7 @@ except (ImportError, RuntimeError) as error:
 
 __all__ = ["MPI"]
 
-COMMAND, PLAN, DATA, POINT, RESULT, REPORT, MARKS = range(1, 8)  # tags
+COMMAND, PLAN, DATA, POINT, RESULT, REPORT, MARKS, PING = range(1, 9)  # tags
 REPORT_BYTES = 16384
 
 WORKER_PAUSE = (5e-5, 1e-3)
@@ -75,9 +75,31 @@ def fault_tolerant() -> bool:
     return fault_tolerance() == "on"
 
 
-@lru_cache(maxsize=1)
 def fault_tolerance() -> str:
     """Return ``on``, ``off``, or ``none`` where this MPI has none."""
+    value = _setting("mpi_ft_enable")
+    return "none" if value is None else "on" if value else "off"
+
+
+def yields_when_idle() -> bool | None:
+    """Whether a rank that waits in MPI gives the core to others; None where that is not known."""
+    return _setting("mpi_yield_when_idle")
+
+
+def thread_level() -> str:
+    """What the MPI library allows threads to do."""
+    levels = {
+        MPI.THREAD_SINGLE: "single",
+        MPI.THREAD_FUNNELED: "funneled",
+        MPI.THREAD_SERIALIZED: "serialized",
+        MPI.THREAD_MULTIPLE: "multiple",
+    }
+    return levels[MPI.Query_thread()]
+
+
+@lru_cache
+def _setting(name: str) -> bool | None:
+    """A switch of Open MPI's; None where it is another MPI, which has no such variable."""
     try:
         library = ctypes.CDLL(None)
         if not hasattr(library, "MPI_T_cvar_read"):
@@ -86,15 +108,15 @@ def fault_tolerance() -> str:
         value = ctypes.c_bool()
         known = (
             not library.MPI_T_init_thread(0, ctypes.byref(ctypes.c_int()))
-            and not library.MPI_T_cvar_get_index(b"mpi_ft_enable", ctypes.byref(index))
+            and not library.MPI_T_cvar_get_index(name.encode(), ctypes.byref(index))
             and not library.MPI_T_cvar_handle_alloc(
                 index, None, ctypes.byref(handle), ctypes.byref(count)
             )
             and not library.MPI_T_cvar_read(handle, ctypes.byref(value))
         )
-    except (OSError, AttributeError):  # another MPI, which has no such variable
-        known = False
-    return ("on" if value.value else "off") if known else "none"
+    except (OSError, AttributeError):
+        return None
+    return value.value if known else None
 
 
 def leave(code: int) -> NoReturn:

@@ -14,17 +14,19 @@ from dataclasses import asdict
 from functools import lru_cache
 from math import inf
 from socket import gethostname
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 import numpy as np
 
 from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.marks import Mark, Marked
+from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.protocol import (
     HEADER,
     Command,
     Floats,
+    Greeting,
     Plan,
     Point,
     Report,
@@ -38,6 +40,7 @@ from coded_dgd.engine.transports.mpi.library import (
     MARKS,
     MASTER_PAUSE,
     MPI,
+    PING,
     PLAN,
     POINT,
     REPORT,
@@ -68,6 +71,7 @@ NOBODY = -1
 """Source of a status that has been read."""
 
 GONE = "the process is gone (killed, or out of memory)"
+SILENT_AT_END = "it did not stop"
 
 
 class _Peer:
@@ -77,12 +81,17 @@ class _Peer:
     on the peer is `gone` and nothing is sent to it.
     """
 
-    def __init__(self, comm: MPI.Comm, rank: int, on_failure: Callable[[], None]) -> None:
+    def __init__(self, comm: MPI.Comm, rank: int, on_failure: Callable[[str], None]) -> None:
         self._comm, self.rank, self._on_failure = comm, rank, on_failure
         self.gone = False
         self.vanished = False
         """Whether it went without MPI telling so."""
+        self.unreachable = False
+        """Whether it is gone only in that nothing comes from it, and perhaps not for ever."""
+        self.silent = 0.0
+        """Seconds without a sign of life."""
         self.host, self.pid = "", 0
+        self.greetings: list[Greeting] = []
         self.visible = False
         """Whether the operating system shows the process here."""
         self.report: Report | None = None
@@ -91,17 +100,18 @@ class _Peer:
         """Rows of each block of the plan that have been sent."""
         self.received = 0
         self._sending: list[tuple[MPI.Request, Any]] = []
+        self._pings: list[tuple[MPI.Request, Any]] = []
         self._points: list[tuple[MPI.Request, Floats]] = []
         self._gate: MPI.Request | None = None
         self._count = 0
         self.owed: Floats | None = None
 
-    def fail(self) -> None:
+    def fail(self, cause: str = GONE) -> None:
         """Give the peer up."""
         if not self.gone:
             self.gone = True
-            self._sending, self._points, self.owed = [], [], None
-            self._on_failure()
+            self._sending, self._pings, self._points, self.owed = [], [], [], None
+            self._on_failure(cause)
 
     def look(self, others_visible: bool) -> None:
         """Notice that the process has ended: MPI says so only where a signal has killed it.
@@ -116,12 +126,32 @@ class _Peer:
                 self.vanished = True
                 self.fail()
 
-    def kill(self) -> None:
-        """Kill the process, where that can be done."""
+    def ping(self, seconds: float) -> None:
+        """Send what is nothing but to be received; it is so many seconds since the last time."""
+        self._pings = self._pending(self._pings)
+        if self._pings:
+            self.silent += seconds
+        elif not self.gone:
+            self.silent = 0.0
+            try:
+                self._pings = [(self._comm.Issend(np.empty(0), self.rank, PING), None)]
+            except MPI.Exception:
+                self.fail()
+
+    def give_up(self, cause: str) -> None:
+        """Do without a peer that does not answer; kill it, where that can be done."""
         if self.visible:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            self.fail()
+        self.unreachable = not self.visible
+        self.fail(cause)
+
+    def dismiss(self) -> None:
+        """Have an unreachable peer leave should it come back."""
+        for command in (Command.STOP, Command.RELEASE):
+            word = np.array([command, 1])
+            with suppress(MPI.Exception):
+                self._sending.append((self._comm.Isend(word, self.rank, COMMAND), word))
 
     def listen(self, buffer: Any, tag: int) -> MPI.Request:
         """Post a receive."""
@@ -156,8 +186,8 @@ class _Peer:
     @property
     def busy(self) -> bool:
         """Whether anything but points is on its way."""
-        self._sending = self._pending(self._sending)
-        return bool(self._sending)
+        self._sending, self._pings = self._pending(self._sending), self._pending(self._pings)
+        return bool(self._sending or self._pings)
 
     def _pending(self, items: list[tuple[MPI.Request, Any]]) -> list[tuple[MPI.Request, Any]]:
         """Those that are not out yet; none where the peer is gone."""
@@ -258,7 +288,7 @@ class MPIMaster(Transport):
 
     def _add(self, comm: MPI.Comm, rank: int) -> int:
         number = len(self._peers)
-        self._peers.append(_Peer(comm, rank, lambda: self._lose(number)))
+        self._peers.append(_Peer(comm, rank, lambda cause: self._lose(number, cause)))
         self._requests += [MPI.REQUEST_NULL] * 2
         self._posted += [False] * 2
         self._statuses += [MPI.Status(), MPI.Status()]
@@ -266,12 +296,12 @@ class MPIMaster(Transport):
         self._post(2 * number + 1)
         return number
 
-    def _lose(self, number: int) -> None:
+    def _lose(self, number: int, cause: str) -> None:
         """Note that the process of a peer is gone."""
         if number not in self.lost:
             peer = self._peers[number]
             self.lost[number] = Report(
-                number, peer.host, peer.received, 0.0, 0.0, self._iteration, GONE
+                number, peer.host, peer.received, 0.0, 0.0, self._iteration, cause
             )
             self._early.append(self.lost[number])
 
@@ -359,17 +389,26 @@ class MPIMaster(Transport):
             self._posted[index] = False
             if not index % 2:
                 self._peers[index // 2].received += 1
+            self._peers[index // 2].silent = 0.0
             arrived.append((index, status.Get_count(MPI.BYTE)))
             status.source = NOBODY
         return arrived
 
     def _look(self) -> None:
-        """Notice, from time to time, that processes have ended without a signal."""
-        if monotonic() >= self._next_look:
-            visible = any(peer.visible for peer in self._peers)
-            for peer in self._peers:
-                peer.look(visible)
-            self._next_look = monotonic() + LOOK_SECONDS
+        """Notice, from time to time, that processes have ended without a signal, or are silent."""
+        now = monotonic()
+        if now < self._next_look:
+            return
+        # not more than that has been listened: this process may have been busy, or stopped
+        passed = min(now - self._next_look + LOOK_SECONDS, 2 * LOOK_SECONDS)
+        visible = any(peer.visible for peer in self._peers)
+        for peer in self._peers:
+            peer.look(visible)
+            if not self._stopped and self.silence < inf:
+                peer.ping(passed)
+                if peer.silent > self.silence:
+                    peer.give_up(f"no sign of life for {self.silence:g} s (--silence)")
+        self._next_look = now + LOOK_SECONDS
 
     def _salvage(self, group: slice) -> list[tuple[int, int]]:
         """As `_test`, where a peer has been lost.
@@ -386,8 +425,11 @@ class MPIMaster(Transport):
             tag = REPORT if index % 2 else RESULT
             mine = [status for status in statuses if status.source == peer.rank]
             exact = [status for status in mine if status.tag == tag]
-            too_long = any(status.error == MPI.ERR_TRUNCATE for status in exact)
-            lost = any(status.error not in (0, MPI.ERR_TRUNCATE) for status in mine) or not exact
+            classes = {MPI.Get_error_class(status.error) for status in mine}
+            too_long = any(
+                MPI.Get_error_class(status.error) == MPI.ERR_TRUNCATE for status in exact
+            )
+            lost = not exact or not classes <= {MPI.SUCCESS, MPI.ERR_TRUNCATE}
             if lost:
                 peer.fail()
             else:
@@ -399,11 +441,15 @@ class MPIMaster(Transport):
 
     def _read(self, index: int, length: int, now: float) -> Result | Report | None:
         number, buffer = index // 2, self._buffers[index]
+        peer = self._peers[number]
         if not index % 2:
-            return read_result(number, now, buffer[: length // 8])
-        peer, fields = self._peers[number], json.loads(bytes(buffer[:length]))
-        if peer.report is None and not peer.host:  # the first is host and process id
-            peer.host, peer.pid = fields
+            # what an unreachable one has sent in time comes too late all the same
+            return None if peer.unreachable else read_result(number, now, buffer[: length // 8])
+        fields = json.loads(bytes(buffer[:length]))
+        if len(fields) == len(Greeting._fields):
+            greeting = Greeting(*fields)
+            peer.greetings.append(greeting)
+            peer.host, peer.pid = greeting.host, greeting.pid
             peer.visible = is_here(peer.host, peer.pid)
             return None
         report = peer.report = Report(*fields)._replace(peer=number)
@@ -422,6 +468,31 @@ class MPIMaster(Transport):
 
     def host_of(self, peer: int) -> str:
         return self._peers[peer].host
+
+    def greeting(self, peer: int, timeout: float) -> tuple[Greeting, float, float] | None:
+        """Ask a peer who it is; None where it does not answer within `timeout` seconds.
+
+        Returns
+        -------
+        greeting : Greeting
+        offset : float
+            Seconds by which the clock of its host is ahead of that of this one.
+        uncertainty : float
+            Of that: half the time that the answer took.
+        """
+        target, deadline = self._peers[peer], monotonic() + timeout
+        for expected in (1, 2):  # the first it has sent unasked, at a time of its own
+            asked = time()
+            if expected == 2:
+                target.command(Command.GREET)
+            pause = Pause(MASTER_PAUSE)
+            while len(target.greetings) < expected:
+                if target.gone or monotonic() >= deadline:
+                    return None
+                self._early += self._collect()
+                pause()
+        answered, last = time(), target.greetings[-1]
+        return last, last.clock - (asked + answered) / 2, (answered - asked) / 2
 
     def hire(self) -> None:
         self._hiring.append(threading.Thread(target=self._spawn, daemon=True))
@@ -506,43 +577,49 @@ class MPIMaster(Transport):
                 except MPI.Exception:
                     self._peers[index // 2].fail()
         for peer in self._peers:
+            if peer.unreachable:
+                peer.dismiss()
             peer.command(Command.RELEASE, self.hard)
         deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)
         while any(peer.busy for peer in self._peers) and monotonic() < deadline:
             self._look()
             pause()
         for peer in self._peers:
-            if peer.busy:
-                peer.kill()
+            if peer.busy and not peer.unreachable:
+                peer.give_up(SILENT_AT_END)
 
     def stop_or_abort(self, code: int = 0) -> None:
         """Stop the workers and let them leave; kill those that do not answer.
 
-        Where that cannot be done the job is aborted; then the exit code is what mpiexec makes of
-        it.
+        Where that cannot be done the job is ended; then the exit code is what mpiexec makes of it.
         """
         self.stop(STOP_SECONDS)
-        silent = [number for number, peer in enumerate(self._peers) if not peer.drained]
-        if not silent:
-            self._release()
-            return
-        told = f"coded-dgd: rank {ranks(number + 1 for number in silent)} did not stop"
-        if fault_tolerant():
-            for number in silent:
-                self._peers[number].kill()
-            if self._drained():
-                print(f"{told} and is killed", file=sys.stderr)
-                self._release()
-                return
-        print(f"{told}: the job is aborted", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        if fault_tolerant() and end_job():
-            sleep(STOP_SECONDS)
-        world().Abort(code)
+        silent = [peer for peer in self._peers if not peer.drained]
+        if silent and not (fault_tolerant() and all(peer.host for peer in silent)):
+            self._tell(silent, "did not stop: the job is aborted")
+            if fault_tolerant() and end_job():
+                sleep(STOP_SECONDS)
+            world().Abort(code)
+        for peer in silent:
+            peer.give_up(SILENT_AT_END)
+        self._tell([peer for peer in silent if not peer.unreachable], "did not stop and is killed")
+        self._release()
+        away = [peer for peer in self._peers if peer.unreachable]
+        self._tell(away, "cannot be reached: the job is ended")
+        if away and not end_job():
+            world().Abort(code)
+
+    def _tell(self, peers: list[_Peer], what: str) -> None:
+        if peers:
+            numbers = ranks(number + 1 for number, peer in enumerate(self._peers) if peer in peers)
+            print(f"coded-dgd: rank {numbers} {what}", file=sys.stderr, flush=True)
 
     def end(self, code: int) -> None:
-        """Leave with this exit code, at once where MPI_Finalize cannot be trusted."""
+        """Leave with this exit code, at once where MPI_Finalize cannot be trusted.
+
+        The launcher's script learns of it first: mpiexec may not end, or lose the code.
+        """
+        tell_launcher("exit", str(code))
         self.stop_or_abort(code)
         if self.hard:
             leave(code)

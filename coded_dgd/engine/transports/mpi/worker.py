@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import socket
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coded_dgd.engine.protocol import Command, Floats, Plan, Point, Report
+from coded_dgd.engine.process import cores
+from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Report
 from coded_dgd.engine.transports.mpi.library import (
     COMMAND,
     DATA,
     MARKS,
     MPI,
+    PING,
     PLAN,
     POINT,
     REPORT,
@@ -49,11 +51,12 @@ class MPIWorker:
         # what comes from the master: commands, and points once their length is known
         self._requests = [self._comm.Irecv(self._word, 0, COMMAND), MPI.REQUEST_NULL]
         self._held: Point | None = None
+        self._ping = self._comm.Irecv(np.empty(0), 0, PING)
         self.hard = False
         """Whether to leave without MPI_Finalize, as the master says with RELEASE."""
         self.log: logging.Logger | None = None
         """Of this process, where a plan asks for one."""
-        self._send_text([socket.gethostname(), os.getpid()])
+        self.greet()
 
     def _guarded(self, call: Any, *arguments: Any) -> Any:
         """Call MPI; where the master is gone there is nothing left to do."""
@@ -61,6 +64,15 @@ class MPIWorker:
             return call(*arguments)
         except MPI.Exception:
             leave(0 if self._released() else 1)
+
+    def greet(self) -> None:
+        """Say who this is."""
+        self._send_text(Greeting(socket.gethostname(), os.getpid(), cores(), time()))
+
+    def _answer(self) -> None:
+        """Receive what the master has sent only to see that it is received."""
+        if self._guarded(self._ping.Test):
+            self._ping = self._guarded(self._comm.Irecv, np.empty(0), 0, PING)
 
     def _released(self) -> bool:
         """Whether the master's last word is here."""
@@ -121,6 +133,7 @@ class MPIWorker:
         status = MPI.Status()
         pause = Pause(WORKER_PAUSE)
         while not self._guarded(self._comm.Iprobe, 0, tag, status):
+            self._answer()
             pause()
         return int(status.Get_count(datatype))
 
@@ -133,6 +146,7 @@ class MPIWorker:
             return held
         pause, longest = WORKER_PAUSE
         while True:
+            self._answer()
             index, arrived = self._guarded(MPI.Request.Testany, self._requests)
             if arrived and index == 0:
                 return self._command()
@@ -154,9 +168,10 @@ class MPIWorker:
         command, argument = Command(self._word[0]), bool(self._word[1])
         if command is Command.RELEASE:
             self.hard = argument
-            if self._requests[1] != MPI.REQUEST_NULL:
-                self._requests[1].Cancel()
-                self._requests[1].Wait()
+            for request in (self._requests[1], self._ping):
+                if request != MPI.REQUEST_NULL:
+                    request.Cancel()
+                    request.Wait()
         else:
             self._requests[0] = self._comm.Irecv(self._word, 0, COMMAND)
         return command

@@ -1,0 +1,31 @@
+"""``coded-dgd collect``: one table of many runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from coded_dgd.errors import UsageError
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--csv", type=click.Path(path_type=Path), help="Write all columns to this file.")
+@click.option("--quiet", is_flag=True, help="Do not print the text.")
+def collect(runs: tuple[Path, ...], csv: Path | None, quiet: bool) -> None:
+    """Make one table of runs, given by their folders or by a folder that holds them.
+
+    It is for what coded-dgd launch --sweep leaves behind; runs that are not finished are in it.
+    """
+    from coded_dgd.report import collection
+
+    rows = collection.collect(runs)
+    if not quiet:
+        click.echo(collection.format_table(rows))
+    if csv is not None:
+        try:
+            with csv.open("w", newline="", encoding="utf-8") as file:
+                collection.write_csv(rows, file)
+        except OSError as error:
+            raise UsageError(f"--csv {csv}: {error.strerror}: name another file") from None

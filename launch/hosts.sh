@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# launch/hosts.sh HOSTFILE [RUN OPTIONS]: `coded-dgd run` on hosts that ssh reaches, without a batch system.
+# A line of HOSTFILE is a host and how many ranks it takes, as in `node1 slots=14`; the first is this
+# one, and has the master. RUN=folder goes on with an older run.
+set -euo pipefail
+
+environment=${VIRTUAL_ENV:-${CONDA_PREFIX:-$PWD/.venv}}
+hostfile=${1-}
+if [ ! -r "$hostfile" ]; then
+    echo "hosts.sh: '$hostfile' cannot be read: name a file of hosts, and then options of the run" >&2
+    exit 2
+fi
+shift
+job=hosts-$(date +%Y%m%d-%H%M%S)-$$
+ranks=$(sed -E '/^ *(#|$)/d; /slots=/!s/$/ slots=1/; s/.*slots=([0-9]+).*/\1/' "$hostfile" | paste -sd+)
+mpiexec=$(PATH="$environment/bin:$PATH" command -v mpiexec || echo mpiexec)
+launcher=("$mpiexec" --hostfile "$hostfile" -n "$((ranks))")
+case $("$mpiexec" --version 2>&1) in
+    *HYDRA* | *Intel*) # MPICH and its kin write node1:14
+        launcher[1]=-hosts
+        launcher[2]=$(sed -E '/^ *(#|$)/d; s/ +slots=/:/; s/ .*//' "$hostfile" | paste -sd,)
+        ;;
+esac
+limit=''
+
+again() { false; }
+
+# From here on all launchers are the same.
+stop=''
+trap 'stop=limit' USR2
+trap 'stop=asked' TERM INT
+set -- --scheme lcc-mmc "$@"
+
+say() { printf '%s: %s\n' "$job" "$*" >&2; }
+
+python=$environment/bin/python
+if [ ! -x "$python" ]; then
+    say "there is no $python: run launch/local.sh once, or activate an environment before"
+    exit 1
+fi
+export PATH="$environment/bin:$PATH"
+launcher[0]=$(command -v "${launcher[0]}") # from the full path Open MPI knows where it is elsewhere
+
+# One thread per rank; and Open MPI survives the loss of a process, and yields the core when it waits.
+export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS-1}"
+export PRTE_MCA_state_base_recoverable=1 PRTE_MCA_state_base_notify_errors=1
+export OMPI_MCA_mpi_ft_enable=1 OMPI_MCA_mpi_yield_when_idle=1
+export PRTE_MCA_rmaps_default_mapping_policy="${PRTE_MCA_rmaps_default_mapping_policy-slot:oversubscribe}"
+[ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+run=${RUN:-runs/$job}
+if [ -e "$run/summary.json" ]; then
+    say "$run is finished"
+    exit 0
+elif [ -e "$run/iterations.jsonl" ]; then
+    folder=(--resume "$run")
+else
+    folder=(--out "$run")
+fi
+
+# Rank 0 writes here who it is, so that it can be asked to stop whether or not mpiexec passes signals
+# on; and its exit code, which mpiexec may lose, or wait for ever for a host that is cut off.
+CODED_DGD_LAUNCHER_FOLDER=$(mktemp -d)
+export CODED_DGD_LAUNCHER_FOLDER
+ask_to_stop() {
+    local host='' rank0=''
+    [ ! -e "$CODED_DGD_LAUNCHER_FOLDER/rank0" ] ||
+        read -r host rank0 <"$CODED_DGD_LAUNCHER_FOLDER/rank0" || true
+    if [ "$host" = "$(hostname)" ]; then
+        kill -USR2 "$rank0"
+    elif [ -e "$run/iterations.jsonl" ]; then
+        kill -USR2 "$pid" # rank 0 is elsewhere
+    fi
+}
+"${launcher[@]}" "$python" -m coded_dgd.run "$@" "${folder[@]}" &
+pid=$!
+left=0 told=0 # seconds since rank 0 has left, and when it was last told to stop
+while kill -0 "$pid" 2>/dev/null; do
+    if [ -n "$limit" ] && [ "$SECONDS" -ge "$limit" ]; then
+        stop=limit
+    fi
+    if [ -n "$stop" ] && [ "$SECONDS" -ge "$told" ]; then
+        ask_to_stop || true
+        told=$((SECONDS + 5))
+    fi
+    if [ -s "$CODED_DGD_LAUNCHER_FOLDER/exit" ]; then
+        left=$((left + 1))
+        if [ "$left" = 15 ]; then
+            say "mpiexec does not end: it is ended"
+            kill -TERM "$pid" || true
+        elif [ "$left" = $((15 + 5)) ]; then
+            mapfile -t children < <(pgrep -P "$pid") # ssh, say
+            kill -KILL "$pid" "${children[@]}" || true
+        fi
+    fi
+    sleep 1 &
+    wait $! || true
+done
+status=0
+wait "$pid" || status=$?
+[ ! -s "$CODED_DGD_LAUNCHER_FOLDER/exit" ] || status=$(cat "$CODED_DGD_LAUNCHER_FOLDER/exit")
+rm -rf "$CODED_DGD_LAUNCHER_FOLDER"
+
+if [ "$status" = 75 ]; then
+    if [ "$stop" != limit ] || ! again; then
+        say "stopped; RUN=$run goes on from its checkpoint"
+    fi
+fi
+exit "$status"

@@ -1,0 +1,256 @@
+"""launch/hosts.sh over three hosts: network namespaces with names, and sshd, of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from servers import LAUNCH, need, run, serving, until, user
+
+pytestmark = pytest.mark.mpi
+
+RANKS = {1: 3, 2: 2, 3: 2}  # of which the first is the master
+ON_HOST_3 = [5, 6]
+OPTIONS = ["--scheme", "lcc-mmc", "--load", "4", "--delay", "shifted-exponential:mu=20,alpha=0.01"]
+
+
+class Hosts:
+    """host1, host2 and host3, at 10.77.0.1 to 3 on a bridge that nothing else is on."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder, self.sshd = folder, {}
+        mark = os.getpid() % 1_000_000
+        self.link = {n: f"cd{n}x{mark}" for n in RANKS}
+        for key in ("key", "hostkey"):
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key)
+        (folder / "hosts").write_text(
+            "127.0.0.1 localhost\n" + "".join(f"10.77.0.{n} host{n}\n" for n in RANKS)
+        )
+        (folder / "hostfile").write_text(
+            "".join(f"host{n} slots={slots}\n" for n, slots in RANKS.items())
+        )
+        (folder / "bin").mkdir()
+        ssh = folder / "bin/ssh"
+        ssh.write_text(
+            f"#!/bin/sh\nexec /usr/bin/ssh -i {folder}/key -o StrictHostKeyChecking=no "
+            "-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o SendEnv=PYTHONPATH "
+            '"$@"\n'
+        )
+        ssh.chmod(0o755)
+        Path("/run/sshd").mkdir(exist_ok=True)
+        bridge = f"cdbx{mark}"
+        try:
+            run("ip", "link", "add", bridge, "type", "bridge")
+        except AssertionError as error:
+            pytest.skip(f"no network namespaces here: {error}")
+        stack.callback(run, "ip", "link", "del", bridge)
+        run("ip", "link", "set", bridge, "up")
+        for n, link in self.link.items():
+            run("ip", "netns", "add", link)
+            stack.callback(run, "ip", "netns", "del", link)
+            run("ip", "link", "add", link, "type", "veth", "peer", "name", "e0", "netns", link)
+            run("ip", "link", "set", link, "master", bridge, "up")
+            run("ip", "-n", link, "addr", "add", f"10.77.0.{n}/24", "dev", "e0")
+            for each in ("e0", "lo"):
+                run("ip", "-n", link, "link", "set", each, "up")
+            sshd = (
+                f"hostname host{n}; mount --bind {folder}/hosts /etc/hosts; "
+                f"exec /usr/sbin/sshd -D -e -f /dev/null -o HostKey={folder}/hostkey "
+                f"-o AuthorizedKeysFile={folder}/key.pub -o StrictModes=no "
+                f"-o PermitRootLogin=yes -o UsePAM=no -o PidFile={folder}/pid{n} "
+                f"-o ListenAddress=10.77.0.{n} -o MaxStartups=100 -o AcceptEnv=*"
+            )
+            inside = ["ip", "netns", "exec", link, "unshare", "-u", "-m", "bash", "-c", sshd]
+            self.sshd[n] = stack.enter_context(serving(*inside, log=folder / f"log{n}"))
+        for n in RANKS:
+            until((folder / f"pid{n}").exists, 10, f"sshd listens on host{n}")
+
+    def start(self, out: Path, *options: str) -> subprocess.Popen:
+        """Start a run on host1."""
+        environment = user(RUN=str(out), UCX_TLS="tcp,self")
+        environment["PATH"] = f"{self.folder}/bin:{environment['PATH']}"
+        return subprocess.Popen(
+            [
+                "nsenter", "-t", str(self.sshd[1]), "-n", "-u", "-m", "env", "-C", str(out.parent),
+                str(LAUNCH / "hosts.sh"), str(self.folder / "hostfile"), *OPTIONS, "--quiet",
+                *options,
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )  # fmt: skip
+
+    def cut(self, number: int) -> None:
+        """Have nothing pass to or from a host any more."""
+        run("ip", "link", "set", self.link[number], "down")
+
+    def mend(self, number: int) -> None:
+        """Undo `cut`."""
+        run("ip", "link", "set", self.link[number], "up")
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory):
+    need(["ip", "sshd", "ssh"], ["iproute2", "openssh-server", "openssh-client"])
+    if os.geteuid() != 0:
+        pytest.skip("only root can make network namespaces")
+    with ExitStack() as stack:
+        yield Hosts(tmp_path_factory.mktemp("hosts"), stack)
+
+
+@pytest.fixture
+def out(tmp_path, hosts):
+    """A run folder to be; afterwards no process is left of it, and all hosts are in reach."""
+    folder = tmp_path / "run"
+    yield folder
+    for number in RANKS:
+        hosts.mend(number)
+    deadline = time.monotonic() + 15
+    while (left := processes(folder)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The result in virtual time, where nothing is lost."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run(
+        sys.executable, "-m", "coded_dgd.run", *OPTIONS, "--iterations", "120", "--quiet",
+        "--transport", "simulated", "--workers", "6", "--out", folder,
+    )  # fmt: skip
+    return np.load(folder / "beta.npy")
+
+
+@pytest.fixture(scope="module")
+def fault_tolerance():
+    asked = "from coded_dgd.engine.transports.mpi.library import fault_tolerance as f; print(f())"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env=user(OMPI_MCA_mpi_ft_enable="1"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.stdout.strip() != "on":
+        pytest.skip("this MPI ends a job that loses a process: no ULFM")
+
+
+def processes(folder, rank=None):
+    """Ids of the processes of a run, or of one rank of it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            mine = str(folder).encode() in (path / "cmdline").read_bytes()
+            if mine and rank is not None:
+                mine = f"PMIX_RANK={rank}".encode() in (path / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if mine:
+            found.append(int(path.name))
+    return found
+
+
+def iterations(folder):
+    log = folder / "iterations.jsonl"
+    return log.read_text().count("\n") if log.exists() else 0
+
+
+def at(process, folder, iteration):
+    """Wait until a run has come so far."""
+    while iterations(folder) < iteration:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def finish(process, folder, whole, seconds=60):
+    """Wait for the end; the result is that of a run that has lost nothing."""
+    said, _ = process.communicate(timeout=seconds)
+    assert process.returncode == 0, said
+    beta = np.load(folder / "beta.npy")
+    assert np.linalg.norm(beta - whole) <= 1e-10 * np.linalg.norm(whole)
+    return json.loads((folder / "summary.json").read_text()), said
+
+
+def test_three_hosts_and_a_slow_link(hosts, out, tmp_path):
+    """The link shows in the times, and not in the results."""
+    wide = ["--data", "synthetic:rows=60,features=500", "--scheme", "uncoded", "--delay", "none"]
+    wide += ["--load", "1", "--iterations", "20"]
+    found = {}
+    for name in ("fast", "slow"):
+        folder = tmp_path / "run" / name
+        folder.parent.mkdir(exist_ok=True)
+        if name == "slow":
+            limit = ["rate", "500kbit", "burst", "16kb", "latency", "2s"]
+            run("tc", "qdisc", "add", "dev", hosts.link[3], "root", "tbf", *limit)
+        try:
+            process = hosts.start(folder, *wide)
+            said, _ = process.communicate(timeout=90)
+        finally:
+            if name == "slow":
+                run("tc", "qdisc", "del", "dev", hosts.link[3], "root")
+        assert process.returncode == 0, said
+        found[name] = (
+            json.loads((folder / "summary.json").read_text()),
+            np.load(folder / "beta.npy"),
+        )
+    (fast, beta), (slow, same) = found["fast"], found["slow"]
+    assert fast["hosts"] == {"host1": [1, 2], "host2": [3, 4], "host3": ON_HOST_3}
+    # in an iteration, beta of 4 kB to two workers
+    assert slow["completion_time"]["p50"] >= 2 * 4000 * 8 / 500e3 * 0.8
+    assert fast["completion_time"]["p50"] < slow["completion_time"]["p50"] / 2
+    assert np.linalg.norm(beta - same) <= 1e-10 * np.linalg.norm(beta)
+
+
+def test_a_worker_killed_on_another_host(hosts, out, whole, fault_tolerance):
+    process = hosts.start(out, "--iterations", "120")
+    at(process, out, 10)
+    (pid,) = processes(out, rank=6)
+    os.kill(pid, signal.SIGKILL)
+    summary, _ = finish(process, out, whole)
+    assert summary["workers_lost"] == [6]
+    assert summary["losses"][0]["host"] == "host3"
+
+
+def test_a_host_cut_off_for_good(hosts, out, whole, fault_tolerance):
+    process = hosts.start(out, "--iterations", "120", "--silence", "3")
+    at(process, out, 10)
+    hosts.cut(3)
+    summary, said = finish(process, out, whole, 90)
+    assert summary["workers_lost"] == ON_HOST_3
+    assert all("no sign of life for 3 s" in loss["cause"] for loss in summary["losses"])
+    assert summary["status"] == "done"
+    assert summary["shutdown_time"] < 2
+    assert "cannot be reached: the job is ended" in said
+
+
+def test_a_host_that_comes_back_in_time_is_used_again(hosts, out, whole, fault_tolerance):
+    process = hosts.start(out, "--iterations", "120", "--silence", "60")
+    at(process, out, 10)
+    hosts.cut(3)
+    time.sleep(2)
+    hosts.mend(3)
+    summary, _ = finish(process, out, whole)
+    assert summary["workers_lost"] == []
+    with np.load(out / "arrivals.npz") as archive:
+        arrived = ~np.isnan(archive["arrival"]).all(axis=2)  # iterations, workers
+    assert arrived[-20:, 4:].any(axis=0).all()
+
+
+def test_no_hostfile_is_one_line(tmp_path):
+    done = subprocess.run(
+        [LAUNCH / "hosts.sh", tmp_path / "none"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "cannot be read" in done.stderr

@@ -131,10 +131,11 @@ class Problem:
         rows, features = self.source.rows, self.source.features
         if self.objective.degree != 2 or 2.0 * (rows + features) * features**2 > OPTIMUM_FLOPS:
             return None
-        triangle = np.hstack([np.sqrt(self.ridge) * np.eye(features), np.zeros((features, 1))])
+        # of its rows some would be zero but for rounding without a ridge, and slow to compute with
+        triangle = np.sqrt(self.ridge) * np.eye(features if self.ridge else 0, features + 1)
         for X, y in self.source.windows():
             stacked = np.vstack([triangle, np.column_stack([X, y])])
-            triangle = np.asarray(np.linalg.qr(stacked, mode="r"))
+            triangle = np.asarray(np.linalg.qr(stacked, mode="r"), np.float64)
         cutoff = np.finfo(np.float64).eps * max(rows, features)  # of what rounding has left
         solution: Floats = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=cutoff)[0]
         return solution if np.abs(solution).max() < 1 / NEGLIGIBLE else None

@@ -1,5 +1,6 @@
 """Objectives, the whole problem, its partition into blocks, and the optimizers."""
 
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -176,6 +177,15 @@ def test_optimum_of_equal_columns_shares_the_weight():
 def test_optimum_that_would_take_too_long_is_none(features):
     source = ArraySource("large", np.broadcast_to(1.0, (6, features)), np.ones(6), "not in memory")
     assert Problem(source, LEAST_SQUARES).optimum() is None
+
+
+def test_optimum_of_many_features_and_few_rows_takes_a_moment():
+    dice = np.random.default_rng(0)
+    X, y = dice.standard_normal((60, 2000)), dice.standard_normal(60)
+    begin = time.process_time()
+    found = Problem(ArraySource("wide", X, y, "in memory"), LEAST_SQUARES).optimum()
+    assert time.process_time() - begin < 5
+    np.testing.assert_allclose(X @ found, y, atol=1e-9)
 
 
 # Partition

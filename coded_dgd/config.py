@@ -91,6 +91,11 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _refuse_misfit(vars(self), "--")
+        for name, value in vars(self).items():
+            _require(
+                not isinstance(value, str) or _is_text(value),
+                f"--{name.replace('_', '-')} {value!r} is not valid UTF-8: rename the file",
+            )
         _require(self.iterations >= 1, "--iterations has to be 1 or more")
         _require(self.workers is None or self.workers >= 1, "--workers has to be 1 or more")
         _require(self.blocks is None or self.blocks >= 1, "--blocks (N) has to be 1 or more")
@@ -175,3 +180,12 @@ def read_toml(path: Path) -> Mapping[str, Any]:
             )
     _refuse_misfit(values, f"--config {path}: ")
     return values
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written into a file of text: not every file name can."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

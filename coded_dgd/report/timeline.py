@@ -44,9 +44,14 @@ class TimelineFile:
 
     def __init__(self, path: Path, transport: Transport) -> None:
         self._path, self._transport = path, transport
-        if not path.parent.is_dir():
+        try:
+            known = path.parent.is_dir()
+            bad = path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)
+        except (OSError, ValueError):  # no path at all
+            known, bad = True, True
+        if not known:
             raise UsageError(f"--timeline {path}: there is no folder {path.parent}: make it")
-        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        if bad:
             raise UsageError(f"--timeline {path} cannot be written: name another file")
         transport.keep_marks()
 

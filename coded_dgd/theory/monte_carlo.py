@@ -17,6 +17,9 @@ from coded_dgd.theory.moments import Moments
 RETAINED = 1_000_000
 """Realisations whose completion times are kept."""
 
+MOST = 10**10
+"""Realisations that can be waited for."""
+
 BATCH_BYTES = 2**21
 """Size of the arrays of finish times; there are a handful of them at once."""
 
@@ -108,9 +111,9 @@ def simulate(
     >>> 0.1 < sample.mean < 0.2, sample.standard_error < 0.01 * sample.mean, sample.never
     (True, True, 0)
     """
-    if realisations < 2 or jobs < 1:
+    if not 2 <= realisations <= MOST or jobs < 1:
         raise UsageError(
-            f"--realisations {realisations}, --jobs {jobs}: give 2 or more, and 1 or more"
+            f"--realisations {realisations}: give 2 to {MOST}; --jobs {jobs}: give 1 or more"
         )
     delay.check(scheme.workers, scheme.work)
     keep = min(realisations, RETAINED)

@@ -173,3 +173,19 @@ def test_memory_that_is_not_there_is_no_error_of_ours(capsys, monkeypatch):
     assert run_command_line(["info"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "more memory than there is: ask for less" in line
+
+
+@pytest.mark.parametrize("option", ["--timeline", "--log-dir", "--out"])
+def test_a_name_that_is_too_long_for_a_file(capsys, option):
+    line = refused(capsys, "run", *SIMULATED, "synthetic:rows=9,features=2", option, "x" * 5000)
+    assert "x" * 5000 in line
+
+
+def test_a_file_name_that_is_not_text(capsys):
+    line = refused(capsys, "run", *SIMULATED, "\udc80")
+    assert "--data '\\udc80' is not valid UTF-8: rename the file" in line
+
+
+def test_more_realisations_than_anybody_can_wait_for(capsys):
+    line = refused(capsys, "simulate", "--workers", "3", "--realisations", "9" * 20)
+    assert "--realisations" in line

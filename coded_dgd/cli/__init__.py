@@ -12,6 +12,7 @@ import click
 from coded_dgd import __version__
 from coded_dgd.cli.compare import compare
 from coded_dgd.cli.info import info
+from coded_dgd.cli.plan import plan
 from coded_dgd.cli.plot import plot
 from coded_dgd.cli.report import report
 from coded_dgd.cli.reproduce import reproduce
@@ -35,7 +36,7 @@ def command() -> None:
     """Coded distributed gradient descent over MPI."""
 
 
-for subcommand in (run, compare, theory, simulate, reproduce, plot, report, watch, info):
+for subcommand in (run, compare, plan, theory, simulate, reproduce, plot, report, watch, info):
     command.add_command(subcommand)
 
 

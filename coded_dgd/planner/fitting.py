@@ -12,7 +12,7 @@ from scipy import special, stats
 from coded_dgd import delays
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.delays.bernoulli import Bernoulli
-from coded_dgd.planner.empirical import Empirical
+from coded_dgd.planner.empirical import Empirical, lines
 from coded_dgd.planner.laws import NOISE, Pareto, Shifted
 from coded_dgd.planner.observations import Bools, Floats, Sample, TaskTimes
 from coded_dgd.planner.states import two_states
@@ -47,13 +47,13 @@ class Fit:
     (Kolmogorov and Smirnov)."""
     p_value: float = 1.0
     """Of that distance, as if the parameters had been known."""
-    durations: Floats | None = field(default=None, repr=False)
-    """Where the measured durations are the model."""
+    lines: tuple[Floats, Floats] | None = field(default=None, repr=False)
+    """Where the measured times are the model: see `Empirical`."""
 
     @property
     def text(self) -> str:
         """What ``--delay`` takes."""
-        if self.durations is not None:
+        if self.lines is not None:
             return "empirical"
         values = ",".join(
             f"{key}={value if isinstance(value, str) else format(value, '.6g')}"
@@ -63,15 +63,16 @@ class Fit:
 
     def model(self, seed: int) -> DelayModel:
         """Return the delay model."""
-        if self.durations is not None:
-            return Empirical(self.durations, seed)
+        if self.lines is not None:
+            return Empirical(*self.lines, seed)
         return delays.create(self.text, seed)
 
     def redrawn(self, rng: np.random.Generator) -> Fit:
         """Return what another measurement might have found: parameters within their errors."""
-        if self.durations is not None:
-            some = rng.integers(len(self.durations), size=len(self.durations))
-            return replace(self, durations=self.durations[some])
+        if self.lines is not None:
+            start, seconds = self.lines
+            some = rng.integers(len(start), size=len(start))
+            return replace(self, lines=(start[some], seconds[some]))
         drawn = {}
         for key, value in self.parameters.items():
             drawn[key] = value
@@ -87,7 +88,7 @@ class Fit:
 def fit(times: TaskTimes) -> list[Fit]:
     """Fit all delay models that may apply, the best first.
 
-    Where none is close, the measured durations themselves come first: the last resort.
+    Where none is close, the measured times themselves come first: the last resort.
 
     Raises
     ------
@@ -97,10 +98,10 @@ def fit(times: TaskTimes) -> list[Fit]:
     sample = times.shared()
     if not sample.ends:
         raise ValueError("no task was seen to end")
-    if _together(times):
-        return [_bernoulli(times)]
     single = times.independent()
-    if single is not None and _independent(single, sample):
+    if _together(times):
+        found = [_bernoulli(times)]
+    elif single is not None and _independent(single, sample):
         watched = single.of(single.seconds > 0)
         found = [
             _judged(_single(law, watched, "independent"), _pooled(watched))
@@ -120,7 +121,7 @@ def fit(times: TaskTimes) -> list[Fit]:
     if found[0].distance > enough:
         found.sort(key=lambda each: each.distance > enough)
     if found[0].distance > enough:
-        found.insert(0, _empirical(sample))
+        found.insert(0, Fit("empirical", {}, {}, inf, lines=lines(times)))
     return found
 
 
@@ -235,10 +236,6 @@ def _bernoulli(times: TaskTimes) -> Fit:
 
     limit = np.broadcast_to(times.until[:, None], known.shape)
     return _judged(found, _by_worker(Sample(ends, known, limit)), survival)
-
-
-def _empirical(sample: Sample) -> Fit:
-    return Fit("empirical", {}, {}, inf, durations=sample.seconds)
 
 
 def _bic(log_likelihood: float, parameters: int, size: int) -> float:

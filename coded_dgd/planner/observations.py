@@ -12,6 +12,9 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
+LEAST = 1e-6
+"""Seconds: the shortest duration that is believed."""
+
 
 class Sample(NamedTuple):
     """Durations, of which some are only known to be longer than what stands there."""
@@ -66,11 +69,10 @@ class TaskTimes:
 
     def later(self, seconds: float) -> TaskTimes:
         """Return these times as seen `seconds` earlier: without a latency, but none below zero."""
-        least = 1e-6
         return TaskTimes(
-            np.maximum(self.finish - seconds, least),
+            np.maximum(self.finish - seconds, LEAST),
             self.done,
-            np.maximum(self.until - seconds, least),
+            np.maximum(self.until - seconds, LEAST),
         )
 
     def shared(self) -> Sample:
@@ -99,4 +101,8 @@ class TaskTimes:
         begin = np.concatenate([np.zeros_like(self.finish[..., :1]), self.finish[..., :-1]], axis=2)
         begun = np.isfinite(begin) & (self.done > 0)
         watched = np.where(begun, np.maximum(self.until[:, None, None] - begin, 0), 0.0)
-        return Sample(np.where(known & begun, self.finish - begin, watched), known & begun, watched)
+        return Sample(
+            np.where(known & begun, np.maximum(self.finish - begin, LEAST), watched),
+            known & begun,
+            watched,
+        )

@@ -1,0 +1,229 @@
+"""A short measurement of the cluster: task times of every worker, messages, handing out data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd import schemes
+from coded_dgd.config import RunConfig
+from coded_dgd.engine.crew import Crew, Message
+from coded_dgd.engine.distribute import distribute
+from coded_dgd.engine.protocol import Floats, Plan, Point
+from coded_dgd.engine.transports.base import Transport
+from coded_dgd.errors import Interrupted, Undecodable
+from coded_dgd.problems.sources import Source
+from coded_dgd.schemes.base import Scheme
+
+TASKS = 2
+"""Tasks of a worker in an iteration: two tell whether they share a duration."""
+ROUNDS = 7
+"""Times that messages of each length are sent by everybody at once, and by one after the other."""
+BURST = 8
+"""Messages that a worker sends one after the other when it takes no work."""
+ALONE = 8
+"""Workers that are also asked alone."""
+PATIENCE = 5.0
+"""Seconds to wait for an answer that takes no work."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What has been measured. Times in seconds."""
+
+    finish: Floats
+    """(iterations, M, J): beta_t leaves -> the message is here; nan where it was not waited for."""
+    done: NDArray[np.int64]
+    """(M, J): tasks done by then."""
+    until: Floats
+    """(iterations,): how long was waited; inf where everything came."""
+    compute: float
+    """What a task computed, median."""
+    lengths: tuple[int, int]
+    """Numbers in the messages of the next two."""
+    latency: tuple[float, float]
+    """A point leaves -> the answer of one idle worker is here."""
+    service: tuple[float, float]
+    """Between one answer and the next where all workers answer at once."""
+    set_up: float
+    """Handing out a plan and next to no data."""
+    distribution: float
+    """Handing out blocks: per byte that workers hold."""
+    hosts: tuple[str, ...]
+    """Of the workers."""
+
+
+def probe(
+    config: RunConfig, transport: Transport, source: Source, iterations: int, seconds: float
+) -> Probe:
+    """Measure the peers of a transport, with real blocks and the delays of the configuration.
+
+    What workers were given for it they drop at the end, a row of zeros aside.
+
+    Parameters
+    ----------
+    iterations : int
+        Iterations of `TASKS` tasks per worker.
+    seconds : float
+        About what these may take; what has not come by then is left out.
+
+    Raises
+    ------
+    Undecodable
+        If workers do not answer.
+    Interrupted
+        If the transport is interrupted.
+    """
+    workers = transport.workers - config.spare
+    blocks = config.blocks or workers
+    load = min(blocks, max(TASKS, -(-blocks // workers)))
+    scheme = schemes.create("uc-mmc", workers, blocks, load)
+    echo = schemes.create("uc-mmc", workers, max(workers, BURST), BURST)
+    short = _Echo(transport, echo, source.features, config, False)
+    begin = transport.clock()
+    full = _Echo(transport, echo, source.features, config, True)
+    set_up = transport.clock() - begin  # the second time: what has to be imported is there
+    latency = short.alone(), full.alone()
+    service = short.together(), full.together()
+
+    begin = transport.clock()
+    crew = _crew(transport, scheme, source.features)
+    distribute(source, crew, config)
+    short.all_answer()  # after they have their blocks
+    handed_out = max(transport.clock() - begin - set_up, 0.0)
+    size = 8.0 * workers * load * -(-source.rows // blocks) * (source.features + 1)
+
+    finish, until, compute = _watch(crew, iterations, seconds)
+    _Echo(transport, echo, source.features, config, False, replaces=crew.lane).all_answer()
+    done = np.tile(np.arange(1, load + 1), (workers, 1))
+    return Probe(
+        finish,
+        done,
+        until,
+        compute,
+        (1, source.features),
+        latency,
+        service,
+        set_up,
+        handed_out / size,
+        tuple(transport.host_of(peer) for peer in range(workers)),
+    )
+
+
+def _crew(transport: Transport, scheme: Scheme, payload: int, replaces: int | None = None) -> Crew:
+    members = list(range(scheme.workers))
+    return Crew(transport, scheme, transport.new_lane(), members, list(members), payload, replaces)
+
+
+def _watch(crew: Crew, iterations: int, seconds: float) -> tuple[Floats, Floats, float]:
+    """Take down when tasks end: finish, until, and what a task computes."""
+    transport, scheme = crew.transport, crew.scheme
+    finish = np.full((iterations, *scheme.expected.shape), np.nan)
+    until = np.full(iterations, np.inf)
+    computed: list[float] = []
+    end = transport.clock() + seconds
+    beta = np.zeros(crew.payload)
+    for iteration in range(iterations):
+        left = transport.clock()
+        limit = max(end - left, 0.0) / (iterations - iteration)
+        crew.broadcast(iteration, beta)
+        while np.isnan(finish[iteration][_living(crew)]).any():
+            if transport.interrupted:
+                raise Interrupted("stopped while the cluster was measured")
+            if transport.clock() >= left + limit:
+                until[iteration] = limit
+                break
+            for arrived in crew.receive(iteration, left + limit):
+                if isinstance(arrived, Message) and arrived.result.iteration == iteration:
+                    result = arrived.result
+                    finish[iteration, arrived.worker, result.message] = result.time - left
+                    computed.append(result.compute_seconds)
+    if not computed:
+        raise Undecodable(
+            f"no worker has finished a task within {seconds / iterations:.2g} s: "
+            "use fewer iterations with --probe"
+        )
+    return finish, until, float(np.median(computed))
+
+
+def _living(crew: Crew) -> NDArray[np.bool_]:
+    living = np.ones(crew.scheme.workers, dtype=np.bool_)
+    living[crew.lost] = False
+    return living
+
+
+class _Echo:
+    """A lane on which workers answer at once, several times: products with rows of zeros."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        scheme: Scheme,
+        features: int,
+        config: RunConfig,
+        whole: bool,
+        replaces: int | None = None,
+    ) -> None:
+        self._transport, self._iteration = transport, 0
+        self._beta = np.zeros(features)
+        self.crew = _crew(transport, scheme, features if whole else 1, replaces)
+        for worker, peer in enumerate(self.crew.members):
+            plan = Plan(
+                lane=self.crew.lane,
+                replaces=replaces,
+                worker=worker,
+                tasks=BURST,
+                height=1,
+                features=features,
+                labels=False,
+                ends=tuple(range(1, BURST + 1)),
+                coefficients=None,
+                unit=1.0,
+                product=not whole,
+                objective=config.objective,
+                delay="none",
+                seed=config.seed,
+            )
+            transport.plan(peer, plan)
+            transport.piece(peer, 0, np.zeros((BURST, 1, features)), None)
+        self.all_answer()
+
+    def alone(self) -> float:
+        """Seconds that one worker takes to answer, median."""
+        some = self.crew.members[:ALONE]
+        return float(np.median([self._ask([peer])[0] for peer in some * ROUNDS]))
+
+    def together(self) -> float:
+        """Seconds between two answers of many, median."""
+        spans = []
+        for _ in range(ROUNDS):
+            answers = self._ask(self.crew.members)
+            spans.append((answers[-1] - answers[0]) / max(1, len(answers) - 1))
+        return float(np.median(spans))
+
+    def all_answer(self) -> None:
+        """Wait until everybody has answered."""
+        self._ask(self.crew.members, np.inf)
+
+    def _ask(self, peers: Iterable[int], patience: float = PATIENCE) -> list[float]:
+        """Seconds until each answer, in order, when they all are here."""
+        clock, lost = self._transport.clock, self._transport.lost
+        missing, answers = {peer: BURST for peer in peers}, []
+        left = clock()
+        self._transport.broadcast(Point(self.crew.lane, self._iteration, self._beta), missing)
+        while missing := {peer: n for peer, n in missing.items() if n and peer not in lost}:
+            for arrived in self.crew.receive(self._iteration, left + patience):
+                if isinstance(arrived, Message) and arrived.result.iteration == self._iteration:
+                    missing[arrived.result.peer] -= 1
+                    answers.append(arrived.result.time - left)
+            if self._transport.interrupted:
+                raise Interrupted("stopped while the cluster was measured")
+            if clock() >= left + patience:
+                raise Undecodable(f"{len(missing)} workers do not answer within {patience:g} s")
+        self._iteration += 1
+        if not answers:
+            raise Undecodable("all workers are lost")
+        return answers

@@ -1,0 +1,61 @@
+"""Bytes that workers and master will need at their peak."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from coded_dgd.planner.costs import Sizes, block_rows, payload
+from coded_dgd.problems.sources.base import WINDOW_BYTES
+from coded_dgd.schemes.base import Scheme
+
+WORKER = 40e6
+"""An interpreter with numpy, mpi4py and an MPI: what a worker takes that holds no data."""
+WINDOW = 2**25
+"""Of the data, while they are handed out."""
+IN_FLIGHT = 2**27
+"""Encoded data that rank 0 has on their way before it waits."""
+
+
+def worker(scheme: Scheme, sizes: Sizes) -> float:
+    """Peak of the worker that holds most: its blocks, and the piece that is coming in."""
+    height, labels = block_rows(scheme, sizes), not scheme.coded
+    tasks = max(scheme.tasks(w) for w in range(scheme.workers))
+    rows = tasks * height
+    coming = tasks * _rows_at_once(scheme, sizes)
+    return WORKER + 8 * (rows + min(coming, rows)) * (sizes.features + labels)
+
+
+def master(scheme: Scheme, sizes: Sizes, resident: float) -> float:
+    """Peak of rank 0: the data as it holds them, a window of them, and what is on its way.
+
+    Parameters
+    ----------
+    resident : float
+        Bytes that the process has with the data opened.
+    """
+    width = 8.0 * (sizes.features + 1)
+    everything = sizes.rows * width
+    reading = 2 * min(WINDOW_BYTES, everything)  # the next is read while the last is still there
+    pieces = sum(scheme.tasks(w) for w in range(scheme.workers)) * _rows_at_once(scheme, sizes)
+    handing = min(WINDOW, everything) + min(IN_FLIGHT, pieces * width)
+    kept = 8.0 * int(scheme.expected.sum()) * payload(scheme, sizes)
+    if scheme.gram:
+        kept += 2 * 8.0 * sizes.features**2
+    return resident + max(reading, handing) + kept
+
+
+def resident() -> float:
+    """Bytes that this process has in memory now; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return float(pages * os.sysconf("SC_PAGE_SIZE"))
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def _rows_at_once(scheme: Scheme, sizes: Sizes) -> float:
+    """Rows of every block that are handed out together."""
+    height = block_rows(scheme, sizes)
+    blocks = (sizes.features if scheme.gram else sizes.rows) / height
+    return min(height, max(1.0, WINDOW / (8 * blocks * (sizes.features + 1))))

@@ -14,10 +14,15 @@ from coded_dgd.errors import UsageError
 if TYPE_CHECKING:
     from coded_dgd.engine.transports.base import Transport
     from coded_dgd.planner.measurements import Measurements
+    from coded_dgd.planner.planning import Plan
     from coded_dgd.problems.sources import Source
 
 PLAN = "plan.json"
 """In a run folder: the plan that chose its scheme."""
+AUTO = "auto"
+"""What ``--scheme`` takes to have one chosen."""
+AUTO_PROBE, AUTO_SECONDS = 10, 8.0
+"""Iterations of the probe within a run, and about what they may take."""
 
 
 def measure(
@@ -34,6 +39,23 @@ def measure(
         found.compute,
         Network(found.lengths, found.latency, found.service, found.set_up, found.distribution),
         measure_speed(),
+    )
+
+
+def choose(config: RunConfig, transport: Transport, workers: int, source: Source) -> Plan:
+    """Probe the workers of a transport for a moment, and plan."""
+    from coded_dgd import delays
+    from coded_dgd.planner.memory import resident
+    from coded_dgd.planner.planning import Limits, make_plan
+
+    return make_plan(
+        measure(config, transport, source, AUTO_PROBE, AUTO_SECONDS),
+        config,
+        source,
+        workers,
+        Limits(),
+        resident=resident(),
+        injected=delays.create(config.delay, config.seed).injects,
     )
 
 

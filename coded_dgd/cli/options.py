@@ -32,7 +32,9 @@ def together(*options: Decorator) -> Decorator:
 
 
 scheme = configured(
-    "scheme", f"Scheme: {', '.join(schemes.names())}, lcc-mmc-K for K polynomials, or MODULE:CLASS."
+    "scheme",
+    f"Scheme: {', '.join(schemes.names())}, lcc-mmc-K for K polynomials, MODULE:CLASS, or auto: "
+    "what a short probe finds best, with all that is left open.",
 )
 sizes = together(
     configured("workers", "Number of workers M; under mpiexec it is the number of ranks less 1."),

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from coded_dgd.cli import options
+from coded_dgd.cli import measuring, options
 from coded_dgd.cli.connection import connect
 from coded_dgd.config import ON_LOSS, TRANSPORTS, RunConfig, read_toml
 from coded_dgd.errors import UsageError
@@ -128,17 +128,33 @@ def run(
     from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.master import Iteration
     from coded_dgd.engine.transports.simulated import SimulatedTransport
+    from coded_dgd.planner.record import to_json
+    from coded_dgd.problems.sources import open_source
+    from coded_dgd.report import plan as planning
     from coded_dgd.report import summary, table
     from coded_dgd.report.progress import Progress
     from coded_dgd.report.run_folder import RunFolder
     from coded_dgd.report.timeline import TimelineFile
 
-    prepared = setup.prepare(config, None if master is None else master.workers)
+    started = None if master is None else master.workers
+    plan = source = None
+    if config.scheme == measuring.AUTO:
+        workers = setup.check_workers(config, started)
+        source = open_source(config.data, config.seed)
+        probed = master or SimulatedTransport(workers)
+        with Interrupts(probed):
+            plan = measuring.choose(config, probed, workers, source)
+        config = plan.configured(plan.choice)
+        if not quiet:
+            click.echo(planning.why(plan), err=True)
+    prepared = setup.prepare(config, started)
     transport = master or SimulatedTransport(prepared.scheme.workers)
     drawn = TimelineFile(timeline, transport) if timeline else nullcontext()
     found = None
     if resume is None:
         folder = RunFolder.create(out, prepared)
+        if plan is not None:
+            (folder.path / measuring.PLAN).write_text(json.dumps(to_json(plan)) + "\n")
     else:
         found = resuming.find(resume, prepared, allow_different_workers)
         done = found.resume[0].iteration if found.resume else 0
@@ -163,11 +179,13 @@ def run(
             transport,
             progress.start,
             on_iteration,
-            keeper=keeper,
-            resume=found.resume if found else None,
-            say=say,
+            source,
+            keeper,
+            found.resume if found else None,
+            say,
         )
     result = summary.summarize(outcome, folder.path)
+    result["planned"] = None if plan is None else planning.beside(plan, result)
     folder.finish(outcome, result)
     if not quiet:
         click.echo(table.format_table(result, outcome), err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,8 @@ def probe(
 
     begin = transport.clock()
     crew = _crew(transport, scheme, source.features)
-    distribute(source, crew, config)
+    # delays like those of the run, but not the same
+    distribute(source, crew, replace(config, seed=config.seed + 1))
     short.all_answer()  # after they have their blocks
     handed_out = max(transport.clock() - begin - set_up, 0.0)
     size = 8.0 * workers * load * -(-source.rows // blocks) * (source.features + 1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from coded_dgd.config import RunConfig
 from coded_dgd.planner.planning import Entry, Plan
@@ -61,6 +63,28 @@ def why(plan: Plan) -> str:
     if uncoded is not None:
         text += f"; uncoded, which waits for everybody, is {_compare(uncoded, choice)}"
     return text + "."
+
+
+def beside(plan: Plan, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Hold the prediction for the choice against the summary of the run; times in seconds."""
+    found = plan.choice.iteration
+    assert found is not None
+    if result["transport"] == "simulated":  # nothing else takes time
+        measured = result["completion_time"]["mean"]
+    else:
+        spent = result["training_time"] - result["check_time"] - result["checkpoint_time"]
+        measured = spent / (result["iterations"] - result["resumed_at"])
+    return {
+        "iteration_time": {
+            "predicted": found.total,
+            "standard_error": plan.choice.uncertainty,
+            "measured": measured,
+        },
+        "communication_load": {
+            "predicted": found.messages,
+            "measured": result["communication_load"],
+        },
+    }
 
 
 def command(plan: Plan) -> str:

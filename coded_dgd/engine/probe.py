@@ -26,6 +26,8 @@ BURST = 8
 """Messages that a worker sends one after the other when it takes no work."""
 ALONE = 8
 """Workers that are also asked alone."""
+BUSY = 0.2
+"""Part of a task's time that the port may be busy with the messages of those that are asked."""
 PATIENCE = 5.0
 """Seconds to wait for an answer that takes no work."""
 
@@ -39,7 +41,7 @@ class Probe:
     done: NDArray[np.int64]
     """(M, J): tasks done by then."""
     until: Floats
-    """(iterations,): how long was waited; inf where everything came."""
+    """(iterations, M): how long a worker was waited for; inf where everything came."""
     compute: float
     """What a task computed, median."""
     lengths: tuple[int, int]
@@ -97,7 +99,7 @@ def probe(
     handed_out = max(transport.clock() - begin - set_up, 0.0)
     size = 8.0 * workers * load * -(-source.rows // blocks) * (source.features + 1)
 
-    finish, until, compute = _watch(crew, iterations, seconds)
+    finish, until, compute = _watch(crew, iterations, seconds, service[1])
     _Echo(transport, echo, source.features, config, False, replaces=crew.lane).all_answer()
     done = np.tile(np.arange(1, load + 1), (workers, 1))
     return Probe(
@@ -119,41 +121,73 @@ def _crew(transport: Transport, scheme: Scheme, payload: int, replaces: int | No
     return Crew(transport, scheme, transport.new_lane(), members, list(members), payload, replaces)
 
 
-def _watch(crew: Crew, iterations: int, seconds: float) -> tuple[Floats, Floats, float]:
-    """Take down when tasks end: finish, until, and what a task computes."""
-    transport, scheme = crew.transport, crew.scheme
-    finish = np.full((iterations, *scheme.expected.shape), np.nan)
-    until = np.full(iterations, np.inf)
-    computed: list[float] = []
-    end = transport.clock() + seconds
-    beta = np.zeros(crew.payload)
+def _watch(
+    crew: Crew, iterations: int, seconds: float, service: float
+) -> tuple[Floats, Floats, float]:
+    """Take down when tasks end: finish, until, and what a task computes.
+
+    Where so many messages at once keep the master's port busy, workers are asked in groups.
+    """
+    clock, scheme = crew.transport.clock, crew.scheme
+    everyone = np.arange(scheme.workers)
+    groups, computed = [everyone], list[float]()
+    rows: list[tuple[Floats, Floats]] = []
+    end = clock() + seconds
     for iteration in range(iterations):
-        left = transport.clock()
-        limit = max(end - left, 0.0) / (iterations - iteration)
-        crew.broadcast(iteration, beta)
-        while np.isnan(finish[iteration][_living(crew)]).any():
-            if transport.interrupted:
-                raise Interrupted("stopped while the cluster was measured")
-            if transport.clock() >= left + limit:
-                until[iteration] = limit
-                break
-            for arrived in crew.receive(iteration, left + limit):
-                if isinstance(arrived, Message) and arrived.result.iteration == iteration:
-                    result = arrived.result
-                    finish[iteration, arrived.worker, result.message] = result.time - left
-                    computed.append(result.compute_seconds)
+        finish, until = np.full(scheme.expected.shape, np.nan), np.full(scheme.workers, np.inf)
+        for number, group in enumerate(groups):
+            left = len(groups) * (iterations - iteration) - number
+            limit = max(end - clock(), 0.0) / left
+            missing = _ask(crew, iteration, group, limit, finish, computed)
+            until[missing] = limit
+        rows.append((finish, until))
+        if iteration == 0 and computed:
+            size = _group_size(finish, service * scheme.messages)
+            if size < scheme.workers:
+                groups = np.array_split(everyone, -(-scheme.workers // size))
+                rows.clear()  # at a busy port
+        if clock() >= end and rows:
+            break
     if not computed:
         raise Undecodable(
             f"no worker has finished a task within {seconds / iterations:.2g} s: "
             "use fewer iterations with --probe"
         )
-    return finish, until, float(np.median(computed))
+    times, limits = zip(*rows, strict=True)
+    return np.array(times), np.array(limits), float(np.median(computed))
 
 
-def _living(crew: Crew) -> NDArray[np.bool_]:
-    living = np.ones(crew.scheme.workers, dtype=np.bool_)
-    living[crew.lost] = False
-    return living
+def _group_size(finish: Floats, busy: float) -> int:
+    """How many workers may be asked at once, if each keeps the port busy for so long."""
+    typical = float(np.nanmedian(finish[:, 0]))
+    return max(1, int(BUSY * typical / busy)) if busy * len(finish) > typical else len(finish)
+
+
+def _ask(
+    crew: Crew,
+    iteration: int,
+    workers: NDArray[np.int64],
+    limit: float,
+    finish: Floats,
+    computed: list[float],
+) -> NDArray[np.int64]:
+    """Ask some workers and write when their tasks end; return those that are not done by then."""
+    transport = crew.transport
+    left = transport.clock()
+    point = Point(crew.lane, iteration, np.zeros(crew.payload))
+    transport.broadcast(point, [crew.members[worker] for worker in workers])
+    while True:
+        lost = np.isin(workers, crew.lost)
+        missing: NDArray[np.int64] = workers[np.isnan(finish[workers]).any(axis=1)]
+        if transport.interrupted:
+            raise Interrupted("stopped while the cluster was measured")
+        if np.isin(missing, workers[lost]).all() or transport.clock() >= left + limit:
+            return missing
+        for arrived in crew.receive(iteration, left + limit):
+            if isinstance(arrived, Message) and arrived.result.iteration == iteration:
+                result = arrived.result
+                finish[arrived.worker, result.message] = result.time - left
+                computed.append(result.compute_seconds)
 
 
 class _Echo:

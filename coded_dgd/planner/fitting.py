@@ -12,7 +12,7 @@ from scipy import special, stats
 from coded_dgd import delays
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.delays.bernoulli import Bernoulli
-from coded_dgd.planner.empirical import Empirical, lines
+from coded_dgd.planner.empirical import Empirical
 from coded_dgd.planner.laws import NOISE, Pareto, Shifted
 from coded_dgd.planner.observations import Bools, Floats, Sample, TaskTimes
 from coded_dgd.planner.states import two_states
@@ -47,13 +47,13 @@ class Fit:
     (Kolmogorov and Smirnov)."""
     p_value: float = 1.0
     """Of that distance, as if the parameters had been known."""
-    lines: tuple[Floats, Floats] | None = field(default=None, repr=False)
-    """Where the measured times are the model: see `Empirical`."""
+    durations: Floats | None = field(default=None, repr=False)
+    """Where the measured durations are the model."""
 
     @property
     def text(self) -> str:
         """What ``--delay`` takes."""
-        if self.lines is not None:
+        if self.durations is not None:
             return "empirical"
         values = ",".join(
             f"{key}={value if isinstance(value, str) else format(value, '.6g')}"
@@ -63,16 +63,15 @@ class Fit:
 
     def model(self, seed: int) -> DelayModel:
         """Return the delay model."""
-        if self.lines is not None:
-            return Empirical(*self.lines, seed)
+        if self.durations is not None:
+            return Empirical(self.durations, seed)
         return delays.create(self.text, seed)
 
     def redrawn(self, rng: np.random.Generator) -> Fit:
         """Return what another measurement might have found: parameters within their errors."""
-        if self.lines is not None:
-            start, seconds = self.lines
-            some = rng.integers(len(start), size=len(start))
-            return replace(self, lines=(start[some], seconds[some]))
+        if self.durations is not None:
+            some = rng.integers(len(self.durations), size=len(self.durations))
+            return replace(self, durations=self.durations[some])
         drawn = {}
         for key, value in self.parameters.items():
             drawn[key] = value
@@ -88,7 +87,7 @@ class Fit:
 def fit(times: TaskTimes) -> list[Fit]:
     """Fit all delay models that may apply, the best first.
 
-    Where none is close, the measured times themselves come first: the last resort.
+    Where none is close, the measured durations themselves come first: the last resort.
 
     Raises
     ------
@@ -98,31 +97,33 @@ def fit(times: TaskTimes) -> list[Fit]:
     sample = times.shared()
     if not sample.ends:
         raise ValueError("no task was seen to end")
-    single = times.independent()
-    if _together(times):
-        found = [_bernoulli(times)]
-    elif single is not None and _independent(single, sample):
-        watched = single.of(single.seconds > 0)
-        found = [
-            _judged(_single(law, watched, "independent"), _pooled(watched))
-            for law in (Shifted.fit(watched), Pareto.fit(watched))
-        ]
-    else:
-        laws = (Shifted.fit(sample), Pareto.fit(sample))
-        found = [_single(law, sample, "shared") for law in laws]
-        slow = slow_workers(sample)
-        if slow.any():
-            found.append(_persistent(sample, slow))
-        if len(times.finish) > 2:
-            found.append(_markov(sample))
-        found = [_judged(each, _by_worker(sample)) for each in found]
-    found.sort(key=lambda each: each.criterion)
     enough = max(FITS, 1.63 / sqrt(sample.ends))
+    if _together(times) and (together := _bernoulli(times)).distance <= enough:
+        return [together]
+    found = _candidates(times, sample)
+    found.sort(key=lambda each: each.criterion)
     if found[0].distance > enough:
         found.sort(key=lambda each: each.distance > enough)
     if found[0].distance > enough:
-        found.insert(0, Fit("empirical", {}, {}, inf, lines=lines(times)))
+        found.insert(0, Fit("empirical", {}, {}, inf, durations=sample.seconds))
     return found
+
+
+def _candidates(times: TaskTimes, sample: Sample) -> list[Fit]:
+    """All laws, each fitted and held against the durations."""
+    single = times.independent()
+    if single is not None and _independent(single, sample):
+        watched = single.of(single.seconds > 0)
+        return [
+            _judged(_single(law, watched, "independent"), [watched])
+            for law in (Shifted.fit(watched), Pareto.fit(watched))
+        ]
+    found = [_single(law, sample, "shared") for law in (Shifted.fit(sample), Pareto.fit(sample))]
+    if (slow := slow_workers(sample)).any():
+        found.append(_persistent(sample, slow))
+    if len(times.finish) > 2:
+        found.append(_markov(sample))
+    return [_judged(each, _by_worker(sample)) for each in found]
 
 
 def slow_workers(times: Sample) -> Bools:
@@ -215,7 +216,7 @@ def _bernoulli(times: TaskTimes) -> Fit:
     """All tasks end at once, early or late."""
     first = np.where(times.done > 0, times.finish, np.nan)[..., 0]
     known = np.isfinite(first)
-    ends = np.where(known, first, times.until[:, None])
+    ends = np.where(known, first, times.until)
     low, high = float(ends.min()), float(ends.max())
     late = ends > sqrt(low * high)
     p = float(late.mean()) if high > 2 * low else 0.0
@@ -234,8 +235,7 @@ def _bernoulli(times: TaskTimes) -> Fit:
     def survival(_: int, x: Floats) -> Floats:
         return np.where(x < fast, 1.0, np.where(x < slow, p, 0.0))
 
-    limit = np.broadcast_to(times.until[:, None], known.shape)
-    return _judged(found, _by_worker(Sample(ends, known, limit)), survival)
+    return _judged(found, _by_worker(Sample(ends, known, times.until)), survival)
 
 
 def _bic(log_likelihood: float, parameters: int, size: int) -> float:
@@ -245,10 +245,6 @@ def _bic(log_likelihood: float, parameters: int, size: int) -> float:
 def _by_worker(sample: Sample) -> list[Sample]:
     everyone = np.arange(sample.known.shape[1])
     return [sample.of(np.broadcast_to(everyone == w, sample.known.shape)) for w in everyone]
-
-
-def _pooled(sample: Sample) -> list[Sample]:
-    return [sample]
 
 
 def _judged(found: Fit, samples: list[Sample], survival: Survival | None = None) -> Fit:

@@ -81,12 +81,12 @@ class Measurements:
             key: tuple(value) if isinstance(value, list) else value
             for key, value in values["network"].items()
         }
-        until = [np.inf if u is None else u for u in values["until"]]
+        until = np.array(values["until"], dtype=np.float64)
         return cls(
             TaskTimes(
                 np.array(values["finish"], dtype=np.float64),
                 np.array(values["done"], dtype=np.int64),
-                np.array(until, dtype=np.float64),
+                np.where(np.isnan(until), np.inf, until),
             ),
             values["compute"],
             Network(**network),

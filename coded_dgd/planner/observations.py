@@ -54,8 +54,8 @@ class TaskTimes:
         nan where the end has not been seen.
     done : (M, J) integers
         Tasks done by then; 0 where a worker sends no such message.
-    until : (iterations,) array
-        How long the iteration was watched; inf where it was until all had ended.
+    until : (iterations, M) array
+        How long the worker was watched; inf where it was until all its tasks had ended.
     """
 
     finish: Floats
@@ -87,7 +87,7 @@ class TaskTimes:
         ends = np.take_along_axis(self.finish, last, 2)[..., 0]
         known = tasks > 0
         first = np.where(self.done > 0, self.done, np.iinfo(np.int64).max).min(axis=1)
-        watched = np.broadcast_to(self.until[:, None] / first, known.shape)
+        watched = self.until / first
         return Sample(np.where(known, ends / np.maximum(tasks, 1), watched), known, watched)
 
     def independent(self) -> Sample | None:
@@ -100,7 +100,7 @@ class TaskTimes:
         known = np.isfinite(self.finish) & (self.done > 0)
         begin = np.concatenate([np.zeros_like(self.finish[..., :1]), self.finish[..., :-1]], axis=2)
         begun = np.isfinite(begin) & (self.done > 0)
-        watched = np.where(begun, np.maximum(self.until[:, None, None] - begin, 0), 0.0)
+        watched = np.where(begun, np.maximum(self.until[..., None] - begin, 0), 0.0)
         return Sample(
             np.where(known & begun, np.maximum(self.finish - begin, LEAST), watched),
             known & begun,

@@ -104,7 +104,7 @@ def command(plan: Plan) -> str:
 
 def _goodness(plan: Plan) -> str:
     best = plan.fits[0]
-    if best.lines is not None:
+    if best.durations is not None:
         nearest = plan.fits[1]
         return (
             "what was measured, as no law is close: "

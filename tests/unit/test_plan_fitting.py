@@ -27,7 +27,7 @@ def observed(text, seed=5, limit=np.inf, tasks=2, noise=0.0):
     finish += noise * np.random.default_rng(seed).random(finish.shape)
     finish[finish > limit] = np.nan
     done = np.tile(np.arange(1, tasks + 1), (WORKERS, 1))
-    return TaskTimes(finish, done, np.full(ITERATIONS, limit))
+    return TaskTimes(finish, done, np.full((ITERATIONS, WORKERS), limit))
 
 
 def differences(found, text, seed=5):
@@ -78,7 +78,7 @@ def test_what_no_law_fits_is_kept_as_it_is():
     # three speeds at random
     seconds = rng.choice([0.01, 0.1, 1.0], (ITERATIONS, WORKERS)) * (1 + 0.05 * rng.random())
     finish = seconds[..., None] * [1, 2]
-    times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full(ITERATIONS, np.inf))
+    times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((ITERATIONS, WORKERS), np.inf))
     best, second, *_ = fit(times)
     assert best.name == "empirical"
     assert second.distance > 0.1
@@ -107,7 +107,7 @@ def test_workers_that_never_answered_are_slow_too():
 
 def test_messages_of_several_tasks_tell_the_duration_of_one():
     finish = delays.create(MODELS[0], 3).trace(ITERATIONS, WORKERS, np.array([3.0, 6.0]))
-    times = TaskTimes(finish, np.tile([3, 6], (WORKERS, 1)), np.full(ITERATIONS, np.inf))
+    times = TaskTimes(finish, np.tile([3, 6], (WORKERS, 1)), np.full((ITERATIONS, WORKERS), np.inf))
     best, *_ = fit(times)
     assert best.name == "shifted-exponential"
     assert max(map(abs, differences(best, MODELS[0]).values())) < 3.5

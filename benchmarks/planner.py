@@ -79,9 +79,7 @@ def inside(name: str, iterations: int, job: int) -> dict[str, Any]:
     from coded_dgd.engine.setup import prepare
     from coded_dgd.engine.trainer import Trainer
     from coded_dgd.engine.transports.mpi.master import master
-    from coded_dgd.planner.memory import resident
     from coded_dgd.planner.planning import Limits, make_plan
-    from coded_dgd.problems.sources import open_source
 
     situation, transport = SITUATIONS[name], master()
     if situation.bandwidth < inf:
@@ -89,7 +87,7 @@ def inside(name: str, iterations: int, job: int) -> dict[str, Any]:
     config = RunConfig(scheme="auto", delay=situation.delay, data=situation.data, iterations=job)
     with stopping(transport):
         begin = monotonic()
-        source = open_source(config.data, config.seed)
+        source, data_bytes = measuring.open_data(config)
         measured = measuring.measure(config, transport, source, 20, 15.0)
         probed = monotonic()
         plan = make_plan(
@@ -98,7 +96,7 @@ def inside(name: str, iterations: int, job: int) -> dict[str, Any]:
             source,
             transport.workers,
             Limits(),
-            resident=resident(),
+            data_bytes=data_bytes,
             injected=delays.create(config.delay, 0).injects,
         )
         planned = monotonic()

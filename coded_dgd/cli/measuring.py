@@ -25,6 +25,16 @@ AUTO_PROBE, AUTO_SECONDS = 10, 8.0
 """Iterations of the probe within a run, and about what they may take."""
 
 
+def open_data(config: RunConfig) -> tuple[Source, float]:
+    """Open the data; also return the bytes that they take in memory."""
+    from coded_dgd.planner.memory import resident
+    from coded_dgd.problems.sources import open_source
+
+    before = resident()
+    source = open_source(config.data, config.seed)
+    return source, max(resident() - before, 0.0)
+
+
 def measure(
     config: RunConfig, transport: Transport, source: Source, iterations: int, seconds: float
 ) -> Measurements:
@@ -42,21 +52,22 @@ def measure(
     )
 
 
-def choose(config: RunConfig, transport: Transport, workers: int, source: Source) -> Plan:
-    """Probe the workers of a transport for a moment, and plan."""
+def choose(config: RunConfig, transport: Transport, workers: int) -> tuple[Plan, Source]:
+    """Probe the workers of a transport for a moment, and plan; also return the data."""
     from coded_dgd import delays
-    from coded_dgd.planner.memory import resident
     from coded_dgd.planner.planning import Limits, make_plan
 
-    return make_plan(
+    source, data_bytes = open_data(config)
+    plan = make_plan(
         measure(config, transport, source, AUTO_PROBE, AUTO_SECONDS),
         config,
         source,
         workers,
         Limits(),
-        resident=resident(),
+        data_bytes=data_bytes,
         injected=delays.create(config.delay, config.seed).injects,
     )
+    return plan, source
 
 
 def recorded(path: Path) -> dict[str, Any] | None:

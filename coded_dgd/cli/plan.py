@@ -85,10 +85,8 @@ def plan(
     memory = inf if memory_per_worker is None else parse_bytes(memory_per_worker)
     config = RunConfig(scheme="auto", **configuration)
     master = connect(config.transport) if path is None else None
-    from coded_dgd.planner.memory import resident
     from coded_dgd.planner.planning import Limits, make_plan
     from coded_dgd.planner.record import replay, to_json
-    from coded_dgd.problems.sources import open_source
     from coded_dgd.report.plan import format_plan
 
     limits = Limits(memory, exact, target)
@@ -101,7 +99,7 @@ def plan(
         workers = check_workers(config, None if master is None else master.workers)
         transport = master or SimulatedTransport(workers)
         with stopping(transport), Interrupts(transport):
-            source = open_source(config.data, config.seed)
+            source, data_bytes = measuring.open_data(config)
             measured = measuring.measure(config, transport, source, probe, PROBE_SECONDS)
     else:
         default = click.core.ParameterSource.DEFAULT
@@ -122,7 +120,7 @@ def plan(
             return
         measured, config, workers = measuring.measured_by_run(path)
         config = replace(config, scheme="auto", load=None, **given)
-        source = open_source(config.data, config.seed)
+        source, data_bytes = measuring.open_data(config)
     from coded_dgd import delays
 
     made = make_plan(
@@ -131,7 +129,7 @@ def plan(
         source,
         workers,
         limits,
-        resident=resident(),
+        data_bytes=data_bytes,
         injected=delays.create(config.delay, config.seed).injects,
         names=names,
         loads=loads,

@@ -129,7 +129,6 @@ def run(
     from coded_dgd.engine.master import Iteration
     from coded_dgd.engine.transports.simulated import SimulatedTransport
     from coded_dgd.planner.record import to_json
-    from coded_dgd.problems.sources import open_source
     from coded_dgd.report import plan as planning
     from coded_dgd.report import summary, table
     from coded_dgd.report.progress import Progress
@@ -140,10 +139,9 @@ def run(
     plan = source = None
     if config.scheme == measuring.AUTO:
         workers = setup.check_workers(config, started)
-        source = open_source(config.data, config.seed)
         probed = master or SimulatedTransport(workers)
         with Interrupts(probed):
-            plan = measuring.choose(config, probed, workers, source)
+            plan, source = measuring.choose(config, probed, workers)
         config = plan.configured(plan.choice)
         if not quiet:
             click.echo(planning.why(plan), err=True)

@@ -11,6 +11,8 @@ from coded_dgd.schemes.base import Scheme
 
 WORKER = 40e6
 """An interpreter with numpy, mpi4py and an MPI: what a worker takes that holds no data."""
+MASTER = 70e6
+"""The same of rank 0, with the command line and scipy."""
 WINDOW = 2**25
 """Of the data, while they are handed out."""
 IN_FLIGHT = 2**27
@@ -26,13 +28,13 @@ def worker(scheme: Scheme, sizes: Sizes) -> float:
     return WORKER + 8 * (rows + min(coming, rows)) * (sizes.features + labels)
 
 
-def master(scheme: Scheme, sizes: Sizes, resident: float) -> float:
+def master(scheme: Scheme, sizes: Sizes, data: float) -> float:
     """Peak of rank 0: the data as it holds them, a window of them, and what is on its way.
 
     Parameters
     ----------
-    resident : float
-        Bytes that the process has with the data opened.
+    data : float
+        Bytes that the opened data take.
     """
     width = 8.0 * (sizes.features + 1)
     everything = sizes.rows * width
@@ -42,7 +44,7 @@ def master(scheme: Scheme, sizes: Sizes, resident: float) -> float:
     kept = 8.0 * int(scheme.expected.sum()) * payload(scheme, sizes)
     if scheme.gram:
         kept += 2 * 8.0 * sizes.features**2
-    return resident + max(reading, handing) + kept
+    return MASTER + data + max(reading, handing) + kept
 
 
 def resident() -> float:

@@ -83,7 +83,7 @@ class Plan:
     fits: list[Fit]
     measured: Measurements
     limits: Limits
-    resident: float
+    data_bytes: float
     injected: bool
     names: Sequence[str] | None
     loads: Sequence[int]
@@ -113,7 +113,7 @@ def make_plan(
     workers: int,
     limits: Limits,
     *,
-    resident: float,
+    data_bytes: float,
     injected: bool,
     names: Sequence[str] | None = None,
     loads: Sequence[int] | None = None,
@@ -126,8 +126,8 @@ def make_plan(
         What is to be run; its scheme counts for nothing, other options of schemes are kept.
     workers : int
         M.
-    resident : float
-        Bytes that rank 0 has in memory with the data opened.
+    data_bytes : float
+        What the opened data take on rank 0.
     injected : bool
         Whether delays are injected, so that they count tasks whatever these compute.
     names : sequence of str, optional
@@ -156,7 +156,7 @@ def make_plan(
         config.seed,
     )
     sizes = Sizes(source.rows, source.features, some.rows, config.guard)
-    judge = _Judge(measured, fits[0], sizes, limits, resident, injected)
+    judge = _Judge(measured, fits[0], sizes, limits, data_bytes, injected)
     entries = [
         judge.first(candidate)
         for candidate in candidates(
@@ -189,7 +189,7 @@ def make_plan(
         fits,
         measured,
         limits,
-        resident,
+        data_bytes,
         injected,
         names,
         list(loads),
@@ -232,11 +232,11 @@ class _Judge:
         fitted: Fit,
         sizes: Sizes,
         limits: Limits,
-        resident: float,
+        data_bytes: float,
         injected: bool,
     ) -> None:
         self.measured, self.fitted, self.sizes = measured, fitted, sizes
-        self.limits, self.resident, self.injected = limits, resident, injected
+        self.limits, self.data_bytes, self.injected = limits, data_bytes, injected
         self.delay = fitted.model(0)
         rng = np.random.default_rng(0)
         self._redrawn = [fitted.redrawn(rng).model(0) for _ in range(REDRAWS)]
@@ -251,7 +251,7 @@ class _Judge:
         entry = Entry(
             candidate,
             worker_memory=memory.worker(scheme, self.sizes),
-            master_memory=memory.master(scheme, self.sizes, self.resident),
+            master_memory=memory.master(scheme, self.sizes, self.data_bytes),
             once=once(scheme, self.measured, self.sizes),
         )
         if entry.worker_memory > self.limits.memory_per_worker:

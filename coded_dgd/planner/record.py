@@ -52,7 +52,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
                 **asdict(plan.limits),
                 "memory_per_worker": _finite(plan.limits.memory_per_worker),
             },
-            "resident": plan.resident,
+            "data_bytes": plan.data_bytes,
             "injected": plan.injected,
             "names": plan.names,
             "loads": list(plan.loads),
@@ -120,7 +120,7 @@ def replay(values: Mapping[str, Any], **changed: Any) -> Plan:
         open_source(config.data, config.seed),
         inputs["workers"],
         arguments.pop("limits"),
-        resident=inputs["resident"],
+        data_bytes=inputs["data_bytes"],
         injected=inputs["injected"],
         **arguments,
     )

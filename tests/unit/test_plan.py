@@ -48,7 +48,7 @@ def plan(delay=PAPER, network=IDEAL, limits=None, **options):
     source = open_source(config.data, config.seed)
     found = limits or Limits()
     return make_plan(
-        measurements(delay, network), config, source, WORKERS, found, resident=1e8, **given
+        measurements(delay, network), config, source, WORKERS, found, data_bytes=1e8, **given
     )
 
 

@@ -49,6 +49,7 @@ def measure(
         found.compute,
         Network(found.lengths, found.latency, found.service, found.set_up, found.distribution),
         measure_speed(),
+        found.hosts,
     )
 
 

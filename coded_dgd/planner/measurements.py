@@ -61,6 +61,8 @@ class Measurements:
     """Seconds that a task computes; the rest of its time is somebody else's delay."""
     network: Network
     speed: Speed
+    hosts: tuple[str, ...] = ()
+    """Of the workers, where that is known."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; what was not seen is null."""
@@ -72,6 +74,7 @@ class Measurements:
             "compute": self.compute,
             "network": asdict(self.network),
             "speed": asdict(self.speed),
+            "hosts": list(self.hosts),
         }
 
     @classmethod
@@ -91,6 +94,7 @@ class Measurements:
             values["compute"],
             Network(**network),
             Speed(**values["speed"]),
+            tuple(values["hosts"]),
         )
 
 

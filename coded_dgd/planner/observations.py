@@ -67,8 +67,8 @@ class TaskTimes:
         """M."""
         return int(self.finish.shape[1])
 
-    def later(self, seconds: float) -> TaskTimes:
-        """Return these times as seen `seconds` earlier: without a latency, but none below zero."""
+    def earlier(self, seconds: float) -> TaskTimes:
+        """Return these times, seen `seconds` earlier: without a latency, but none below zero."""
         return TaskTimes(
             np.maximum(self.finish - seconds, LEAST),
             self.done,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite, sqrt
 from typing import Any
@@ -14,6 +14,7 @@ from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import Infeasible
 from coded_dgd.planner import memory
 from coded_dgd.planner.candidates import LARGEST_LOAD, Candidate, candidates
+from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.convergence import PATTERNS, Race, sample
 from coded_dgd.planner.costs import Iteration, Once, Sizes, iteration, once
 from coded_dgd.planner.fitting import Fit, fit
@@ -87,6 +88,8 @@ class Plan:
     injected: bool
     names: Sequence[str] | None
     loads: Sequence[int]
+    weights: Mapping[str, Sequence[float]]
+    """Seconds that computing weights took, at the first look and at the second."""
     target: float
     iterations: int
     """Of exact gradients to the target."""
@@ -117,6 +120,7 @@ def make_plan(
     injected: bool,
     names: Sequence[str] | None = None,
     loads: Sequence[int] | None = None,
+    weights: Mapping[str, Sequence[float]] | None = None,
 ) -> Plan:
     """Predict all candidates and rank them.
 
@@ -134,6 +138,8 @@ def make_plan(
         Schemes to choose among; by default all.
     loads : sequence of int, optional
         Computation loads to try; by default that of the configuration, or 1 to 20.
+    weights : mapping, optional
+        `Plan.weights` of an earlier plan, so that this one is the same; by default measured.
 
     Raises
     ------
@@ -143,7 +149,10 @@ def make_plan(
     if loads is None:
         largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
         loads = [config.load] if config.load else range(1, largest + 1)
-    fits = fit(measured.times.later(measured.network.latency_of(source.features)))
+    times = measured.times.earlier(measured.network.latency_of(source.features))
+    if measured.hosts and not injected:
+        times = share_cores(times, measured.compute, measured.hosts)
+    fits = fit(times)
     some = sample(source)
     objective = objectives.create(config.objective)
     problem = Problem(some, objective, config.ridge * some.rows / source.rows)
@@ -156,7 +165,7 @@ def make_plan(
         config.seed,
     )
     sizes = Sizes(source.rows, source.features, some.rows, config.guard)
-    judge = _Judge(measured, fits[0], sizes, limits, data_bytes, injected)
+    judge = _Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights)
     entries = [
         judge.first(candidate)
         for candidate in candidates(
@@ -193,6 +202,7 @@ def make_plan(
         injected,
         names,
         list(loads),
+        judge.weights,
         race.target,
         race.iterations,
         finalists,
@@ -234,10 +244,13 @@ class _Judge:
         limits: Limits,
         data_bytes: float,
         injected: bool,
+        weights: Mapping[str, Sequence[float]] | None,
     ) -> None:
         self.measured, self.fitted, self.sizes = measured, fitted, sizes
         self.limits, self.data_bytes, self.injected = limits, data_bytes, injected
         self.delay = fitted.model(0)
+        self.weights: dict[str, list[float]] = {}
+        self._known_weights = weights or {}
         rng = np.random.default_rng(0)
         self._redrawn = [fitted.redrawn(rng).model(0) for _ in range(REDRAWS)]
 
@@ -259,7 +272,7 @@ class _Judge:
                 f"a worker needs {entry.worker_memory / 1e9:.3g} GB, more than --memory-per-worker"
             )
             return entry
-        entry.iteration = self._iteration(entry, self.delay)
+        entry.iteration = self._look(entry)
         entry.uncertainty = entry.iteration.standard_error
         if not isfinite(entry.iteration.guard):
             entry.refusal = "decoding amplifies errors above the guard"
@@ -271,7 +284,7 @@ class _Judge:
         """Predict a finalist with more realisations, closed forms, and an uncertainty."""
         scheme, rough = entry.candidate.scheme, entry.iteration
         assert scheme is not None and rough is not None
-        better = self._iteration(entry, self.delay, replays=REPLAYS)
+        better = self._look(entry, replays=REPLAYS)
         error = better.standard_error
         if (expected := self._expected(entry)) is not None:
             # only what messages add is left to chance: the rest is known
@@ -306,6 +319,14 @@ class _Judge:
         exact = exact_completion(scheme, self.delay)
         mean = integrate(exact).mean if exact is not None else inf
         return mean if isfinite(mean) else None
+
+    def _look(self, entry: Entry, **options: Any) -> Iteration:
+        """Predict an iteration, and take down what its weights took, or has been taken down."""
+        found, name = self._iteration(entry, self.delay, **options), entry.candidate.arguments
+        before = self.weights.setdefault(name, [])
+        known = self._known_weights.get(name, ())
+        before.append(known[len(before)] if len(before) < len(known) else found.weights)
+        return replace(found, weights=before[-1])
 
     def _iteration(self, entry: Entry, delay: DelayModel, **options: Any) -> Iteration:
         assert entry.candidate.scheme is not None

@@ -56,6 +56,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "injected": plan.injected,
             "names": plan.names,
             "loads": list(plan.loads),
+            "weights": {key: list(seconds) for key, seconds in plan.weights.items()},
             "measured": plan.measured.to_json(),
         },
     }
@@ -109,6 +110,7 @@ def replay(values: Mapping[str, Any], **changed: Any) -> Plan:
             "limits": Limits(**limits),
             "names": inputs["names"],
             "loads": inputs["loads"],
+            "weights": inputs["weights"],
         } | changed
         measured = Measurements.from_json(inputs["measured"])
     except (KeyError, TypeError, ValueError) as error:

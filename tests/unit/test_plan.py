@@ -15,6 +15,7 @@ from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.planner import memory
 from coded_dgd.planner.candidates import candidates
+from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.costs import Sizes, iteration, once, received
 from coded_dgd.planner.measurements import Measurements, Network, Speed
 from coded_dgd.planner.observations import TaskTimes
@@ -346,3 +347,33 @@ def test_wrong_usage_is_one_line(arguments, message, tmp_path, monkeypatch, caps
     assert run_command_line(["plan", *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_ranks_that_share_cores_end_together():
+    """Two cores for eight workers: one after the other they compute, 4 ms of two tasks each."""
+    order = np.arange(WORKERS) // 2 * 0.004
+    finish = (order[None, :, None] + [0.002, 0.004]) * np.ones((10, 1, 1))
+    times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
+    found = share_cores(times, 0.002, ["one"] * WORKERS)
+    assert found.finish == pytest.approx(np.tile([0.008, 0.016], (10, WORKERS, 1)))
+    # the same on hosts of their own, each as fast as it computes: nothing to correct
+    alone = replace(times, finish=np.tile([0.002, 0.004], (10, WORKERS, 1)))
+    assert (
+        share_cores(alone, 0.002, [str(w) for w in range(WORKERS)]).finish == alone.finish
+    ).all()
+
+
+def test_redundancy_does_not_pay_where_cores_are_shared():
+    order = np.arange(WORKERS) // 2 * 0.004
+    finish = (order[None, :, None] + [0.002, 0.004]) * np.ones((10, 1, 1))
+    times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
+    measured = Measurements(times, 0.002, IDEAL, SPEED, ("one",) * WORKERS)
+    config = RunConfig(scheme="auto", delay="none", data=DATA)
+    source = open_source(config.data, 0)
+    names = ["uncoded", "gc", "lcc", "uc-mmc"]
+    found = make_plan(
+        measured, config, source, WORKERS, Limits(), data_bytes=0, injected=False, names=names
+    )
+    assert found.choice.candidate.scheme.load == 1
+    by_name = {e.candidate.arguments: e.iteration for e in found.entries if e.iteration}
+    assert by_name["--scheme lcc --load 8"].completion == pytest.approx(8 * 0.008, rel=0.01)

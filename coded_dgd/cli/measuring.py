@@ -111,8 +111,9 @@ def measured_by_run(path: Path) -> tuple[Measurements, RunConfig, int]:
             "and tell little of them: name a run of another scheme"
         )
     late = 0.0 if run.ideal is None else float(np.median(completion - run.ideal))
-    missing = np.any(np.isnan(stage.arrival) & (stage.tasks_done > 0), axis=2)
-    until = np.where(missing, completion[: len(stage.arrival)].reshape(-1, 1), np.inf)
+    missing = np.any(np.isnan(stage.arrival) & (stage.tasks_done > 0), axis=(1, 2))
+    watched = np.where(missing, completion[: len(stage.arrival)], np.inf)
+    until = np.tile(watched[:, None], (1, stage.arrival.shape[1]))
     measured = Measurements(
         TaskTimes(np.array(stage.arrival), stage.tasks_done, until),
         float(run.summary["compute_time"]),

@@ -41,7 +41,8 @@ class Probe:
     done: NDArray[np.int64]
     """(M, J): tasks done by then."""
     until: Floats
-    """(iterations, M): how long a worker was waited for; inf where everything came."""
+    """(iterations, M): how long a worker was waited for, who was asked together with others; inf
+    where all of these had answered."""
     compute: float
     """What a task computed, median."""
     lengths: tuple[int, int]
@@ -138,8 +139,8 @@ def _watch(
         for number, group in enumerate(groups):
             left = len(groups) * (iterations - iteration) - number
             limit = max(end - clock(), 0.0) / left
-            missing = _ask(crew, iteration, group, limit, finish, computed)
-            until[missing] = limit
+            if not _ask(crew, iteration, group, limit, finish, computed):
+                until[group] = limit
         rows.append((finish, until))
         if iteration == 0 and computed:
             size = _group_size(finish, service * scheme.messages)
@@ -170,19 +171,21 @@ def _ask(
     limit: float,
     finish: Floats,
     computed: list[float],
-) -> NDArray[np.int64]:
-    """Ask some workers and write when their tasks end; return those that are not done by then."""
+) -> bool:
+    """Ask some workers and write when their tasks end; return whether all are done in time."""
     transport = crew.transport
     left = transport.clock()
     point = Point(crew.lane, iteration, np.zeros(crew.payload))
     transport.broadcast(point, [crew.members[worker] for worker in workers])
     while True:
         lost = np.isin(workers, crew.lost)
-        missing: NDArray[np.int64] = workers[np.isnan(finish[workers]).any(axis=1)]
+        missing = workers[np.isnan(finish[workers]).any(axis=1)]
         if transport.interrupted:
             raise Interrupted("stopped while the cluster was measured")
-        if np.isin(missing, workers[lost]).all() or transport.clock() >= left + limit:
-            return missing
+        if np.isin(missing, workers[lost]).all():
+            return not missing.size
+        if transport.clock() >= left + limit:
+            return False
         for arrived in crew.receive(iteration, left + limit):
             if isinstance(arrived, Message) and arrived.result.iteration == iteration:
                 result = arrived.result

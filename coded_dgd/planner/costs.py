@@ -166,9 +166,9 @@ def _guarded(scheme: Scheme, times: Floats, first: Floats, guard: float) -> tupl
             done = replay_messages(decoder, each)
             waiting.append(max(done - ideal, 0.0))
             weights.append(decoder.weights_time)
-    if not scheme.amplifies:
-        waiting = [0.0]
-    return float(np.mean(waiting)), float(np.median(weights)) if weights else 0.0
+    if not waiting:
+        return inf, 0.0
+    return float(np.mean(waiting)) if scheme.amplifies else 0.0, float(np.median(weights))
 
 
 def replay_messages(decoder: GuardedDecoder, times: Floats) -> float:

@@ -55,7 +55,8 @@ class TaskTimes:
     done : (M, J) integers
         Tasks done by then; 0 where a worker sends no such message.
     until : (iterations, M) array
-        How long the worker was watched; inf where it was until all its tasks had ended.
+        How long the worker was watched, also where its tasks had ended before; inf where the
+        watching went on until all had, of all workers that were watched together.
     """
 
     finish: Floats

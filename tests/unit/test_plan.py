@@ -17,6 +17,7 @@ from coded_dgd.planner import memory
 from coded_dgd.planner.candidates import candidates
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.costs import Sizes, iteration, once, received
+from coded_dgd.planner.fitting import fit
 from coded_dgd.planner.measurements import Measurements, Network, Speed
 from coded_dgd.planner.observations import TaskTimes
 from coded_dgd.planner.planning import Limits, make_plan
@@ -276,10 +277,14 @@ def test_the_probe_does_not_wait_for_ever():
     config = RunConfig(data=DATA, delay="bernoulli:p=0.5,slow=inf,fast=0.01")
     source = open_source(config.data, config.seed)
     found = probe(config, SimulatedTransport(WORKERS), source, 10, 1.0)
-    silent = np.isnan(found.finish).any(axis=2)
+    silent = np.isnan(found.finish).any(axis=(1, 2))
     assert silent.any()
     assert np.isfinite(found.until[silent]).all()
     assert found.until[silent].max() <= 1.0
+    best, *_ = fit(TaskTimes(found.finish, found.done, found.until))
+    assert best.text.startswith("bernoulli:p=0.")
+    assert best.parameters["slow"] == np.inf
+    assert best.parameters["p"] == pytest.approx(0.5, abs=4 * best.errors["p"])
     assert np.nanmax(found.finish) == pytest.approx(0.01)
 
 

@@ -19,8 +19,9 @@ from coded_dgd.planner.states import two_states
 
 TOGETHER = 0.3
 """Time between the first and the last task, relative to the first, below which they are one."""
-CORRELATED = 0.6
-"""Correlation of the logarithms of two tasks of a worker from which on they share a duration."""
+CORRELATED = 0.3
+"""Correlation of two tasks of a worker from which on they share a duration; measuring, on a busy
+machine, makes it less than it is."""
 SLOWER = 1.5
 """How much slower than the median a worker is at least that is slow for good."""
 SIGNIFICANT = 1e-4
@@ -159,7 +160,9 @@ def _independent(single: Sample, shared: Sample) -> bool:
     x = (single.seconds / typical)[both][:, :2]
     if len(x) < 10 or x.std() < 5 * NOISE * x.mean():
         return False
-    return float(np.corrcoef(np.log(x).T)[0, 1]) < CORRELATED
+    ranks = float(stats.spearmanr(x[:, 0], x[:, 1]).statistic)  # which outliers do not change
+    logarithms = float(np.corrcoef(np.log(x).T)[0, 1])  # which tell two states apart
+    return max(ranks, logarithms) < CORRELATED
 
 
 def _single(law: Shifted | Pareto, sample: Sample, tasks: str) -> Fit:

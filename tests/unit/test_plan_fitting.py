@@ -73,6 +73,18 @@ def test_a_little_noise_of_the_measurement_changes_no_name():
         assert best.name == text.partition(":")[0], text
 
 
+def test_messages_that_are_received_together_do_not_make_tasks_independent():
+    """A master that was busy finds the messages of two tasks at once, late."""
+    times = observed(MODELS[0])
+    rng = np.random.default_rng(3)
+    finish = times.finish.copy()
+    late = rng.random(finish.shape[:2]) < 0.1
+    finish[late, 0] = finish[late, 1]
+    best, *_ = fit(TaskTimes(finish, times.done, times.until))
+    assert best.text.startswith("shifted-exponential")
+    assert "independent" not in best.text
+
+
 def test_what_no_law_fits_is_kept_as_it_is():
     rng = np.random.default_rng(0)
     # three speeds at random

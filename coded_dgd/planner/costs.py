@@ -28,6 +28,8 @@ class Sizes:
     sampled_rows: int
     """Rows of those data that stochastic schemes were fitted to."""
     guard: float
+    quadratic: bool = True
+    """Whether the objective is least squares."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def iteration(
     times[:, ~scheme.expected] = inf
     ideal = scheme.completion_time(times)
     length = payload(scheme, sizes)
-    per_row = scheme.messages > 1 and _blocks_are_rows(scheme, sizes)
+    per_row = scheme.messages > 1 and blocks_are_rows(scheme, sizes)
     stands_for = sizes.rows / sizes.sampled_rows if per_row else 1.0
     arrived = received(
         times + measured.network.latency_of(length),
@@ -141,12 +143,13 @@ def block_rows(scheme: Scheme, sizes: Sizes) -> float:
     """Rows of a block; where blocks are the rows of a sample, how many each stands for."""
     if scheme.gram:
         return -(-sizes.features // scheme.blocks)
-    if _blocks_are_rows(scheme, sizes):
+    if blocks_are_rows(scheme, sizes):
         return sizes.rows / sizes.sampled_rows
     return -(-sizes.rows // scheme.blocks)
 
 
-def _blocks_are_rows(scheme: Scheme, sizes: Sizes) -> bool:
+def blocks_are_rows(scheme: Scheme, sizes: Sizes) -> bool:
+    """Whether every row is a block, as in the stochastic family."""
     return scheme.data_dependent and scheme.blocks == sizes.sampled_rows
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from coded_dgd.planner.costs import Sizes, block_rows, payload
+from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows, payload
+from coded_dgd.problems.problem import OPTIMUM_FLOPS, optimum_flops
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
 
@@ -17,19 +18,19 @@ WINDOW = 2**25
 """Of the data, while they are handed out."""
 IN_FLIGHT = 2**27
 """Encoded data that rank 0 has on their way before it waits."""
+FACTORISING = 6
+"""Windows of data that computing the optimum by QR takes."""
 
 
 def worker(scheme: Scheme, sizes: Sizes) -> float:
     """Peak of the worker that holds most: its blocks, and the piece that is coming in."""
-    height, labels = block_rows(scheme, sizes), not scheme.coded
-    tasks = max(scheme.tasks(w) for w in range(scheme.workers))
-    rows = tasks * height
-    coming = tasks * _rows_at_once(scheme, sizes)
-    return WORKER + 8 * (rows + min(coming, rows)) * (sizes.features + labels)
+    rows = _most_tasks(scheme) * block_rows(scheme, sizes)
+    coming = _most_tasks(scheme) * _rows_at_once(scheme, sizes)
+    return WORKER + 8 * (rows + coming) * (sizes.features + (not scheme.coded))
 
 
 def master(scheme: Scheme, sizes: Sizes, data: float) -> float:
-    """Peak of rank 0: the data as it holds them, a window of them, and what is on its way.
+    """Peak of rank 0: the data, and what it does with them that takes most.
 
     Parameters
     ----------
@@ -37,14 +38,23 @@ def master(scheme: Scheme, sizes: Sizes, data: float) -> float:
         Bytes that the opened data take.
     """
     width = 8.0 * (sizes.features + 1)
-    everything = sizes.rows * width
-    reading = 2 * min(WINDOW_BYTES, everything)  # the next is read while the last is still there
-    pieces = sum(scheme.tasks(w) for w in range(scheme.workers)) * _rows_at_once(scheme, sizes)
-    handing = min(WINDOW, everything) + min(IN_FLIGHT, pieces * width)
+    window = min(WINDOW_BYTES, sizes.rows * width)
+    reading = 2 * window  # the next is read while the last is still there
+    if sizes.quadratic and optimum_flops(sizes.rows, sizes.features) <= OPTIMUM_FLOPS:
+        reading = FACTORISING * window
+    at_once, height = _rows_at_once(scheme, sizes), block_rows(scheme, sizes)
+    blocks = (sizes.features if scheme.gram else sizes.rows) / height
+    piece = _most_tasks(scheme) * at_once * width
+    pieces = sum(scheme.tasks(w) for w in range(scheme.workers)) * at_once * width
+    handing = blocks * at_once * width + min(IN_FLIGHT + piece, pieces)
     kept = 8.0 * int(scheme.expected.sum()) * payload(scheme, sizes)
     if scheme.gram:
         kept += 2 * 8.0 * sizes.features**2
     return MASTER + data + max(reading, handing) + kept
+
+
+def _most_tasks(scheme: Scheme) -> int:
+    return max(scheme.tasks(worker) for worker in range(scheme.workers))
 
 
 def resident() -> float:
@@ -57,7 +67,9 @@ def resident() -> float:
 
 
 def _rows_at_once(scheme: Scheme, sizes: Sizes) -> float:
-    """Rows of every block that are handed out together."""
+    """Rows of every block that are handed out together: all, where blocks are rows."""
     height = block_rows(scheme, sizes)
+    if blocks_are_rows(scheme, sizes):
+        return height
     blocks = (sizes.features if scheme.gram else sizes.rows) / height
     return min(height, max(1.0, WINDOW / (8 * blocks * (sizes.features + 1))))

@@ -164,7 +164,8 @@ def make_plan(
         limits.target,
         config.seed,
     )
-    sizes = Sizes(source.rows, source.features, some.rows, config.guard)
+    quadratic = objective.degree == 2
+    sizes = Sizes(source.rows, source.features, some.rows, config.guard, quadratic)
     judge = _Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights)
     entries = [
         judge.first(candidate)

@@ -47,7 +47,14 @@ def measure(
     return Measurements(
         TaskTimes(found.finish, found.done, found.until),
         found.compute,
-        Network(found.lengths, found.latency, found.service, found.set_up, found.distribution),
+        Network(
+            found.lengths,
+            found.latency,
+            found.service,
+            found.set_up,
+            found.distribution,
+            found.overhead,
+        ),
         measure_speed(),
         found.hosts,
     )

@@ -55,6 +55,8 @@ class Probe:
     """Handing out a plan and next to no data."""
     distribution: float
     """Handing out blocks: per byte that workers hold."""
+    overhead: float
+    """Between the last message of an iteration and the next point, median."""
     hosts: tuple[str, ...]
     """Of the workers."""
 
@@ -100,7 +102,7 @@ def probe(
     handed_out = max(transport.clock() - begin - set_up, 0.0)
     size = 8.0 * workers * load * -(-source.rows // blocks) * (source.features + 1)
 
-    finish, until, compute = _watch(crew, iterations, seconds, service[1])
+    finish, until, compute, overhead = _watch(crew, iterations, seconds, service[1])
     _Echo(transport, echo, source.features, config, False, replaces=crew.lane).all_answer()
     done = np.tile(np.arange(1, load + 1), (workers, 1))
     return Probe(
@@ -113,6 +115,7 @@ def probe(
         service,
         set_up,
         handed_out / size,
+        overhead,
         tuple(transport.host_of(peer) for peer in range(workers)),
     )
 
@@ -124,8 +127,8 @@ def _crew(transport: Transport, scheme: Scheme, payload: int, replaces: int | No
 
 def _watch(
     crew: Crew, iterations: int, seconds: float, service: float
-) -> tuple[Floats, Floats, float]:
-    """Take down when tasks end: finish, until, and what a task computes.
+) -> tuple[Floats, Floats, float, float]:
+    """Take down when tasks end: finish, until, what a task computes, and the master's overhead.
 
     Where so many messages at once keep the master's port busy, workers are asked in groups.
     """
@@ -133,14 +136,17 @@ def _watch(
     everyone = np.arange(scheme.workers)
     groups, computed = [everyone], list[float]()
     rows: list[tuple[Floats, Floats]] = []
+    overheads: list[float] = []
     end = clock() + seconds
     for iteration in range(iterations):
         finish, until = np.full(scheme.expected.shape, np.nan), np.full(scheme.workers, np.inf)
         for number, group in enumerate(groups):
             left = len(groups) * (iterations - iteration) - number
-            limit = max(end - clock(), 0.0) / left
-            if not _ask(crew, iteration, group, limit, finish, computed):
-                until[group] = limit
+            rest = max(end - clock(), 0.0)
+            begin = clock()
+            until[group] = _ask(crew, iteration, group, rest / left, rest, finish, computed)
+            if np.isinf(until[group]).all():
+                overheads.append(clock() - begin - float(finish[group].max()))
         rows.append((finish, until))
         if iteration == 0 and computed:
             size = _group_size(finish, service * scheme.messages)
@@ -151,11 +157,12 @@ def _watch(
             break
     if not computed:
         raise Undecodable(
-            f"no worker has finished a task within {seconds / iterations:.2g} s: "
-            "use fewer iterations with --probe"
+            f"no worker has finished a task within {seconds:.2g} s: use more and smaller blocks "
+            "with --blocks, or more workers"
         )
     times, limits = zip(*rows, strict=True)
-    return np.array(times), np.array(limits), float(np.median(computed))
+    overhead = float(np.median(overheads)) if overheads else 0.0
+    return np.array(times), np.array(limits), float(np.median(computed)), overhead
 
 
 def _group_size(finish: Floats, busy: float) -> int:
@@ -169,10 +176,22 @@ def _ask(
     iteration: int,
     workers: NDArray[np.int64],
     limit: float,
+    longest: float,
     finish: Floats,
     computed: list[float],
-) -> bool:
-    """Ask some workers and write when their tasks end; return whether all are done in time."""
+) -> float:
+    """Ask some workers and write when their tasks end.
+
+    Parameters
+    ----------
+    limit, longest : float
+        Seconds to wait for the last ones, and for half of them.
+
+    Returns
+    -------
+    float
+        How long was waited for those that are missing; inf where none is.
+    """
     transport = crew.transport
     left = transport.clock()
     point = Point(crew.lane, iteration, np.zeros(crew.payload))
@@ -182,11 +201,13 @@ def _ask(
         missing = workers[np.isnan(finish[workers]).any(axis=1)]
         if transport.interrupted:
             raise Interrupted("stopped while the cluster was measured")
-        if np.isin(missing, workers[lost]).all():
-            return not missing.size
-        if transport.clock() >= left + limit:
-            return False
-        for arrived in crew.receive(iteration, left + limit):
+        if not missing.size:
+            return np.inf
+        patience = limit if 2 * len(missing) <= len(workers) else longest
+        watched = transport.clock() - left
+        if np.isin(missing, workers[lost]).all() or watched >= patience:
+            return watched
+        for arrived in crew.receive(iteration, left + patience):
             if isinstance(arrived, Message) and arrived.result.iteration == iteration:
                 result = arrived.result
                 finish[arrived.worker, result.message] = result.time - left

@@ -47,17 +47,17 @@ class Iteration:
     """What the guard waits for."""
     weights: float
     decode: float
+    overhead: float
+    """Of the master."""
     messages: float
     """Used, until it is decodable."""
     bytes: float
     """Received in them."""
-    times: Floats
-    """Completion time in every realisation."""
 
     @property
     def total(self) -> float:
         """From one beta_t to the next."""
-        return self.completion + self.weights + self.decode
+        return self.completion + self.weights + self.decode + self.overhead
 
 
 def payload(scheme: Scheme, sizes: Sizes) -> int:
@@ -112,9 +112,9 @@ def iteration(
         guard=waiting,
         weights=weights,
         decode=float(flops) * measured.speed.products,
+        overhead=measured.network.overhead,
         messages=float(used) * stands_for,
         bytes=float(used) * stands_for * 8 * length,
-        times=completion,
     )
 
 

@@ -26,6 +26,8 @@ class Network:
     """Handing out plans."""
     distribution: float = 0.0
     """Handing out data, per byte that workers hold."""
+    overhead: float = 0.0
+    """Between the last message of an iteration and the next point, decoding aside."""
 
     def latency_of(self, length: float) -> float:
         """For messages of that many numbers."""

@@ -283,8 +283,6 @@ class _Judge:
 
     def again(self, entry: Entry) -> None:
         """Predict a finalist with more realisations, closed forms, and an uncertainty."""
-        scheme, rough = entry.candidate.scheme, entry.iteration
-        assert scheme is not None and rough is not None
         better = self._look(entry, replays=REPLAYS)
         error = better.standard_error
         if (expected := self._expected(entry)) is not None:
@@ -303,8 +301,8 @@ class _Judge:
 
     def arrivals(self, entry: Entry) -> Bools:
         """What has arrived when an iteration is complete: (PATTERNS, M, J)."""
-        scheme, found = entry.candidate.scheme, entry.iteration
-        assert scheme is not None and found is not None
+        scheme = entry.candidate.scheme
+        assert scheme is not None
         rng = np.random.default_rng(1)
         times = self.delay.sample(rng, PATTERNS, scheme.workers, scheme.message_work)
         times[:, ~scheme.expected] = inf

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from time import process_time
 
 import numpy as np
 import pytest
@@ -288,6 +289,18 @@ def test_the_probe_does_not_wait_for_ever():
     assert np.nanmax(found.finish) == pytest.approx(0.01)
 
 
+def test_the_probe_waits_for_tasks_that_take_long():
+    """A task takes more than an iteration's share of the time."""
+    config = RunConfig(data=DATA, delay="persistent:ranks=1,factor=100,alpha=2")
+    source = open_source(config.data, config.seed)
+    found = probe(config, SimulatedTransport(WORKERS), source, 20, 10.0)
+    assert found.finish[:2, 1:, 0] == pytest.approx(2.0)
+    assert (np.isfinite(found.finish[:2, :, 1]).sum(axis=1) == WORKERS / 2).all()
+    assert np.isnan(found.finish[:, 0]).all()
+    assert found.until[:2] == pytest.approx(4.0)
+    assert len(found.finish) == 3  # the third began in time
+
+
 @pytest.mark.parametrize(("text", "value"), [("2GB", 2e9), ("500 MB", 5e8), ("1e6", 1e6)])
 def test_bytes(text, value):
     assert parse_bytes(text) == value
@@ -382,3 +395,20 @@ def test_redundancy_does_not_pay_where_cores_are_shared():
     assert found.choice.candidate.scheme.load == 1
     by_name = {e.candidate.arguments: e.iteration for e in found.entries if e.iteration}
     assert by_name["--scheme lcc --load 8"].completion == pytest.approx(8 * 0.008, rel=0.01)
+
+
+def test_the_whole_grid_is_predicted_in_ten_seconds_of_one_core():
+    delay = "shifted-exponential:mu=10,alpha=0.01"
+    network = Network((1, 100), (1e-3, 1e-3), (3e-5, 4e-5), 0.1, 1e-9)
+    measured = measurements(delay, network, workers=40, iterations=20)
+    source = open_source("synthetic:rows=1000,features=100", 0)
+    begin = process_time()
+    found = make_plan(
+        measured, RunConfig(scheme="auto", delay=delay), source, 40, Limits(), data_bytes=0,
+        injected=True,
+    )  # fmt: skip
+    assert process_time() - begin < 10
+    assert len(found.entries) > 200
+    assert {e.candidate.scheme.load for e in found.entries if e.candidate.name == "uc-mmc"} == set(
+        range(1, 21)
+    )

@@ -203,11 +203,10 @@ def _ask(
             raise Interrupted("stopped while the cluster was measured")
         if not missing.size:
             return np.inf
-        patience = limit if 2 * len(missing) <= len(workers) else longest
-        watched = transport.clock() - left
-        if np.isin(missing, workers[lost]).all() or watched >= patience:
-            return watched
-        for arrived in crew.receive(iteration, left + patience):
+        end = left + (limit if 2 * len(missing) <= len(workers) else longest)
+        if np.isin(missing, workers[lost]).all() or transport.clock() >= end:
+            return transport.clock() - left
+        for arrived in crew.receive(iteration, end):
             if isinstance(arrived, Message) and arrived.result.iteration == iteration:
                 result = arrived.result
                 finish[arrived.worker, result.message] = result.time - left

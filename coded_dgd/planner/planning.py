@@ -16,7 +16,7 @@ from coded_dgd.planner import memory
 from coded_dgd.planner.candidates import LARGEST_LOAD, Candidate, candidates
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.convergence import PATTERNS, Race, sample
-from coded_dgd.planner.costs import Iteration, Once, Sizes, iteration, once
+from coded_dgd.planner.costs import REALISATIONS, Iteration, Once, Sizes, iteration, once
 from coded_dgd.planner.fitting import Fit, fit
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.observations import Bools, Floats
@@ -35,7 +35,7 @@ REDRAWS = 8
 RACERS = 24
 """Approximate schemes whose convergence is tried."""
 SAME = 0.005
-"""Difference of job times below which the one that needs less memory is preferred."""
+"""Difference of times below which two candidates are as good."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def make_plan(
     ]
     _run_race(race, entries, judge)
     entries.sort(key=lambda each: each.job)
-    finalists = _finalists(entries)
+    finalists = _finalists(entries, judge)
     for entry in finalists:
         judge.again(entry)
     # the others are sorted by what is known of them, which is less
@@ -211,17 +211,24 @@ def make_plan(
     )
 
 
-def _finalists(entries: Sequence[Entry]) -> list[Entry]:
-    """The best of each scheme; where several are as good, the one that needs the least memory."""
+def _finalists(entries: Sequence[Entry], judge: _Judge) -> list[Entry]:
+    """The best of each scheme.
+
+    Where several are as good, the one that takes least if a worker drops out, and of these the one
+    that needs the least memory.
+    """
     by_name: dict[str, list[Entry]] = {}
     for entry in entries:
         if isfinite(entry.job):
             by_name.setdefault(entry.candidate.name, []).append(entry)
-    close = (
-        [each for each in group if each.job <= (1 + SAME) * group[0].job]
-        for group in by_name.values()
-    )
-    chosen = [min(group, key=lambda each: each.worker_memory) for group in close]
+    chosen = []
+    for group in by_name.values():
+        close = [each for each in group if each.job <= (1 + SAME) * group[0].job]
+        if len(close) > 1:
+            without = [judge.without_one(each) for each in close]
+            least = (1 + SAME) * min(without)
+            close = [each for each, t in zip(close, without, strict=True) if t <= least]
+        chosen.append(min(close, key=lambda each: each.worker_memory))
     baseline = [each for each in chosen[FINALISTS:] if each.candidate.name == "uncoded"]
     return chosen[:FINALISTS] + baseline
 
@@ -298,6 +305,16 @@ class _Judge:
         entry.iteration, entry.uncertainty = better, sqrt(error**2 + spread**2)
         if not isfinite(better.total):
             entry.refusal = "decoding amplifies errors above the guard"
+
+    def without_one(self, entry: Entry) -> float:
+        """Mean completion time where one worker, each in turn, sends nothing."""
+        scheme = entry.candidate.scheme
+        assert scheme is not None
+        rng = np.random.default_rng(2)
+        times = self.delay.sample(rng, REALISATIONS, scheme.workers, scheme.message_work)
+        times[:, ~scheme.expected] = inf
+        times[np.arange(REALISATIONS), np.arange(REALISATIONS) % scheme.workers] = inf
+        return float(scheme.completion_time(times).mean())
 
     def arrivals(self, entry: Entry) -> Bools:
         """What has arrived when an iteration is complete: (PATTERNS, M, J)."""

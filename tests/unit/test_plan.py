@@ -139,6 +139,18 @@ def test_what_is_done_once_counts_for_short_jobs():
     assert short.choice.candidate.scheme.load == 1
 
 
+def test_of_loads_that_are_as_good_one_is_taken_that_survives_the_loss_of_a_worker():
+    found = plan("shifted-exponential:mu=inf,alpha=0.01", names=["mds-mmc"])
+    assert found.choice.candidate.scheme.load == 2  # as fast as 1, and as 3 with a worker less
+
+
+def test_a_probe_ends_where_the_clock_has_no_more_digits():
+    """Virtual time that comes to the end of a wait, rounded."""
+    config = RunConfig(data="synthetic:rows=5000,features=30", objective="logistic")
+    source = open_source(config.data, config.seed)
+    assert len(probe(config, SimulatedTransport(12), source, 20, 15.0).finish) == 20
+
+
 def test_memory_is_a_limit():
     free = plan(names=["uc-mmc"])
     block = 8 * 50 * 21

@@ -100,6 +100,18 @@ def test_what_no_law_fits_is_kept_as_it_is():
     assert drawn[..., 2] == pytest.approx(3 * drawn[..., 0])
 
 
+def test_censored_durations_count_as_longer_where_they_are_drawn_from():
+    rng = np.random.default_rng(0)
+    seconds = rng.choice([0.01, 0.1, 1.0], (ITERATIONS, WORKERS))
+    finish = seconds[..., None].copy()
+    until = np.full((ITERATIONS, WORKERS), np.inf)
+    until[:20] = 0.5
+    finish[:20][finish[:20] > 0.5] = np.nan
+    best, *_ = fit(TaskTimes(finish, np.ones((WORKERS, 1), dtype=np.int64), until))
+    assert best.name == "empirical"
+    assert best.durations == pytest.approx(seconds)
+
+
 def test_slow_workers_are_named_and_accidents_are_not():
     named = observed("persistent:ranks=1,3,factor=3,mu=50,alpha=0.01").shared()
     assert list(np.flatnonzero(slow_workers(named))) == [0, 2]

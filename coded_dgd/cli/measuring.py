@@ -61,7 +61,10 @@ def measure(
 
 
 def choose(config: RunConfig, transport: Transport, workers: int) -> tuple[Plan, Source]:
-    """Probe the workers of a transport for a moment, and plan; also return the data."""
+    """Probe the workers of a transport for a moment, and plan; also return the data.
+
+    Only schemes with exact gradients are chosen: nobody has said how good a gradient has to be.
+    """
     from coded_dgd import delays
     from coded_dgd.planner.planning import Limits, make_plan
 
@@ -71,7 +74,7 @@ def choose(config: RunConfig, transport: Transport, workers: int) -> tuple[Plan,
         config,
         source,
         workers,
-        Limits(),
+        Limits(exact=True),
         data_bytes=data_bytes,
         injected=delays.create(config.delay, config.seed).injects,
     )

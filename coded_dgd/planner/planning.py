@@ -105,8 +105,13 @@ class Plan:
 
     def configured(self, entry: Entry) -> RunConfig:
         """Return the configuration that runs an entry."""
-        values: dict[str, Any] = dict(entry.candidate.options)
-        return replace(self.config, scheme=entry.candidate.name, **{"load": None, **values})
+        values: dict[str, Any] = {"load": None, **entry.candidate.options}
+        if entry.candidate.scheme is not None and not entry.candidate.scheme.exact:
+            values["iterations"] = round(entry.iterations)
+        elif self.limits.target is not None:
+            values["iterations"] = max(self.config.iterations, self.iterations)
+            values["stop_at"] = self.limits.target
+        return replace(self.config, scheme=entry.candidate.name, **values)
 
 
 def make_plan(

@@ -190,6 +190,13 @@ def test_approximate_schemes_take_more_iterations():
     assert able
     assert all(e.iterations >= found.iterations for e in able)
     assert name_of(found) == "bgc"  # an iteration of uncoded takes 1 s nearly always
+    config = found.configured(found.choice)
+    assert config.iterations == found.choice.iterations
+    assert config.wait == "fastest:4"
+    (uncoded,) = (e for e in found.entries if e.candidate.name == "uncoded")
+    config = found.configured(uncoded)
+    assert config.stop_at == 0.1
+    assert config.iterations >= found.iterations
 
 
 def test_a_target_that_is_not_reached_is_refused():

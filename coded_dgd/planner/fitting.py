@@ -26,8 +26,9 @@ SLOWER = 1.5
 """How much slower than the median a worker is at least that is slow for good."""
 SIGNIFICANT = 1e-4
 """Probability below which that is no accident."""
-FITS = 0.1
-"""Distance between the distributions up to which a law is used, in large samples."""
+FITS = 0.15
+"""Distance between the distributions up to which a law is used, in large samples: what measuring
+adds is not part of any."""
 
 Survival = Callable[[int, Floats], Floats]
 

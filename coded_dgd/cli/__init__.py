@@ -15,6 +15,7 @@ from coded_dgd.cli.compare import compare
 from coded_dgd.cli.convert import convert
 from coded_dgd.cli.info import info
 from coded_dgd.cli.launch import launch
+from coded_dgd.cli.plan import plan
 from coded_dgd.cli.plot import plot
 from coded_dgd.cli.report import report
 from coded_dgd.cli.reproduce import reproduce
@@ -41,6 +42,7 @@ def command() -> None:
 for subcommand in (
     run,
     compare,
+    plan,
     theory,
     simulate,
     reproduce,

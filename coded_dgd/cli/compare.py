@@ -14,7 +14,7 @@ import click
 from coded_dgd import __version__
 from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
-from coded_dgd.config import DEFAULT_WORKERS, TRANSPORTS, RunConfig
+from coded_dgd.config import DEFAULT_WORKERS, RunConfig
 
 DEFAULT_SCHEMES = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
 
@@ -38,12 +38,7 @@ DEFAULT_SCHEMES = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
     default=True,
     help="Hold every gradient against the exact one, computed on rank 0 outside the clock.",
 )
-@options.configured(
-    "transport",
-    "Where workers run: mpi, on real ranks in wall-clock time; simulated, in this process in "
-    "virtual time.",
-    type=click.Choice(TRANSPORTS),
-)
+@options.transport
 @options.seed
 @click.option(
     "--out",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from coded_dgd import delays, schemes
-from coded_dgd.config import DEFAULT_DELAY, RunConfig
+from coded_dgd.config import DEFAULT_DELAY, TRANSPORTS, RunConfig
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -43,7 +43,18 @@ def together(*options: Decorator) -> Decorator:
 NAMES = f"{', '.join(schemes.names())}, lcc-mmc-K for K polynomials, or MODULE:CLASS of your own"
 BLOCKS = "Number N of blocks that the rows of the data are cut into.  [default: M]"
 
-scheme = configured("scheme", f"Name of the scheme: {NAMES}.", **among(schemes.names))
+scheme = configured(
+    "scheme",
+    f"Name of the scheme: {NAMES}; or auto for what a short probe finds best, with all that is "
+    "left open.",
+    **among(lambda: [*schemes.names(), "auto"]),
+)
+transport = configured(
+    "transport",
+    "Where workers run: mpi, on real ranks in wall-clock time; simulated, in this process in "
+    "virtual time.",
+    type=click.Choice(TRANSPORTS),
+)
 sizes = together(
     configured(
         "workers",

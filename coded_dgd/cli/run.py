@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from coded_dgd.cli import options
+from coded_dgd.cli import measuring, options
 from coded_dgd.cli.connection import connect
-from coded_dgd.config import ON_LOSS, TRANSPORTS, RunConfig, read_toml
+from coded_dgd.config import ON_LOSS, RunConfig, read_toml
 from coded_dgd.errors import UsageError
 
 
@@ -77,12 +77,7 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     is_flag=True,
     help="With --resume: go on also if the number of workers is another one.",
 )
-@options.configured(
-    "transport",
-    "Where workers run: mpi, on real ranks in wall-clock time; simulated, in this process in "
-    "virtual time.",
-    type=click.Choice(TRANSPORTS),
-)
+@options.transport
 @options.seed
 @click.option(
     "--out",
@@ -167,18 +162,32 @@ def run(
     from coded_dgd.engine.rank_log import LOG, LogDir
     from coded_dgd.engine.trainer import Start
     from coded_dgd.engine.transports.simulated import SimulatedTransport
+    from coded_dgd.planner.record import to_json
+    from coded_dgd.report import plan as planning
     from coded_dgd.report import summary, table
     from coded_dgd.report.progress import Progress
     from coded_dgd.report.run_folder import RunFolder
     from coded_dgd.report.timeline import TimelineFile
 
-    prepared = setup.prepare(config, None if master is None else master.workers)
+    started = None if master is None else master.workers
+    plan = source = None
+    if config.scheme == measuring.AUTO:
+        workers = setup.check_workers(config, started)
+        probed = master or SimulatedTransport(workers)
+        with Interrupts(probed):
+            plan, source = measuring.choose(config, probed, workers)
+        config = plan.configured(plan.choice)
+        if not quiet:
+            click.echo(planning.why(plan), err=True)
+    prepared = setup.prepare(config, started)
     transport = master or SimulatedTransport(prepared.scheme.workers)
     logged = LogDir(log_dir, log_level, transport) if log_dir else nullcontext()
     drawn = TimelineFile(timeline, transport) if timeline else nullcontext()
     found = None
     if resume is None:
         folder = RunFolder.create(out, prepared)
+        if plan is not None:
+            (folder.path / measuring.PLAN).write_text(json.dumps(to_json(plan)) + "\n")
     else:
         found = resuming.find(resume, prepared, allow_different_workers)
         checkpoint = found.resume[0] if found.resume else None
@@ -213,11 +222,13 @@ def run(
             transport,
             on_start,
             on_iteration,
-            keeper=keeper,
-            resume=found.resume if found else None,
-            say=say,
+            source,
+            keeper,
+            found.resume if found else None,
+            say,
         )
     result = summary.summarize(outcome, folder.path)
+    result["planned"] = None if plan is None else planning.beside(plan, result)
     folder.finish(outcome, result)
     if not quiet:
         click.echo(table.format_table(result, outcome), err=True)

@@ -53,24 +53,7 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
     UsageError
         With the mend.
     """
-    if workers is None:
-        workers = config.workers or DEFAULT_WORKERS
-        if config.spare:
-            raise UsageError("--spare needs --transport mpi: no worker is lost in virtual time")
-    elif workers < 1:
-        raise UsageError(
-            "there is only one rank, which is the master: start with mpiexec -n 41 for 40 "
-            "workers, or use --transport simulated"
-        )
-    elif config.workers not in (None, workers):
-        raise UsageError(
-            f"--workers {config.workers} needs {config.workers + 1} ranks, and mpiexec started "
-            f"{workers + 1}: leave --workers out, or use mpiexec -n {config.workers + 1}"
-        )
-    elif config.spare >= workers:
-        raise UsageError(f"--spare {config.spare} leaves no worker of {workers}: use fewer")
-    else:
-        workers -= config.spare
+    workers = check_workers(config, workers)
     if config.optimizer not in OPTIMIZERS:
         raise UsageError(
             f"unknown --optimizer {config.optimizer!r}{nearest(config.optimizer, OPTIMIZERS)}; "
@@ -100,6 +83,40 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
     if not scheme.data_dependent:
         check_delay(setup)
     return setup
+
+
+def check_workers(config: RunConfig, workers: int | None) -> int:
+    """Return the number of workers of the scheme, those started less the spare ones.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Number of workers that MPI started; None where there is no MPI.
+
+    Raises
+    ------
+    UsageError
+        With the mend.
+    """
+    if workers is None:
+        workers = config.workers or DEFAULT_WORKERS
+        if config.spare:
+            raise UsageError("--spare needs --transport mpi: no worker is lost in virtual time")
+    elif workers < 1:
+        raise UsageError(
+            "there is only one rank, which is the master: start with mpiexec -n 41 for 40 "
+            "workers, or use --transport simulated"
+        )
+    elif config.workers not in (None, workers):
+        raise UsageError(
+            f"--workers {config.workers} needs {config.workers + 1} ranks, and mpiexec started "
+            f"{workers + 1}: leave --workers out, or use mpiexec -n {config.workers + 1}"
+        )
+    elif config.spare >= workers:
+        raise UsageError(f"--spare {config.spare} leaves no worker of {workers}: use fewer")
+    else:
+        workers -= config.spare
+    return workers
 
 
 def check_delay(setup: Setup) -> None:

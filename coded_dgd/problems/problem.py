@@ -129,7 +129,7 @@ class Problem:
     @cached_property
     def _optimum(self) -> Floats | None:
         rows, features = self.source.rows, self.source.features
-        if self.objective.degree != 2 or 2.0 * (rows + features) * features**2 > OPTIMUM_FLOPS:
+        if self.objective.degree != 2 or optimum_flops(rows, features) > OPTIMUM_FLOPS:
             return None
         # of its rows some would be zero but for rounding without a ridge, and slow to compute with
         triangle = np.sqrt(self.ridge) * np.eye(features if self.ridge else 0, features + 1)
@@ -139,3 +139,8 @@ class Problem:
         cutoff = np.finfo(np.float64).eps * max(rows, features)  # of what rounding has left
         solution: Floats = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=cutoff)[0]
         return solution if np.abs(solution).max() < 1 / NEGLIGIBLE else None
+
+
+def optimum_flops(rows: int, features: int) -> float:
+    """Work that `Problem.optimum` takes."""
+    return 2.0 * (rows + features) * features**2

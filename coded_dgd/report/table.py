@@ -26,6 +26,12 @@ def format_table(result: dict[str, Any], outcome: Outcome) -> str:
         else:
             error = f"{result['expected_standard_error']:.4f}"
             lines.append(f"{'expected (Monte Carlo)':<28}{expected}   +- {error}")
+    if result.get("planned"):
+        planned = result["planned"]["iteration_time"]
+        lines.append(
+            f"{'planned, with all else':<28}{planned['predicted']:>10.4f}   "
+            f"+- {planned['standard_error']:.4f}, measured {planned['measured']:.4f}"
+        )
     for name in ("weights", "decode", "update"):
         lines.append(f"{name:<28}{result[f'{name}_time']:>10.6f}")
     lines.append("")

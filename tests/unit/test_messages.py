@@ -34,7 +34,7 @@ RUN = ["run", "--transport", "simulated", "--workers", "6", "--quiet"]
             "--tolerance 2 ",
             "choose 0 <= F < 1",
         ),
-        (["simulate", "--realisations", "1"], "--realisations 1, --jobs 1: ", "2 or more"),
+        (["simulate", "--realisations", "1"], "--realisations 1: ", "give 2 to"),
         (["theory", "--delay", "none"], "--delay none: ", "--delay pareto"),
         (["plot", "--timeline", "none.json"], "--timeline none.json: ", "run --timeline"),
         (["run", "--lod", "3"], "--lod", "--load"),

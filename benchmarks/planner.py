@@ -1,0 +1,216 @@
+"""Is what the planner recommends the best, and does it take what it predicts?
+
+python benchmarks/planner.py [--ranks 11] [--situations none,paper] [--iterations 60] [--job 300]
+
+Six situations. In each, one launch probes the workers, plans, and then trains with all that the
+plan has ranked first of each scheme and with other loads of the same schemes, one iteration each in
+turn on the same delays. A job is the start of a scheme and `--job` of its iterations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from math import inf
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SMALL = "synthetic:rows=1000,features=100"
+
+
+class Situation(NamedTuple):
+    """Delays, data, and how slow the link to the master is."""
+
+    delay: str
+    data: str = SMALL
+    bandwidth: float = inf
+    """Bytes per second."""
+
+
+SITUATIONS = {
+    "none": Situation("none", "synthetic:rows=20000,features=200"),
+    "paper": Situation("shifted-exponential:mu=10,alpha=0.01"),
+    "heavy": Situation("pareto:shape=1.5,scale=0.02"),
+    "two-slow": Situation("persistent:ranks=3,7,factor=10,mu=100,alpha=0.01"),
+    "bursts": Situation("markov:onset=0.05,recovery=0.2,factor=20"),
+    "slow-link": Situation(
+        "shifted-exponential:mu=20,alpha=0.02", "synthetic:rows=1000,features=2000", 2e6
+    ),
+}
+
+
+def slow_down(transport: Any, bandwidth: float) -> None:
+    """Let the master's port take in one message after the other, at this speed."""
+    receive = transport.receive
+
+    def slow(until: float = inf) -> Iterator[Any]:
+        for arrived in receive(until):
+            if hasattr(arrived, "payload"):
+                sleep(arrived.payload.nbytes / bandwidth)
+                arrived = arrived._replace(time=transport.clock())
+            yield arrived
+
+    transport.receive = slow
+
+
+def others(plan: Any) -> Iterable[Any]:
+    """Other loads of the schemes that the plan has ranked: few, half, and all blocks."""
+    loads = {2, plan.workers // 2, plan.workers}
+    names = {entry.candidate.name for entry in plan.finalists}
+    for entry in plan.entries:
+        scheme = entry.candidate.scheme
+        if entry.refusal or scheme is None or not scheme.exact or entry in plan.finalists:
+            continue
+        if entry.candidate.name in names and scheme.load in loads:
+            yield entry
+
+
+def inside(name: str, iterations: int, job: int) -> dict[str, Any]:
+    """Rank 0 of one situation."""
+    from coded_dgd import delays
+    from coded_dgd.cli import measuring
+    from coded_dgd.config import RunConfig
+    from coded_dgd.engine.job import stopping
+    from coded_dgd.engine.setup import prepare
+    from coded_dgd.engine.trainer import Trainer
+    from coded_dgd.engine.transports.mpi.master import master
+    from coded_dgd.planner.planning import Limits, make_plan
+
+    situation, transport = SITUATIONS[name], master()
+    if situation.bandwidth < inf:
+        slow_down(transport, situation.bandwidth)
+    config = RunConfig(scheme="auto", delay=situation.delay, data=situation.data, iterations=job)
+    with stopping(transport):
+        begin = monotonic()
+        source, data_bytes = measuring.open_data(config)
+        measured = measuring.measure(config, transport, source, 20, 15.0)
+        probed = monotonic()
+        plan = make_plan(
+            measured,
+            config,
+            source,
+            transport.workers,
+            Limits(),
+            data_bytes=data_bytes,
+            injected=delays.create(config.delay, 0).injects,
+        )
+        planned = monotonic()
+        rows, trainers = [], []
+        for entry in [*plan.finalists, *others(plan)]:
+            setup = prepare(plan.configured(entry), transport.workers)
+            trainer = Trainer(setup, transport, setup.problem(source))
+            started = monotonic()
+            trainer.start()
+            trainers.append(trainer)
+            rows.append(
+                {
+                    "scheme": entry.candidate.arguments.removeprefix("--scheme "),
+                    "predicted": entry.iteration.total,
+                    "uncertainty": entry.uncertainty,
+                    "predicted_job": entry.job,
+                    "start": monotonic() - started,
+                }
+            )
+        seconds = np.empty((iterations, len(trainers)))
+        rng = np.random.default_rng(0)
+        for row in seconds:
+            for k in rng.permutation(len(trainers)):
+                started = monotonic()
+                trainers[k].step()
+                row[k] = monotonic() - started
+    for k, row in enumerate(rows):
+        rest = seconds[1:, k]
+        row["measured"] = float(rest.mean())
+        row["standard_error"] = float(rest.std() / np.sqrt(len(rest)))
+        row["measured_job"] = row["start"] + seconds[0, k] + (job - 1) * row["measured"]
+    return {
+        "situation": name,
+        "delay": plan.fits[0].text,
+        "probe_seconds": probed - begin,
+        "plan_seconds": planned - probed,
+        "finalists": len(plan.finalists),
+        "rows": rows,
+    }
+
+
+def table(found: dict[str, Any]) -> tuple[str, dict[str, float]]:
+    """Format one situation, and sum it up."""
+    rows = found["rows"]
+    lines = [
+        f"\n{found['situation']}: fitted {found['delay']}; probe {found['probe_seconds']:.1f} s, "
+        f"plan {found['plan_seconds']:.1f} s"
+    ]
+    lines.append(
+        "| scheme | predicted s | measured s | +- | off | job predicted s | job measured s |"
+    )
+    lines.append("|---|---|---|---|---|---|---|")
+    for row in sorted(rows, key=lambda row: row["measured_job"]):
+        mark = " (recommended)" if row is rows[0] else ""
+        lines.append(
+            f"| `{row['scheme']}`{mark} | {row['predicted']:.4f} | {row['measured']:.4f} | "
+            f"{row['standard_error']:.4f} | {row['predicted'] / row['measured'] - 1:+.1%} | "
+            f"{row['predicted_job']:.1f} | {row['measured_job']:.1f} |"
+        )
+    best = min(row["measured_job"] for row in rows)
+    off = [row["predicted_job"] / row["measured_job"] - 1 for row in rows[: found["finalists"]]]
+    return "\n".join(lines), {
+        "over best": rows[0]["measured_job"] / best - 1,
+        "recommended off": off[0],
+        "median off": float(np.median(np.abs(off))),
+        "worst off": float(np.max(np.abs(off))),
+    }
+
+
+def main() -> None:
+    """Run the situations, each in a launch of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ranks", type=int, default=11)
+    parser.add_argument("--situations", default=",".join(SITUATIONS))
+    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--job", type=int, default=300)
+    parser.add_argument("--inside", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.inside:
+        from coded_dgd.engine.transports.mpi.library import world
+
+        if world().rank > 0:
+            from coded_dgd.engine.serve import serve_and_exit
+
+            serve_and_exit()
+        from coded_dgd.engine.transports.mpi.master import master
+
+        print(json.dumps(inside(arguments.inside, arguments.iterations, arguments.job)))
+        master().end(0)
+        return
+    from common import command, mpiexec
+
+    summary = [
+        "| situation | recommended | over the best | job off | of all ranked, median | worst |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in arguments.situations.split(","):
+        done = command(
+            mpiexec(), "-n", str(arguments.ranks), sys.executable, __file__, "--inside", name,
+            "--iterations", str(arguments.iterations), "--job", str(arguments.job),
+            cwd=Path.cwd(), timeout=3600, OPENBLAS_NUM_THREADS="1",
+        )  # fmt: skip
+        if done.code:
+            raise SystemExit(f"{name}: exit code {done.code}: {done.err}")
+        found = done.json
+        text, figures = table(found)
+        print(text, flush=True)
+        summary.append(
+            f"| {name} | `{found['rows'][0]['scheme']}` | {figures['over best']:+.1%} | "
+            f"{figures['recommended off']:+.1%} | {figures['median off']:.1%} | "
+            f"{figures['worst off']:.1%} |"
+        )
+    print("\n" + "\n".join(summary))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""What ``plan`` and ``run --scheme auto`` share: measure the cluster, or read what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from coded_dgd.config import RunConfig
+from coded_dgd.errors import UsageError
+
+if TYPE_CHECKING:
+    from coded_dgd.engine.transports.base import Transport
+    from coded_dgd.planner.measurements import Measurements
+    from coded_dgd.planner.planning import Plan
+    from coded_dgd.problems.sources import Source
+
+PLAN = "plan.json"
+"""In a run folder: the plan that chose its scheme."""
+AUTO = "auto"
+"""What ``--scheme`` takes to have one chosen."""
+AUTO_PROBE, AUTO_SECONDS = 10, 8.0
+"""Iterations of the probe within a run, and about what they may take."""
+
+
+def open_data(config: RunConfig) -> tuple[Source, float]:
+    """Open the data; also return the bytes that they take in memory."""
+    from coded_dgd.planner.memory import resident
+    from coded_dgd.problems.sources import open_source
+
+    before = resident()
+    source = open_source(config.data, config.seed)
+    return source, max(resident() - before, 0.0)
+
+
+def measure(
+    config: RunConfig, transport: Transport, source: Source, iterations: int, seconds: float
+) -> Measurements:
+    """Probe the workers of a transport."""
+    from coded_dgd.engine.probe import probe
+    from coded_dgd.planner.measurements import Measurements, Network, measure_speed
+    from coded_dgd.planner.observations import TaskTimes
+
+    found = probe(config, transport, source, iterations, seconds)
+    return Measurements(
+        TaskTimes(found.finish, found.done, found.until),
+        found.compute,
+        Network(
+            found.lengths,
+            found.latency,
+            found.service,
+            found.set_up,
+            found.distribution,
+            found.overhead,
+        ),
+        measure_speed(),
+        found.hosts,
+    )
+
+
+def choose(config: RunConfig, transport: Transport, workers: int) -> tuple[Plan, Source]:
+    """Probe the workers of a transport for a moment, and plan; also return the data.
+
+    Only schemes with exact gradients are chosen: nobody has said how good a gradient has to be.
+    """
+    from coded_dgd import delays
+    from coded_dgd.planner.planning import Limits, make_plan
+
+    source, data_bytes = open_data(config)
+    plan = make_plan(
+        measure(config, transport, source, AUTO_PROBE, AUTO_SECONDS),
+        config,
+        source,
+        workers,
+        Limits(exact=True),
+        data_bytes=data_bytes,
+        injected=delays.create(config.delay, config.seed).injects,
+    )
+    return plan, source
+
+
+def recorded(path: Path) -> dict[str, Any] | None:
+    """Return the plan recorded in a file, or in a run folder; None where there is none.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read.
+    """
+    file = path / PLAN if path.is_dir() else path
+    if not file.is_file():
+        return None
+    try:
+        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read ({error}): name another") from None
+    return values
+
+
+def measured_by_run(path: Path) -> tuple[Measurements, RunConfig, int]:
+    """Read task times, configuration and number of workers from a finished run.
+
+    What messages take beyond the ideal is put down to latency.
+
+    Raises
+    ------
+    UsageError
+        If there is no finished run, or its messages are not of whole tasks.
+    """
+    from coded_dgd.planner.measurements import Measurements, Network, measure_speed
+    from coded_dgd.planner.observations import TaskTimes
+    from coded_dgd.report.reading import read_run
+
+    run = read_run(path)
+    stage, completion = run.stages[0], run.column("completion_time")
+    if (run.config.blocks or run.summary["workers"]) != run.summary["blocks"]:
+        raise UsageError(
+            f"{path}: tasks of {run.config.scheme} are of another size than those of most schemes, "
+            "and tell little of them: name a run of another scheme"
+        )
+    late = 0.0 if run.ideal is None else float(np.median(completion - run.ideal))
+    missing = np.any(np.isnan(stage.arrival) & (stage.tasks_done > 0), axis=(1, 2))
+    watched = np.where(missing, completion[: len(stage.arrival)], np.inf)
+    until = np.tile(watched[:, None], (1, stage.arrival.shape[1]))
+    measured = Measurements(
+        TaskTimes(np.array(stage.arrival), stage.tasks_done, until),
+        float(run.summary["compute_time"]),
+        Network(latency=(max(late, 0.0),)),
+        measure_speed(),
+    )
+    return measured, run.config, int(run.summary["workers"])

@@ -1,0 +1,1 @@
+"""Which scheme and load suit a cluster: delay laws fitted to measurements, costs, a ranking."""

@@ -1,0 +1,166 @@
+"""Iterations that approximate gradients take to where exact ones get: short runs on a sample."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from math import inf
+
+import numpy as np
+
+from coded_dgd.errors import Infeasible
+from coded_dgd.planner.observations import Bools, Floats
+from coded_dgd.problems.objectives import LinearModel
+from coded_dgd.problems.optimizers import OPTIMIZERS
+from coded_dgd.problems.partition import Partition
+from coded_dgd.problems.problem import Problem
+from coded_dgd.problems.sources.base import ArraySource, Source
+from coded_dgd.problems.step_sizes import Rule
+from coded_dgd.schemes.base import ReplicationScheme, Scheme
+
+SAMPLE_ROWS = 2000
+SAMPLE_BYTES = 2**24
+CHUNKS = 20
+"""Places of the data that a sample is read from."""
+LONGEST = 1000
+"""Iterations of a short run."""
+FACTOR = 3.0
+"""How many times the iterations of exact gradients are tried."""
+ROUNDING = 1e-12
+"""What is below it, relative to the first gradient, is rounding."""
+PATTERNS = 32
+"""Of arrivals, which come again and again in random order."""
+
+
+def sample(source: Source) -> ArraySource:
+    """Read some rows from all over the data; all, where they are few."""
+    wanted = max(1, min(source.rows, SAMPLE_ROWS, SAMPLE_BYTES // (8 * source.features)))
+    chunks = Partition(source.rows, min(CHUNKS, wanted))
+    size = wanted // chunks.blocks
+    if wanted == source.rows:
+        X, y = source.read(0, source.rows)
+    else:
+        starts = [chunks.bounds(chunk)[0] for chunk in range(chunks.blocks)]
+        parts = [source.read(start, start + size) for start in starts]
+        X, y = np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+    return ArraySource(source.name, X, y, "a sample in memory")
+
+
+class Race:
+    """Gradient descent on a sample, with exact gradients and with approximate ones.
+
+    Parameters
+    ----------
+    problem : Problem
+        On the sample.
+    step_size : Rule
+    optimizer : str
+    iterations : int
+        T, of exact gradients.
+    target : float, optional
+        Reach ||gradient|| <= target ||first gradient||; by default where T exact iterations get.
+
+    Raises
+    ------
+    Infeasible
+        If exact gradients do not get there.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        step_size: Rule,
+        optimizer: str,
+        iterations: int,
+        target: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.problem, self.seed = problem, seed
+        self._optimizer, self._schedule = OPTIMIZERS[optimizer], step_size(problem)
+        self._X, self._y = problem.source.read(0, problem.source.rows)
+        longest = iterations if target is None else max(iterations, LONGEST)
+        norms = self._exact(longest, target or 0.0)
+        self.target = max(float(norms[-1]), ROUNDING) if target is None else target
+        if norms[-1] > self.target:
+            raise Infeasible(
+                f"--target {target:g}: exact gradients are at {norms[-1]:.2g} of the first after "
+                f"{longest} iterations: use a larger target, or another --step-size or --optimizer"
+            )
+        self.iterations = iterations if target is None else max(len(norms) - 1, 1)
+        """Of exact gradients to the target."""
+
+    def _slope(self, points: Floats) -> Floats:
+        objective = self.problem.objective
+        assert isinstance(objective, LinearModel)
+        return objective.slope(points @ self._X.T, self._y)
+
+    def _exact(self, longest: int, target: float) -> Floats:
+        """Norms of the gradients, relative to the first, as far as the target."""
+        norms: list[float] = []
+        optimizer = self._optimizer(self.problem.source.features, self._schedule)
+        for _ in range(longest + 1):
+            gradient = self.problem.gradient(optimizer.point)
+            norms.append(float(np.linalg.norm(gradient)))
+            if norms[-1] <= target * norms[0]:
+                break
+            optimizer.update(gradient)
+        return np.array(norms) / (norms[0] or 1.0)
+
+    def run(self, schemes: Sequence[Scheme], arrivals: Sequence[Bools]) -> list[float]:
+        """Iterations that each scheme takes to the target; inf where it does not get there.
+
+        Parameters
+        ----------
+        arrivals : for each scheme, (patterns, M, J) bools
+            What had arrived when the iteration was complete.
+        """
+        if not schemes:
+            return []
+        if not isinstance(self.problem.objective, LinearModel):
+            return [inf] * len(schemes)
+        weights = [self._row_weights(s, a) for s, a in zip(schemes, arrivals, strict=True)]
+        rng = np.random.default_rng(self.seed)
+        racing = list(range(len(schemes)))
+        found = [inf] * len(schemes)
+        features, ridge = self.problem.source.features, self.problem.ridge
+        runs = [self._optimizer(features, self._schedule) for _ in schemes]
+        first = float(np.linalg.norm(self.problem.gradient(np.zeros(features)))) or 1.0
+        for iteration in range(round(min(LONGEST, max(50, FACTOR * self.iterations))) + 1):
+            points = np.array([runs[k].point for k in racing])
+            with np.errstate(over="ignore", invalid="ignore"):
+                slope = self._slope(points)
+                exact = slope @ self._X + ridge * points
+                norms = np.linalg.norm(exact, axis=1) / first
+                for k in [k for k, norm in zip(racing, norms, strict=True) if norm <= self.target]:
+                    found[k] = float(max(iteration, 1))
+                alive = [
+                    found[k] == inf and norm < 1e6 for k, norm in zip(racing, norms, strict=True)
+                ]
+                racing = [k for k, still in zip(racing, alive, strict=True) if still]
+                if not racing:
+                    break
+                slope, points = slope[alive], points[alive]
+                for row, k in enumerate(racing):
+                    slope[row] *= weights[k][rng.integers(len(weights[k]))]
+                for k, gradient in zip(racing, slope @ self._X + ridge * points, strict=True):
+                    runs[k].update(gradient)
+        return found
+
+    def _row_weights(self, scheme: Scheme, arrived: Bools) -> Floats:
+        """Factor of each row's gradient in what is decoded, for every pattern of arrivals."""
+        assert isinstance(scheme, ReplicationScheme)
+        scheme = copy.deepcopy(scheme)
+        for pattern in arrived:
+            scheme.observe(pattern)
+        partition = Partition(self.problem.source.rows, scheme.blocks)
+        heights = [np.subtract(*partition.bounds(b)[::-1]) for b in range(scheme.blocks)]
+        per_block = np.zeros((len(arrived), scheme.blocks))
+        for row, pattern in zip(per_block, arrived, strict=True):
+            weights = scheme.weights(pattern)
+            for worker in range(scheme.workers):
+                ends = scheme.ends(worker)
+                if ends and weights[worker].any():
+                    counts = np.diff((0, *ends))
+                    factors = np.repeat(weights[worker, : len(ends)], counts)
+                    np.add.at(row, scheme.held(worker), factors * scheme.coefficients(worker))
+        return np.repeat(per_block, heights, axis=1)

@@ -1,0 +1,295 @@
+"""Which delay model the measured task times follow, and with which parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import inf, log, sqrt
+
+import numpy as np
+from scipy import special, stats
+
+from coded_dgd import delays
+from coded_dgd.delays.base import DelayModel
+from coded_dgd.delays.bernoulli import Bernoulli
+from coded_dgd.planner.empirical import Empirical
+from coded_dgd.planner.laws import NOISE, Pareto, Shifted
+from coded_dgd.planner.observations import Bools, Floats, Sample, TaskTimes
+from coded_dgd.planner.states import two_states
+
+TOGETHER = 0.3
+"""Time between the first and the last task, relative to the first, below which they are one."""
+CORRELATED = 0.3
+"""Correlation of two tasks of a worker from which on they share a duration; measuring, on a busy
+machine, makes it less than it is."""
+SLOWER = 1.5
+"""How much slower than the median a worker is at least that is slow for good."""
+SIGNIFICANT = 1e-4
+"""Probability below which that is no accident."""
+FITS = 0.15
+"""Distance between the distributions up to which a law is used, in large samples: what measuring
+adds is not part of any."""
+
+Survival = Callable[[int, Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A delay model that has been fitted. Times in seconds."""
+
+    name: str
+    """Of the delay model, or ``empirical``."""
+    parameters: dict[str, float | str]
+    errors: dict[str, float]
+    """Standard errors of those parameters that have one."""
+    criterion: float
+    """Schwarz's (BIC): the least is the best."""
+    distance: float = 0.0
+    """Largest distance between the distribution functions, give or take 2 % of the durations
+    (Kolmogorov and Smirnov)."""
+    p_value: float = 1.0
+    """Of that distance, as if the parameters had been known."""
+    durations: Floats | None = field(default=None, repr=False)
+    """Where the measured durations are the model."""
+
+    @property
+    def text(self) -> str:
+        """What ``--delay`` takes."""
+        if self.durations is not None:
+            return "empirical"
+        values = ",".join(
+            f"{key}={value if isinstance(value, str) else format(value, '.6g')}"
+            for key, value in self.parameters.items()
+        )
+        return f"{self.name}:{values}"
+
+    def model(self, seed: int) -> DelayModel:
+        """Return the delay model."""
+        if self.durations is not None:
+            return Empirical(self.durations, seed)
+        return delays.create(self.text, seed)
+
+    def redrawn(self, rng: np.random.Generator) -> Fit:
+        """Return what another measurement might have found: parameters within their errors."""
+        if self.durations is not None:
+            some = rng.integers(len(self.durations), size=len(self.durations))
+            return replace(self, durations=self.durations[some])
+        drawn = {}
+        for key, value in self.parameters.items():
+            drawn[key] = value
+            if not isinstance(value, str) and np.isfinite(value) and self.errors.get(key):
+                relative = min(self.errors[key] / value, 0.5) if value else 0.0
+                drawn[key] = value * float(np.exp(relative * rng.standard_normal()))
+        for key in ("p", "onset", "recovery"):
+            if key in drawn:
+                drawn[key] = min(float(drawn[key]), 0.999)
+        return replace(self, parameters=drawn)
+
+
+def fit(times: TaskTimes) -> list[Fit]:
+    """Fit all delay models that may apply, the best first.
+
+    Where none is close, the measured durations themselves come first: the last resort.
+
+    Raises
+    ------
+    ValueError
+        If no task was seen to end.
+    """
+    sample = times.shared()
+    if not sample.ends:
+        raise ValueError("no task was seen to end")
+    enough = max(FITS, 1.63 / sqrt(sample.ends))
+    if _together(times) and (together := _bernoulli(times)).distance <= enough:
+        return [together]
+    found = _candidates(times, sample)
+    found.sort(key=lambda each: each.criterion)
+    if found[0].distance > enough:
+        found.sort(key=lambda each: each.distance > enough)
+    if found[0].distance > enough:
+        found.insert(0, Fit("empirical", {}, {}, inf, durations=_completed(sample)))
+    return found
+
+
+def _candidates(times: TaskTimes, sample: Sample) -> list[Fit]:
+    """All laws, each fitted and held against the durations."""
+    single = times.independent()
+    if single is not None and _independent(single, sample):
+        watched = single.of(single.seconds > 0)
+        return [
+            _judged(_single(law, watched, "independent"), [watched])
+            for law in (Shifted.fit(watched), Pareto.fit(watched))
+        ]
+    found = [_single(law, sample, "shared") for law in (Shifted.fit(sample), Pareto.fit(sample))]
+    if (slow := slow_workers(sample)).any():
+        found.append(_persistent(sample, slow))
+    if len(times.finish) > 2:
+        found.append(_markov(sample))
+    return [_judged(each, _by_worker(sample)) for each in found]
+
+
+def _completed(sample: Sample) -> Floats:
+    """Durations, censored ones as long as those that were longer, on average; else twice."""
+    seconds: Floats = sample.seconds.copy()
+    ends = sample.seconds[sample.known]
+    for place in zip(*np.nonzero(~sample.known), strict=True):
+        longer = ends[ends > seconds[place]]
+        seconds[place] = longer.mean() if longer.size else 2 * seconds[place]
+    return seconds
+
+
+def slow_workers(times: Sample) -> Bools:
+    """Workers that are slow throughout: (M,), by rank sums against all others."""
+    workers = times.seconds.shape[1]
+    medians = np.median(times.seconds, axis=0)
+    slow = medians > SLOWER * np.median(medians)
+    if workers < 3 or 2 * np.count_nonzero(slow) >= workers:
+        return np.zeros(workers, dtype=np.bool_)
+    others = times.seconds[:, ~slow].ravel()
+    for worker in np.flatnonzero(slow):
+        test = stats.mannwhitneyu(times.seconds[:, worker], others, alternative="greater")
+        slow[worker] = test.pvalue < SIGNIFICANT / workers
+    return slow
+
+
+def _together(times: TaskTimes) -> bool:
+    """Whether all tasks of a worker end at once."""
+    first, last = times.finish[..., 0], times.finish[..., -1]
+    known = np.isfinite(first) & np.isfinite(last)
+    if times.finish.shape[2] < 2 or not known.any():
+        return False
+    return float(np.median(last[known] / first[known] - 1)) < TOGETHER
+
+
+def _independent(single: Sample, shared: Sample) -> bool:
+    """Whether the tasks of a worker have durations of their own, and that makes a difference."""
+    if single.seconds.shape[2] < 2:
+        return False
+    both = single.known[..., 0] & single.known[..., 1]
+    # what a worker is slower than others throughout is no sign of shared durations
+    typical = np.median(shared.seconds, axis=0)[:, None]
+    x = (single.seconds / typical)[both][:, :2]
+    if len(x) < 10 or x.std() < 5 * NOISE * x.mean():
+        return False
+    ranks = float(stats.spearmanr(x[:, 0], x[:, 1]).statistic)  # which outliers do not change
+    logarithms = float(np.corrcoef(np.log(x).T)[0, 1])  # which tell two states apart
+    return max(ranks, logarithms) < CORRELATED
+
+
+def _single(law: Shifted | Pareto, sample: Sample, tasks: str) -> Fit:
+    name = "shifted-exponential" if isinstance(law, Shifted) else "pareto"
+    parameters: dict[str, float | str] = {**law.parameters}
+    if tasks != "shared":
+        parameters["tasks"] = tasks
+    likelihood = float(law.log_likelihood(sample).sum())
+    return Fit(name, parameters, law.errors, _bic(likelihood, 2, sample.seconds.size))
+
+
+def _persistent(sample: Sample, slow: Bools) -> Fit:
+    others = sample.of(np.broadcast_to(~slow, sample.known.shape))
+    these = sample.of(np.broadcast_to(slow, sample.known.shape))
+    law = Shifted.fit(others)
+    mean = law.alpha + law.mean_excess
+    factor = these.exposure / max(these.ends, 1) / mean
+    variation = law.mean_excess / mean
+    likelihood = law.log_likelihood(others).sum()
+    likelihood += law.log_likelihood(these.shorter(factor)).sum()
+    likelihood -= log(factor) * these.ends
+    workers, count = len(slow), int(np.count_nonzero(slow))
+    likelihood -= log(special.comb(workers, count))
+    ranks = ",".join(str(worker + 1) for worker in np.flatnonzero(slow))
+    return Fit(
+        "persistent",
+        {"ranks": ranks, "factor": factor, **law.parameters},
+        {"factor": factor * variation * sqrt(1 / max(these.ends, 1) + 1 / law.ends), **law.errors},
+        _bic(float(likelihood), 3, sample.seconds.size),
+    )
+
+
+def _markov(sample: Sample) -> Fit:
+    found = two_states(sample)
+    law, variation = found.law, found.law.mean_excess / (found.law.alpha + found.law.mean_excess)
+    share = {"onset": (found.onset, found.fast), "recovery": (found.recovery, found.slow)}
+    return Fit(
+        "markov",
+        {
+            **{key: float(np.clip(value, 1e-6, 1)) for key, (value, _) in share.items()},
+            "factor": found.factor,
+            **law.parameters,
+        },
+        {
+            **{k: sqrt(max(p * (1 - p), 1 / (n + 1)) / (n + 1)) for k, (p, n) in share.items()},
+            "factor": found.factor * variation / sqrt(found.slow + 1),
+            **law.errors,
+        },
+        _bic(found.log_likelihood, 5, sample.seconds.size),
+    )
+
+
+def _bernoulli(times: TaskTimes) -> Fit:
+    """All tasks end at once, early or late."""
+    first = np.where(times.done > 0, times.finish, np.nan)[..., 0]
+    known = np.isfinite(first)
+    ends = np.where(known, first, times.until)
+    low, high = float(ends.min()), float(ends.max())
+    late = ends > sqrt(low * high)
+    p = float(late.mean()) if high > 2 * low else 0.0
+    slow = float(ends[late & known].mean()) if (late & known).any() else inf
+    if not p:
+        slow = float(ends.mean())
+    fast = float(ends[~late].mean()) if p else slow
+    n = ends.size
+    found = Fit(
+        "bernoulli",
+        {"p": min(p, 1 - 1 / n), "slow": slow, "fast": fast},
+        {"p": sqrt(max(p * (1 - p), 1 / n) / n)},
+        0.0,
+    )
+
+    def survival(_: int, x: Floats) -> Floats:
+        return np.where(x < fast, 1.0, np.where(x < slow, p, 0.0))
+
+    return _judged(found, _by_worker(Sample(ends, known, times.until)), survival)
+
+
+def _bic(log_likelihood: float, parameters: int, size: int) -> float:
+    return parameters * log(size) - 2 * log_likelihood
+
+
+def _by_worker(sample: Sample) -> list[Sample]:
+    everyone = np.arange(sample.known.shape[1])
+    return [sample.of(np.broadcast_to(everyone == w, sample.known.shape)) for w in everyone]
+
+
+def _judged(found: Fit, samples: list[Sample], survival: Survival | None = None) -> Fit:
+    """Hold the law against the durations of each worker."""
+    if survival is None:
+        survival = _survival(found.model(0))
+    low, high = [], []
+    for worker, sample in enumerate(samples):
+        x = sample.seconds[sample.known]
+        # those that ended while they were watched follow the law below that limit
+        below = np.maximum(1 - survival(worker, sample.limit[sample.known]), 1e-12)
+        low.append((1 - survival(worker, x * (1 - NOISE))) / below)
+        high.append((1 - survival(worker, x * (1 + NOISE))) / below)
+    n = sum(map(len, low))
+    lower, upper = np.sort(np.concatenate(low)), np.sort(np.concatenate(high))
+    steps = np.arange(n + 1) / n
+    distance = max(float((steps[1:] - upper).max()), float((lower - steps[:-1]).max()), 0.0)
+    return replace(found, distance=distance, p_value=float(stats.kstwo.sf(distance, n)))
+
+
+def _survival(model: DelayModel) -> Survival:
+    if isinstance(model, Bernoulli):
+        raise TypeError("bernoulli has no law of durations")
+    exceeds = getattr(model, "exceeds", None)
+
+    def survival(worker: int, x: Floats) -> Floats:
+        shared = model.survival(worker, x)
+        if shared is not None:
+            return shared
+        assert exceeds is not None
+        law: Floats = exceeds(x)
+        return law
+
+    return survival

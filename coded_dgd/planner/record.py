@@ -1,0 +1,132 @@
+"""Plans as plain values: what was chosen, and all that it depends on, to be done again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import inf, isfinite
+from typing import Any
+
+from coded_dgd.config import RunConfig
+from coded_dgd.errors import UsageError
+from coded_dgd.planner.measurements import Measurements
+from coded_dgd.planner.planning import Entry, Limits, Plan, make_plan
+from coded_dgd.problems.sources import open_source
+
+VERSION = 1
+FIGURES = {
+    "iteration_time": "total",
+    "completion_time": "completion",
+    "ideal_completion_time": "ideal",
+    "communication_time": "communication",
+    "guard_time": "guard",
+    "weights_time": "weights",
+    "decode_time": "decode",
+    "communication_load": "messages",
+    "received_bytes": "bytes",
+}
+"""Of an iteration: their names here, and in `Iteration`."""
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan and its inputs; times in seconds, memory in bytes."""
+    return {
+        "choice": describe(plan.choice),
+        "target": plan.target,
+        "iterations": plan.iterations,
+        "delays": [
+            {
+                "delay": each.text,
+                "errors": each.errors,
+                "distance": each.distance,
+                "p_value": each.p_value,
+            }
+            for each in plan.fits
+        ],
+        "candidates": [describe(entry) for entry in plan.entries],
+        "inputs": {
+            "version": VERSION,
+            "workers": plan.workers,
+            "config": asdict(plan.config),
+            "limits": {
+                **asdict(plan.limits),
+                "memory_per_worker": _finite(plan.limits.memory_per_worker),
+            },
+            "data_bytes": plan.data_bytes,
+            "injected": plan.injected,
+            "names": plan.names,
+            "loads": list(plan.loads),
+            "weights": {key: list(seconds) for key, seconds in plan.weights.items()},
+            "measured": plan.measured.to_json(),
+        },
+    }
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """What is predicted for a candidate, null where there is nothing."""
+    found, once = entry.iteration, entry.once
+    return {
+        "scheme": entry.candidate.name,
+        **{"load": None, **entry.candidate.options},
+        "refusal": entry.refusal,
+        "job_time": _finite(entry.job),
+        "iterations": _finite(entry.iterations),
+        "standard_error": _finite(entry.uncertainty),
+        "method": entry.method,
+        **{name: _finite(getattr(found, key, None)) for name, key in FIGURES.items()},
+        "encoding_time": once and once.encoding,
+        "distribution_time": once and once.distribution,
+        "worker_memory": entry.worker_memory or None,
+        "master_memory": entry.master_memory or None,
+    }
+
+
+def replay(values: Mapping[str, Any], **changed: Any) -> Plan:
+    """Make a plan again from what `to_json` has recorded of it.
+
+    Parameters
+    ----------
+    **changed
+        Arguments of `make_plan` that are not to be those of the record.
+
+    Raises
+    ------
+    UsageError
+        If it is no such record.
+    """
+    try:
+        inputs = values["inputs"]
+        if inputs["version"] != VERSION:
+            raise UsageError(
+                f"this plan has format {inputs['version']}, and this version reads {VERSION}: "
+                "plan anew"
+            )
+        config = RunConfig(**inputs["config"])
+        limits = inputs["limits"]
+        if limits["memory_per_worker"] is None:
+            limits = {**limits, "memory_per_worker": inf}
+        arguments: dict[str, Any] = {
+            "config": config,
+            "limits": Limits(**limits),
+            "names": inputs["names"],
+            "loads": inputs["loads"],
+            "weights": inputs["weights"],
+        } | changed
+        measured = Measurements.from_json(inputs["measured"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"this is no plan that was recorded ({error!r}): plan anew") from None
+    config = arguments.pop("config")
+    return make_plan(
+        measured,
+        config,
+        open_source(config.data, config.seed),
+        inputs["workers"],
+        arguments.pop("limits"),
+        data_bytes=inputs["data_bytes"],
+        injected=inputs["injected"],
+        **arguments,
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and isfinite(value) else None

@@ -1,0 +1,101 @@
+"""Workers that are fast or slow in turn: a hidden Markov chain of two states."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from coded_dgd.planner.laws import BELOW, Shifted
+from coded_dgd.planner.observations import Floats, Sample
+
+ROUNDS = 50
+"""Of expectation and maximisation."""
+
+
+class States(NamedTuple):
+    """What the chain has been found to be."""
+
+    law: Shifted
+    """Of a fast worker."""
+    factor: float
+    """How much longer a slow one takes."""
+    onset: float
+    recovery: float
+    fast: float
+    """Iterations of workers that were fast, summed, the last of each left out."""
+    slow: float
+    log_likelihood: float
+
+
+def two_states(times: Sample) -> States:
+    """Fit by expectation and maximisation (Baum and Welch), from a split of the logarithms.
+
+    Parameters
+    ----------
+    times : Sample
+        Of shape (iterations, M).
+    """
+    slow = (times.seconds > _split(times)).astype(np.float64)
+    state = np.stack([1 - slow, slow])  # (2, iterations, M)
+    pairs = state[:, None, :-1] * state[None, :, 1:]
+    likelihood = 0.0
+    for _ in range(ROUNDS):
+        law = Shifted.fit(times, state[0])
+        base = law.alpha + law.mean_excess
+        factor = max(1.0, _mean(times, state[1]) / base)
+        moves = pairs.sum(axis=(2, 3)) + 0.5 / times.seconds.size
+        change = moves / moves.sum(axis=1, keepdims=True)
+        before, emission = likelihood, _emission(times, law, factor)
+        state, pairs, likelihood = _smooth(emission, change)
+        if abs(likelihood - before) < 1e-6 * abs(likelihood):
+            break
+    visits = pairs.sum(axis=(1, 2, 3))
+    return States(law, factor, change[0, 1], change[1, 0], visits[0], visits[1], likelihood)
+
+
+def _split(times: Sample) -> float:
+    """The threshold between two clusters of the logarithms (Otsu)."""
+    x = np.sort(np.log(times.seconds), axis=None)
+    n = np.arange(1, len(x))
+    sums = np.cumsum(x)[:-1]
+    between = (sums / n - (x.sum() - sums) / (len(x) - n)) ** 2 * n * (len(x) - n)
+    cut = int(between.argmax())
+    return float(np.exp((x[cut] + x[cut + 1]) / 2))
+
+
+def _mean(times: Sample, weights: Floats) -> float:
+    """Mean duration where some are only known to be longer, as for an exponential law."""
+    return float((weights * times.seconds).sum() / max((weights * times.known).sum(), 1.0))
+
+
+def _emission(times: Sample, law: Shifted, factor: float) -> Floats:
+    """Log-likelihood of each duration in each state, of shape (2, iterations, M)."""
+    # what a slow worker does in less than factor alpha takes from what it does in more
+    share = np.log(factor) + np.log1p(1 / BELOW)
+    slow = law.log_likelihood(times.shorter(factor)) - share * times.known
+    return np.stack([law.log_likelihood(times), slow])
+
+
+def _smooth(emission: Floats, change: Floats) -> tuple[Floats, Floats, float]:
+    """Probabilities of states and of pairs of consecutive ones, and the log-likelihood."""
+    _, length, workers = emission.shape
+    top = emission.max(axis=0)
+    likely = np.exp(emission - top)
+    stationary = np.array([change[1, 0], change[0, 1]]) / (change[1, 0] + change[0, 1])
+    forward = np.empty_like(likely)
+    scale = np.empty((length, workers))
+    ahead = np.broadcast_to(stationary[:, None], (2, workers))
+    for t in range(length):
+        joint = np.maximum(ahead * likely[:, t], 1e-300)
+        scale[t] = joint.sum(axis=0)
+        forward[:, t] = joint / scale[t]
+        ahead = change.T @ forward[:, t]
+    backward = np.ones_like(likely)
+    for t in range(length - 2, -1, -1):
+        backward[:, t] = change @ (likely[:, t + 1] * backward[:, t + 1]) / scale[t + 1]
+    state = forward * backward
+    pairs = (
+        forward[:, None, :-1] * change[:, :, None, None] * (likely * backward / scale)[None, :, 1:]
+    )
+    return state, pairs, float((np.log(scale) + top).sum())

@@ -1,0 +1,142 @@
+"""A plan as a person reads it: the table, the command to copy, and why."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from coded_dgd.config import RunConfig
+from coded_dgd.planner.planning import Entry, Plan
+
+COLUMNS = ("job s", "iteration s", "+-", "messages", "once s", "iterations", "worker GB")
+REASONS = 6
+"""Most frequent reasons that are told."""
+
+
+def format_plan(plan: Plan) -> str:
+    """Format the ranking of the best variant of each scheme."""
+    best = plan.fits[0]
+    lines = [f"task times: {best.text} ({_goodness(plan)})"]
+    network = plan.measured.network
+    lines.append(
+        f"messages: {1e3 * network.latency[-1]:.2f} ms there and back, "
+        f"{1e6 * network.service[-1]:.0f} us each at the master"
+    )
+    lines.append("")
+    lines.append(f"{'':<46}" + "".join(f"{name:>13}" for name in COLUMNS))
+    lines += [_row(entry) for entry in plan.finalists if not entry.refusal]
+    lines.append("")
+    reasons = Counter(each.refusal for each in plan.entries if each.refusal)
+    for reason, count in reasons.most_common(REASONS):
+        lines.append(f"{count} left out: {reason}")
+    if len(reasons) > REASONS:
+        lines.append(f"{len(reasons) - REASONS} more reasons are in --json")
+    lines += ["", why(plan), "", f"    {command(plan)}"]
+    return "\n".join(lines)
+
+
+def why(plan: Plan) -> str:
+    """Say in a sentence why the choice is what it is."""
+    choice = plan.choice
+    found, scheme = choice.iteration, choice.candidate.scheme
+    assert found is not None and scheme is not None
+    text = (
+        f"{choice.candidate.name}, load {scheme.load}: {found.total:.4g} s per iteration, "
+        f"of which {found.ideal:.4g} s are for tasks"
+    )
+    extra = {
+        "messages": found.communication,
+        "the guard": found.guard,
+        "decoding": found.weights + found.decode,
+    }
+    told = [f"{1e3 * value:.2g} ms for {name}" for name, value in extra.items() if value >= 1e-6]
+    text += f", {', '.join(told)}" if told else ""
+    others = [each for each in plan.finalists[1:] if not each.refusal and each.iteration]
+    if not others:
+        return f"{text}. Nothing else can be run."
+    second = others[0]
+    text += f". Next is {_name(second)}, {_compare(second, choice)}"
+    uncoded = next((each for each in others[1:] if each.candidate.name == "uncoded"), None)
+    if uncoded is not None:
+        text += f"; uncoded, which waits for everybody, is {_compare(uncoded, choice)}"
+    return text + "."
+
+
+def beside(plan: Plan, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Hold the prediction for the choice against the summary of the run; times in seconds."""
+    found = plan.choice.iteration
+    assert found is not None
+    if result["transport"] == "simulated":  # nothing else takes time
+        measured = result["completion_time"]["mean"]
+    else:
+        spent = result["training_time"] - result["check_time"] - result["checkpoint_time"]
+        measured = spent / (result["iterations"] - result["resumed_at"])
+    return {
+        "iteration_time": {
+            "predicted": found.total,
+            "standard_error": plan.choice.uncertainty,
+            "measured": measured,
+        },
+        "communication_load": {
+            "predicted": found.messages,
+            "measured": result["communication_load"],
+        },
+    }
+
+
+def command(plan: Plan) -> str:
+    """Return the command line that runs the choice."""
+    config = plan.configured(plan.choice)
+    default = asdict(RunConfig())
+    options = []
+    for key, value in asdict(config).items():
+        if key != "workers" and value is not None and (value != default[key] or key == "scheme"):
+            flag = f"--{key.replace('_', '-')}"
+            options.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
+    ranks = plan.workers + 1 + config.spare
+    launched = f"mpiexec -n {ranks} " if config.transport == "mpi" else ""
+    workers = "" if launched else f"--workers {plan.workers} "
+    return f"{launched}coded-dgd run {workers}{' '.join(options)}"
+
+
+def _goodness(plan: Plan) -> str:
+    best = plan.fits[0]
+    if best.durations is not None:
+        nearest = plan.fits[1]
+        return (
+            "what was measured, as no law is close: "
+            f"{nearest.name} is off by {nearest.distance:.2f} (Kolmogorov-Smirnov)"
+        )
+    return f"off by {best.distance:.3f}, Kolmogorov-Smirnov p = {best.p_value:.2g}"
+
+
+def _row(entry: Entry) -> str:
+    found, once = entry.iteration, entry.once
+    assert found is not None and once is not None
+    values = (
+        entry.job,
+        found.total,
+        entry.uncertainty,
+        found.messages,
+        once.total,
+        entry.iterations,
+        entry.worker_memory / 1e9,
+    )
+    name = entry.candidate.arguments.removeprefix("--scheme ")
+    return f"{name:<46}" + "".join(f"{value:>13.4g}" for value in values)
+
+
+def _name(entry: Entry) -> str:
+    return entry.candidate.arguments.removeprefix("--scheme ").replace("--", "")
+
+
+def _compare(entry: Entry, choice: Entry) -> str:
+    """How much longer the whole job takes, and whether that is certain."""
+    assert choice.iteration is not None
+    ratio = entry.job / choice.job
+    doubt = max(entry.uncertainty, choice.uncertainty) * choice.iterations
+    text = f"{100 * (ratio - 1):.1f} % longer" if ratio < 2 else f"{ratio:.1f} times as long"
+    return f"{text} (no certain difference)" if entry.job - choice.job < doubt else text

@@ -1,0 +1,433 @@
+"""Plans: costs against theory and against runs, constraints, records, the command."""
+
+import json
+from dataclasses import replace
+from time import process_time
+
+import numpy as np
+import pytest
+
+from coded_dgd import delays, schemes
+from coded_dgd.cli import run_command_line
+from coded_dgd.cli.plan import parse_bytes
+from coded_dgd.config import RunConfig
+from coded_dgd.engine.probe import probe
+from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.planner import memory
+from coded_dgd.planner.candidates import candidates
+from coded_dgd.planner.contention import share_cores
+from coded_dgd.planner.costs import Sizes, iteration, once, received
+from coded_dgd.planner.fitting import fit
+from coded_dgd.planner.measurements import Measurements, Network, Speed
+from coded_dgd.planner.observations import TaskTimes
+from coded_dgd.planner.planning import Limits, make_plan
+from coded_dgd.planner.record import replay, to_json
+from coded_dgd.problems import objectives
+from coded_dgd.problems.sources import open_source
+from coded_dgd.report.plan import command, format_plan, why
+from coded_dgd.theory import predict
+
+WORKERS = 8
+PAPER = "shifted-exponential:mu=10,alpha=0.01"
+DATA = "synthetic:rows=400,features=20"
+SPEED = Speed(1e-10, 3e-11)
+IDEAL = Network((1, 20), (0.0, 0.0), (0.0, 0.0), 0.0, 0.0)
+SIZES = Sizes(400, 20, 400, 1e6)
+
+
+def measurements(delay=PAPER, network=IDEAL, workers=WORKERS, iterations=30):
+    finish = delays.create(delay, 7).trace(iterations, workers, np.array([1.0, 2.0]))
+    finish += network.latency_of(20)
+    times = TaskTimes(finish, np.tile([1, 2], (workers, 1)), np.full((iterations, workers), np.inf))
+    return Measurements(times, 1e-5, network, SPEED)
+
+
+def plan(delay=PAPER, network=IDEAL, limits=None, **options):
+    given = {"names": None, "loads": None, "injected": True} | {
+        key: options.pop(key) for key in ("names", "loads", "injected") if key in options
+    }
+    config = RunConfig(scheme="auto", delay=delay, data=DATA, **options)
+    source = open_source(config.data, config.seed)
+    found = limits or Limits()
+    return make_plan(
+        measurements(delay, network), config, source, WORKERS, found, data_bytes=1e8, **given
+    )
+
+
+def name_of(plan):
+    return plan.choice.candidate.name
+
+
+@pytest.mark.parametrize("name", ["uncoded", "gc", "lcc", "lcc-mmc", "uc-mmc", "mds-mmc"])
+def test_without_a_network_an_iteration_takes_what_theory_says(name):
+    delay = delays.create(PAPER, 0)
+    scheme = schemes.create(name, WORKERS, load=4 if name != "uncoded" else None)
+    found = iteration(
+        scheme, delay, measurements(), SIZES, injected=True, realisations=20_000, replays=4
+    )
+    expected = predict(scheme, delay)
+    assert found.ideal == pytest.approx(expected.mean, rel=0.02)
+    assert found.communication == 0
+    assert found.messages == pytest.approx(expected.communication_load, rel=0.02)
+
+
+def test_messages_are_taken_in_one_at_a_time():
+    times = np.array([[[0.0, 5.0], [0.0, 5.5], [1.0, np.inf]]])
+    at = received(times, 1.0)
+    assert sorted(at[0, :, 0]) == [1.0, 2.0, 3.0]
+    assert at[0, 2, 0] == 3.0
+    assert at[0, :2, 1].tolist() == [6.0, 7.0]
+    assert at[0, 2, 1] == np.inf
+
+
+def test_the_port_of_the_master_as_a_bottleneck():
+    """Tasks that take no time: the messages needed, one after the other."""
+    delay = delays.create("shifted-exponential:mu=inf,alpha=1e-9", 0)
+    network = Network((1, 20), (0.002, 0.002), (0.01, 0.01), 0.0, 0.0)
+    for name, needed in (("lcc-mmc", 15), ("uncoded", 8), ("gc", 5)):
+        scheme = schemes.create(name, WORKERS, load=4)
+        found = iteration(scheme, delay, measurements(network=network), SIZES, injected=True)
+        assert found.completion == pytest.approx(0.002 + 0.01 * needed, rel=1e-3)
+        assert found.messages == pytest.approx(needed)
+
+
+def test_short_payloads_cost_less():
+    network = Network((1, 20), (0.001, 0.003), (0.001, 0.004), 0.0, 0.0)
+    assert network.latency_of(1) == 0.001
+    assert network.latency_of(20) == 0.003
+    assert network.service_of(10.5) == pytest.approx(0.0025)
+    assert network.service_of(39) == pytest.approx(0.007)
+
+
+def test_the_best_in_virtual_time_is_recommended():
+    """Every finalist is run; the recommended one is the fastest within the uncertainty."""
+    found = plan(iterations=60)
+    delay = delays.create(PAPER, 99)
+    measured = {
+        entry.candidate.name: predict(entry.candidate.scheme, delay).mean
+        for entry in found.finalists
+    }
+    assert measured[name_of(found)] <= 1.02 * min(measured.values())
+    for entry in found.finalists:
+        truth = measured[entry.candidate.name]
+        assert abs(entry.iteration.ideal - truth) < 4 * entry.uncertainty
+        assert entry.iteration.ideal == pytest.approx(truth, rel=0.15)
+
+
+def test_every_delay_changes_the_choice_with_reason():
+    fast = plan("shifted-exponential:mu=inf,alpha=0.01", names=["uncoded", "lcc-mmc", "uc-mmc"])
+    assert name_of(fast) in ("uncoded", "uc-mmc")  # nobody is slow: redundancy does not pay
+    slow = plan("persistent:ranks=2,5,factor=20", names=["uncoded", "lcc-mmc", "uc-mmc"])
+    assert name_of(slow) != "uncoded"
+
+
+def test_a_slow_network_favours_few_messages():
+    names = ["gc", "lcc", "lcc-mmc", "uc-mmc"]
+    assert name_of(plan(names=names)) in ("lcc-mmc", "uc-mmc")
+    slow = Network((1, 20), (0.01, 0.01), (0.2, 0.2), 0.0, 0.0)
+    assert name_of(plan(network=slow, names=names)) in ("gc", "lcc")
+
+
+def test_what_is_done_once_counts_for_short_jobs():
+    network = replace(IDEAL, distribution=1e-5)
+    names = ["uncoded", "uc-mmc"]
+    long_job = plan(network=network, names=names, iterations=1000)
+    assert name_of(long_job) == "uc-mmc"
+    assert long_job.choice.candidate.scheme.load > 1
+    short = plan(network=network, names=names, iterations=1)
+    assert short.choice.candidate.scheme.load == 1
+
+
+def test_of_loads_that_are_as_good_one_is_taken_that_survives_the_loss_of_a_worker():
+    found = plan("shifted-exponential:mu=inf,alpha=0.01", names=["mds-mmc"])
+    assert found.choice.candidate.scheme.load == 2  # as fast as 1, and as 3 with a worker less
+
+
+def test_a_probe_ends_where_the_clock_has_no_more_digits():
+    """Virtual time that comes to the end of a wait, rounded."""
+    config = RunConfig(data="synthetic:rows=5000,features=30", objective="logistic")
+    source = open_source(config.data, config.seed)
+    assert len(probe(config, SimulatedTransport(12), source, 20, 15.0).finish) == 20
+
+
+def test_memory_is_a_limit():
+    free = plan(names=["uc-mmc"])
+    block = 8 * 50 * 21
+    tight = plan(limits=Limits(memory.WORKER + 6.5 * block), names=["uc-mmc"])
+    assert free.choice.worker_memory > memory.WORKER + 6.5 * block
+    assert tight.choice.candidate.scheme.load == 3
+    reasons = [entry.refusal for entry in tight.entries if entry.refusal]
+    assert any("--memory-per-worker" in reason for reason in reasons)
+    with pytest.raises(Infeasible, match="no scheme can be run: a worker needs"):
+        plan(limits=Limits(1e6), names=["uc-mmc"])
+
+
+def test_infeasible_ones_say_why():
+    found = plan()
+    refusals = {entry.candidate.arguments: entry.refusal for entry in found.entries}
+    assert "needs 15 messages" in refusals["--scheme lcc-mmc --load 1"]
+
+
+def test_exact_leaves_approximate_schemes_out():
+    found = plan(limits=Limits(exact=True))
+    assert all(
+        e.candidate.scheme.exact for e in found.entries if e.candidate.scheme and not e.refusal
+    )
+    assert any(e.refusal == "approximate, and --exact is given" for e in found.entries)
+
+
+def test_approximate_schemes_take_more_iterations():
+    """With a target that they reach: as many as their own runs in virtual time take."""
+    found = plan(
+        "bernoulli:p=0.3,slow=1,fast=0.01",
+        limits=Limits(target=0.1),
+        names=["uncoded", "bgc"],
+        wait="fastest:4",
+        step_size="0.0008",
+    )
+    able = [e for e in found.entries if e.candidate.name == "bgc" and not e.refusal]
+    assert able
+    assert all(e.iterations >= found.iterations for e in able)
+    assert name_of(found) == "bgc"  # an iteration of uncoded takes 1 s nearly always
+    config = found.configured(found.choice)
+    assert config.iterations == found.choice.iterations
+    assert config.wait == "fastest:4"
+    (uncoded,) = (e for e in found.entries if e.candidate.name == "uncoded")
+    config = found.configured(uncoded)
+    assert config.stop_at == 0.1
+    assert config.iterations >= found.iterations
+
+
+def test_a_target_that_is_not_reached_is_refused():
+    with pytest.raises(Infeasible, match="--target 1e-09: exact gradients are at"):
+        plan(limits=Limits(target=1e-9), step_size="1e-6")
+
+
+def test_plans_are_replayed_from_their_record():
+    first = plan(iterations=37)
+    record = json.loads(json.dumps(to_json(first), allow_nan=False))
+    second = replay(record)
+    assert second.choice.candidate.arguments == first.choice.candidate.arguments
+    assert [e.candidate.arguments for e in second.finalists] == [
+        e.candidate.arguments for e in first.finalists
+    ]
+    assert second.choice.iteration.ideal == pytest.approx(first.choice.iteration.ideal, rel=1e-12)
+    shorter = replay(record, limits=Limits(exact=True))
+    assert all(e.candidate.scheme.exact for e in shorter.finalists)
+    with pytest.raises(UsageError, match="no plan that was recorded"):
+        replay({"inputs": {"version": 1}})
+    with pytest.raises(UsageError, match="format 99"):
+        replay({"inputs": {"version": 99}})
+
+
+def test_the_table_ends_with_a_command_that_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    found = plan(transport="simulated", iterations=7)
+    text = format_plan(found)
+    assert name_of(found) in text
+    assert why(found) in text
+    line = text.splitlines()[-1].strip()
+    assert line == command(found)
+    arguments = line.split()
+    assert arguments[:2] == ["coded-dgd", "run"]
+    assert run_command_line([*arguments[1:], "--json", "--quiet"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["scheme"] == name_of(found)
+    assert result["iterations"] == 7
+    assert result["load"] == found.choice.candidate.scheme.load
+
+
+def test_all_schemes_and_loads_are_candidates():
+    names = {
+        each.name
+        for each in candidates(
+            40,
+            None,
+            range(1, 21),
+            objectives.create("least-squares"),
+            100,
+            np.ones,
+        )
+    }
+    assert set(schemes.names()) <= names
+    assert {"lcc-mmc-2", "lcc-mmc-5", "lcc-mmc-10"} <= names
+    refused = [
+        each
+        for each in candidates(8, None, [4], objectives.create("logistic"), 100, np.ones)
+        if each.scheme is None and each.name in ("lcc", "lcc-mmc", "mds-mmc")
+    ]
+    assert len(refused) == 3
+    assert all("degree 2" in each.refusal for each in refused)
+
+
+@pytest.mark.parametrize("name", ["lcc-mmc", "uc-mmc", "mds-mmc", "sgc"])
+def test_bytes_handed_out_are_those_of_the_run(name):
+    """Counted as a transport sees them."""
+    config = RunConfig(scheme=name, data=DATA, transport="simulated", workers=WORKERS, delay=PAPER)
+    from coded_dgd.engine.setup import prepare
+    from coded_dgd.engine.trainer import Trainer
+
+    class Counting(SimulatedTransport):
+        bytes = 0
+
+        def piece(self, peer, start, X, y):
+            self.bytes += X.nbytes + (0 if y is None else y.nbytes)
+            super().piece(peer, start, X, y)
+
+    setup = prepare(config, None)
+    transport = Counting(WORKERS)
+    Trainer(setup, transport, setup.problem()).start()
+    assert once(setup.scheme, measurements(), SIZES).data == transport.bytes
+
+
+def test_the_probe_sees_the_injected_delays():
+    config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=5", seed=4)
+    source = open_source(config.data, config.seed)
+    found = probe(config, SimulatedTransport(WORKERS), source, 6, 100.0)
+    assert found.finish.shape == (6, WORKERS, 2)
+    others = np.delete(found.finish, 2, axis=1)
+    assert others[..., 0] == pytest.approx(0.01)
+    assert others[..., 1] == pytest.approx(0.02)
+    assert found.finish[:, 2] == pytest.approx(np.tile([0.05, 0.1], (6, 1)))
+    assert np.isinf(found.until).all()
+
+
+def test_the_probe_does_not_wait_for_ever():
+    config = RunConfig(data=DATA, delay="bernoulli:p=0.5,slow=inf,fast=0.01")
+    source = open_source(config.data, config.seed)
+    found = probe(config, SimulatedTransport(WORKERS), source, 10, 1.0)
+    silent = np.isnan(found.finish).any(axis=(1, 2))
+    assert silent.any()
+    assert np.isfinite(found.until[silent]).all()
+    assert found.until[silent].max() <= 1.0
+    best, *_ = fit(TaskTimes(found.finish, found.done, found.until))
+    assert best.text.startswith("bernoulli:p=0.")
+    assert best.parameters["slow"] == np.inf
+    assert best.parameters["p"] == pytest.approx(0.5, abs=4 * best.errors["p"])
+    assert np.nanmax(found.finish) == pytest.approx(0.01)
+
+
+def test_the_probe_waits_for_tasks_that_take_long():
+    """A task takes more than an iteration's share of the time."""
+    config = RunConfig(data=DATA, delay="persistent:ranks=1,factor=100,alpha=2")
+    source = open_source(config.data, config.seed)
+    found = probe(config, SimulatedTransport(WORKERS), source, 20, 10.0)
+    assert found.finish[:2, 1:, 0] == pytest.approx(2.0)
+    assert (np.isfinite(found.finish[:2, :, 1]).sum(axis=1) == WORKERS / 2).all()
+    assert np.isnan(found.finish[:, 0]).all()
+    assert found.until[:2] == pytest.approx(4.0)
+    assert len(found.finish) == 3  # the third began in time
+
+
+@pytest.mark.parametrize(("text", "value"), [("2GB", 2e9), ("500 MB", 5e8), ("1e6", 1e6)])
+def test_bytes(text, value):
+    assert parse_bytes(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "2 parsecs"])
+def test_what_are_no_bytes(text):
+    with pytest.raises(UsageError, match="--memory-per-worker"):
+        parse_bytes(text)
+
+
+ALONE = ["--transport", "simulated", "--workers", "6", "--data", DATA, "--iterations", "12"]
+
+
+def test_plan_and_auto_as_commands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line(["plan", *ALONE, "--probe", "8", "--json"]) == 0
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert record["choice"]["scheme"] in err
+    assert record["delays"][0]["delay"].startswith("shifted-exponential")
+    (tmp_path / "p.json").write_text(out)
+    assert run_command_line(["plan", "--from", "p.json", "--json", "--quiet"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["choice"]["scheme"] == record["choice"]["scheme"]
+    assert again["choice"]["load"] == record["choice"]["load"]
+
+    auto = ["run", "--scheme", "auto", *ALONE, "--out", "auto", "--json", "--quiet"]
+    assert run_command_line(auto) == 0
+    result = json.loads(capsys.readouterr().out)
+    chosen = json.loads((tmp_path / "auto" / "plan.json").read_text())
+    assert result["scheme"] == chosen["choice"]["scheme"]
+    assert result["planned"]["iteration_time"]["predicted"] == chosen["choice"]["iteration_time"]
+    assert result["planned"]["iteration_time"]["measured"] == result["completion_time"]["mean"]
+    assert 'scheme = "auto"' not in (tmp_path / "auto" / "config.toml").read_text()
+    assert run_command_line(["plan", "--from", "auto", "--json", "--quiet"]) == 0
+    replayed = json.loads(capsys.readouterr().out)
+    assert replayed["choice"]["scheme"] == chosen["choice"]["scheme"]
+
+    # a run that nobody planned tells of its delays as well
+    assert run_command_line(["run", "--scheme", "lcc-mmc", "--load", "4", *ALONE[:-1], "40",
+                             "--out", "plain", "--quiet"]) == 0  # fmt: skip
+    assert run_command_line(["plan", "--from", "plain", "--json", "--quiet"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["delays"][0]["delay"].startswith("shifted-exponential")
+    assert found["inputs"]["workers"] == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--from", "nowhere"], "nowhere is no run folder"),
+        (["--memory-per-worker", "much"], "--memory-per-worker 'much'"),
+        (["--target", "2"], "--target 2 is a fraction"),
+        (["--probe", "0"], "--probe 0"),
+        ([*ALONE, "--schemes", "nosuch"], "unknown scheme 'nosuch'"),
+        ([*ALONE, "--load", "x"], "--load 'x'"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line(["plan", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_ranks_that_share_cores_end_together():
+    """Two cores for eight workers: one after the other they compute, 4 ms of two tasks each."""
+    order = np.arange(WORKERS) // 2 * 0.004
+    finish = (order[None, :, None] + [0.002, 0.004]) * np.ones((10, 1, 1))
+    times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
+    found = share_cores(times, 0.002, ["one"] * WORKERS)
+    assert found.finish == pytest.approx(np.tile([0.008, 0.016], (10, WORKERS, 1)))
+    # the same on hosts of their own, each as fast as it computes: nothing to correct
+    alone = replace(times, finish=np.tile([0.002, 0.004], (10, WORKERS, 1)))
+    assert (
+        share_cores(alone, 0.002, [str(w) for w in range(WORKERS)]).finish == alone.finish
+    ).all()
+
+
+def test_redundancy_does_not_pay_where_cores_are_shared():
+    order = np.arange(WORKERS) // 2 * 0.004
+    finish = (order[None, :, None] + [0.002, 0.004]) * np.ones((10, 1, 1))
+    times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
+    measured = Measurements(times, 0.002, IDEAL, SPEED, ("one",) * WORKERS)
+    config = RunConfig(scheme="auto", delay="none", data=DATA)
+    source = open_source(config.data, 0)
+    names = ["uncoded", "gc", "lcc", "uc-mmc"]
+    found = make_plan(
+        measured, config, source, WORKERS, Limits(), data_bytes=0, injected=False, names=names
+    )
+    assert found.choice.candidate.scheme.load == 1
+    by_name = {e.candidate.arguments: e.iteration for e in found.entries if e.iteration}
+    assert by_name["--scheme lcc --load 8"].completion == pytest.approx(8 * 0.008, rel=0.01)
+
+
+def test_the_whole_grid_is_predicted_in_ten_seconds_of_one_core():
+    delay = "shifted-exponential:mu=10,alpha=0.01"
+    network = Network((1, 100), (1e-3, 1e-3), (3e-5, 4e-5), 0.1, 1e-9)
+    measured = measurements(delay, network, workers=40, iterations=20)
+    source = open_source("synthetic:rows=1000,features=100", 0)
+    begin = process_time()
+    found = make_plan(
+        measured, RunConfig(scheme="auto", delay=delay), source, 40, Limits(), data_bytes=0,
+        injected=True,
+    )  # fmt: skip
+    assert process_time() - begin < 10
+    assert len(found.entries) > 200
+    assert {e.candidate.scheme.load for e in found.entries if e.candidate.name == "uc-mmc"} == set(
+        range(1, 21)
+    )

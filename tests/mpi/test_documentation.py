@@ -165,7 +165,8 @@ def test_options_in_the_text_exist(page):
     """``coded-dgd COMMAND --option`` between backticks, and options on their own."""
     options = {name: _options(one) for name, one in commands.commands.items()}
     options["launch"] |= options["run"]  # behind --
-    anywhere = set().union(*options.values()) | {"--help", "--version", "--with-ft", "--table"}
+    others = {"--with-ft", "--table", "--build-arg"}  # of mpiexec, a benchmark, docker
+    anywhere = set().union(*options.values()) | {"--help", "--version"} | others
     text = (ROOT / page).read_text(encoding="utf-8")
     for code in re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text):
         words = code.split()

@@ -272,8 +272,8 @@ def _judge(verdict: Verdict, cwd: Path, done: Finished) -> None:
         }  # fmt: skip
         if not certain <= named <= lost | refused:
             complain(f"lost were {sorted(lost)}, workers_lost says {sorted(named)}")
-    elif done.code == 1 and STARTING in kinds and not (out / "config.toml").exists():
-        pass  # lost before MPI had started
+    elif done.code and STARTING in kinds and not (out / "config.toml").exists():
+        pass  # lost before MPI had started; mpiexec itself may have had to give up
     elif done.code == 4 or (done.code == 1 and lost and kinds - set(ENDINGS) <= set(RAISES)):
         if not experiment.may_give_up(lost | refused) and "no other plan" not in done.err:
             complain(f"gave up though it need not: {done.err[-500:]}")

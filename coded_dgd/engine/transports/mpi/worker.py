@@ -170,8 +170,8 @@ class MPIWorker:
             self.hard = argument
             for request in (self._requests[1], self._ping):
                 if request != MPI.REQUEST_NULL:
-                    request.Cancel()
-                    request.Wait()
+                    self._guarded(request.Cancel)
+                    self._guarded(request.Wait)  # the master may have left by now
         else:
             self._requests[0] = self._comm.Irecv(self._word, 0, COMMAND)
         return command

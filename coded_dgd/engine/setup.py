@@ -12,14 +12,12 @@ from coded_dgd.config import DEFAULT_WORKERS, RunConfig
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
-from coded_dgd.problems import objectives, step_sizes
+from coded_dgd.problems import objectives, optimizers, step_sizes
 from coded_dgd.problems.objectives import Objective
-from coded_dgd.problems.optimizers import OPTIMIZERS
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source, open_source
 from coded_dgd.problems.step_sizes import Rule
 from coded_dgd.schemes.base import Scheme
-from coded_dgd.spec import nearest
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,7 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
         With the mend.
     """
     workers = check_workers(config, workers)
-    if config.optimizer not in OPTIMIZERS:
-        raise UsageError(
-            f"unknown --optimizer {config.optimizer!r}{nearest(config.optimizer, OPTIMIZERS)}; "
-            f"there are: {', '.join(OPTIMIZERS)}"
-        )
+    optimizers.find(config.optimizer)
     objective = objective or objectives.create(config.objective)
     scheme = schemes.create(
         config.scheme,

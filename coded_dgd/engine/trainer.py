@@ -27,7 +27,7 @@ from coded_dgd.engine.setup import Setup, check_delay
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
-from coded_dgd.problems.optimizers import OPTIMIZERS
+from coded_dgd.problems import optimizers
 from coded_dgd.problems.problem import Problem
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory.predictor import GuardForecast, forecast
@@ -150,7 +150,7 @@ class Trainer:
         if setup.scheme.data_dependent:
             check_delay(setup)
         self._schedule = setup.step_size(self.problem)
-        self.optimizer = OPTIMIZERS[config.optimizer](self.source.features, self._schedule)
+        self.optimizer = optimizers.find(config.optimizer)(self.source.features, self._schedule)
         self.log: list[Iteration] = []
         self.stages: list[Stage] = []
         self.losses: list[Report] = []

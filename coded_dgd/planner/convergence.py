@@ -10,8 +10,8 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible
 from coded_dgd.planner.observations import Bools, Floats
+from coded_dgd.problems import optimizers
 from coded_dgd.problems.objectives import LinearModel
-from coded_dgd.problems.optimizers import OPTIMIZERS
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource, Source
@@ -76,7 +76,7 @@ class Race:
         seed: int = 0,
     ) -> None:
         self.problem, self.seed = problem, seed
-        self._optimizer, self._schedule = OPTIMIZERS[optimizer], step_size(problem)
+        self._optimizer, self._schedule = optimizers.find(optimizer), step_size(problem)
         self._X, self._y = problem.source.read(0, problem.source.rows)
         longest = iterations if target is None else max(iterations, LONGEST)
         norms = self._exact(longest, target or 0.0)

@@ -47,7 +47,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "inputs": {
             "version": VERSION,
             "workers": plan.workers,
-            "config": asdict(plan.config),
+            "config": asdict(plan.config) | {"guard": _finite(plan.config.guard)},
             "limits": {
                 **asdict(plan.limits),
                 "memory_per_worker": _finite(plan.limits.memory_per_worker),
@@ -101,10 +101,8 @@ def replay(values: Mapping[str, Any], **changed: Any) -> Plan:
                 f"this plan has format {inputs['version']}, and this version reads {VERSION}: "
                 "plan anew"
             )
-        config = RunConfig(**inputs["config"])
-        limits = inputs["limits"]
-        if limits["memory_per_worker"] is None:
-            limits = {**limits, "memory_per_worker": inf}
+        config = RunConfig(**_infinite(inputs["config"], "guard"))
+        limits = _infinite(inputs["limits"], "memory_per_worker")
         arguments: dict[str, Any] = {
             "config": config,
             "limits": Limits(**limits),
@@ -130,3 +128,8 @@ def replay(values: Mapping[str, Any], **changed: Any) -> Plan:
 
 def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and isfinite(value) else None
+
+
+def _infinite(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Values in which null stands for infinity under one name."""
+    return {**values, name: inf if values[name] is None else values[name]}

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.errors import UsageError
 from coded_dgd.problems.step_sizes import Schedule
+from coded_dgd.spec import nearest
 
 Floats = NDArray[np.float64]
 
@@ -65,3 +67,19 @@ class Nesterov(GradientDescent):
 
 
 OPTIMIZERS = {optimizer.name: optimizer for optimizer in (GradientDescent, Nesterov)}
+
+
+def find(name: str) -> type[GradientDescent]:
+    """Return the optimizer called `name`.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    if name not in OPTIMIZERS:
+        raise UsageError(
+            f"unknown --optimizer {name!r}{nearest(name, OPTIMIZERS)}; "
+            f"there are: {', '.join(OPTIMIZERS)}"
+        )
+    return OPTIMIZERS[name]

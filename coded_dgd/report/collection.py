@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
 from coded_dgd.report.reading import read_config
-from coded_dgd.report.run_folder import CONFIG, ITERATIONS, SUMMARY
+from coded_dgd.report.run_folder import SUMMARY, is_run_folder
 
 Row = dict[str, Any]
 
@@ -53,10 +53,12 @@ def collect(paths: Iterable[Path]) -> list[Row]:
 
 
 def _folders(path: Path) -> list[Path]:
-    def is_run(folder: Path) -> bool:
-        return (folder / CONFIG).is_file() and (folder / ITERATIONS).is_file()
-
-    found = [path] if is_run(path) else sorted(each for each in path.glob("*") if is_run(each))
+    if is_run_folder(path):
+        return [path]
+    try:
+        found = sorted(filter(is_run_folder, path.glob("*")))
+    except OSError:  # no path at all
+        found = []
     if not found:
         raise UsageError(f"{path} is no run folder, and there is none in it: name others")
     return found

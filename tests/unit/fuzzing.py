@@ -629,7 +629,7 @@ def lines(draw: st.DrawFn, command: click.Command, fixed: list[str]) -> list[str
         if isinstance(each, click.Option) and not LEFT_OUT.intersection(each.opts)
     ]
     found = []
-    for option in draw(st.lists(st.sampled_from(options), max_size=4)):
+    for option in draw(st.lists(st.sampled_from(options), max_size=4) if options else st.just([])):
         name = draw(st.sampled_from([*option.opts, *option.secondary_opts]))
         if option.is_flag:
             found.append(name)
@@ -656,6 +656,9 @@ def a_command(name: str) -> Target:
         "compare": [
             *small, "--iterations", "2", "--transport", "simulated", "--schemes", "gc,mds-mmc",
         ],
+        "plan": [
+            *small, "--iterations", "2", "--transport", "simulated", "--probe", "2", "--load", "1",
+        ],
         "simulate": [*small, "--realisations", "10"],
         "theory": [*small, "--realisations", "10", "--delay", "shifted-exponential"],
     }.get(name, [])  # fmt: skip
@@ -663,10 +666,9 @@ def a_command(name: str) -> Target:
     def check(arguments: list[str]) -> None:
         shutil.copytree(base(), ".", dirs_exist_ok=True)
         with unhurried():
-            command_line(name, *arguments)
+            command_line(*name.split(), *arguments)
 
-    command = cli.command.commands[name]
-    return Target(lines(command, fixed), check)
+    return Target(lines(COMMANDS[name], fixed), check)
 
 
 @contextlib.contextmanager
@@ -687,6 +689,16 @@ def unhurried() -> Iterator[None]:
         reproduce.compute, watching.sleep, figure.require_drawing, figure.can_draw = before
 
 
+def _commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """All commands and how they are called, those of groups too."""
+    for name, each in group.commands.items():
+        if isinstance(each, click.Group):
+            yield from _commands(each, f"{name} ")
+        else:
+            yield prefix + name, each
+
+
+COMMANDS = dict(_commands(cli.command))
 TARGETS: dict[str, Callable[[], Target]] = {
     **{f"data {suffix}": lambda s=suffix: data_file(s) for suffix in
        (".npy", ".npz", ".svm", ".csv", ".h5")},
@@ -698,5 +710,5 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "checkpoint": checkpoint_values,
     "checkpoint bytes": checkpoint_bytes,
     "timeline": timeline,
-    **{f"command {name}": lambda n=name: a_command(n) for name in cli.command.commands},
+    **{f"command {name}": lambda n=name: a_command(n) for name in COMMANDS},
 }  # fmt: skip

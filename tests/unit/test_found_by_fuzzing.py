@@ -189,3 +189,25 @@ def test_a_file_name_that_is_not_text(capsys):
 def test_more_realisations_than_anybody_can_wait_for(capsys):
     line = refused(capsys, "simulate", "--workers", "3", "--realisations", "9" * 20)
     assert "--realisations" in line
+
+
+PLANNED = [
+    "plan", "--transport", "simulated", "--workers", "3", "--iterations", "2", "--probe", "2",
+    "--load", "1", "--data", "synthetic:rows=20,features=3", "--quiet",
+]  # fmt: skip
+
+
+def test_plans_check_the_optimizer(capsys):
+    assert "unknown --optimizer 'dg'" in refused(capsys, *PLANNED, "--optimizer", "dg")
+
+
+def test_plans_without_a_guard_are_recorded_and_made_again(capsys):
+    assert run_command_line([*PLANNED, "--guard", "inf", "--json"]) == 0
+    Path("plan.json").write_text(capsys.readouterr().out)
+    assert json.loads(Path("plan.json").read_text())["inputs"]["config"]["guard"] is None
+    assert run_command_line(["plan", "--from", "plan.json", "--json"]) == 0
+    assert "--guard inf" in capsys.readouterr().err
+
+
+def test_no_path_at_all_is_nothing_to_collect(capsys):
+    assert "name others" in refused(capsys, "collect", "9" * 5000)

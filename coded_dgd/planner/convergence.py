@@ -99,11 +99,14 @@ class Race:
         norms: list[float] = []
         optimizer = self._optimizer(self.problem.source.features, self._schedule)
         for _ in range(longest + 1):
-            gradient = self.problem.gradient(optimizer.point)
-            norms.append(float(np.linalg.norm(gradient)))
-            if norms[-1] <= target * norms[0]:
-                break
-            optimizer.update(gradient)
+            with np.errstate(over="ignore", invalid="ignore"):
+                gradient = self.problem.gradient(optimizer.point)
+                norms.append(float(np.linalg.norm(gradient)))
+                if norms[-1] <= target * norms[0]:
+                    break
+                optimizer.update(gradient)
+        if not np.isfinite(norms[-1]):
+            raise Infeasible("gradient descent diverges with this --step-size: use auto, or less")
         return np.array(norms) / (norms[0] or 1.0)
 
     def run(self, schemes: Sequence[Scheme], arrivals: Sequence[Bools]) -> list[float]:

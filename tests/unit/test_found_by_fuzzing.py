@@ -211,3 +211,8 @@ def test_plans_without_a_guard_are_recorded_and_made_again(capsys):
 
 def test_no_path_at_all_is_nothing_to_collect(capsys):
     assert "name others" in refused(capsys, "collect", "9" * 5000)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_plan_for_a_step_that_diverges(capsys):
+    assert "diverges with this --step-size" in refused(capsys, *PLANNED, "--step-size", "1e308")

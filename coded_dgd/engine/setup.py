@@ -54,14 +54,7 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
     workers = check_workers(config, workers)
     optimizers.find(config.optimizer)
     objective = objective or objectives.create(config.objective)
-    scheme = schemes.create(
-        config.scheme,
-        workers,
-        config.blocks,
-        config.load,
-        seed=config.seed,
-        **config.scheme_options,
-    )
+    scheme = scheme_of(config, workers)
     if scheme.coded and objective.degree != 2:
         raise Infeasible(
             f"{scheme.name} decodes gradients of degree 2 in the data, which that of "
@@ -77,6 +70,24 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
     if not scheme.data_dependent:
         check_delay(setup)
     return setup
+
+
+def scheme_of(config: RunConfig, workers: int) -> Scheme:
+    """Return the scheme of a configuration on that many workers.
+
+    Raises
+    ------
+    UsageError
+        With the mend.
+    """
+    return schemes.create(
+        config.scheme,
+        workers,
+        config.blocks,
+        config.load,
+        seed=config.seed,
+        **config.scheme_options,
+    )
 
 
 def check_workers(config: RunConfig, workers: int | None) -> int:

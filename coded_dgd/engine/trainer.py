@@ -14,7 +14,6 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd import schemes
 from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
@@ -23,7 +22,7 @@ from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Absence, Iteration, Master
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
-from coded_dgd.engine.setup import Setup, check_delay
+from coded_dgd.engine.setup import Setup, check_delay, scheme_of
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
@@ -333,14 +332,7 @@ class Trainer:
         old = self.stage.master.crew
         living = [w for w, peer in enumerate(old.members) if peer not in self.transport.lost]
         try:
-            scheme = schemes.create(
-                self.config.scheme,
-                len(living),
-                self.config.blocks,
-                self.config.load,
-                seed=self.config.seed,
-                **self.config.scheme_options,
-            )
+            scheme = scheme_of(self.config, len(living))
             self._fit(scheme)
         except Infeasible as infeasible:
             mend = f"there is no other plan ({infeasible})"

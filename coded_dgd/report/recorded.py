@@ -15,6 +15,7 @@ from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.protocol import Floats
+from coded_dgd.engine.setup import scheme_of
 from coded_dgd.errors import CodedDGDError, DataError, UsageError
 from coded_dgd.problems import objectives
 from coded_dgd.problems.problem import Problem
@@ -104,14 +105,7 @@ class RecordedRun:
     def _scheme(self) -> Scheme:
         """The scheme of the run, fitted to the data if it is one that has to be."""
         config = self.config
-        scheme = schemes.create(
-            config.scheme,
-            self.summary["workers"],
-            config.blocks,
-            config.load,
-            seed=config.seed,
-            **config.scheme_options,
-        )
+        scheme = scheme_of(config, self.summary["workers"])
         if scheme.data_dependent:
             source = open_source(config.data, config.seed)
             problem = Problem(source, objectives.create("least-squares"))

@@ -9,10 +9,9 @@ from dataclasses import astuple, dataclass
 from math import inf
 from pathlib import Path
 from time import monotonic, sleep, time
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
@@ -23,6 +22,7 @@ from coded_dgd.engine.master import Absence, Iteration, Master
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup, check_delay, scheme_of
+from coded_dgd.engine.stage import Refused, Stage, ended_stages
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
@@ -36,9 +36,6 @@ HIRE_SECONDS = 30.0
 """How long to wait for a new worker without which nothing can be decoded."""
 EXPLOSION = 1e10
 """A gradient that has grown by this factor since the first one will not come back."""
-
-PLANS = "plan-{}.npz"
-"""File in the run folder that tells what a stage is, while the run goes on."""
 
 
 @dataclass
@@ -55,61 +52,6 @@ class Start:
     """Now, in seconds since the Epoch."""
     cautions: list[str]
     """What speaks against the scheme for these data."""
-
-
-@dataclass
-class Stage:
-    """A part of a run with the same scheme on the same number of workers."""
-
-    number: int
-    """1, 2, ..."""
-    first: int
-    """Number of its first iteration."""
-    master: Master
-
-    @property
-    def scheme(self) -> Scheme:
-        return self.master.scheme
-
-    @property
-    def tasks_done(self) -> NDArray[np.int64]:
-        """(M, J), tasks that a worker has done when it sends a message, 0 for none."""
-        done = np.zeros(self.scheme.expected.shape, dtype=np.int64)
-        for worker in range(self.scheme.workers):
-            ends = self.scheme.ends(worker)
-            done[worker, : len(ends)] = ends
-        return done
-
-    def describe(self, folder: Path) -> None:
-        """Write down what one has to know to read arrivals of a run that has not finished."""
-        scheme, crew = self.scheme, self.master.crew
-        np.savez(
-            folder / PLANS.format(self.number),
-            number=self.number,
-            first=self.first,
-            scheme=scheme.name,
-            workers=scheme.workers,
-            blocks=scheme.blocks,
-            load=scheme.load,
-            tasks_done=self.tasks_done,
-            ranks=np.array(crew.members) + 1,
-            hosts=[crew.transport.host_of(peer) for peer in crew.members],
-        )
-
-
-class Refused(NamedTuple):
-    """Messages of a peer that were not used because they make no sense."""
-
-    peer: int
-    reason: str
-    messages: int
-
-
-def ended_stages(checkpoint: Checkpoint, workers: int) -> int:
-    """Number of stages before a checkpoint that are not gone on with on so many workers."""
-    values = checkpoint.values
-    ended: int = values["stages"]
-    return 0 if ended == 1 and values["workers"] == workers else ended
 
 
 class Trainer:

@@ -16,7 +16,7 @@ from coded_dgd.engine.job import Resume
 from coded_dgd.engine.master import Absence
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup
-from coded_dgd.engine.trainer import Refused
+from coded_dgd.engine.stage import Refused
 from coded_dgd.errors import UsageError
 from coded_dgd.kinds import misfit
 from coded_dgd.report.run_folder import CONFIG, ITERATIONS, finished, is_run_folder, read_log

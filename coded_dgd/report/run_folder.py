@@ -30,7 +30,7 @@ from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
-from coded_dgd.engine.trainer import PLANS, Stage, ended_stages
+from coded_dgd.engine.stage import PLANS, Stage, ended_stages
 from coded_dgd.files import replacing
 from coded_dgd.kinds import misfit
 from coded_dgd.report.folder import new_folder, remove_folder

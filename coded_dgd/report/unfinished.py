@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.master import Iteration
-from coded_dgd.engine.trainer import PLANS
+from coded_dgd.engine.stage import PLANS
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.sources.base import one_line
 from coded_dgd.report.recorded import Arrivals, RecordedRun

@@ -1,0 +1,72 @@
+"""A part of a run with one plan, and what is written down of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.engine.checkpoint import Checkpoint
+from coded_dgd.engine.master import Master
+from coded_dgd.schemes.base import Scheme
+
+PLANS = "plan-{}.npz"
+"""File in the run folder that tells what a stage is, while the run goes on."""
+
+
+@dataclass
+class Stage:
+    """A part of a run with the same scheme on the same number of workers."""
+
+    number: int
+    """1, 2, ..."""
+    first: int
+    """Number of its first iteration."""
+    master: Master
+
+    @property
+    def scheme(self) -> Scheme:
+        return self.master.scheme
+
+    @property
+    def tasks_done(self) -> NDArray[np.int64]:
+        """(M, J), tasks that a worker has done when it sends a message, 0 for none."""
+        done = np.zeros(self.scheme.expected.shape, dtype=np.int64)
+        for worker in range(self.scheme.workers):
+            ends = self.scheme.ends(worker)
+            done[worker, : len(ends)] = ends
+        return done
+
+    def describe(self, folder: Path) -> None:
+        """Write down what one has to know to read arrivals of a run that has not finished."""
+        scheme, crew = self.scheme, self.master.crew
+        np.savez(
+            folder / PLANS.format(self.number),
+            number=self.number,
+            first=self.first,
+            scheme=scheme.name,
+            workers=scheme.workers,
+            blocks=scheme.blocks,
+            load=scheme.load,
+            tasks_done=self.tasks_done,
+            ranks=np.array(crew.members) + 1,
+            hosts=[crew.transport.host_of(peer) for peer in crew.members],
+        )
+
+
+class Refused(NamedTuple):
+    """Messages of a peer that were not used because they make no sense."""
+
+    peer: int
+    reason: str
+    messages: int
+
+
+def ended_stages(checkpoint: Checkpoint, workers: int) -> int:
+    """Number of stages before a checkpoint that are not gone on with on so many workers."""
+    values = checkpoint.values
+    ended: int = values["stages"]
+    return 0 if ended == 1 and values["workers"] == workers else ended

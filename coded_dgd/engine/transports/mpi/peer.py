@@ -1,0 +1,210 @@
+"""The connection to one worker process: every call of MPI about it, and whether it lives."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from socket import gethostname
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from coded_dgd.engine.marks import Mark
+from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Report
+from coded_dgd.engine.transports.mpi.library import (
+    COMMAND,
+    MARKS,
+    MPI,
+    PING,
+    POINT,
+    WORKER_PAUSE,
+    Pause,
+)
+
+WINDOW = 16
+"""Points that a worker may have unread. Every 16th is sent synchronously, and until it has been
+received the worker is owed only the newest one: a frozen worker costs no memory."""
+
+GONE = "the process is gone (killed, or out of memory)"
+
+
+class Peer:
+    """The connection to one worker process.
+
+    Every call of MPI about it is made here: the first that fails calls `on_failure`, and from then
+    on the peer is `gone` and nothing is sent to it.
+    """
+
+    def __init__(self, comm: MPI.Comm, rank: int, on_failure: Callable[[str], None]) -> None:
+        self._comm, self.rank, self._on_failure = comm, rank, on_failure
+        self.gone = False
+        self.vanished = False
+        """Whether it went without MPI telling so."""
+        self.unreachable = False
+        """Whether it is gone only in that nothing comes from it, and perhaps not for ever."""
+        self.silent = 0.0
+        """Seconds without a sign of life."""
+        self.host, self.pid = "", 0
+        self.greetings: list[Greeting] = []
+        self.visible = False
+        """Whether the operating system shows the process here."""
+        self.report: Report | None = None
+        self.plan: Plan | None = None
+        self.rows = 0
+        """Rows of each block of the plan that have been sent."""
+        self.received = 0
+        self._sending: list[tuple[MPI.Request, Any]] = []
+        self._pings: list[tuple[MPI.Request, Any]] = []
+        self._points: list[tuple[MPI.Request, Floats]] = []
+        self._gate: MPI.Request | None = None
+        self._count = 0
+        self.owed: Floats | None = None
+
+    def fail(self, cause: str = GONE) -> None:
+        """Give the peer up."""
+        if not self.gone:
+            self.gone = True
+            self._sending, self._pings, self._points, self.owed = [], [], [], None
+            self._on_failure(cause)
+
+    def look(self, others_visible: bool) -> None:
+        """Notice that the process has ended: MPI says so only where a signal has killed it.
+
+        It may have ended before its host and process id were read.
+        """
+        local = self.visible or (others_visible and self.host == gethostname())
+        if local and not self.gone:
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                self.vanished = True
+                self.fail()
+
+    def ping(self, seconds: float) -> None:
+        """Send what is nothing but to be received; it is so many seconds since the last time."""
+        self._pings = self._pending(self._pings)
+        if self._pings:
+            self.silent += seconds
+        elif not self.gone:
+            self.silent = 0.0
+            try:
+                self._pings = [(self._comm.Issend(np.empty(0), self.rank, PING), None)]
+            except MPI.Exception:
+                self.fail()
+
+    def give_up(self, cause: str) -> None:
+        """Do without a peer that does not answer; kill it, where that can be done."""
+        if self.visible:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.unreachable = not self.visible
+        self.fail(cause)
+
+    def dismiss(self) -> None:
+        """Have an unreachable peer leave should it come back."""
+        for command in (Command.STOP, Command.RELEASE):
+            word = np.array([command, 1])
+            with suppress(MPI.Exception):
+                self._sending.append((self._comm.Isend(word, self.rank, COMMAND), word))
+
+    def listen(self, buffer: Any, tag: int) -> MPI.Request:
+        """Post a receive."""
+        if not self.gone:
+            try:
+                return self._comm.Irecv(buffer, self.rank, tag)
+            except MPI.Exception:
+                self.fail()
+        return MPI.REQUEST_NULL
+
+    def send(self, message: Any, tag: int, received: bool = False) -> None:
+        """Send without waiting; the message is kept until it is out, or even until `received`."""
+        if not self.gone:
+            view = memoryview(message).cast("B") if len(message) else message
+            send = self._comm.Issend if received else self._comm.Isend
+            try:
+                self._sending.append((send(message, self.rank, tag), view))
+            except MPI.Exception:
+                self.fail()
+
+    def command(self, command: Command, argument: int = 0) -> None:
+        """Send a command; the last one is kept until it is received, or else who is told to leave
+        might take it for an accident that this process is gone.
+        """
+        self.send(np.array([command, argument]), COMMAND, command is Command.RELEASE)
+
+    def unsent(self) -> int:
+        """Bytes on their way, points aside."""
+        self._sending = self._pending(self._sending)
+        return sum(len(view) for _, view in self._sending)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything but points is on its way."""
+        self._sending, self._pings = self._pending(self._sending), self._pending(self._pings)
+        return bool(self._sending or self._pings)
+
+    def _pending(self, items: list[tuple[MPI.Request, Any]]) -> list[tuple[MPI.Request, Any]]:
+        """Those that are not out yet; none where the peer is gone."""
+        try:
+            return [item for item in items if not item[0].Test()]
+        except MPI.Exception:
+            self.fail()
+            return []
+
+    def post(self, message: Floats) -> None:
+        """Send a point, now or as soon as the peer has read those before it."""
+        if not self.gone:
+            self.owed = message
+            self.advance()
+
+    def advance(self) -> None:
+        """Send what is owed unless the peer has too much unread."""
+        self._points = self._pending(self._points)
+        if self.owed is None:
+            return
+        if self._gate is not None and any(self._gate is request for request, _ in self._points):
+            return
+        self._gate = None
+        self._count += 1
+        send = self._comm.Isend if self._count % WINDOW else self._comm.Issend
+        try:
+            request = send(self.owed, self.rank, POINT)
+        except MPI.Exception:
+            self.fail()
+            return
+        if not self._count % WINDOW:
+            self._gate = request
+        self._points.append((request, self.owed))
+        self.owed = None
+
+    def marks(self, deadline: float) -> Floats | None:
+        """Receive the marks that the report has announced; None where they do not come."""
+        if self.gone or self.report is None or not self.report.marks:
+            return None
+        rows = np.empty((self.report.marks, len(Mark._fields)))
+        pause = Pause(WORKER_PAUSE)
+        try:
+            while not self._comm.Iprobe(self.rank, MARKS):
+                if monotonic() >= deadline:
+                    return None
+                pause()
+            self._comm.Recv(rows, self.rank, MARKS)
+        except MPI.Exception:
+            self.fail()
+            return None
+        return rows
+
+    @property
+    def complete(self) -> bool:
+        """Whether the peer has all data of its plan, or has none."""
+        return self.plan is None or not self.plan.tasks or self.rows >= self.plan.height
+
+    @property
+    def drained(self) -> bool:
+        """Whether the peer has said its last word and nothing of it is under way."""
+        if self.gone:
+            return True
+        return not self.busy and self.report is not None and self.received >= self.report.results

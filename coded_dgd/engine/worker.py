@@ -6,73 +6,12 @@ from collections.abc import Callable, Generator
 from math import inf
 from time import perf_counter
 
-import numpy as np
-
-from coded_dgd import delays
 from coded_dgd.engine.marks import Activity, Marks, unmarked
-from coded_dgd.engine.protocol import HEADER, Floats, Plan, Point, result_buffer
-from coded_dgd.problems import objectives
-from coded_dgd.problems.objectives import Objective
-
-ROWS_AT_ONCE = 256
-"""Rows of data in one computation, between two looks for a newer point."""
+from coded_dgd.engine.protocol import HEADER, Floats, Point, result_buffer
+from coded_dgd.engine.share import Share
 
 Wait = Generator[float, Point | None, None]
 """Yields the instant until which to wait; is sent the newest point, or None if there is none."""
-
-
-class Share:
-    """A worker's share of one code: (coded) blocks, and what to do with them.
-
-    Parameters
-    ----------
-    plan : Plan
-    objective : Objective, optional
-        By default the one that the plan names.
-    """
-
-    def __init__(self, plan: Plan, objective: Objective | None = None) -> None:
-        self.plan = plan
-        self.delay = delays.create(plan.delay, plan.seed)
-        self.objective = objective or objectives.create(plan.objective)
-        self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
-        self.X = np.zeros((plan.tasks, plan.height, plan.features))
-        self.y = np.zeros((plan.tasks, plan.height)) if plan.labels else None
-        # Small tasks of one message are computed together.
-        self.together = max(1, ROWS_AT_ONCE // max(1, plan.height))
-        self._factors = None if plan.coefficients is None else np.array(plan.coefficients)
-        self._drawn: tuple[int, Floats] = (-1, np.empty(0))
-
-    def load(self, start: int, X: Floats, y: Floats | None) -> None:
-        """Take rows `start`, ... of every block: X : (tasks, k, l), y : (tasks, k) or None."""
-        rows = slice(start, start + X.shape[1])
-        self.X[:, rows] = X
-        if self.y is not None and y is not None:
-            self.y[:, rows] = y
-
-    def warm_up(self) -> None:
-        """Do everything once: the first call takes long, and should not in the first iteration."""
-        self.finish_times(0)
-        if self.plan.tasks:
-            self.compute(0, 1, np.zeros(self.plan.features))
-
-    def finish_times(self, iteration: int) -> Floats:
-        """Injected finish times; best asked for ahead, when not all workers start at once."""
-        if self._drawn[0] != iteration:
-            times = self.delay.finish_times(iteration, self.plan.worker, self.work)
-            self._drawn = iteration, times
-        return self._drawn[1]
-
-    def compute(self, first: int, last: int, beta: Floats) -> Floats:
-        """Sum of the results of tasks `first` to `last` - 1, each times its coefficient."""
-        factors = None if self._factors is None else self._factors[first:last]
-        X = self.X[first:last]
-        if self.plan.product:
-            results: Floats = X @ beta
-            return results.sum(axis=0) if factors is None else factors @ results
-        y = None if self.y is None else self.y[first:last].ravel()
-        weights = None if factors is None else np.repeat(factors, self.plan.height)
-        return self.objective.gradient(X.reshape(-1, X.shape[-1]), y, beta, weights)
 
 
 class Worker:

@@ -60,8 +60,10 @@ def spoil(kind, message):
 
 
 def plant_in_worker(kind, worker, iteration):
+    from coded_dgd.engine.share import Share
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
-    from coded_dgd.engine.worker import Share, Worker
+    from coded_dgd.engine.worker import Worker
+    from coded_dgd.problems.blocks import DenseBlocks
 
     def at_iteration(self, point, send):
         if point.iteration < iteration:  # it may skip that one
@@ -99,7 +101,7 @@ def plant_in_worker(kind, worker, iteration):
     if kind in ("raise", "exit", "vanish", "hang", "warn", "kill", "crash"):
         before(Worker, "_iteration", at_iteration)
     elif kind in ("load", "kill-load"):
-        before(Share, "load", while_loading)
+        before(DenseBlocks, "load", while_loading)
     elif kind == "build":
         before(Share, "__init__", while_building)
     elif kind == "kill-start":

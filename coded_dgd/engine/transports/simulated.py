@@ -8,8 +8,9 @@ from math import inf
 
 from coded_dgd.engine.marks import Marked
 from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result, read_result
+from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.base import Transport
-from coded_dgd.engine.worker import Share, Wait, Worker
+from coded_dgd.engine.worker import Wait, Worker
 from coded_dgd.errors import Undecodable
 from coded_dgd.problems.objectives import Objective
 
@@ -81,7 +82,7 @@ class SimulatedTransport(Transport):
     def piece(self, peer: int, start: int, X: Floats, y: Floats | None) -> None:
         plan = self._plans[peer]
         assert plan is not None
-        self._workers[peer].shares[plan.lane].load(start, X, y)
+        self._workers[peer].shares[plan.lane].blocks.load(start, X, y)
 
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         for peer in peers:

@@ -12,6 +12,7 @@ import numpy as np
 
 from coded_dgd.engine.process import cores
 from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Report
+from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.mpi.library import (
     COMMAND,
     DATA,
@@ -27,7 +28,7 @@ from coded_dgd.engine.transports.mpi.library import (
     leave,
     world,
 )
-from coded_dgd.engine.worker import Share, Worker
+from coded_dgd.engine.worker import Worker
 from coded_dgd.problems.objectives import Objective
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class MPIWorker:
                 self._probe(DATA, MPI.DOUBLE)
                 y = np.empty((plan.tasks, rows))
                 self._guarded(self._comm.Recv, y, 0, DATA)
-            share.load(start, X, y)
+            share.blocks.load(start, X, y)
             start += rows
         share.warm_up()
         worker.take(share)

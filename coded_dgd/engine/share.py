@@ -1,0 +1,57 @@
+"""A worker's share of one code: (coded) blocks, and what to do with them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coded_dgd import delays
+from coded_dgd.engine.protocol import Floats, Plan
+from coded_dgd.problems import objectives
+from coded_dgd.problems.blocks import Blocks, GradientBlocks, ProductBlocks
+from coded_dgd.problems.objectives import Objective
+
+ROWS_AT_ONCE = 256
+"""Rows of data in one computation, between two looks for a newer point."""
+
+
+class Share:
+    """What one plan makes of a worker.
+
+    Parameters
+    ----------
+    plan : Plan
+    objective : Objective, optional
+        By default the one that the plan names.
+    """
+
+    def __init__(self, plan: Plan, objective: Objective | None = None) -> None:
+        self.plan = plan
+        self.delay = delays.create(plan.delay, plan.seed)
+        self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
+        shape = plan.tasks, plan.height, plan.features, plan.labels
+        objective = objective or objectives.create(plan.objective)
+        self.blocks: Blocks = (
+            ProductBlocks(*shape) if plan.product else GradientBlocks(*shape, objective)
+        )
+        # Small tasks of one message are computed together.
+        self.together = max(1, ROWS_AT_ONCE // max(1, plan.height))
+        self._factors = None if plan.coefficients is None else np.array(plan.coefficients)
+        self._drawn: tuple[int, Floats] = (-1, np.empty(0))
+
+    def warm_up(self) -> None:
+        """Do everything once: the first call takes long, and should not in the first iteration."""
+        self.finish_times(0)
+        if self.plan.tasks:
+            self.compute(0, 1, np.zeros(self.plan.features))
+
+    def finish_times(self, iteration: int) -> Floats:
+        """Injected finish times; best asked for ahead, when not all workers start at once."""
+        if self._drawn[0] != iteration:
+            times = self.delay.finish_times(iteration, self.plan.worker, self.work)
+            self._drawn = iteration, times
+        return self._drawn[1]
+
+    def compute(self, first: int, last: int, beta: Floats) -> Floats:
+        """Sum of the results of tasks `first` to `last` - 1, each times its coefficient."""
+        factors = None if self._factors is None else self._factors[first:last]
+        return self.blocks.result(first, last, beta, factors)

@@ -1,0 +1,77 @@
+"""Blocks of rows as a worker holds them, and the results of tasks on them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.problems.objectives import Objective
+
+Floats = NDArray[np.float64]
+
+
+class Blocks(ABC):
+    """The (coded) blocks of one worker, one task each."""
+
+    @abstractmethod
+    def load(self, start: int, X: Floats, y: Floats | None) -> None:
+        """Take rows `start`, ... of every block: X : (tasks, k, l), y : (tasks, k) or None."""
+
+    @abstractmethod
+    def result(self, first: int, last: int, beta: Floats, factors: Floats | None) -> Floats:
+        """Sum of the results of tasks `first` to `last` - 1.
+
+        Parameters
+        ----------
+        beta : (l,) array
+        factors : (last - first,) array, or None for all one
+            Factor of each result in the sum.
+        """
+
+
+class DenseBlocks(Blocks):
+    """All rows as one array.
+
+    Parameters
+    ----------
+    tasks, height, features : int
+        Number of blocks, their rows, and l.
+    labels : bool
+        Whether the rows have labels; those of coded blocks do not.
+    """
+
+    def __init__(self, tasks: int, height: int, features: int, labels: bool) -> None:
+        self.X = np.zeros((tasks, height, features))
+        self.y = np.zeros((tasks, height)) if labels else None
+
+    def load(self, start: int, X: Floats, y: Floats | None) -> None:
+        rows = slice(start, start + X.shape[1])
+        self.X[:, rows] = X
+        if self.y is not None and y is not None:
+            self.y[:, rows] = y
+
+
+class GradientBlocks(DenseBlocks):
+    """Blocks on which a task is the gradient of an objective."""
+
+    def __init__(
+        self, tasks: int, height: int, features: int, labels: bool, objective: Objective
+    ) -> None:
+        super().__init__(tasks, height, features, labels)
+        self.objective = objective
+
+    def result(self, first: int, last: int, beta: Floats, factors: Floats | None) -> Floats:
+        X = self.X[first:last]
+        y = None if self.y is None else self.y[first:last].ravel()
+        weights = None if factors is None else np.repeat(factors, X.shape[1])
+        return self.objective.gradient(X.reshape(-1, X.shape[-1]), y, beta, weights)
+
+
+class ProductBlocks(DenseBlocks):
+    """Blocks on which a task is the product with beta, one number for each row."""
+
+    def result(self, first: int, last: int, beta: Floats, factors: Floats | None) -> Floats:
+        results: Floats = self.X[first:last] @ beta
+        return results.sum(axis=0) if factors is None else factors @ results

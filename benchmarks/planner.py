@@ -79,7 +79,8 @@ def inside(name: str, iterations: int, job: int) -> dict[str, Any]:
     from coded_dgd.engine.setup import prepare
     from coded_dgd.engine.trainer import Trainer
     from coded_dgd.engine.transports.mpi.master import master
-    from coded_dgd.planner.planning import Limits, make_plan
+    from coded_dgd.planner.judging import Limits
+    from coded_dgd.planner.planning import make_plan
 
     situation, transport = SITUATIONS[name], master()
     if situation.bandwidth < inf:

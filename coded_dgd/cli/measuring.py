@@ -66,7 +66,8 @@ def choose(config: RunConfig, transport: Transport, workers: int) -> tuple[Plan,
     Only schemes with exact gradients are chosen: nobody has said how good a gradient has to be.
     """
     from coded_dgd import delays
-    from coded_dgd.planner.planning import Limits, make_plan
+    from coded_dgd.planner.judging import Limits
+    from coded_dgd.planner.planning import make_plan
 
     source, data_bytes = open_data(config)
     plan = make_plan(

@@ -88,7 +88,8 @@ def plan(
     memory = inf if memory_per_worker is None else parse_bytes(memory_per_worker)
     config = RunConfig(scheme="auto", **configuration)
     master = connect(config.transport) if path is None else None
-    from coded_dgd.planner.planning import Limits, make_plan
+    from coded_dgd.planner.judging import Limits
+    from coded_dgd.planner.planning import make_plan
     from coded_dgd.planner.record import replay, to_json
     from coded_dgd.report.plan import format_plan
 

@@ -4,75 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf, isfinite, sqrt
+from math import inf, isfinite
 from typing import Any
 
-import numpy as np
-
 from coded_dgd.config import RunConfig
-from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import Infeasible
-from coded_dgd.planner import memory
-from coded_dgd.planner.candidates import LARGEST_LOAD, Candidate, candidates
+from coded_dgd.planner.candidates import LARGEST_LOAD, candidates
 from coded_dgd.planner.contention import share_cores
-from coded_dgd.planner.convergence import PATTERNS, Race, sample
-from coded_dgd.planner.costs import REALISATIONS, Iteration, Once, Sizes, iteration, once
+from coded_dgd.planner.convergence import Race, sample
+from coded_dgd.planner.costs import Sizes
 from coded_dgd.planner.fitting import Fit, fit
+from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.planner.observations import Bools, Floats
 from coded_dgd.problems import objectives, step_sizes
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
-from coded_dgd.theory.exact import exact_completion
-from coded_dgd.theory.integrate import integrate
 
 FINALISTS = 8
 """Schemes that are looked at again, with closed forms and more realisations, besides `uncoded`."""
-REPLAYS = 40
-"""Iterations of a finalist that are decoded under the guard."""
-REDRAWS = 8
-"""Fits that might as well have been found, for the uncertainty."""
 RACERS = 24
 """Approximate schemes whose convergence is tried."""
 SAME = 0.005
 """Difference of times below which two candidates are as good."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What constrains a choice."""
-
-    memory_per_worker: float = inf
-    """Bytes."""
-    exact: bool = False
-    """Only schemes whose gradients are exact."""
-    target: float | None = None
-    """||gradient|| / ||first gradient|| to be reached; by default where T exact iterations get."""
-
-
-@dataclass
-class Entry:
-    """What is predicted for a candidate. Times in seconds, memory in bytes."""
-
-    candidate: Candidate
-    refusal: str | None = None
-    """Why it is out of the question."""
-    iteration: Iteration | None = None
-    once: Once | None = None
-    worker_memory: float = 0.0
-    master_memory: float = 0.0
-    iterations: float = inf
-    """To the target."""
-    uncertainty: float = 0.0
-    """Standard error of the time of an iteration."""
-    method: str = "monte-carlo"
-
-    @property
-    def job(self) -> float:
-        """Seconds from the data to the target."""
-        if self.refusal or self.iteration is None or self.once is None:
-            return inf
-        return self.once.total + self.iterations * self.iteration.total
 
 
 @dataclass(frozen=True)
@@ -171,7 +124,7 @@ def make_plan(
     )
     quadratic = objective.degree == 2
     sizes = Sizes(source.rows, source.features, some.rows, config.guard, quadratic)
-    judge = _Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights)
+    judge = Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights)
     entries = [
         judge.first(candidate)
         for candidate in candidates(
@@ -216,7 +169,7 @@ def make_plan(
     )
 
 
-def _finalists(entries: Sequence[Entry], judge: _Judge) -> list[Entry]:
+def _finalists(entries: Sequence[Entry], judge: Judge) -> list[Entry]:
     """The best of each scheme.
 
     Where several are as good, the one that takes least if a worker drops out, and of these the one
@@ -246,122 +199,7 @@ def _for_sample(step_size: str, ratio: float) -> str:
         return step_size
 
 
-class _Judge:
-    """Predicts one candidate after the other from the same measurements."""
-
-    def __init__(
-        self,
-        measured: Measurements,
-        fitted: Fit,
-        sizes: Sizes,
-        limits: Limits,
-        data_bytes: float,
-        injected: bool,
-        weights: Mapping[str, Sequence[float]] | None,
-    ) -> None:
-        self.measured, self.fitted, self.sizes = measured, fitted, sizes
-        self.limits, self.data_bytes, self.injected = limits, data_bytes, injected
-        self.delay = fitted.model(0)
-        self.weights: dict[str, list[float]] = {}
-        self._known_weights = weights or {}
-        rng = np.random.default_rng(0)
-        self._redrawn = [fitted.redrawn(rng).model(0) for _ in range(REDRAWS)]
-
-    def first(self, candidate: Candidate) -> Entry:
-        """Predict, roughly."""
-        scheme = candidate.scheme
-        if scheme is None:
-            return Entry(candidate, candidate.refusal)
-        if self.limits.exact and not scheme.exact:
-            return Entry(candidate, "approximate, and --exact is given")
-        entry = Entry(
-            candidate,
-            worker_memory=memory.worker(scheme, self.sizes),
-            master_memory=memory.master(scheme, self.sizes, self.data_bytes),
-            once=once(scheme, self.measured, self.sizes),
-        )
-        if entry.worker_memory > self.limits.memory_per_worker:
-            entry.refusal = (
-                f"a worker needs {entry.worker_memory / 1e9:.3g} GB, more than --memory-per-worker"
-            )
-            return entry
-        entry.iteration = self._look(entry)
-        entry.uncertainty = entry.iteration.standard_error
-        if not isfinite(entry.iteration.guard):
-            entry.refusal = "decoding amplifies errors above the guard"
-        elif not isfinite(entry.iteration.total):
-            entry.refusal = "some iterations never become decodable"
-        return entry
-
-    def again(self, entry: Entry) -> None:
-        """Predict a finalist with more realisations, closed forms, and an uncertainty."""
-        better = self._look(entry, replays=REPLAYS)
-        error = better.standard_error
-        if (expected := self._expected(entry)) is not None:
-            # only what messages add is left to chance: the rest is known
-            better = replace(
-                better, completion=better.completion + expected - better.ideal, ideal=expected
-            )
-            error *= min(1.0, better.communication / max(expected, 1e-12))
-            entry.method = "exact"
-        others = [self._iteration(entry, delay).total for delay in self._redrawn]
-        known = [each for each in others if isfinite(each)]
-        spread = float(np.std(known)) if len(known) > 1 else 0.0
-        entry.iteration, entry.uncertainty = better, sqrt(error**2 + spread**2)
-        if not isfinite(better.total):
-            entry.refusal = "decoding amplifies errors above the guard"
-
-    def without_one(self, entry: Entry) -> float:
-        """Mean completion time where one worker, each in turn, sends nothing."""
-        scheme = entry.candidate.scheme
-        assert scheme is not None
-        rng = np.random.default_rng(2)
-        times = self.delay.sample(rng, REALISATIONS, scheme.workers, scheme.message_work)
-        times[:, ~scheme.expected] = inf
-        times[np.arange(REALISATIONS), np.arange(REALISATIONS) % scheme.workers] = inf
-        return float(scheme.completion_time(times).mean())
-
-    def arrivals(self, entry: Entry) -> Bools:
-        """What has arrived when an iteration is complete: (PATTERNS, M, J)."""
-        scheme = entry.candidate.scheme
-        assert scheme is not None
-        rng = np.random.default_rng(1)
-        times = self.delay.sample(rng, PATTERNS, scheme.workers, scheme.message_work)
-        times[:, ~scheme.expected] = inf
-        done: Floats = scheme.completion_time(times)
-        return times <= done[:, None, None]
-
-    def _expected(self, entry: Entry) -> float | None:
-        """Mean completion time where messages take no time, where it is known exactly."""
-        scheme = entry.candidate.scheme
-        assert scheme is not None
-        if scheme.gram and not self.injected:
-            return None
-        exact = exact_completion(scheme, self.delay)
-        mean = integrate(exact).mean if exact is not None else inf
-        return mean if isfinite(mean) else None
-
-    def _look(self, entry: Entry, **options: Any) -> Iteration:
-        """Predict an iteration, and take down what its weights took, or has been taken down."""
-        found, name = self._iteration(entry, self.delay, **options), entry.candidate.arguments
-        before = self.weights.setdefault(name, [])
-        known = self._known_weights.get(name, ())
-        before.append(known[len(before)] if len(before) < len(known) else found.weights)
-        return replace(found, weights=before[-1])
-
-    def _iteration(self, entry: Entry, delay: DelayModel, **options: Any) -> Iteration:
-        assert entry.candidate.scheme is not None
-        return iteration(
-            entry.candidate.scheme,
-            delay,
-            self.measured,
-            self.sizes,
-            injected=self.injected,
-            **options,
-        )
-
-
-def _run_race(race: Race, entries: Sequence[Entry], judge: _Judge) -> None:
+def _run_race(race: Race, entries: Sequence[Entry], judge: Judge) -> None:
     """Find how many iterations each takes; of approximate ones only where that can pay."""
     able = [each for each in entries if each.refusal is None]
     for entry in able:

@@ -9,8 +9,9 @@ from typing import Any
 
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
+from coded_dgd.planner.judging import Entry, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.planner.planning import Entry, Limits, Plan, make_plan
+from coded_dgd.planner.planning import Plan, make_plan
 from coded_dgd.problems.sources import open_source
 
 VERSION = 1

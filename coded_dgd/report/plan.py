@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from coded_dgd.config import RunConfig
-from coded_dgd.planner.planning import Entry, Plan
+from coded_dgd.planner.judging import Entry
+from coded_dgd.planner.planning import Plan
 
 COLUMNS = ("job s", "iteration s", "+-", "messages", "once s", "iterations", "worker GB")
 REASONS = 6

@@ -19,9 +19,10 @@ from coded_dgd.planner.candidates import candidates
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.costs import Sizes, iteration, once, received
 from coded_dgd.planner.fitting import fit
+from coded_dgd.planner.judging import Limits
 from coded_dgd.planner.measurements import Measurements, Network, Speed
 from coded_dgd.planner.observations import TaskTimes
-from coded_dgd.planner.planning import Limits, make_plan
+from coded_dgd.planner.planning import make_plan
 from coded_dgd.planner.record import replay, to_json
 from coded_dgd.problems import objectives
 from coded_dgd.problems.sources import open_source

@@ -34,6 +34,7 @@ HARMLESS = (
     "spare",
     "replace",
     "silence",
+    "adapt",
     "checkpoint_every",
     "checkpoint_seconds",
 )
@@ -84,6 +85,7 @@ class RunConfig:
     spare: int = 0
     replace: bool = False
     silence: float = 300.0
+    adapt: bool = False
     checkpoint_every: int = 0
     checkpoint_seconds: float = 60.0
     transport: str = "mpi"

@@ -48,10 +48,7 @@ def measure(
         TaskTimes(found.finish, found.done, found.until),
         found.compute,
         Network(
-            found.lengths,
-            found.latency,
-            found.service,
-            found.set_up,
+            *found.messages,
             found.distribution,
             found.overhead,
         ),

@@ -41,7 +41,8 @@ PROBE_SECONDS = 12.0
     "--from",
     "path",
     type=click.Path(path_type=Path),
-    help="Measure nothing: plan for what this run folder, or file of plan --json, has recorded.",
+    help="Measure nothing: plan for what this run folder, file of plan --json, or "
+    "adaptation-N.json of a run folder has recorded.",
 )
 @click.option(
     "--memory-per-worker",
@@ -112,7 +113,11 @@ def plan(
             for name, value in configuration.items()
             if context.get_parameter_source(name) is not default
         }
-        if (record := measuring.recorded(path)) is not None:
+        record = measuring.recorded(path)
+        if record is not None and "adaptation" in record:
+            _print_adaptation(record["adaptation"], as_json, quiet)
+            return
+        if record is not None:
             changed: dict[str, Any] = {"names": names, "loads": loads}
             changed = {key: value for key, value in changed.items() if value is not None}
             if limits != Limits():
@@ -139,6 +144,22 @@ def plan(
         loads=loads,
     )
     _print(made, to_json(made), format_plan(made), as_json, quiet)
+
+
+def _print_adaptation(record: Any, as_json: bool, quiet: bool) -> None:
+    """Say again what was advised while a run went on."""
+    from coded_dgd.planner.adapting import Situation, advise
+    from coded_dgd.report import adaptation
+
+    situation = Situation.from_json(record)
+    source, _ = measuring.open_data(situation.config)
+    advice = advise(situation, source)
+    if advice is None:
+        raise UsageError("there is no alternative to what ran: name another adaptation")
+    if not quiet:
+        click.echo(adaptation.format_advice(advice), err=True)
+    if as_json:
+        click.echo(json.dumps(adaptation.to_json(advice), allow_nan=False))
 
 
 def _print(made: Any, record: dict[str, Any], table: str, as_json: bool, quiet: bool) -> None:

@@ -60,6 +60,13 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     metavar="SECONDS",
 )
 @options.configured(
+    "adapt",
+    "Look every 20 iterations whether the cluster has changed, and go on with another load, "
+    "tolerance or number of workers waited for, or without slow workers, where that pays; with "
+    "--scheme auto with another scheme too.",
+    is_flag=True,
+)
+@options.configured(
     "checkpoint_every", "Write a checkpoint every T iterations; 0 for never.", metavar="T"
 )
 @options.configured(
@@ -162,16 +169,19 @@ def run(
     from coded_dgd.engine.rank_log import LOG, LogDir
     from coded_dgd.engine.trainer import Start
     from coded_dgd.engine.transports.simulated import SimulatedTransport
-    from coded_dgd.planner.record import to_json
-    from coded_dgd.report import plan as planning
     from coded_dgd.report import summary, table
     from coded_dgd.report.progress import Progress
     from coded_dgd.report.run_folder import RunFolder
     from coded_dgd.report.timeline import TimelineFile
 
     started = None if master is None else master.workers
-    plan = source = None
-    if config.scheme == measuring.AUTO:
+    plan = source = adviser = None
+    free = config.scheme == measuring.AUTO
+    given = config.scheme_options
+    if free:
+        from coded_dgd.planner.record import to_json
+        from coded_dgd.report import plan as planning
+
         workers = setup.check_workers(config, started)
         probed = master or SimulatedTransport(workers)
         with Interrupts(probed):
@@ -181,6 +191,13 @@ def run(
             click.echo(planning.why(plan), err=True)
     prepared = setup.prepare(config, started)
     transport = master or SimulatedTransport(prepared.scheme.workers)
+    if config.adapt:
+        from coded_dgd.cli import adapting
+
+        source = source or prepared.problem().source
+        network = plan.measured.network if plan else None
+        with Interrupts(transport):
+            adviser = adapting.adviser(config, transport, source, given, network, free)
     logged = LogDir(log_dir, log_level, transport) if log_dir else nullcontext()
     drawn = TimelineFile(timeline, transport) if timeline else nullcontext()
     found = None
@@ -226,6 +243,7 @@ def run(
             keeper,
             found.resume if found else None,
             say,
+            adviser,
         )
     result = summary.summarize(outcome, folder.path)
     result["planned"] = None if plan is None else planning.beside(plan, result)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from coded_dgd.engine.adapting import Adaptation, Adviser
 from coded_dgd.engine.checkpoint import Checkpoint, Keeper
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.process import process_age
@@ -59,6 +60,10 @@ class Outcome:
     """Ideal completion time of each iteration; None where nothing is injected."""
     refused: Mapping[tuple[int, str], int] = field(default_factory=dict)
     """Messages that were not used because they make no sense, by peer and reason."""
+    adaptations: list[Adaptation] = field(default_factory=list)
+    """Changes of the scheme."""
+    advice_time: float = 0.0
+    """What advising them took."""
     ending: Ending = field(default_factory=Ending)
 
     @property
@@ -88,6 +93,7 @@ def conclude(
 ) -> Outcome:
     """Gather what a trainer has produced; workers that failed too late to matter are lost too."""
     trainer.note(*(report for report in ending.reports if report.failure is not None))
+    trainer.adapter.measure(trainer.stage)
     return Outcome(
         setup=trainer.setup,
         start=start,
@@ -97,6 +103,8 @@ def conclude(
         stages=trainer.stages,
         losses=trainer.losses,
         refused=trainer.refused,
+        adaptations=trainer.adapter.adaptations,
+        advice_time=trainer.adapter.seconds,
         training_time=training_time,
         ideal=trainer.ideal(),
         ending=ending,
@@ -112,6 +120,7 @@ def run(
     keeper: Keeper | None = None,
     resume: Resume | None = None,
     say: Callable[[str, str], None] = lambda line, details: None,
+    adviser: Adviser | None = None,
 ) -> Outcome:
     """Distribute the data, train, and stop the workers, whatever happens.
 
@@ -124,7 +133,9 @@ def run(
     resume : Resume, optional
         Where to go on from.
     say : callable, optional
-        Told of lost workers.
+        Told of lost workers, and of changes of the scheme.
+    adviser : Adviser, optional
+        Asked between iterations whether to change the scheme.
 
     Raises
     ------
@@ -134,7 +145,12 @@ def run(
     """
     with stopping(transport) as ending:
         trainer = Trainer(
-            setup, transport, setup.problem(source), keeper.folder if keeper else None, say
+            setup,
+            transport,
+            setup.problem(source),
+            keeper.folder if keeper else None,
+            say,
+            adviser=adviser,
         )
         if resume:
             trainer.restore(*resume)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,19 @@ PATIENCE = 5.0
 """Seconds to wait for an answer that takes no work."""
 
 
+class Messages(NamedTuple):
+    """What messages take. Times in seconds."""
+
+    lengths: tuple[int, int]
+    """Numbers in the messages of the next two."""
+    latency: tuple[float, float]
+    """A point leaves -> the answer of one idle worker is here."""
+    service: tuple[float, float]
+    """Between one answer and the next where all workers answer at once."""
+    set_up: float
+    """Handing out a plan and next to no data."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """What has been measured. Times in seconds."""
@@ -45,14 +59,7 @@ class Probe:
     where all of these had answered."""
     compute: float
     """What a task computed, median."""
-    lengths: tuple[int, int]
-    """Numbers in the messages of the next two."""
-    latency: tuple[float, float]
-    """A point leaves -> the answer of one idle worker is here."""
-    service: tuple[float, float]
-    """Between one answer and the next where all workers answer at once."""
-    set_up: float
-    """Handing out a plan and next to no data."""
+    messages: Messages
     distribution: float
     """Handing out blocks: per byte that workers hold."""
     overhead: float
@@ -86,38 +93,48 @@ def probe(
     blocks = config.blocks or workers
     load = min(blocks, max(TASKS, -(-blocks // workers)))
     scheme = schemes.create("uc-mmc", workers, blocks, load)
-    echo = schemes.create("uc-mmc", workers, max(workers, BURST), BURST)
-    short = _Echo(transport, echo, source.features, config, False)
-    begin = transport.clock()
-    full = _Echo(transport, echo, source.features, config, True)
-    set_up = transport.clock() - begin  # the second time: what has to be imported is there
-    latency = short.alone(), full.alone()
-    service = short.together(), full.together()
-
+    short, messages = _probe_messages(config, transport, source.features)
     begin = transport.clock()
     crew = _crew(transport, scheme, source.features)
     # delays like those of the run, but not the same
     distribute(source, crew, replace(config, seed=config.seed + 1))
     short.all_answer()  # after they have their blocks
-    handed_out = max(transport.clock() - begin - set_up, 0.0)
+    handed_out = max(transport.clock() - begin - messages.set_up, 0.0)
     size = 8.0 * workers * load * -(-source.rows // blocks) * (source.features + 1)
 
-    finish, until, compute, overhead = _watch(crew, iterations, seconds, service[1])
-    _Echo(transport, echo, source.features, config, False, replaces=crew.lane).all_answer()
+    finish, until, compute, overhead = _watch(crew, iterations, seconds, messages.service[1])
+    short.again(crew.lane).all_answer()
     done = np.tile(np.arange(1, load + 1), (workers, 1))
     return Probe(
         finish,
         done,
         until,
         compute,
-        (1, source.features),
-        latency,
-        service,
-        set_up,
+        messages,
         handed_out / size,
         overhead,
         tuple(transport.host_of(peer) for peer in range(workers)),
     )
+
+
+def probe_messages(config: RunConfig, transport: Transport, features: int) -> Messages:
+    """Measure what messages take, with workers that have no work; see `probe`."""
+    return _probe_messages(config, transport, features)[1]
+
+
+def _probe_messages(
+    config: RunConfig, transport: Transport, features: int
+) -> tuple[_Echo, Messages]:
+    """Measure messages; also return a lane on which workers answer at once."""
+    workers = transport.workers - config.spare
+    echo = schemes.create("uc-mmc", workers, max(workers, BURST), BURST)
+    short = _Echo(transport, echo, features, config, False)
+    begin = transport.clock()
+    full = _Echo(transport, echo, features, config, True)
+    set_up = transport.clock() - begin  # the second time: what has to be imported is there
+    latency = short.alone(), full.alone()
+    service = short.together(), full.together()
+    return short, Messages((1, features), latency, service, set_up)
 
 
 def _crew(transport: Transport, scheme: Scheme, payload: int, replaces: int | None = None) -> Crew:
@@ -225,7 +242,7 @@ class _Echo:
         whole: bool,
         replaces: int | None = None,
     ) -> None:
-        self._transport, self._iteration = transport, 0
+        self._transport, self._config, self._iteration = transport, config, 0
         self._beta = np.zeros(features)
         self.crew = _crew(transport, scheme, features if whole else 1, replaces)
         for worker, peer in enumerate(self.crew.members):
@@ -248,6 +265,11 @@ class _Echo:
             transport.plan(peer, plan)
             transport.piece(peer, 0, np.zeros((BURST, 1, features)), None)
         self.all_answer()
+
+    def again(self, replaces: int) -> _Echo:
+        """Return another such lane for short answers, in the place of one that is done with."""
+        features = len(self._beta)
+        return _Echo(self._transport, self.crew.scheme, features, self._config, False, replaces)
 
     def alone(self) -> float:
         """Seconds that one worker takes to answer, median."""

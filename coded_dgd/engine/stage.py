@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,24 @@ class Stage:
     first: int
     """Number of its first iteration."""
     master: Master
+    handing_out: float = 0.0
+    """Seconds that handing out the data took."""
+    spans: list[float] = field(default_factory=list)
+    """Seconds that each of its iterations took, of those that this process has run."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Of an iteration, on average; the first, which waits for data, does not count."""
+        return float(np.mean(self.spans[1:])) if len(self.spans) > 1 else None
+
+    @property
+    def cost(self) -> float | None:
+        """Seconds that it took to begin: handing out, and what the first iteration took longer."""
+        if not self.handing_out:  # no data, or in virtual time
+            return 0.0
+        if len(self.spans) < 2:
+            return None
+        return self.handing_out + max(self.spans[0] - float(np.median(self.spans[1:])), 0.0)
 
     @property
     def scheme(self) -> Scheme:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass, replace
 from math import inf
 from pathlib import Path
 from time import monotonic, sleep, time
@@ -13,6 +13,8 @@ from typing import NoReturn
 
 import numpy as np
 
+from coded_dgd.config import RunConfig
+from coded_dgd.engine.adapting import Adaptation, Adapter, Adviser
 from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
@@ -69,6 +71,8 @@ class Trainer:
         Told, in one line and with details if there are any, of what goes wrong but not amiss.
     mend : str
         What the command offers against the loss of too many workers.
+    adviser : Adviser, optional
+        Asked before each iteration whether to go on with another scheme.
     """
 
     def __init__(
@@ -79,9 +83,11 @@ class Trainer:
         folder: Path | None = None,
         say: Callable[[str, str], None] = lambda line, details: None,
         mend: str = OR_OPTIONS,
+        adviser: Adviser | None = None,
     ) -> None:
         self.setup, self.transport = setup, transport
         self._mend = mend
+        self.adapter = Adapter(adviser)
         transport.silence = setup.config.silence or inf
         self.config = config = setup.config
         self.folder, self.say = folder, say
@@ -126,8 +132,11 @@ class Trainer:
 
     def start(self) -> Start:
         """Distribute the data."""
-        scheme, config = self.setup.scheme, self.config
-        members = list(range(scheme.workers))
+        scheme, members = self.setup.scheme, list(range(self.setup.scheme.workers))
+        changes, resumed = self.adapter.adaptations, self._resumed
+        if changes and resumed and resumed.values["started"] == scheme.workers:
+            scheme, members = self._adapted(changes[-1])
+        config = self.config
         self._enlist(scheme, members, members, None)
         self._clock = self.transport.clock()
         outlook = None
@@ -140,15 +149,39 @@ class Trainer:
     def _fit(self, scheme: Scheme) -> None:
         scheme.fit(self.source.rows, self.problem.block_norms)
 
+    def _adapted(self, last: Adaptation) -> tuple[Scheme, list[int]]:
+        """Scheme and members after a change, of which a checkpoint tells."""
+        members = [rank - 1 for rank in last.after.ranks]
+        if max(members) >= self.transport.workers:  # one was a spare, and now there are fewer
+            members = list(range(len(members)))
+        self.config = replace(self.config, **last.after.options)
+        scheme = scheme_of(self.config, len(members))
+        self._fit(scheme)
+        self._spares = [peer for peer in range(self.transport.workers) if peer not in members]
+        return scheme, members
+
     def _enlist(
-        self, scheme: Scheme, members: list[int], draws: list[int], replaces: int | None
+        self,
+        scheme: Scheme,
+        members: list[int],
+        draws: list[int],
+        replaces: int | None,
+        kept: Master | None = None,
     ) -> None:
-        """Begin a stage: hand out the data to these peers."""
-        config = self.config
+        """Begin a stage: hand out the data to these peers.
+
+        Parameters
+        ----------
+        kept : Master, optional
+            That of a stage whose workers go on with what they hold.
+        """
+        if self.stages:
+            self.adapter.measure(self.stage)
+        config, begin = self.config, self.transport.clock()
         length = payload(self.source, scheme.blocks, scheme.gram)
-        lane = self.transport.new_lane()
+        lane = kept.crew.lane if kept else self.transport.new_lane()
         crew = Crew(self.transport, scheme, lane, list(members), list(draws), length, replaces)
-        data = distribute(self.source, crew, config)
+        data = kept.data if kept else distribute(self.source, crew, config)
         number = len(self.stages) + self._stages_before + 1
         first = self.iteration if number > 1 else 0
         path = None if self.folder is None else self.folder / f"arrivals-{number}.f8"
@@ -168,11 +201,13 @@ class Trainer:
         elif self._resumed:
             values = self._resumed.values
             master.first_norm = values["first_norm"]
-            if not first:
+            if scheme.workers == values["workers"]:
                 scheme.restore(values["scheme"])
+            if not first:
                 master.absences = [Absence(*absence) for absence in values["absences"]]
                 master.back(range(scheme.workers), self.iteration)
-        self.stages.append(Stage(number, first, master))
+        handing_out = 0.0 if kept else self.transport.clock() - begin
+        self.stages.append(Stage(number, first, master, handing_out))
         if self.folder is not None:
             self.stage.describe(self.folder)
 
@@ -185,7 +220,9 @@ class Trainer:
             See `Master.iterate`; or divergence.
         """
         self._refill()
+        self.adapter.ask(self)
         while True:
+            begin = self.transport.clock()
             try:
                 record = self.stage.master.iterate(self.iteration)
                 break
@@ -198,8 +235,35 @@ class Trainer:
         self._note_refusals()
         self.log.append(record)
         self._clock = self.transport.clock()
+        self.stage.spans.append(self._clock - begin)
         self._refuse_divergence()
         return record
+
+    def change(self, config: RunConfig, workers: Sequence[int], same_shares: bool) -> None:
+        """Begin a stage with another scheme on some of the workers; the optimizer goes on.
+
+        Parameters
+        ----------
+        workers : sequence of int
+            Of the present scheme; the others are spares from now on.
+        same_shares : bool
+            Whether workers go on with what they hold.
+
+        Raises
+        ------
+        UsageError
+            If there is no such scheme for these data and delays; then nothing has changed.
+        """
+        crew = self.stage.master.crew
+        scheme = scheme_of(config, len(workers))
+        self._fit(scheme)
+        check_delay(replace(self.setup, config=config, scheme=scheme))
+        members = [crew.members[worker] for worker in workers]
+        draws = [crew.draws[worker] for worker in workers]
+        kept = self.stage.master if same_shares else None
+        self.config = config
+        self._enlist(scheme, members, draws, crew.replaces if kept else crew.lane, kept)
+        self._spares += sorted(set(crew.members) - set(members) - set(self.transport.lost))
 
     def note(self, *reports: Report) -> None:
         """Take down losses that have not been known before."""
@@ -311,6 +375,7 @@ class Trainer:
     def state(self) -> Checkpoint:
         """Everything that the next iterations depend on, and what is told of those before."""
         master = self.stage.master
+        self.adapter.measure(self.stage)
         values = {
             "started": self.setup.scheme.workers,
             "workers": self.stage.scheme.workers,
@@ -321,6 +386,7 @@ class Trainer:
             "absences": [astuple(absence) for absence in master.absences],
             "losses": [report._asdict() for report in self.losses],
             "refused": [Refused(*who, count) for who, count in self.refused.items()],
+            "adaptations": [each.to_json() for each in self.adapter.adaptations],
         }
         return Checkpoint(self.iteration, values, self.optimizer.state())
 
@@ -342,6 +408,7 @@ class Trainer:
         self.log = log
         self.losses = [Report(**report) for report in values["losses"]]
         self._losses_before = len(self.losses)
+        self.adapter.adaptations = [Adaptation.from_json(each) for each in values["adaptations"]]
         for each in values["refused"]:
             refused = Refused(*each)
             self._refused_before[refused.peer, refused.reason] = refused.messages

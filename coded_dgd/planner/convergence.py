@@ -151,19 +151,35 @@ class Race:
 
     def _row_weights(self, scheme: Scheme, arrived: Bools) -> Floats:
         """Factor of each row's gradient in what is decoded, for every pattern of arrivals."""
-        assert isinstance(scheme, ReplicationScheme)
-        scheme = copy.deepcopy(scheme)
-        for pattern in arrived:
-            scheme.observe(pattern)
         partition = Partition(self.problem.source.rows, scheme.blocks)
         heights = [np.subtract(*partition.bounds(b)[::-1]) for b in range(scheme.blocks)]
-        per_block = np.zeros((len(arrived), scheme.blocks))
-        for row, pattern in zip(per_block, arrived, strict=True):
-            weights = scheme.weights(pattern)
-            for worker in range(scheme.workers):
-                ends = scheme.ends(worker)
-                if ends and weights[worker].any():
-                    counts = np.diff((0, *ends))
-                    factors = np.repeat(weights[worker, : len(ends)], counts)
-                    np.add.at(row, scheme.held(worker), factors * scheme.coefficients(worker))
-        return np.repeat(per_block, heights, axis=1)
+        return np.repeat(block_factors(scheme, arrived), heights, axis=1)
+
+
+def block_factors(scheme: Scheme, arrived: Bools) -> Floats:
+    """Factor of each block's gradient in what is decoded, for every pattern of arrivals.
+
+    Parameters
+    ----------
+    scheme : ReplicationScheme
+        What it has learnt stays as it is: it learns of these patterns.
+    arrived : (patterns, M, J) bools
+
+    Returns
+    -------
+    (patterns, N) array
+    """
+    assert isinstance(scheme, ReplicationScheme)
+    scheme = copy.deepcopy(scheme)
+    for pattern in arrived:
+        scheme.observe(pattern)
+    per_block = np.zeros((len(arrived), scheme.blocks))
+    for row, pattern in zip(per_block, arrived, strict=True):
+        weights = scheme.weights(pattern)
+        for worker in range(scheme.workers):
+            ends = scheme.ends(worker)
+            if ends and weights[worker].any():
+                counts = np.diff((0, *ends))
+                factors = np.repeat(weights[worker, : len(ends)], counts)
+                np.add.at(row, scheme.held(worker), factors * scheme.coefficients(worker))
+    return per_block

@@ -87,7 +87,7 @@ def iteration(
         Realisations that are decoded under the guard.
     """
     rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(8,)))
-    work = scheme.message_work * _task_size(scheme, sizes, injected)
+    work = scheme.message_work * task_size(scheme, sizes, injected)
     times = delay.sample(rng, realisations, scheme.workers, work)
     times[:, ~scheme.expected] = inf
     ideal = scheme.completion_time(times)
@@ -153,7 +153,7 @@ def blocks_are_rows(scheme: Scheme, sizes: Sizes) -> bool:
     return scheme.data_dependent and scheme.blocks == sizes.sampled_rows
 
 
-def _task_size(scheme: Scheme, sizes: Sizes, injected: bool) -> float:
+def task_size(scheme: Scheme, sizes: Sizes, injected: bool) -> float:
     """Computation of a task, in tasks that are the gradient of a block of X."""
     if scheme.gram and not injected:
         return sizes.features / (2 * sizes.rows)
@@ -204,14 +204,23 @@ class Once:
 
 def once(scheme: Scheme, measured: Measurements, sizes: Sizes) -> Once:
     """Predict encoding and handing out."""
-    tasks = sum(scheme.tasks(worker) for worker in range(scheme.workers))
-    height = block_rows(scheme, sizes)
-    flops = 2.0 * tasks * scheme.blocks * height * sizes.features if scheme.coded else 0.0
+    rows = _rows_held(scheme, sizes)
+    flops = 2.0 * rows * scheme.blocks * sizes.features if scheme.coded else 0.0
     if scheme.gram:
         flops += 2.0 * sizes.rows * sizes.features**2
-    data = 8.0 * tasks * height * (sizes.features + (not scheme.coded))
+    data = bytes_held(scheme, sizes)
     return Once(
         flops * measured.speed.encoding,
         measured.network.set_up + data * measured.network.distribution,
         data,
     )
+
+
+def bytes_held(scheme: Scheme, sizes: Sizes) -> float:
+    """Bytes of data that all workers hold together."""
+    return 8.0 * _rows_held(scheme, sizes) * (sizes.features + (not scheme.coded))
+
+
+def _rows_held(scheme: Scheme, sizes: Sizes) -> float:
+    tasks = sum(scheme.tasks(worker) for worker in range(scheme.workers))
+    return tasks * block_rows(scheme, sizes)

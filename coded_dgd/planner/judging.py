@@ -121,12 +121,21 @@ class Judge:
             )
             error *= min(1.0, better.communication / max(expected, 1e-12))
             entry.method = "exact"
-        others = [self._iteration(entry, delay).total for delay in self._redrawn]
+        others = [self.redrawn(entry, number).total for number in range(self.redraws)]
         known = [each for each in others if isfinite(each)]
         spread = float(np.std(known)) if len(known) > 1 else 0.0
         entry.iteration, entry.uncertainty = better, sqrt(error**2 + spread**2)
         if not isfinite(better.total):
             entry.refusal = "decoding amplifies errors above the guard"
+
+    @property
+    def redraws(self) -> int:
+        """Number of other laws that the measurements might be from."""
+        return len(self._redrawn)
+
+    def redrawn(self, entry: Entry, number: int) -> Iteration:
+        """Predict under one of these laws."""
+        return self._iteration(entry, self._redrawn[number])
 
     def without_one(self, entry: Entry) -> float:
         """Mean completion time where one worker, each in turn, sends nothing."""

@@ -76,6 +76,10 @@ class TaskTimes:
             np.maximum(self.until - seconds, LEAST),
         )
 
+    def scaled(self, factor: float) -> TaskTimes:
+        """Return these times for tasks that are so much as long."""
+        return TaskTimes(self.finish * factor, self.done, self.until * factor)
+
     def shared(self) -> Sample:
         """Duration of a task where all of a worker's tasks share it: (iterations, M).
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from coded_dgd.config import HARMLESS, RunConfig, read_toml
+from coded_dgd.engine.adapting import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint, latest
 from coded_dgd.engine.job import Resume
 from coded_dgd.engine.master import Absence
@@ -119,6 +120,7 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
     learnt, refused = values.pop("scheme"), values.pop("refused")
     absences = [Absence(*absence) for absence in values.pop("absences")]
     losses = [Report(**report) for report in values.pop("losses")]
+    adaptations = [Adaptation.from_json(each) for each in values.pop("adaptations")]
     return (
         values.keys() == {*_Values._fields}
         and misfit(values, _Values) is None
@@ -127,6 +129,7 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
         and learnt.keys() == scheme.state().keys()
         and all(type(count) is int and count >= 0 for count in learnt.values())
         and all(misfit(report._asdict(), Report) is None for report in losses)
+        and all(each.iteration >= 1 and each.stage >= 2 for each in adaptations)
         and all(misfit(vars(absence), Absence) is None for absence in absences)
         and all(0 <= absence.worker < values["workers"] for absence in absences)
         and all(misfit(Refused(*each)._asdict(), Refused) is None for each in refused)

@@ -25,6 +25,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from coded_dgd.engine.adapting import RECORDS
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.master import Iteration
@@ -87,6 +88,9 @@ class RunFolder:
                 _unpack(arrivals)
             elif number > stages:
                 arrivals.unlink()
+        for record in path.glob(RECORDS.format("*")):
+            if stage_number(record) > stages:
+                record.unlink()
         with replacing(path / CONFIG) as config:
             config.write(setup.config.to_toml().encode())
         folder = cls(path, _open_iterations(path, "a"), empty=False)

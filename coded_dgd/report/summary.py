@@ -39,7 +39,9 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
     """Build the object; times in seconds."""
     setup, log, start = outcome.setup, outcome.log, outcome.start
     scheme, delay, ending = setup.scheme, setup.delay, outcome.ending
-    expected = predict(scheme, delay, realisations=REALISATIONS) if delay.injects else None
+    expected = None
+    if delay.injects and not outcome.adaptations:
+        expected = predict(scheme, delay, realisations=REALISATIONS)
     if expected and not np.isfinite(expected.mean):
         expected = None
     optimum = start.problem.optimum()
@@ -110,6 +112,8 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
             {"rank": peer + 1, "reason": reason, "messages": count}
             for (peer, reason), count in sorted(outcome.refused.items())
         ],
+        "adaptations": [each.to_json() for each in outcome.adaptations],
+        "advice_time": outcome.advice_time,
         "hosts": {
             host: sorted(each.peer + 1 for each in outcome.ending.reports if each.host == host)
             for host in sorted({each.host for each in outcome.ending.reports})

@@ -66,6 +66,10 @@ def format_table(result: dict[str, Any], outcome: Outcome) -> str:
         lines.append(
             _item("worker CPU", f"{cpu['median']:.1%} of a core, at most {cpu['max']:.1%}")
         )
+    for each in outcome.adaptations:
+        lines.append(_item("changed", each.line))
+        if each.measured is not None:
+            lines.append(_item("", f"{each.measured:.3g} s per iteration were measured afterwards"))
     if outcome.losses:
         lines.append(_item("workers lost", describe(outcome.losses)))
     lines.append(

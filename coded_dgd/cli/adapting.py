@@ -1,0 +1,237 @@
+"""``run --adapt``: from what a trainer has seen to what the planner says, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from coded_dgd.config import RunConfig
+from coded_dgd.engine.adapting import Change
+from coded_dgd.engine.probe import probe_messages
+from coded_dgd.engine.protocol import Floats
+from coded_dgd.engine.stage import Stage
+from coded_dgd.engine.trainer import Trainer
+from coded_dgd.engine.transports.base import Transport
+from coded_dgd.errors import UsageError
+from coded_dgd.planner.adapting import Situation, advise, drifted, same_shares
+from coded_dgd.planner.candidates import LARGEST_LOAD
+from coded_dgd.planner.costs import Sizes, bytes_held, task_size
+from coded_dgd.planner.measurements import Measurements, Network, Speed, measure_speed
+from coded_dgd.planner.observations import TaskTimes
+from coded_dgd.problems.partition import Partition
+from coded_dgd.problems.problem import Problem
+from coded_dgd.problems.sources import Source
+
+EVERY = 20
+"""Iterations between two looks."""
+ENOUGH = 2
+"""Looks at the same law after which nothing new is to be expected."""
+CONFIRMED = 0.25
+"""Error of a prediction up to which the law that it is from has been confirmed."""
+LONGEST = 5 * EVERY
+"""Iterations of the window, at most."""
+SHARE = 20.0
+"""A look that has taken a second is followed by so many without another."""
+MOST_BLOCKS = 1000
+"""Blocks up to which the errors of approximate gradients are computed."""
+
+
+def adviser(
+    config: RunConfig,
+    transport: Transport,
+    source: Source,
+    given: Mapping[str, Any],
+    network: Network | None,
+    free: bool,
+) -> Adviser:
+    """Measure messages, unless that has been done, and return who advises the trainer.
+
+    Parameters
+    ----------
+    given : mapping
+        Options of schemes that the user has given.
+    network : Network, optional
+        What messages take, where that is known.
+    free : bool
+        Whether other schemes may be taken.
+    """
+    if network is None:
+        network = Network(*probe_messages(config, transport, source.features))
+    return Adviser(network, measure_speed(), dict(given), free)
+
+
+@dataclass
+class Adviser:
+    """Looks at what a trainer has seen, now and then."""
+
+    network: Network
+    speed: Speed
+    given: dict[str, Any]
+    free: bool
+    _stage: Stage | None = field(default=None, init=False)
+    _begin: int = field(default=1, init=False)
+    """First iteration of the window, of those that the stage has run here."""
+    _looked: int = field(default=1, init=False)
+    """The same at the last look."""
+    _looks: int = field(default=0, init=False)
+    """At this law."""
+    _every: int = field(default=EVERY, init=False)
+    _not_before: float = field(default=0.0, init=False)
+    _handing_out: float = field(default=0.0, init=False)
+    """Seconds per byte."""
+
+    def __call__(self, trainer: Trainer) -> Change | None:
+        """Say whether to change the scheme before the next iteration."""
+        stage = trainer.stage
+        if stage is not self._stage:
+            self._stage, self._begin, self._looked, self._looks = stage, 1, 1, 0
+        now = len(stage.spans)
+        if now - self._looked < self._every:
+            return None
+        if self._looked == 1:
+            self._learn(trainer)
+        elif self._drifted(trainer):
+            self._begin, self._looks = self._looked, 0
+        self._begin, self._looked = max(self._begin, now - LONGEST), now
+        self._looks += 1
+        clock = trainer.transport.clock
+        settled = self._looks > ENOUGH and stage.scheme.exact
+        if settled or clock() < self._not_before:
+            return None
+        begin = clock()
+        change = self._advise(trainer)
+        self._not_before = clock() + SHARE * (clock() - begin)
+        return change
+
+    def _learn(self, trainer: Trainer) -> None:
+        """Take down what handing out took, and look less often where a change did not pay."""
+        stage, changes = trainer.stage, trainer.adapter.adaptations
+        if stage.handing_out and stage.cost is not None:
+            self._handing_out = stage.cost / bytes_held(stage.scheme, _sizes(trainer))
+        if changes and changes[-1].stage == stage.number and stage.seconds and stage.scheme.exact:
+            last = changes[-1]
+            self._every = EVERY if stage.seconds < last.replaced else 2 * self._every
+            if abs(stage.seconds / last.predicted - 1) < CONFIRMED:
+                self._looks = ENOUGH
+
+    def _drifted(self, trainer: Trainer) -> bool:
+        before = _times(trainer, self._begin, self._looked).shared()
+        return drifted(before, _times(trainer, self._looked, len(trainer.stage.spans)).shared())
+
+    def _advise(self, trainer: Trainer) -> Change | None:
+        stage, scheme, crew = trainer.stage, trainer.stage.scheme, trainer.stage.master.crew
+        config = trainer.config
+        if "load" in scheme.sizes:
+            config = replace(config, load=scheme.load)
+        injected = trainer.setup.delay.injects
+        log = trainer.log[-(len(stage.spans) - self._begin) :]
+        spans = stage.spans[self._begin :]
+        rest = [
+            span - each.completion_time - each.weights_time - each.decode_time
+            for span, each in zip(spans, log, strict=True)
+        ]
+        virtual = config.transport == "simulated"
+        network = replace(
+            self.network,
+            set_up=0.0,
+            distribution=self._handing_out,
+            overhead=0.0 if virtual else max(float(np.median(rest)), 0.0),
+        )
+        hosts = tuple(crew.transport.host_of(peer) for peer in crew.members)
+        size = task_size(scheme, _sizes(trainer), injected) * float(scheme.work[0])
+        compute = float(np.median([each.compute_time for each in log])) / _tasks_of_a_message(stage)
+        situation = Situation(
+            config,
+            Measurements(
+                _times(trainer, self._begin, len(stage.spans)).scaled(1 / size),
+                compute / size,
+                network,
+                self.speed,
+                () if virtual else hosts,
+            ),
+            tuple(w for w in range(scheme.workers) if w not in crew.lost),
+            float(np.mean(spans)),
+            config.iterations - trainer.iteration,
+            injected,
+            self.free,
+            _loads(trainer),
+            self.given,
+            None if scheme.exact else _products(trainer),
+        )
+        if not scheme.exact and situation.products is None:
+            return None
+        found = advise(situation, trainer.source)
+        if found is None or not found.change:
+            return None
+        after = replace(config, **found.options)
+        everybody = len(found.best.workers) == scheme.workers
+        return Change(
+            found.options,
+            found.best.workers,
+            everybody and same_shares(config, after),
+            found.why,
+            found.gain,
+            found.cost,
+            situation.seconds,
+            found.best.seconds * situation.seconds / found.present.seconds,
+            json.dumps({"adaptation": situation.to_json()}, allow_nan=False),
+        )
+
+
+def _sizes(trainer: Trainer) -> Sizes:
+    source, config = trainer.source, trainer.config
+    quadratic = trainer.setup.objective.degree == 2
+    return Sizes(source.rows, source.features, source.rows, config.guard, quadratic)
+
+
+def _times(trainer: Trainer, first: int, end: int) -> TaskTimes:
+    """When messages of some iterations of the stage came, of those that it has run here."""
+    stage = trainer.stage
+    rows = trainer.iteration - stage.first
+    skipped = rows - len(stage.spans)
+    finish: Floats = np.array(stage.master.arrivals.read(rows)[skipped + first : skipped + end])
+    spans = np.array(stage.spans[first:end])
+    last = np.nanmax(np.where(stage.scheme.expected, finish, np.nan), axis=2, initial=0.0)
+    return TaskTimes(finish, stage.tasks_done, np.fmax(spans[:, None], last))
+
+
+def _loads(trainer: Trainer) -> tuple[int, ...]:
+    """Loads that the injected delays have tasks for."""
+    scheme, delay = trainer.stage.scheme, trainer.setup.delay
+    found = []
+    for load in range(1, min(scheme.blocks, max(LARGEST_LOAD, scheme.load)) + 1):
+        try:
+            delay.check(scheme.workers, np.arange(1.0, load + 1))
+        except UsageError:
+            break
+        found.append(load)
+    return tuple(found)
+
+
+def _tasks_of_a_message(stage: Stage) -> float:
+    done = stage.tasks_done
+    return float(np.diff(done, axis=1, prepend=0)[done > 0].mean())
+
+
+def _products(trainer: Trainer) -> Floats | None:
+    """Inner products of the gradients of all blocks; None where there are too many blocks."""
+    problem, blocks = trainer.problem, trainer.stage.scheme.blocks
+    if blocks > MOST_BLOCKS:
+        return None
+    gradients = block_gradients(problem, trainer.optimizer.point, blocks)
+    products: Floats = gradients @ gradients.T
+    return products
+
+
+def block_gradients(problem: Problem, point: Floats, blocks: int) -> Floats:
+    """Gradients of the objective on each of N blocks, of shape (N, l)."""
+    partition = Partition(problem.source.rows, blocks)
+    found = np.zeros((blocks, problem.source.features))
+    for block in range(blocks):
+        X, y = problem.source.read(*partition.bounds(block))
+        found[block] = problem.objective.gradient(X, y, point, None)
+    return found

@@ -1,0 +1,195 @@
+"""Another scheme while a run goes on: what an adviser asks for, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coded_dgd.config import SCHEME_OPTIONS, RunConfig
+from coded_dgd.engine.stage import Stage
+from coded_dgd.errors import UsageError
+from coded_dgd.kinds import misfit
+
+if TYPE_CHECKING:
+    from coded_dgd.engine.trainer import Trainer
+
+RECORDS = "adaptation-{}.json"
+"""File in the run folder with all that the change to a stage depended on."""
+NAMED = ("scheme", "load", *SCHEME_OPTIONS)
+"""Options of the configuration that a change is about."""
+SHOWN = ("scheme", "load", "tolerance", "wait")
+"""Options that tell a scheme from another."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an adviser asks for. Times in seconds."""
+
+    options: Mapping[str, Any]
+    """Of the configuration, changed."""
+    workers: Sequence[int]
+    """Who of the present scheme takes part."""
+    same_shares: bool
+    """Whether workers go on with what they hold."""
+    why: str
+    gain: float
+    """What it saves over the remaining iterations, by prediction."""
+    cost: float
+    """What handing out the data again takes, by prediction."""
+    before: float
+    """What an iteration took."""
+    predicted: float
+    """What one will take."""
+    record: str
+    """All that this depends on, as JSON."""
+
+
+Adviser = Callable[["Trainer"], Change | None]
+"""Asked before each iteration whether to go on otherwise."""
+
+
+class Party(NamedTuple):
+    """A scheme and who runs it."""
+
+    options: dict[str, Any]
+    """Of the configuration: scheme, sizes and options; None where the scheme decides."""
+    ranks: list[int]
+
+    def __str__(self) -> str:
+        config = self.options
+        sizes = [f"{name} {config[name]}" for name in SHOWN[1:] if config[name] is not None]
+        return ", ".join([config["scheme"], *sizes, f"{len(self.ranks)} workers"])
+
+
+@dataclass(kw_only=True)
+class _Facts:
+    """What plain values say of a change of scheme. Times in seconds."""
+
+    iteration: int
+    """The first with the new one."""
+    stage: int
+    why: str
+    predicted_gain: float
+    """Over the remaining iterations."""
+    predicted_cost: float
+    """Of handing out the data again."""
+    replaced: float
+    """What an iteration took before."""
+    predicted: float
+    """What one was predicted to take afterwards."""
+    cost: float | None = None
+    """What handing out the data took."""
+    measured: float | None = None
+    """What an iteration took afterwards, on average."""
+
+
+@dataclass(kw_only=True)
+class Adaptation(_Facts):
+    """A change of scheme."""
+
+    before: Party
+    after: Party
+
+    @property
+    def line(self) -> str:
+        """What is said of it."""
+        return (
+            f"from iteration {self.iteration} on: {self.after} in place of {self.before} "
+            f"({self.why}): {self.predicted:.3g} s per iteration are predicted, "
+            f"{self.replaced:.3g} s were measured"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        plain = {name: value for name, value in vars(self).items() if name not in PARTIES}
+        for name, own in PARTIES.items():
+            party: Party = getattr(self, name)
+            plain[own] = {**party.options, "ranks": party.ranks}
+        return plain
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Adaptation:
+        """Read what `to_json` has written.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If it is something else.
+        """
+        plain = dict(values)
+        for name, own in PARTIES.items():
+            options = dict(plain.pop(own))
+            ranks = options.pop("ranks")
+            if misfit(options, RunConfig) or options.keys() != set(NAMED):
+                raise ValueError(options)
+            if not ranks or not all(type(rank) is int and rank >= 1 for rank in ranks):
+                raise ValueError(ranks)
+            plain[name] = Party(options, list(ranks))
+        found = cls(**plain)
+        if misfit({name: each for name, each in plain.items() if name not in PARTIES}, _Facts):
+            raise ValueError(plain)
+        return found
+
+
+class Adapter:
+    """Has a trainer change its scheme where an adviser says so, and takes down what came of it.
+
+    Parameters
+    ----------
+    adviser : Adviser, optional
+        By default nothing changes.
+    """
+
+    def __init__(self, adviser: Adviser | None = None) -> None:
+        self._adviser = adviser
+        self.adaptations: list[Adaptation] = []
+        self.seconds = 0.0
+        """What advice took."""
+
+    def ask(self, trainer: Trainer) -> None:
+        """Change the scheme, between two iterations, if the adviser says so."""
+        if self._adviser is None:
+            return
+        begin = trainer.transport.clock()
+        change = self._adviser(trainer)
+        self.seconds += trainer.transport.clock() - begin
+        if change is None:
+            return
+        old, crew = trainer.config, trainer.stage.master.crew
+        before = _party(old, crew.members)
+        try:
+            trainer.change(replace(old, **change.options), change.workers, change.same_shares)
+        except UsageError:  # what was predicted does not exist for these data
+            return
+        stage = trainer.stage
+        adaptation = Adaptation(
+            iteration=trainer.iteration,
+            stage=stage.number,
+            why=change.why,
+            before=before,
+            after=_party(trainer.config, stage.master.crew.members),
+            predicted_gain=change.gain,
+            predicted_cost=change.cost,
+            replaced=change.before,
+            predicted=change.predicted,
+        )
+        self.adaptations.append(adaptation)
+        if trainer.folder is not None:
+            path = trainer.folder / RECORDS.format(stage.number)
+            path.write_text(change.record + "\n", encoding="utf-8")
+        trainer.say(adaptation.line, "")
+
+    def measure(self, stage: Stage) -> None:
+        """Take down what has come of the latest change, as far as its stage tells."""
+        if self.adaptations and self.adaptations[-1].stage == stage.number:
+            self.adaptations[-1].cost = stage.cost
+            self.adaptations[-1].measured = stage.seconds
+
+
+PARTIES = {"before": "from", "after": "to"}
+"""Names in JSON."""
+
+
+def _party(config: RunConfig, members: Sequence[int]) -> Party:
+    return Party({name: getattr(config, name) for name in NAMED}, [peer + 1 for peer in members])

@@ -1,0 +1,73 @@
+"""What spoke for a change of scheme while a run went on, as a person reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coded_dgd.planner.adapting import Advice, Prediction
+from coded_dgd.planner.record import describe
+
+COLUMNS = ("iteration s", "workers", "error", "pace s", "once s")
+SHOWN = 12
+"""Alternatives that are told of."""
+
+
+def format_advice(advice: Advice) -> str:
+    """Format what was predicted, the fastest first, and the decision."""
+    now = advice.situation
+    lines = [
+        f"task times: {advice.present.judge.fitted.text}",
+        f"{now.remaining} iterations remain; one took {now.seconds:.4g} s",
+        "",
+        f"{'':<40}" + "".join(f"{name:>13}" for name in COLUMNS),
+        _row("now", advice.present),
+    ]
+    lines += [_row("", each) for each in advice.predictions[:SHOWN]]
+    verdict = "changed" if advice.change else "not changed"
+    doubt = "" if advice.certain else ", which is not certain"
+    lines += [
+        "",
+        f"{verdict}: {_name(advice.best)} saves {advice.gain:.3g} s{doubt}, and handing out the "
+        f"data takes {advice.cost:.3g} s ({advice.why})",
+    ]
+    return "\n".join(lines)
+
+
+def to_json(advice: Advice) -> dict[str, Any]:
+    """Return plain values; times in seconds."""
+    return {
+        "change": advice.change,
+        "why": advice.why,
+        "predicted_gain": advice.gain,
+        "predicted_cost": advice.cost,
+        "certain": advice.certain,
+        "present": _describe(advice.present),
+        "choice": _describe(advice.best),
+        "candidates": [_describe(each) for each in advice.predictions],
+        "adaptation": advice.situation.to_json(),
+    }
+
+
+def _describe(prediction: Prediction) -> dict[str, Any]:
+    ranks = [worker + 1 for worker in prediction.workers]
+    found = describe(prediction.entry)
+    del found["job_time"], found["iterations"]
+    return {**found, "workers": ranks, "gradient_error": prediction.error}
+
+
+def _row(name: str, prediction: Prediction) -> str:
+    once = prediction.entry.once
+    assert once is not None
+    values = (
+        prediction.seconds,
+        len(prediction.workers),
+        prediction.error,
+        prediction.pace,
+        once.total,
+    )
+    label = f"{name:<5}{_name(prediction)}"
+    return f"{label:<40}" + "".join(f"{value:>13.4g}" for value in values)
+
+
+def _name(prediction: Prediction) -> str:
+    return prediction.entry.candidate.arguments.removeprefix("--scheme ").replace("--", "")

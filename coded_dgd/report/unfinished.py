@@ -15,7 +15,7 @@ from coded_dgd.engine.trainer import PLANS
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.sources.base import one_line
 from coded_dgd.report.recorded import Arrivals, RecordedRun
-from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED, read_record
+from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED, read_record, stage_number
 from coded_dgd.report.status import duration
 from coded_dgd.report.summary import distribution, spread
 
@@ -86,7 +86,7 @@ def _records(path: Path) -> list[Iteration]:
 
 def _plans(path: Path) -> list[Path]:
     """Files that tell what the stages are, in order."""
-    return sorted(path.glob(PLANS.format("*")), key=lambda file: int(file.stem.partition("-")[2]))
+    return sorted(path.glob(PLANS.format("*")), key=stage_number)
 
 
 def _plan(file: Path) -> Plan:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from coded_dgd import files, registry, schemes
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import HARMLESS, RunConfig
 from coded_dgd.engine.checkpoint import latest, write
+from coded_dgd.engine.transports import simulated
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.report import run_folder
 from coded_dgd.report.progress import Progress
@@ -272,6 +274,21 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used_and_that_is_said(
     assert f"warning: parts/{last.name} is damaged" in err
     assert "goes on after iteration 9" in err
     assert_same("parts", "whole")
+
+
+def test_nothing_is_left_of_a_plan_that_came_after_the_checkpoint(stop_after, monkeypatch):
+    arguments = options("uncoded", "--on-loss", "replan", "--checkpoint-every", "4")
+    stop_after(8)
+    with monkeypatch.context() as patch:
+        lossy = partial(SimulatedTransport, losses={2: 1.5})
+        patch.setattr(simulated, "SimulatedTransport", lossy)
+        assert run(*arguments, "--out", "parts") == 75
+    assert [stage.first for stage in read_run(Path("parts")).stages] == [0, 7]
+    damage(max(Path("parts").glob("*.ckpt")))
+    stop_after(1)
+    assert resume("parts") == 75
+    assert [len(stage.arrival) for stage in read_run(Path("parts")).stages] == [5]
+    assert run_command_line(["report", "parts"]) == 0
 
 
 def test_with_no_usable_checkpoint_it_starts_from_the_beginning_and_says_so(tmp_path, capsys):

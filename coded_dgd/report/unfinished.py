@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.trainer import PLANS
-from coded_dgd.errors import UsageError
-from coded_dgd.problems.sources.base import one_line
+from coded_dgd.errors import UsageError, one_line
 from coded_dgd.report.recorded import Arrivals, RecordedRun
 from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED, read_record, stage_number
 from coded_dgd.report.status import duration

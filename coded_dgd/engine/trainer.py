@@ -25,6 +25,7 @@ from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup, check_delay, scheme_of
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible, UsageError
+from coded_dgd.files import replacing
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import optimizers
 from coded_dgd.problems.problem import Problem
@@ -83,18 +84,19 @@ class Stage:
     def describe(self, folder: Path) -> None:
         """Write down what one has to know to read arrivals of a run that has not finished."""
         scheme, crew = self.scheme, self.master.crew
-        np.savez(
-            folder / PLANS.format(self.number),
-            number=self.number,
-            first=self.first,
-            scheme=scheme.name,
-            workers=scheme.workers,
-            blocks=scheme.blocks,
-            load=scheme.load,
-            tasks_done=self.tasks_done,
-            ranks=np.array(crew.members) + 1,
-            hosts=[crew.transport.host_of(peer) for peer in crew.members],
-        )
+        with replacing(folder / PLANS.format(self.number)) as file:
+            np.savez(
+                file,
+                number=self.number,
+                first=self.first,
+                scheme=scheme.name,
+                workers=scheme.workers,
+                blocks=scheme.blocks,
+                load=scheme.load,
+                tasks_done=self.tasks_done,
+                ranks=np.array(crew.members) + 1,
+                hosts=[crew.transport.host_of(peer) for peer in crew.members],
+            )
 
 
 class Refused(NamedTuple):

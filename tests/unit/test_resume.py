@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,9 @@ from dying import dies_at_line
 from coded_dgd import files, registry, schemes
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import HARMLESS, RunConfig
+from coded_dgd.engine import job
 from coded_dgd.engine.checkpoint import latest, write
+from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports import simulated
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.report import run_folder
@@ -359,6 +362,22 @@ def test_a_run_killed_while_its_files_are_written_can_always_go_on(function):
     assert run(*options("gc", "--iterations", str(total)), "--out", "whole") == 0
     assert_same("parts", "whole")
     assert not [*Path("parts").glob("*.f8"), *Path("parts").glob("*.tmp")]
+
+
+def test_what_a_stage_is_is_written_whole_or_not_at_all():
+    config = RunConfig(
+        scheme="gc", workers=6, iterations=1, transport="simulated",
+        data="synthetic:rows=61,features=8",
+    )  # fmt: skip
+    (stage,) = job.run(prepare(config, None), SimulatedTransport(6)).stages
+    folder, line = Path(), 0
+    while dies_at_line(line, (files, zipfile), lambda: stage.describe(folder)):
+        for plan in folder.glob("plan-*.npz"):
+            assert dict(np.load(plan))["workers"] == 6
+            plan.unlink()
+        line += 10
+    assert line > 100
+    assert [plan.name for plan in folder.iterdir()] == ["plan-1.npz"]
 
 
 def test_arrivals_that_are_lost_are_not_known(stopped, tmp_path, monkeypatch):

@@ -279,18 +279,26 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used_and_that_is_said(
     assert_same("parts", "whole")
 
 
-def test_nothing_is_left_of_a_plan_that_came_after_the_checkpoint(stop_after, monkeypatch):
+@pytest.mark.parametrize(
+    ("lost_at", "first", "stages"),
+    [(1.5, [0, 7], [(0, 6)]), (0.4, [0, 2], [(0, 2), (2, 2), (4, 2)])],
+    ids=["after the checkpoint", "before it"],
+)
+def test_of_a_plan_only_what_came_before_the_checkpoint_is_left(
+    stop_after, monkeypatch, lost_at, first, stages
+):
     arguments = options("uncoded", "--on-loss", "replan", "--checkpoint-every", "4")
     stop_after(8)
     with monkeypatch.context() as patch:
-        lossy = partial(SimulatedTransport, losses={2: 1.5})
+        lossy = partial(SimulatedTransport, losses={2: lost_at})
         patch.setattr(simulated, "SimulatedTransport", lossy)
         assert run(*arguments, "--out", "parts") == 75
-    assert [stage.first for stage in read_run(Path("parts")).stages] == [0, 7]
+    assert [stage.first for stage in read_run(Path("parts")).stages] == first
     damage(max(Path("parts").glob("*.ckpt")))
-    stop_after(1)
+    stop_after(2)
     assert resume("parts") == 75
-    assert [len(stage.arrival) for stage in read_run(Path("parts")).stages] == [5]
+    read = read_run(Path("parts")).stages
+    assert [(stage.first, len(stage.arrival)) for stage in read] == stages
     assert run_command_line(["report", "parts"]) == 0
 
 

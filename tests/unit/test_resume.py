@@ -450,8 +450,10 @@ def test_records_that_are_missing_rule_out_the_checkpoint(tmp_path, capsys):
         ("data = []", r"data has to be text, not []"),
     ],
 )
-def test_values_of_the_configuration_are_of_their_types(stopped, tmp_path, capsys, line, words):
-    os.chdir(tmp_path)
+def test_values_of_the_configuration_are_of_their_types(
+    stopped, tmp_path, monkeypatch, capsys, line, words
+):
+    monkeypatch.chdir(tmp_path)
     path = Path("parts/config.toml")
     name = line.partition(" ")[0]
     kept = [each for each in path.read_text().splitlines() if not each.startswith(f"{name} ")]
@@ -466,8 +468,8 @@ def test_values_of_the_configuration_are_of_their_types(stopped, tmp_path, capsy
     ["3", "{}", "[]", "{" * 9999, {"loss": "none"}, {"messages_used": True}, {"other": 1}],
     ids=lambda line: str(line)[:20],
 )
-def test_records_are_of_their_types(stopped, tmp_path, capsys, line):
-    os.chdir(tmp_path)
+def test_records_are_of_their_types(stopped, tmp_path, monkeypatch, capsys, line):
+    monkeypatch.chdir(tmp_path)
     path = Path("parts/iterations.jsonl")
     lines = path.read_text().splitlines()
     lines[2] = json.dumps({**json.loads(lines[2]), **line}) if isinstance(line, dict) else line

@@ -88,9 +88,9 @@ class RunFolder:
                 _unpack(arrivals)
             elif number > stages:
                 arrivals.unlink()
-        for record in path.glob(RECORDS.format("*")):
-            if stage_number(record) > stages:
-                record.unlink()
+        for told in (*path.glob(PLANS.format("*")), *path.glob(RECORDS.format("*"))):
+            if stage_number(told) > max(stages, 1):
+                told.unlink()
         with replacing(path / CONFIG) as config:
             config.write(setup.config.to_toml().encode())
         folder = cls(path, _open_iterations(path, "a"), empty=False)
@@ -147,9 +147,9 @@ class RunFolder:
             (self.path / PLANS.format(stage.number)).unlink(missing_ok=True)
 
 
-def stage_number(arrivals: Path) -> int:
-    """Number of the stage that a file holds: ``arrivals.npz`` is the first, ``-2.npz`` next."""
-    number = arrivals.stem.partition("-")[2]
+def stage_number(file: Path) -> int:
+    """Number of the stage that a file is of: ``arrivals.npz`` the first, ``-2.npz`` the next."""
+    number = file.stem.partition("-")[2]
     return int(number) if number.isdecimal() else 1
 
 

@@ -1,10 +1,13 @@
 """Is what the planner recommends the best, and does it take what it predicts?
 
-python benchmarks/planner.py [--ranks 11] [--situations none,paper] [--iterations 60] [--job 300]
+python benchmarks/planner.py [--ranks 11] [--situations none,paper] [--repetitions 8] [--job 300]
+    [--seed 0] [--json FILE]
 
 Six situations. In each, one launch probes the workers, plans, and then trains with all that the
-plan has ranked first of each scheme and with other loads of the same schemes, one iteration each in
-turn on the same delays. A job is the start of a scheme and `--job` of its iterations.
+plan has ranked first of each scheme and with other loads of the same schemes. They take turns, in
+an order that is drawn anew for each repetition: `BURST` iterations each, of which the first does
+not count, as its data are not in the caches. Before, what is left of another scheme is waited for,
+which its own job would not meet either. A job is the start of a scheme and `--job` of its iterations.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from math import inf
 from pathlib import Path
 from time import monotonic, sleep
@@ -20,6 +24,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+BURST = 8
+"""Iterations of a scheme in each repetition."""
+QUIET, LONGEST = 0.2, 3.0
+"""Seconds without a message after which nothing is left of another scheme, and at most."""
 SMALL = "synthetic:rows=1000,features=100"
 
 
@@ -58,6 +66,15 @@ def slow_down(transport: Any, bandwidth: float) -> None:
     transport.receive = slow
 
 
+def settle(transport: Any) -> None:
+    """Take in what is still on its way from another scheme."""
+    end = transport.clock() + LONGEST
+    quiet = transport.clock() + QUIET
+    while transport.clock() < min(quiet, end):
+        for _ in transport.receive(quiet):
+            quiet = transport.clock() + QUIET
+
+
 def others(plan: Any) -> Iterable[Any]:
     """Other loads of the schemes that the plan has ranked: few, half, and all blocks."""
     loads = {2, plan.workers // 2, plan.workers}
@@ -70,7 +87,7 @@ def others(plan: Any) -> Iterable[Any]:
             yield entry
 
 
-def inside(name: str, iterations: int, job: int) -> dict[str, Any]:
+def inside(name: str, repetitions: int, job: int, seed: int) -> dict[str, Any]:
     """Rank 0 of one situation."""
     from coded_dgd import delays
     from coded_dgd.cli import measuring
@@ -85,7 +102,9 @@ def inside(name: str, iterations: int, job: int) -> dict[str, Any]:
     situation, transport = SITUATIONS[name], master()
     if situation.bandwidth < inf:
         slow_down(transport, situation.bandwidth)
-    config = RunConfig(scheme="auto", delay=situation.delay, data=situation.data, iterations=job)
+    config = RunConfig(
+        scheme="auto", delay=situation.delay, data=situation.data, iterations=job, seed=seed
+    )
     with stopping(transport):
         begin = monotonic()
         source, data_bytes = measuring.open_data(config)
@@ -113,28 +132,37 @@ def inside(name: str, iterations: int, job: int) -> dict[str, Any]:
                     "scheme": entry.candidate.arguments.removeprefix("--scheme "),
                     "predicted": entry.iteration.total,
                     "uncertainty": entry.uncertainty,
+                    "predicted_parts": asdict(entry.iteration),
                     "predicted_job": entry.job,
                     "start": monotonic() - started,
                 }
             )
-        seconds = np.empty((iterations, len(trainers)))
-        rng = np.random.default_rng(0)
-        for row in seconds:
+        seconds = np.empty((repetitions, len(trainers), BURST))
+        rng = np.random.default_rng(seed)
+        for repetition in seconds:
             for k in rng.permutation(len(trainers)):
-                started = monotonic()
-                trainers[k].step()
-                row[k] = monotonic() - started
+                settle(transport)
+                for turn in range(BURST):
+                    started = monotonic()
+                    trainers[k].step()
+                    repetition[k, turn] = monotonic() - started
     for k, row in enumerate(rows):
-        rest = seconds[1:, k]
-        row["measured"] = float(rest.mean())
-        row["standard_error"] = float(rest.std() / np.sqrt(len(rest)))
-        row["measured_job"] = row["start"] + seconds[0, k] + (job - 1) * row["measured"]
+        means = seconds[:, k, 1:].mean(axis=1)
+        row["measured"] = float(means.mean())
+        row["standard_error"] = float(means.std(ddof=1) / np.sqrt(repetitions))
+        row["measured_job"] = row["start"] + seconds[0, k, 0] + (job - 1) * row["measured"]
+        logs = trainers[k].log
+        row["parts"] = {
+            part: float(np.mean([getattr(each, part) for each in logs]))
+            for part in ("completion_time", "weights_time", "decode_time", "compute_time")
+        }
     return {
         "situation": name,
         "delay": plan.fits[0].text,
         "probe_seconds": probed - begin,
         "plan_seconds": planned - probed,
         "finalists": len(plan.finalists),
+        "measured": {**plan.measured.to_json(), "finish": None, "until": None},
         "rows": rows,
     }
 
@@ -172,7 +200,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ranks", type=int, default=11)
     parser.add_argument("--situations", default=",".join(SITUATIONS))
-    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--repetitions", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="file for all figures")
     parser.add_argument("--job", type=int, default=300)
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -185,11 +215,16 @@ def main() -> None:
             serve_and_exit()
         from coded_dgd.engine.transports.mpi.master import master
 
-        print(json.dumps(inside(arguments.inside, arguments.iterations, arguments.job)))
+        print(
+            json.dumps(
+                inside(arguments.inside, arguments.repetitions, arguments.job, arguments.seed)
+            )
+        )
         master().end(0)
         return
     from common import command, mpiexec
 
+    everything = []
     summary = [
         "| situation | recommended | over the best | job off | of all ranked, median | worst |",
         "|---|---|---|---|---|---|",
@@ -197,12 +232,14 @@ def main() -> None:
     for name in arguments.situations.split(","):
         done = command(
             mpiexec(), "-n", str(arguments.ranks), sys.executable, __file__, "--inside", name,
-            "--iterations", str(arguments.iterations), "--job", str(arguments.job),
+            "--repetitions", str(arguments.repetitions), "--job", str(arguments.job),
+            "--seed", str(arguments.seed),
             cwd=Path.cwd(), timeout=3600, OPENBLAS_NUM_THREADS="1",
         )  # fmt: skip
         if done.code:
             raise SystemExit(f"{name}: exit code {done.code}: {done.err}")
         found = done.json
+        everything.append(found)
         text, figures = table(found)
         print(text, flush=True)
         summary.append(
@@ -211,6 +248,8 @@ def main() -> None:
             f"{figures['worst off']:.1%} |"
         )
     print("\n" + "\n".join(summary))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(everything) + "\n")
 
 
 if __name__ == "__main__":

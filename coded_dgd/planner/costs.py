@@ -10,11 +10,15 @@ import numpy as np
 
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.guard import GuardedDecoder, replay_messages
-from coded_dgd.planner.measurements import Measurements
+from coded_dgd.planner.measurements import Measurements, Network
 from coded_dgd.schemes.base import Floats, Scheme
 from coded_dgd.theory.monte_carlo import messages_used
 
 REALISATIONS = 256
+ROUNDS = 8
+"""Times that what is left over from one iteration to the next is worked out, at most."""
+SETTLED = 0.005
+"""Relative change of completion times below which it is."""
 SEED = 0
 """The same realisations for every scheme."""
 
@@ -94,11 +98,9 @@ def iteration(
     length = payload(scheme, sizes)
     per_row = scheme.messages > 1 and blocks_are_rows(scheme, sizes)
     stands_for = sizes.rows / sizes.sampled_rows if per_row else 1.0
-    arrived = received(
-        times + measured.network.latency_of(length),
-        stands_for * measured.network.service_of(length),
+    arrived, completion = _taken_in(
+        scheme, times, measured.network, length, stands_for * measured.network.service_of(length)
     )
-    completion = scheme.completion_time(arrived)
     done = np.isfinite(completion)
     used = messages_used(scheme, arrived[done], completion[done]).mean() if done.any() else inf
     waiting, weights = _guarded(scheme, times[:replays], ideal[:replays], sizes.guard)
@@ -116,6 +118,32 @@ def iteration(
         messages=float(used) * stands_for,
         bytes=float(used) * stands_for * 8 * length,
     )
+
+
+def _taken_in(
+    scheme: Scheme, times: Floats, network: Network, length: int, service: float
+) -> tuple[Floats, Floats]:
+    """When messages are there, and when they suffice, one iteration after the other.
+
+    What is at the port when they suffice, or leaves until the next point is there, is taken in
+    before messages of the next iteration. The realisations are taken for consecutive iterations.
+    """
+    latency = network.latency_of(length)  # of a message that is taken in at once
+    sent = times + max(latency - network.service_of(length), 0.0)
+    backlog = np.zeros(len(times))
+    completion = np.full(len(times), np.nan)
+    for _ in range(ROUNDS):
+        arrived = received(np.maximum(sent, backlog[:, None, None]), service)
+        before, completion = completion, scheme.completion_time(arrived)
+        if not service or not np.isfinite(completion).all():
+            break
+        if abs(completion.mean() / before.mean() - 1) < SETTLED:
+            break
+        leaves = completion + network.overhead
+        late = sent <= (leaves + latency / 2)[:, None, None]
+        free = np.where(late, arrived, 0.0).max(axis=(1, 2))
+        backlog = np.roll(np.maximum(free - leaves, 0.0), 1)
+    return arrived, completion
 
 
 def received(times: Floats, service: float) -> Floats:

@@ -85,12 +85,23 @@ def test_messages_are_taken_in_one_at_a_time():
 def test_the_port_of_the_master_as_a_bottleneck():
     """Tasks that take no time: the messages needed, one after the other."""
     delay = delays.create("shifted-exponential:mu=inf,alpha=1e-9", 0)
-    network = Network((1, 20), (0.002, 0.002), (0.01, 0.01), 0.0, 0.0)
-    for name, needed in (("lcc-mmc", 15), ("uncoded", 8), ("gc", 5)):
-        scheme = schemes.create(name, WORKERS, load=4)
+    network = Network((1, 20), (0.012, 0.012), (0.01, 0.01), 0.0, 0.0)
+    for name, needed in (("uncoded", 8), ("uc-mmc", 8)):
+        scheme = schemes.create(name, WORKERS, load=None if name == "uncoded" else 1)
         found = iteration(scheme, delay, measurements(network=network), SIZES, injected=True)
         assert found.completion == pytest.approx(0.002 + 0.01 * needed, rel=1e-3)
         assert found.messages == pytest.approx(needed)
+
+
+def test_messages_that_are_not_used_hold_up_the_next_iteration():
+    """All M r of them are at the port before the next point is there."""
+    delay = delays.create("shifted-exponential:mu=inf,alpha=1e-9", 0)
+    network = Network((1, 20), (0.012, 0.012), (0.01, 0.01), 0.0, 0.0)
+    for name, load in (("lcc-mmc", 4), ("gc", 4), ("uc-mmc", 2)):
+        scheme = schemes.create(name, WORKERS, load=load)
+        found = iteration(scheme, delay, measurements(network=network), SIZES, injected=True)
+        sent = int(scheme.expected.sum())
+        assert found.completion == pytest.approx(0.01 * sent, rel=0.02)
 
 
 def test_short_payloads_cost_less():
@@ -141,7 +152,7 @@ def test_what_is_done_once_counts_for_short_jobs():
 
 
 def test_of_loads_that_are_as_good_one_is_taken_that_survives_the_loss_of_a_worker():
-    found = plan("shifted-exponential:mu=inf,alpha=0.01", names=["mds-mmc"])
+    found = plan("shifted-exponential:mu=inf,alpha=1", names=["mds-mmc"])
     assert found.choice.candidate.scheme.load == 2  # as fast as 1, and as 3 with a worker less
 
 

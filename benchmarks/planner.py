@@ -7,7 +7,7 @@ Six situations. In each, one launch probes the workers, plans, and then trains w
 plan has ranked first of each scheme and with other loads of the same schemes. They take turns, in
 an order that is drawn anew for each repetition: `BURST` iterations each, of which the first does
 not count, as its data are not in the caches. Before, what is left of another scheme is waited for,
-which its own job would not meet either. A job is the start of a scheme and `--job` of its iterations.
+which its own job would not meet either. A job is the start of a scheme and `--job` iterations.
 """
 
 from __future__ import annotations

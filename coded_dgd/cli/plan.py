@@ -16,7 +16,7 @@ from coded_dgd.cli.connection import connect
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
 
-PROBE_SECONDS = 12.0
+PROBE_SECONDS = 8.0
 """What the probe may take, messages and the handing out of data aside."""
 
 

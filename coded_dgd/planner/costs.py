@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
+from time import perf_counter
 
 import numpy as np
 
@@ -190,6 +191,8 @@ def task_size(scheme: Scheme, sizes: Sizes, injected: bool) -> float:
 
 def _guarded(scheme: Scheme, times: Floats, first: Floats, guard: float) -> tuple[float, float]:
     """Expected waiting of the guard, and seconds that the weights take; inf if it never decodes."""
+    if not scheme.amplifies:
+        return (0.0, _weighing(scheme, times, first)) if np.isfinite(first).any() else (inf, 0.0)
     decoder = GuardedDecoder(copy.deepcopy(scheme), guard)
     waiting, weights = [], []
     for each, ideal in zip(times, first, strict=True):
@@ -199,7 +202,17 @@ def _guarded(scheme: Scheme, times: Floats, first: Floats, guard: float) -> tupl
             weights.append(decoder.weights_time)
     if not waiting:
         return inf, 0.0
-    return float(np.mean(waiting)) if scheme.amplifies else 0.0, float(np.median(weights))
+    return float(np.mean(waiting)), float(np.median(weights))
+
+
+def _weighing(scheme: Scheme, times: Floats, complete: Floats) -> float:
+    """Seconds that the weights take, where the guard never waits."""
+    seconds = []
+    for pattern in times <= complete[:, None, None]:
+        begin = perf_counter()
+        scheme.weights(pattern)
+        seconds.append(perf_counter() - begin)
+    return float(np.median(seconds))
 
 
 @dataclass(frozen=True)

@@ -365,14 +365,17 @@ class _Predictor:
             # blocks are as many as workers: with fewer of them each is larger
             times = times.scaled(now.workers / len(workers))
         hosts = tuple(now.measured.hosts[worker] for worker in workers if now.measured.hosts)
+        held_up = None
         if hosts and not now.injected:
-            times = share_cores(times, now.measured.compute, hosts)
+            times, held_up = share_cores(times, now.measured.compute, hosts)
         try:
-            fitted = fit(times)[0]
+            fitted = fit(times, alike=held_up is not None)[0]
         except ValueError:  # no task was seen to end
             return None
         measured = replace(now.measured, times=times, hosts=hosts)
-        return Judge(measured, fitted, self._sizes, Limits(), 0.0, now.injected, None)
+        return Judge(
+            measured, fitted, self._sizes, Limits(), 0.0, now.injected, None, held_up or 0.0
+        )
 
     def _error(self, judge: Judge, entry: Entry) -> float:
         """Root mean square error of gradients, relative to the exact one; 0 of exact schemes."""

@@ -77,6 +77,7 @@ def iteration(
     sizes: Sizes,
     *,
     injected: bool,
+    held_up: float = 0.0,
     realisations: int = REALISATIONS,
     replays: int = 4,
 ) -> Iteration:
@@ -88,11 +89,14 @@ def iteration(
         Of tasks that are 1/N of a gradient.
     injected : bool
         Whether the durations are those of a delay model that counts tasks, whatever they compute.
+    held_up : float
+        How far tasks of others hold up the first ones; see `contention.held_up`.
     replays : int
         Realisations that are decoded under the guard.
     """
     rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(8,)))
     work = scheme.message_work * task_size(scheme, sizes, injected)
+    work = work + held_up * (work.max() - work)
     times = delay.sample(rng, realisations, scheme.workers, work)
     times[:, ~scheme.expected] = inf
     ideal = scheme.completion_time(times)

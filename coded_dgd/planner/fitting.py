@@ -86,10 +86,11 @@ class Fit:
         return replace(self, parameters=drawn)
 
 
-def fit(times: TaskTimes) -> list[Fit]:
+def fit(times: TaskTimes, alike: bool = False) -> list[Fit]:
     """Fit all delay models that may apply, the best first.
 
-    Where none is close, the measured durations themselves come first: the last resort.
+    Where none is close, the measured durations themselves come first: the last resort. So they do
+    where workers are alike in each iteration, as no law has that.
 
     Raises
     ------
@@ -100,13 +101,13 @@ def fit(times: TaskTimes) -> list[Fit]:
     if not sample.ends:
         raise ValueError("no task was seen to end")
     enough = max(FITS, 1.63 / sqrt(sample.ends))
-    if _together(times) and (together := _bernoulli(times)).distance <= enough:
+    if not alike and _together(times) and (together := _bernoulli(times)).distance <= enough:
         return [together]
     found = _candidates(times, sample)
     found.sort(key=lambda each: each.criterion)
     if found[0].distance > enough:
         found.sort(key=lambda each: each.distance > enough)
-    if found[0].distance > enough:
+    if alike or found[0].distance > enough:
         found.insert(0, Fit("empirical", {}, {}, inf, durations=_completed(sample)))
     return found
 

@@ -75,10 +75,11 @@ class Judge:
         data_bytes: float,
         injected: bool,
         weights: Mapping[str, Sequence[float]] | None,
+        held_up: float = 0.0,
     ) -> None:
         self.measured, self.fitted, self.sizes = measured, fitted, sizes
         self.limits, self.data_bytes, self.injected = limits, data_bytes, injected
-        self.delay = fitted.model(0)
+        self.delay, self.held_up = fitted.model(0), held_up
         self.weights: dict[str, list[float]] = {}
         self._known_weights = weights or {}
         rng = np.random.default_rng(0)
@@ -161,7 +162,7 @@ class Judge:
         """Mean completion time where messages take no time, where it is known exactly."""
         scheme = entry.candidate.scheme
         assert scheme is not None
-        if scheme.gram and not self.injected:
+        if (scheme.gram and not self.injected) or self.held_up:
             return None
         exact = exact_completion(scheme, self.delay)
         mean = integrate(exact).mean if exact is not None else inf
@@ -183,5 +184,6 @@ class Judge:
             self.measured,
             self.sizes,
             injected=self.injected,
+            held_up=self.held_up,
             **options,
         )

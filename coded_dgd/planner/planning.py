@@ -108,9 +108,10 @@ def make_plan(
         largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
         loads = [config.load] if config.load else range(1, largest + 1)
     times = measured.times.earlier(measured.network.latency_of(source.features))
+    held_up = None
     if measured.hosts and not injected:
-        times = share_cores(times, measured.compute, measured.hosts)
-    fits = fit(times)
+        times, held_up = share_cores(times, measured.compute, measured.hosts)
+    fits = fit(times, alike=held_up is not None)
     some = sample(source)
     objective = objectives.create(config.objective)
     problem = Problem(some, objective, config.ridge * some.rows / source.rows)
@@ -124,7 +125,7 @@ def make_plan(
     )
     quadratic = objective.degree == 2
     sizes = Sizes(source.rows, source.features, some.rows, config.guard, quadratic)
-    judge = Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights)
+    judge = Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights, held_up or 0.0)
     entries = [
         judge.first(candidate)
         for candidate in candidates(

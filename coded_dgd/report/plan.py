@@ -107,10 +107,8 @@ def _goodness(plan: Plan) -> str:
     best = plan.fits[0]
     if best.durations is not None:
         nearest = plan.fits[1]
-        return (
-            "what was measured, as no law is close: "
-            f"{nearest.name} is off by {nearest.distance:.2f} (Kolmogorov-Smirnov)"
-        )
+        text = f"what was measured itself; {nearest.name} is off by {nearest.distance:.2f}"
+        return f"{text}, Kolmogorov-Smirnov"
     return f"off by {best.distance:.3f}, Kolmogorov-Smirnov p = {best.p_value:.2g}"
 
 

@@ -403,13 +403,14 @@ def test_ranks_that_share_cores_end_together():
     order = np.arange(WORKERS) // 2 * 0.004
     finish = (order[None, :, None] + [0.002, 0.004]) * np.ones((10, 1, 1))
     times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
-    found = share_cores(times, 0.002, ["one"] * WORKERS)
+    found, held_up = share_cores(times, 0.002, ["one"] * WORKERS)
+    assert held_up == pytest.approx((14 / 16 - 1 / 2) / (1 / 2))  # the last worker's first task
     assert found.finish == pytest.approx(np.tile([0.008, 0.016], (10, WORKERS, 1)))
     # the same on hosts of their own, each as fast as it computes: nothing to correct
     alone = replace(times, finish=np.tile([0.002, 0.004], (10, WORKERS, 1)))
-    assert (
-        share_cores(alone, 0.002, [str(w) for w in range(WORKERS)]).finish == alone.finish
-    ).all()
+    found, held_up = share_cores(alone, 0.002, [str(w) for w in range(WORKERS)])
+    assert held_up is None
+    assert (found.finish == alone.finish).all()
 
 
 def test_redundancy_does_not_pay_where_cores_are_shared():

@@ -498,7 +498,8 @@ def reseal(folder, **changed):
         {"absences": [[99, 0, 0.0, None]]},
         {"absences": [[0, 0, "0", None]]}, {"absences": 3}, {"losses": [{"peer": 1}]},
         {"losses": [[]]}, {"refused": [[1, "reason"]]}, {"refused": [[1, 2, 3]]}, {"refused": None},
-        {"refused": {}}, {"clock": {}}, {"other": 3},
+        {"refused": {}}, {"clock": {}}, {"other": 3}, {"adaptations": [1]}, {"adaptations": 2},
+        {"adaptations": [{"from": {}, "to": {}}]},
     ],
     ids=str,
 )  # fmt: skip

@@ -129,5 +129,14 @@ def _train(
         raise UsageError(f"train: {str(error).rpartition('() ')[2]}") from None
     prepared = setup.prepare(config, None if master is None else master.workers, objective)
     transport = master or SimulatedTransport(prepared.scheme.workers, objective)
-    outcome = job.run(prepared, transport, source=source)
+    adviser = None
+    if config.adapt:
+        from coded_dgd.cli import adapting
+
+        if objective is not None:
+            raise UsageError("train: adapt=True plans for objectives that have a name: give one")
+        data = source or prepared.problem().source
+        given = config.scheme_options
+        adviser = adapting.adviser(config, transport, data, given, None, free=False)
+    outcome = job.run(prepared, transport, source=source, adviser=adviser)
     return Training(outcome.beta, len(outcome.log), outcome.log, summarize(outcome, None))

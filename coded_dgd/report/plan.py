@@ -73,8 +73,10 @@ def beside(plan: Plan, result: Mapping[str, Any]) -> dict[str, Any]:
     if result["transport"] == "simulated":  # nothing else takes time
         measured = result["completion_time"]["mean"]
     else:
-        spent = result["training_time"] - result["check_time"] - result["checkpoint_time"]
-        measured = spent / (result["iterations"] - result["resumed_at"])
+        beside = sum(result[name] for name in ("check_time", "checkpoint_time", "advice_time"))
+        measured = (result["training_time"] - beside) / (
+            result["iterations"] - result["resumed_at"]
+        )
     return {
         "iteration_time": {
             "predicted": found.total,

@@ -89,7 +89,10 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
         "checkpoint_time": outcome.checkpoint_time,
         "resumed_at": outcome.resumed_at,
         "other_time": (
-            outcome.training_time - outcome.checkpoint_time - sum(totals.values())
+            outcome.training_time
+            - outcome.checkpoint_time
+            - outcome.advice_time
+            - sum(totals.values())
             if setup.config.transport == "mpi"
             else None
         ),

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 from launching import command, mpiexec, mpirun, processes_mentioning
 
@@ -63,6 +64,26 @@ def test_a_scheme_is_chosen_and_trained_in_one_job(tmp_path):
     )
     assert resumed.code == 0, resumed.err
     assert resumed.json["scheme"] == result["scheme"]
+
+
+def test_a_worker_that_becomes_slow_is_done_without(tmp_path):
+    durations = np.full((100, 5), 0.02)
+    durations[:, 1:] *= np.random.default_rng(2).uniform(1, 1.5, (100, 4))
+    durations[30:, 2] *= 15
+    np.save(tmp_path / "slow.npy", durations)
+    done = mpirun(
+        6, "--scheme", "uncoded", "--delay", "trace:slow.npy", "--data", DATA,
+        "--iterations", "100", "--adapt", "--check-gradient", "--json", "--out", "run",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert processes_mentioning(str(tmp_path)) == []
+    (change,) = done.json["adaptations"]
+    assert change["why"] == "worker 3 slow"
+    assert change["to"]["ranks"] == [1, 2, 4, 5]
+    assert change["measured"] < 0.5 * change["replaced"]
+    assert done.json["gradient_error"]["max"] <= 1e-6
+    assert f"from iteration {change['iteration']} on" in done.err
 
 
 def test_wrong_usage_ends_the_job(tmp_path):

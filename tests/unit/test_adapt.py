@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coded_dgd.api import train as train_here
 from coded_dgd.cli import run_command_line
 from coded_dgd.cli.adapting import adviser
 from coded_dgd.config import RunConfig
@@ -17,8 +18,10 @@ from coded_dgd.engine import job
 from coded_dgd.engine.adapting import Adaptation, Party
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.errors import UsageError
 from coded_dgd.planner.adapting import drifted
 from coded_dgd.planner.observations import Sample
+from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.report.progress import Progress
 from coded_dgd.report.reading import read_run
 
@@ -215,6 +218,20 @@ def test_what_is_no_adaptation_is_refused(spoilt):
     assert Adaptation.from_json(json.loads(json.dumps(sound))).to_json() == sound
     with pytest.raises((ValueError, TypeError, KeyError)):
         Adaptation.from_json({**sound, **spoilt})
+
+
+def test_training_from_python_adapts_too():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((100, 6)), rng.standard_normal(100)
+    options = {
+        "transport": "simulated", "workers": WORKERS, "scheme": "uncoded", "iterations": ITERATIONS,
+        "delay": "trace:slow.npy", "adapt": True,
+    }  # fmt: skip
+    found = train_here(X, y, **options)
+    assert [each["why"] for each in found.summary["adaptations"]] == ["worker 4 slow"]
+    np.testing.assert_allclose(found.coef_, np.linalg.lstsq(X, y)[0], atol=1e-8)
+    with pytest.raises(UsageError, match="objectives that have a name"):
+        train_here(X, y, objective=LeastSquares(), **options)
 
 
 def sample(seconds):

@@ -148,3 +148,13 @@ def test_a_redrawn_fit_differs_by_its_errors():
     rng = np.random.default_rng(0)
     rates = [found.redrawn(rng).parameters["mu"] for _ in range(200)]
     assert np.std(rates) == pytest.approx(found.errors["mu"], rel=0.25)
+
+
+def test_iterations_that_end_with_the_seventh_of_ten_tell_the_law_of_all():
+    durations = 0.01 + np.random.default_rng(1).exponential(0.02, (20, 10))
+    ends = np.sort(durations, axis=1)[:, 6]
+    finish = np.where(durations <= ends[:, None], durations, np.nan)[..., None]
+    until = np.tile(ends[:, None], (1, 10))
+    best, *_ = fit(TaskTimes(finish, np.ones((10, 1), dtype=np.int64), until))
+    assert best.name == "shifted-exponential"
+    assert best.parameters["mu"] == pytest.approx(50, abs=4 * best.errors["mu"])

@@ -9,6 +9,7 @@ import numpy as np
 from coded_dgd import __version__
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.setup import Setup
+from coded_dgd.engine.threads import BY_SHARE, threads
 from coded_dgd.engine.trainer import Start
 from coded_dgd.report.status import Status
 from coded_dgd.report.steps import Steps
@@ -29,6 +30,10 @@ class Progress:
             f"({config.transport}), N = {scheme.blocks} blocks, load r = {scheme.load}, "
             f"delay {config.delay}"
         )
+        number, variable = threads()
+        if variable or number != 1:
+            plural = "thread" if number == 1 else "threads"
+            self._say(f"{number} BLAS {plural} per rank ({variable or BY_SHARE})")
         return self
 
     def start(self, start: Start) -> None:

@@ -29,6 +29,7 @@ from coded_dgd.engine.protocol import (
     Result,
     read_result,
 )
+from coded_dgd.engine.threads import threads
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.engine.transports.mpi.library import (
     DATA,
@@ -312,7 +313,7 @@ class MPIMaster(Transport):
 
         Of the loss of one that has not spoken yet MPI tells nothing.
         """
-        arguments = ["-m", "coded_dgd.engine.serve"]
+        arguments = ["-m", "coded_dgd.engine.hired", str(threads().number)]
         pause = Pause(WORKER_PAUSE)
         try:
             comm = MPI.COMM_SELF.Spawn(sys.executable, arguments, maxprocs=1)

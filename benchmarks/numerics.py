@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from coded_dgd import schemes
 from coded_dgd.codes import circle
 from coded_dgd.delays.shifted_exponential import ShiftedExponential
-from coded_dgd.guard import DEFAULT_GUARD, GuardedDecoder, replay
+from coded_dgd.guard import DEFAULT_GUARDS, GuardedDecoder, replay
 from coded_dgd.schemes._lagrange import LagrangeScheme
 from coded_dgd.schemes.base import Bools
 from coded_dgd.schemes.lcc_mmc import LCCMMC
@@ -234,6 +234,7 @@ def points_rows(patterns: int) -> Rows:
         yield row
 
 
+DEFAULT_GUARD = DEFAULT_GUARDS["float64"]
 GUARDS = (DEFAULT_GUARD, 1e4, 1e2)
 
 

@@ -244,9 +244,10 @@ class _Echo:
                 objective=config.objective,
                 delay="none",
                 seed=config.seed,
+                dtype=config.dtype,
             )
             transport.plan(peer, plan)
-            transport.piece(peer, 0, np.zeros((BURST, 1, features)), None)
+            transport.piece(peer, 0, np.zeros((BURST, 1, features), config.dtype), None)
         self.all_answer()
 
     def alone(self) -> float:

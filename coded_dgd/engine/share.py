@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from coded_dgd import delays
-from coded_dgd.engine.protocol import Floats, Plan
+from coded_dgd.engine.protocol import Floats, Plan, Reals
 from coded_dgd.problems import objectives
 from coded_dgd.problems.blocks import Blocks, GradientBlocks, ProductBlocks
 from coded_dgd.problems.objectives import Objective
@@ -28,21 +28,23 @@ class Share:
         self.plan = plan
         self.delay = delays.create(plan.delay, plan.seed)
         self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
-        shape = plan.tasks, plan.height, plan.features, plan.labels
+        shape = plan.tasks, plan.height, plan.features, plan.labels, plan.dtype
         objective = objective or objectives.create(plan.objective)
         self.blocks: Blocks = (
             ProductBlocks(*shape) if plan.product else GradientBlocks(*shape, objective)
         )
         # Small tasks of one message are computed together.
         self.together = max(1, ROWS_AT_ONCE // max(1, plan.height))
-        self._factors = None if plan.coefficients is None else np.array(plan.coefficients)
+        self._factors: Reals | None = (
+            None if plan.coefficients is None else np.array(plan.coefficients, plan.dtype)
+        )
         self._drawn: tuple[int, Floats] = (-1, np.empty(0))
 
     def warm_up(self) -> None:
         """Do everything once: the first call takes long, and should not in the first iteration."""
         self.finish_times(0)
         if self.plan.tasks:
-            self.compute(0, 1, np.zeros(self.plan.features))
+            self.compute(0, 1, np.zeros(self.plan.features, self.plan.dtype))
 
     def finish_times(self, iteration: int) -> Floats:
         """Injected finish times; best asked for ahead, when not all workers start at once."""
@@ -51,7 +53,7 @@ class Share:
             self._drawn = iteration, times
         return self._drawn[1]
 
-    def compute(self, first: int, last: int, beta: Floats) -> Floats:
+    def compute(self, first: int, last: int, beta: Reals) -> Reals:
         """Sum of the results of tasks `first` to `last` - 1, each times its coefficient."""
         factors = None if self._factors is None else self._factors[first:last]
         return self.blocks.result(first, last, beta, factors)

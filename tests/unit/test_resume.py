@@ -201,6 +201,7 @@ OTHER = {
     "optimizer": "nesterov",
     "step_size": "0.001",
     "delay": "none",
+    "dtype": "float32",
     "guard": "100.0",
     "transport": "mpi",
     "seed": "1",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
 from coded_dgd.engine.marks import Marked
-from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result, read_result
+from coded_dgd.engine.protocol import Floats, Plan, Point, Reals, Report, Result, read_result
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.engine.worker import Wait, Worker
@@ -140,7 +140,7 @@ class SimulatedTransport(Transport):
         if instant < inf:
             heapq.heappush(self._wakes, (instant, peer, self._version[peer]))
 
-    def _deliver(self, peer: int, message: Floats) -> None:
+    def _deliver(self, peer: int, message: Reals) -> None:
         self._inbox.append(read_result(peer, self.now, message))
 
     def _lose(self, peer: int) -> None:

@@ -19,7 +19,6 @@ from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.marks import Marked
 from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.protocol import (
-    HEADER,
     Command,
     Floats,
     Greeting,
@@ -28,6 +27,7 @@ from coded_dgd.engine.protocol import (
     Report,
     Result,
     read_result,
+    result_size,
 )
 from coded_dgd.engine.threads import threads
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
@@ -121,7 +121,8 @@ class MPIMaster(Transport):
     def plan(self, peer: int, plan: Plan) -> None:
         target = self._peers[peer]
         if self._buffers[2 * peer] is None:
-            self._buffers[2 * peer] = np.empty(HEADER + plan.features)
+            size = result_size(plan.features, plan.dtype)
+            self._buffers[2 * peer] = np.empty(size, plan.dtype)
             self._post(2 * peer)
         target.plan, target.rows = plan, 0
         target.command(Command.PLAN)
@@ -253,8 +254,9 @@ class MPIMaster(Transport):
         number, buffer = index // 2, self._buffers[index]
         peer = self._peers[number]
         if not index % 2:
-            # what an unreachable one has sent in time comes too late all the same
-            return None if peer.unreachable else read_result(number, now, buffer[: length // 8])
+            if peer.unreachable:  # what it has sent in time comes too late all the same
+                return None
+            return read_result(number, now, buffer[: length // buffer.itemsize])
         fields = json.loads(bytes(buffer[:length]))
         if len(fields) == len(Greeting._fields):
             greeting = Greeting(*fields)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coded_dgd.engine.process import cores
-from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Report
+from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Reals, Report
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.mpi.library import (
     COMMAND,
@@ -97,17 +97,18 @@ class MPIWorker:
             self._buffer = np.empty(2 + plan.features)
             self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
         share = Share(plan, objective)
+        number = MPI.FLOAT if plan.dtype == "float32" else MPI.DOUBLE
         start = 0
         while plan.tasks and start < plan.height:
-            rows = self._probe(DATA, MPI.DOUBLE) // (plan.tasks * plan.features)
-            X = np.empty((plan.tasks, rows, plan.features))
+            rows = self._probe(DATA, number) // (plan.tasks * plan.features)
+            X = np.empty((plan.tasks, rows, plan.features), plan.dtype)
             self._guarded(self._comm.Recv, X, 0, DATA)
             if not rows:
                 return False
             y = None
             if plan.labels:
-                self._probe(DATA, MPI.DOUBLE)
-                y = np.empty((plan.tasks, rows))
+                self._probe(DATA, number)
+                y = np.empty((plan.tasks, rows), plan.dtype)
                 self._guarded(self._comm.Recv, y, 0, DATA)
             share.blocks.load(start, X, y)
             start += rows
@@ -186,7 +187,7 @@ class MPIWorker:
             if not (self._guarded(request.Test) or self._guarded(request.Test)):
                 return point
 
-    def send(self, message: Floats) -> None:
+    def send(self, message: Reals) -> None:
         """Send a result without waiting."""
         self._sending = [item for item in self._sending if not self._guarded(item[0].Test)]
         self._sending.append((self._guarded(self._comm.Isend, message, 0, RESULT), message))

@@ -34,6 +34,8 @@ from coded_dgd.theory.predictor import GuardForecast, forecast
 FORECAST_SECONDS = 0.2
 HIRE_SECONDS = 30.0
 """How long to wait for a new worker without which nothing can be decoded."""
+OFTEN = 0.5
+"""Fraction of iterations in which a guard that waits is worth a word."""
 EXPLOSION = 1e10
 """A gradient that has grown by this factor since the first one will not come back."""
 
@@ -135,6 +137,11 @@ class Trainer:
             decoder = self.stage.master.decoder
             outlook = forecast(decoder, self.setup.delay, seconds=FORECAST_SECONDS)
         cautions = scheme.cautions(self.source.rows, self.source.features, config.iterations)
+        if outlook and config.dtype == "float32" and outlook.waiting > OFTEN:
+            cautions.append(
+                f"--dtype float32: the guard ({config.guard:g}) is going to wait in "
+                f"{outlook.waiting:.0%} of iterations: use --dtype float64, lcc, or uc-mmc"
+            )
         return Start(self.problem, self._schedule(1), outlook, process_age(), time(), cautions)
 
     def _fit(self, scheme: Scheme) -> None:

@@ -122,3 +122,16 @@ def test_gradient_descent_gets_as_near_as_seven_digits_go():
     )
     difference = np.linalg.norm(single.beta - double.beta) / np.linalg.norm(double.beta)
     assert 0 < difference < 1e-5
+
+
+def test_a_guard_that_waits_most_of_the_time_is_worth_a_word():
+    def cautions(name, dtype):
+        config = RunConfig(
+            scheme=name, workers=40, load=5, iterations=1, transport="simulated", dtype=dtype
+        )
+        return job.run(prepare(config, None), SimulatedTransport(40)).start.cautions
+
+    (told,) = cautions("lcc-mmc", "float32")
+    assert "--dtype float64" in told
+    assert not cautions("lcc-mmc", "float64")
+    assert not cautions("uc-mmc", "float32")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,9 +156,10 @@ def read_result(peer: int, time: float, message: Reals) -> Result:
     """Take a message apart; one whose header makes no sense belongs to no lane."""
     size = _header_size(message.dtype)
     payload = message[size:]
-    if len(message) < size or not np.isfinite(header := message[:size].view(np.float64)).all():
+    header = message[:size].view(np.float64).tolist() if len(message) >= size else []
+    if not header or not isfinite(sum(header)):
         return Result(peer, time, -1, -1, -1, 0.0, 0.0, payload)
-    lane, iteration, index, compute_seconds, overrun = header.tolist()
+    lane, iteration, index, compute_seconds, overrun = header
     return Result(
         peer, time, int(lane), int(iteration), int(index), compute_seconds, overrun, payload
     )

@@ -21,6 +21,7 @@ DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
 DEFAULT_DATA = "synthetic:rows=1000,features=100"
 TRANSPORTS = ("mpi", "simulated")
 DTYPES = tuple(DEFAULT_GUARDS)
+KERNELS = ("auto", "products", "gram", "sparse")
 ON_LOSS = ("stop", "replan")
 LARGEST = {
     **dict.fromkeys(("workers", "blocks", "load", "spare"), 100_000),
@@ -80,6 +81,7 @@ class RunConfig:
     stop_at: float = 0.0
     delay: str = DEFAULT_DELAY
     dtype: str = "float64"
+    kernel: str = "auto"
     guard: float = 0.0
     """In a configuration the number that it stands for: 0 is for the default of `dtype`."""
     check_gradient: bool = False
@@ -112,6 +114,7 @@ class RunConfig:
         _require(0 <= self.ridge < inf, "--ridge has to be 0 or more")
         _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")
         _require(self.dtype in DTYPES, f"--dtype: give one of {', '.join(DTYPES)}")
+        _require(self.kernel in KERNELS, f"--kernel: give one of {', '.join(KERNELS)}")
         if not self.guard:
             object.__setattr__(self, "guard", DEFAULT_GUARDS[self.dtype])
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")

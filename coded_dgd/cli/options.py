@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from coded_dgd import delays, schemes
-from coded_dgd.config import DEFAULT_DELAY, DTYPES, TRANSPORTS, RunConfig
+from coded_dgd.config import DEFAULT_DELAY, DTYPES, KERNELS, TRANSPORTS, RunConfig
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -143,6 +143,13 @@ training = together(
         "bytes, with 7 digits instead of 16; the master decodes and steps in float64.",
         type=click.Choice(DTYPES),
     ),
+)
+kernel = configured(
+    "kernel",
+    "How workers compute: products, X^T (X beta - y) from dense rows; gram, from X^T X, formed "
+    "once (least squares); sparse, from sparse rows (.svm, blocks that are copies); or auto, for "
+    "the fastest by a cost model, in no more memory than the rows take.",
+    type=click.Choice(KERNELS),
 )
 delay = configured(
     "delay",

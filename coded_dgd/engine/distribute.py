@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +13,12 @@ from coded_dgd.config import RunConfig
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.protocol import Floats, Plan
 from coded_dgd.errors import DataError, Interrupted
-from coded_dgd.problems.partition import Partition
+from coded_dgd.problems import sparse
+from coded_dgd.problems.partition import Partition, Window
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
+from coded_dgd.problems.sources.svm import SparseSource
+from coded_dgd.problems.sparse import SparseRows, SparseWindow
 
 WINDOW = 1 << 25
 """Bytes of input to hold at once."""
@@ -84,6 +88,7 @@ def distribute(
             delay=config.delay,
             seed=config.seed,
             dtype=config.dtype,
+            kernel=crew.kernel,
             timeline=transport.marks is not None,
         )
         if logs := transport.logs:
@@ -91,13 +96,18 @@ def distribute(
             plan = replace(plan, log=file, log_level=logs.level)
         transport.plan(crew.members[worker], plan)
     kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
-    for start, X, y in partition.windows(data, window):
+    for start, X, y in _windows(partition, data, window, crew.kernel):
         if transport.interrupted:
             raise Interrupted("stopped while the data were handed out: start it again")
-        kept.Xy += np.einsum("nk,nkl->l", y, X)
         kept.yy += float(np.vdot(y, y))
-        kept.block_norms += np.einsum("nkl,nkl->n", X, X)
-        held, labels = X, y
+        if isinstance(X, SparseRows):
+            kept.Xy += X.transposed_product(y)
+            kept.block_norms += X.squared_norms()
+        else:
+            kept.Xy += np.einsum("nk,nkl->l", y, X)
+            kept.block_norms += np.einsum("nkl,nkl->n", X, X)
+        held: Any = X
+        labels = y
         if not scheme.coded:  # copies: once is enough
             held, labels = X.astype(config.dtype, copy=False), y.astype(config.dtype, copy=False)
         for worker in served:
@@ -110,6 +120,15 @@ def distribute(
     if config.dtype == "float32":
         _refuse_out_of_range(data, kept)
     return kept
+
+
+def _windows(
+    partition: Partition, data: Source, size: int, kernel: str
+) -> Iterator[Window] | Iterator[SparseWindow]:
+    if kernel == "sparse":
+        assert isinstance(data, SparseSource)
+        return sparse.windows(partition, data, size)
+    return partition.windows(data, size)
 
 
 def _refuse_out_of_range(data: Source, kept: Distributed) -> None:

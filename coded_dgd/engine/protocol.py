@@ -81,6 +81,8 @@ class Plan:
     seed: int
     dtype: str = "float64"
     """Type of the worker's blocks, products and payloads."""
+    kernel: str = "products"
+    """How the gradient of a block is computed (`engine.kernels`)."""
     timeline: bool = False
     """Whether the worker takes down what it does from when on."""
     log: str | None = None

@@ -7,8 +7,8 @@ import numpy as np
 from coded_dgd import delays
 from coded_dgd.engine.protocol import Floats, Plan, Reals
 from coded_dgd.problems import objectives
-from coded_dgd.problems.blocks import Blocks, GradientBlocks, ProductBlocks
-from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.blocks import Blocks, GradientBlocks, GramBlocks, ProductBlocks
+from coded_dgd.problems.objectives import LinearModel, Objective
 
 ROWS_AT_ONCE = 256
 """Rows of data in one computation, between two looks for a newer point."""
@@ -28,13 +28,10 @@ class Share:
         self.plan = plan
         self.delay = delays.create(plan.delay, plan.seed)
         self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
-        shape = plan.tasks, plan.height, plan.features, plan.labels, plan.dtype
-        objective = objective or objectives.create(plan.objective)
-        self.blocks: Blocks = (
-            ProductBlocks(*shape) if plan.product else GradientBlocks(*shape, objective)
-        )
+        self.blocks = _blocks(plan, objective or objectives.create(plan.objective))
         # Small tasks of one message are computed together.
-        self.together = max(1, ROWS_AT_ONCE // max(1, plan.height))
+        rows = plan.features if plan.kernel == "gram" else plan.height
+        self.together = max(1, ROWS_AT_ONCE // max(1, rows))
         self._factors: Reals | None = (
             None if plan.coefficients is None else np.array(plan.coefficients, plan.dtype)
         )
@@ -57,3 +54,18 @@ class Share:
         """Sum of the results of tasks `first` to `last` - 1, each times its coefficient."""
         factors = None if self._factors is None else self._factors[first:last]
         return self.blocks.result(first, last, beta, factors)
+
+
+def _blocks(plan: Plan, objective: Objective) -> Blocks:
+    """What the share is computed from; of sparse rows only where there are some."""
+    shape = plan.tasks, plan.height, plan.features, plan.labels, plan.dtype
+    if plan.product:
+        return ProductBlocks(*shape)
+    if plan.kernel == "gram":
+        return GramBlocks(plan.tasks, plan.features, plan.labels, plan.dtype)
+    if plan.kernel == "sparse":
+        from coded_dgd.problems.sparse import SparseBlocks
+
+        assert isinstance(objective, LinearModel)
+        return SparseBlocks(plan.dtype, objective)
+    return GradientBlocks(*shape, objective)

@@ -85,3 +85,27 @@ class ProductBlocks(DenseBlocks):
     def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
         results: Reals = self.X[first:last] @ beta
         return results.sum(axis=0) if factors is None else factors @ results
+
+
+class GramBlocks(Blocks):
+    """Blocks on which a task is the gradient of least squares, G beta - c.
+
+    G = X^T X, of shape (l, l), and c = X^T y of each block are formed as its rows come, which are
+    not kept: whether that pays is for `engine.kernels` to say.
+    """
+
+    def __init__(self, tasks: int, features: int, labels: bool, dtype: str) -> None:
+        self.G: Reals = np.zeros((tasks, features, features), dtype)
+        self.c: Reals | None = np.zeros((tasks, features), dtype) if labels else None
+
+    def load(self, start: int, X: Reals, y: Reals | None) -> None:
+        for task, rows in enumerate(X):
+            self.G[task] += rows.T @ rows
+            if self.c is not None and y is not None:
+                self.c[task] += y[task] @ rows
+
+    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
+        results: Reals = self.G[first:last] @ beta
+        if self.c is not None:
+            results = results - self.c[first:last]
+        return results.sum(axis=0) if factors is None else factors @ results

@@ -14,6 +14,12 @@ from coded_dgd.engine.trainer import Start
 from coded_dgd.report.status import Status
 from coded_dgd.report.steps import Steps
 
+KERNELS = {
+    "gram": "workers compute with Gram matrices of their blocks",
+    "sparse": "workers compute with sparse rows",
+}
+"""What is worth a line."""
+
 
 class Progress:
     """Tells what is run and how far it is; says nothing if `quiet`."""
@@ -43,6 +49,8 @@ class Progress:
             f"{start.problem.source.describe()}; {config.objective}, {config.optimizer}, "
             f"step size {start.step:.3g}"
         )
+        if start.kernel in KERNELS:
+            self._say(f"{KERNELS[start.kernel]} (--kernel {start.kernel})")
         for caution in start.cautions:
             self._say(f"warning: {caution}")
         if start.forecast is not None:

@@ -202,6 +202,7 @@ OTHER = {
     "step_size": "0.001",
     "delay": "none",
     "dtype": "float32",
+    "kernel": "gram",
     "guard": "100.0",
     "transport": "mpi",
     "seed": "1",

@@ -20,10 +20,10 @@ from coded_dgd.engine.marks import Marked
 from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.protocol import (
     Command,
-    Floats,
     Greeting,
     Plan,
     Point,
+    Reals,
     Report,
     Result,
     read_result,
@@ -47,6 +47,7 @@ from coded_dgd.engine.transports.mpi.library import (
 )
 from coded_dgd.engine.transports.mpi.peer import Peer
 from coded_dgd.engine.transports.mpi.runtime import end_job, is_here
+from coded_dgd.problems.sparse import SparseRows
 
 DATA_IN_FLIGHT = 1 << 27
 """Bytes of data that rank 0 holds in unfinished sends before it waits."""
@@ -128,19 +129,21 @@ class MPIMaster(Transport):
         target.command(Command.PLAN)
         target.send(json.dumps(asdict(plan)).encode(), PLAN)
 
-    def piece(self, peer: int, start: int, X: Floats, y: Floats | None) -> None:
+    def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
         pause = Pause(WORKER_PAUSE)
         while sum(each.unsent() for each in self._peers) > DATA_IN_FLIGHT:
             self._early += self._collect()
             pause()
         target = self._peers[peer]
+        rows = X.height if isinstance(X, SparseRows) else X.shape[1]
         if peer in self.lost:  # also where it has only failed: then it drops what comes
-            target.rows = start + X.shape[1]
+            target.rows = start + rows
             return
-        target.send(X, DATA)
+        for array in X.arrays if isinstance(X, SparseRows) else [X]:
+            target.send(array, DATA)
         if y is not None:
             target.send(y, DATA)
-        target.rows = start + X.shape[1]
+        target.rows = start + rows
 
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         self._iteration = point.iteration

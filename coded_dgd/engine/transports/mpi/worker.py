@@ -9,6 +9,7 @@ from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coded_dgd.engine.process import cores
 from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Reals, Report
@@ -33,6 +34,8 @@ from coded_dgd.problems.objectives import Objective
 
 if TYPE_CHECKING:
     import logging
+
+    from coded_dgd.problems.sparse import SparseRows
 
 NOTHING = np.empty(0)
 
@@ -102,24 +105,38 @@ class MPIWorker:
             self._buffer = np.empty(2 + plan.features)
             self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
         share = Share(plan, objective)
-        number = MPI.FLOAT if plan.dtype == "float32" else MPI.DOUBLE
         start = 0
         while plan.tasks and start < plan.height:
-            rows = self._probe(DATA, number) // (plan.tasks * plan.features)
-            X = np.empty((plan.tasks, rows, plan.features), plan.dtype)
-            self._guarded(self._comm.Recv, X, 0, DATA)
+            X, rows = self._rows(plan)
             if not rows:
                 return False
-            y = None
-            if plan.labels:
-                self._probe(DATA, number)
-                y = np.empty((plan.tasks, rows), plan.dtype)
-                self._guarded(self._comm.Recv, y, 0, DATA)
+            y = self._array(plan.dtype).reshape(plan.tasks, -1) if plan.labels else None
             share.blocks.load(start, X, y)
             start += rows
         share.warm_up()
         worker.take(share)
         return True
+
+    def _rows(self, plan: Plan) -> tuple[Reals | SparseRows, int]:
+        """Receive the same rows of every block, and how many of each; none if that is the end."""
+        if plan.kernel != "sparse":
+            X = self._array(plan.dtype).reshape(plan.tasks, -1, plan.features)
+            return X, X.shape[1]
+        from coded_dgd.problems.sparse import SparseRows
+
+        starts = self._array("int64")
+        if not len(starts):
+            return np.empty(0), 0
+        columns, values = self._array("int32"), self._array(plan.dtype)
+        rows = SparseRows(starts, columns, values, plan.tasks, plan.features)
+        return rows, rows.height
+
+    def _array(self, dtype: str) -> NDArray[Any]:
+        """Receive the next array of the data."""
+        code = MPI.Datatype.fromcode(np.dtype(dtype).char)
+        array = np.empty(self._probe(DATA, code), dtype)
+        self._guarded(self._comm.Recv, array, 0, DATA)
+        return array
 
     def _begin_log(self, plan: Plan) -> None:
         if self.log is None:

@@ -17,7 +17,7 @@ from coded_dgd.schemes.base import Scheme
 
 ONE_PASS = 0.75
 """Time of the two products in one pass over memory, in that of one after the other."""
-FORMING = 0.1
+FORMING = 0.05
 """Time of a multiplication in X~^T X~, in that of one in X~ beta."""
 SMALL = 1 << 15
 """Numbers in a block up to which computing takes no longer than calling for it."""

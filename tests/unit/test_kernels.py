@@ -115,7 +115,7 @@ def test_the_cost_model_is_right_far_from_break_even():
     products = best(lambda: rows.result(0, 1, beta, None))
     formed = best(lambda: gram.result(0, 1, beta, None))
     predicted = kernels.break_even(height, features)
-    assert 1 < predicted < 30
+    assert 2 < predicted < 10
     often, seldom = 30 * predicted, 1
     assert forming + often * formed < often * products
     assert forming + seldom * formed > seldom * products

@@ -115,6 +115,8 @@ def distribute(
                 rows = scheme.encode(worker, held).astype(config.dtype, copy=False)
                 own = None if scheme.coded else scheme.encode(worker, labels)
                 transport.piece(crew.members[worker], start, rows, own)
+    if crew.kernel == "gram" and only is None:  # forming is no part of the first iteration
+        transport.settle(crew.members)
     if gram:
         kept.Xy, kept.yy = gram.Xy, gram.yy
     if config.dtype == "float32":

@@ -76,6 +76,9 @@ class Transport(ABC):
         The arrays are the transport's now.
         """
 
+    def settle(self, peers: Iterable[int]) -> None:
+        """Wait until these have taken, and made what they need of, all that they were sent."""
+
     @abstractmethod
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         """Send a point to these peers without waiting; it overtakes any earlier one."""

@@ -145,6 +145,17 @@ class MPIMaster(Transport):
             target.send(y, DATA)
         target.rows = start + rows
 
+    def settle(self, peers: Iterable[int]) -> None:
+        waiting = set(peers)
+        for peer in waiting:  # it answers once it has done what it was told before
+            self._peers[peer].command(Command.GREET)
+        pause = Pause(WORKER_PAUSE)
+        while waiting and not self.interrupted:
+            self._early += self._collect()
+            waiting -= self.lost.keys()
+            waiting -= {p for p in waiting if len(self._peers[p].greetings) >= self._peers[p].asked}
+            pause()
+
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         self._iteration = point.iteration
         message = np.concatenate([[point.lane, point.iteration], point.beta])

@@ -12,6 +12,8 @@ from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.guard import DEFAULT_GUARDS
+from coded_dgd.planner import memory
+from coded_dgd.planner.costs import Sizes
 from coded_dgd.problems import objectives
 from coded_dgd.schemes.base import Scheme
 
@@ -135,3 +137,12 @@ def test_a_guard_that_waits_most_of_the_time_is_worth_a_word():
     assert "--dtype float64" in told
     assert not cautions("lcc-mmc", "float64")
     assert not cautions("uc-mmc", "float32")
+
+
+def test_a_worker_is_planned_with_half_the_memory():
+    scheme = schemes.create("lcc-mmc", 6, None, 3)
+    double, single = (
+        memory.worker(scheme, Sizes(60_000, 500, 60_000, 1e6, itemsize=itemsize)) - memory.WORKER
+        for itemsize in (8, 4)
+    )
+    assert double == 2 * single

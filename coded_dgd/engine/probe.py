@@ -100,13 +100,8 @@ def probe(
     distribute(source, crew, replace(config, seed=config.seed + 1))
     short.all_answer()  # after they have their blocks
     handed_out = max(transport.clock() - begin - set_up, 0.0)
-    size = (
-        np.dtype(config.dtype).itemsize
-        * workers
-        * load
-        * -(-source.rows // blocks)
-        * (source.features + 1)
-    )
+    numbers = workers * load * -(-source.rows // blocks) * (source.features + 1)
+    size = float(np.dtype(config.dtype).itemsize * numbers)
 
     finish, until, compute, overhead = _watch(crew, iterations, seconds, service[1])
     _Echo(transport, echo, source.features, config, False, replaces=crew.lane).all_answer()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import inf
 
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.problems.objectives import LinearModel, Objective
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.problems.sources import Source
@@ -38,30 +38,34 @@ def choose(wanted: str, objective: Objective, source: Source, scheme: Scheme, ru
     Raises
     ------
     UsageError
-        If what is wanted cannot be done with these.
+        If what is wanted cannot be done with these data or this objective.
+    Infeasible
+        If it cannot be done with this scheme.
     """
-    quadratic = type(objective) is LeastSquares and not scheme.gram
-    linear = type(objective).gradient is LinearModel.gradient and not scheme.coded
+    quadratic = type(objective) is LeastSquares
+    linear = type(objective).gradient is LinearModel.gradient
     if wanted == "gram" and not quadratic:
-        raise UsageError(
-            f"--kernel gram is for --objective least-squares, and not for {scheme.name} if that "
-            "has its own: use --kernel auto"
-        )
+        raise UsageError("--kernel gram is for --objective least-squares: use --kernel auto")
+    if wanted == "gram" and scheme.gram:
+        raise Infeasible(f"--kernel gram: {scheme.name} has a way of its own: use --kernel auto")
     if wanted == "sparse" and (source.density is None or not linear):
-        raise UsageError(
-            "--kernel sparse is for .svm data, schemes whose blocks are copies (uc-mmc, gc, ...) "
-            "and losses of X beta: use --kernel auto"
+        raise UsageError("--kernel sparse is for .svm data and losses of X beta: use --kernel auto")
+    if wanted == "sparse" and scheme.coded:
+        raise Infeasible(
+            f"--kernel sparse: what {scheme.name} encodes is dense: use --kernel auto, or uc-mmc, "
+            "gc or another scheme whose blocks are copies"
         )
     if wanted != "auto":
         return wanted
-    if linear and source.density is not None and source.density < DENSE:
+    sparse = source.density is not None and source.density < DENSE
+    if sparse and linear and not scheme.coded:
         return "sparse"
     height = -(-source.rows // scheme.blocks)
     tasks = sum(scheme.tasks(worker) for worker in range(scheme.workers))
     times = runs * min(1.0, scheme.blocks / tasks)  # that each is computed at least, on average
     fits = source.features <= height and height * source.features > SMALL
     pays = times > break_even(height, source.features)
-    return "gram" if quadratic and fits and pays else "products"
+    return "gram" if quadratic and not scheme.gram and fits and pays else "products"
 
 
 def break_even(height: int, features: int) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from coded_dgd import registry, schemes
+from coded_dgd.cli import run_command_line
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job, kernels
 from coded_dgd.engine.setup import prepare
@@ -218,7 +219,7 @@ def test_bad_values_are_refused_as_in_dense_rows(tmp_path):
     ("name", "options", "words"),
     [
         ("uc-mmc", {"kernel": "sparse"}, "--kernel sparse is for .svm data"),
-        ("mds-mmc", {"kernel": "gram"}, "--kernel gram is for --objective least-squares"),
+        ("mds-mmc", {"kernel": "gram"}, "--kernel gram: mds-mmc has a way of its own"),
     ],
 )
 def test_what_cannot_be_done_is_refused(name, options, words):
@@ -233,6 +234,14 @@ def test_gram_matrices_are_of_least_squares_only(sparse_file):
         run("lcc-mmc", kernel="sparse", data=sparse_file)
     with pytest.raises(UsageError, match="--kernel: give one of auto, products, gram, sparse"):
         RunConfig(kernel="fast")
+
+
+def test_a_scheme_that_cannot_do_it_is_left_out_of_a_comparison(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--transport", "simulated", "--workers", "6", "--iterations", "2", "--load", "3"]
+    given = ["--schemes", "uc-mmc,mds-mmc", "--kernel", "gram"]
+    assert run_command_line(["compare", *arguments, *given]) == 0
+    assert "mds-mmc is left out: --kernel gram" in capsys.readouterr().err
 
 
 def test_workers_import_scipy_only_where_rows_are_sparse():

@@ -185,7 +185,8 @@ class Adviser:
 def _sizes(trainer: Trainer) -> Sizes:
     source, config = trainer.source, trainer.config
     quadratic = trainer.setup.objective.degree == 2
-    return Sizes(source.rows, source.features, source.rows, config.guard, quadratic)
+    itemsize = np.dtype(config.dtype).itemsize
+    return Sizes(source.rows, source.features, source.rows, config.guard, quadratic, itemsize)
 
 
 def _times(trainer: Trainer, first: int, end: int) -> TaskTimes:

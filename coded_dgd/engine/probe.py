@@ -100,7 +100,8 @@ def probe(
     distribute(source, crew, replace(config, seed=config.seed + 1))
     short.all_answer()  # after they have their blocks
     handed_out = max(transport.clock() - begin - messages.set_up, 0.0)
-    size = 8.0 * workers * load * -(-source.rows // blocks) * (source.features + 1)
+    numbers = workers * load * -(-source.rows // blocks) * (source.features + 1)
+    size = float(np.dtype(config.dtype).itemsize * numbers)
 
     finish, until, compute, overhead = _watch(crew, iterations, seconds, messages.service[1])
     short.again(crew.lane).all_answer()
@@ -261,9 +262,10 @@ class _Echo:
                 objective=config.objective,
                 delay="none",
                 seed=config.seed,
+                dtype=config.dtype,
             )
             transport.plan(peer, plan)
-            transport.piece(peer, 0, np.zeros((BURST, 1, features)), None)
+            transport.piece(peer, 0, np.zeros((BURST, 1, features), config.dtype), None)
         self.all_answer()
 
     def again(self, replaces: int) -> _Echo:

@@ -281,6 +281,7 @@ class _Predictor:
             source.rows,
             config.guard,
             problem.objective.degree == 2,
+            np.dtype(config.dtype).itemsize,
         )
         latency = situation.measured.network.latency_of(source.features)
         self._times = situation.measured.times.earlier(latency)

@@ -35,6 +35,8 @@ class Sizes:
     guard: float
     quadratic: bool = True
     """Whether the objective is least squares."""
+    itemsize: int = 8
+    """Bytes of a number on workers and in messages."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def iteration(
         decode=float(flops) * measured.speed.products,
         overhead=measured.network.overhead,
         messages=float(used) * stands_for,
-        bytes=float(used) * stands_for * 8 * length,
+        bytes=float(used) * stands_for * sizes.itemsize * length,
     )
 
 
@@ -249,7 +251,7 @@ def once(scheme: Scheme, measured: Measurements, sizes: Sizes) -> Once:
 
 def bytes_held(scheme: Scheme, sizes: Sizes) -> float:
     """Bytes of data that all workers hold together."""
-    return 8.0 * _rows_held(scheme, sizes) * (sizes.features + (not scheme.coded))
+    return sizes.itemsize * _rows_held(scheme, sizes) * (sizes.features + (not scheme.coded))
 
 
 def _rows_held(scheme: Scheme, sizes: Sizes) -> float:

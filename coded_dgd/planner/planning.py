@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from typing import Any
 
+import numpy as np
+
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import Infeasible
 from coded_dgd.planner.candidates import LARGEST_LOAD, candidates
@@ -124,7 +126,8 @@ def make_plan(
         config.seed,
     )
     quadratic = objective.degree == 2
-    sizes = Sizes(source.rows, source.features, some.rows, config.guard, quadratic)
+    itemsize = np.dtype(config.dtype).itemsize
+    sizes = Sizes(source.rows, source.features, some.rows, config.guard, quadratic, itemsize)
     judge = Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights, held_up or 0.0)
     entries = [
         judge.first(candidate)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from coded_dgd.config import SCHEME_OPTIONS, RunConfig
 from coded_dgd.engine.stage import Stage
 from coded_dgd.errors import UsageError
+from coded_dgd.files import replacing
 from coded_dgd.kinds import misfit
 
 if TYPE_CHECKING:
@@ -177,7 +178,8 @@ class Adapter:
         self.adaptations.append(adaptation)
         if trainer.folder is not None:
             path = trainer.folder / RECORDS.format(stage.number)
-            path.write_text(change.record + "\n", encoding="utf-8")
+            with replacing(path) as file:
+                file.write(f"{change.record}\n".encode())
         trainer.say(adaptation.line, "")
 
     def measure(self, stage: Stage) -> None:

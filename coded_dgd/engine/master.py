@@ -250,7 +250,8 @@ class Master:
         if exhausted:
             raise Undecodable(
                 f"iteration {iteration}: all messages are here, but decoding them amplifies "
-                f"errors by {self.decoder.amplification:.1e}, above the guard: raise --guard"
+                f"errors by {self.decoder.amplification:.1e}, above the guard: raise --guard, or "
+                "use more polynomials (lcc-mmc-K), mds-mmc or uc-mmc"
             )
 
     def _take(self, arrived: Message, record: Iteration, decoded: bool) -> bool:

@@ -149,10 +149,13 @@ class Trainer:
             decoder = self.stage.master.decoder
             outlook = forecast(decoder, self.setup.delay, seconds=FORECAST_SECONDS)
         cautions = scheme.cautions(self.source.rows, self.source.features, config.iterations)
-        if outlook and config.dtype == "float32" and outlook.waiting > OFTEN:
+        if outlook and outlook.waiting > OFTEN:
+            single = config.dtype == "float32"
             cautions.append(
-                f"--dtype float32: the guard ({config.guard:g}) is going to wait in "
-                f"{outlook.waiting:.0%} of iterations: use --dtype float64, lcc, or uc-mmc"
+                f"{'--dtype float32' if single else scheme.name}: the guard ({config.guard:g}) is "
+                f"going to wait in {outlook.waiting:.0%} of iterations: use "
+                f"{'--dtype float64' if single else 'more polynomials (lcc-mmc-K), mds-mmc'}, "
+                f"{'lcc, ' if single else ''}or uc-mmc"
             )
         kernel = self.stage.master.crew.kernel
         return Start(

@@ -39,7 +39,10 @@ class Command(IntEnum):
 
 
 class Greeting(NamedTuple):
-    """Who a worker is; the first thing that it says."""
+    """Who a worker is; the first thing that it says.
+
+    Workers of other versions greet, too: what is here stays, and what is new comes last.
+    """
 
     host: str
     pid: int
@@ -47,6 +50,8 @@ class Greeting(NamedTuple):
     """Cores that it may use."""
     clock: float
     """Seconds since the Epoch, by its host."""
+    version: str = "of an unknown version"
+    """Of this package."""
 
 
 @dataclass(frozen=True)

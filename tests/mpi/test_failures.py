@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 from launching import HERE, children, mpiexec, mpirun, processes_mentioning, spawned
+
+from coded_dgd import __version__
 
 pytestmark = pytest.mark.mpi
 
@@ -82,6 +85,18 @@ def test_an_exception_on_the_master(tmp_path):
     assert "rank 0 on " in line
     assert "ArithmeticError: planted in the master" in line
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(("fault", "runs"), [("old", "0.0.9"), ("ancient", "of an unknown")])
+@pytest.mark.parametrize("scheme", ["uncoded", "lcc-mmc"])  # also where it could be spared
+def test_a_worker_of_another_version_is_refused(tmp_path, fault, runs, scheme):
+    done, seconds = run_faulty(tmp_path, f"{fault}:2:0", "--scheme", scheme)
+    assert done.code == 2
+    (line,) = done.said
+    host = socket.gethostname()
+    assert f"rank 3 on {host} runs coded_dgd {runs}" in line
+    assert f"rank 0 on {host} {__version__}: install the same version" in line
+    assert seconds < 20
 
 
 def test_a_hanging_worker_does_not_hold_up_the_end(tmp_path):

@@ -46,7 +46,7 @@ def test_what_is_printed_is_a_clean_script(command, capsys, tmp_path):
 def test_options_of_the_run_are_quoted_once(tmp_path):
     (tmp_path / "bin").mkdir()
     python = tmp_path / "bin/python"
-    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\necho 0 >"$CODED_DGD_LAUNCHER_FOLDER/exit"\n')
     mpiexec = tmp_path / "bin/mpiexec"
     mpiexec.write_text('#!/bin/sh\nshift 4\nexec "$@"\n')
     for each in python, mpiexec:
@@ -145,3 +145,22 @@ def test_the_exit_code_of_the_run_is_that_of_the_script(pbs, tmp_path):
     assert wrong.returncode == 2
     assert "no-such" in wrong.stderr
     assert not (tmp_path / "asked").exists()
+
+
+@pytest.mark.parametrize("gets_on", [True, False])
+def test_an_mpiexec_that_ends_before_the_run(pbs, tmp_path, gets_on):
+    """As Open MPI's does, with 0, where it loses a host."""
+    environment = tmp_path / "environment/bin"
+    environment.mkdir(parents=True)
+    (environment / "python").symlink_to(sys.executable)
+    run_folder = tmp_path / "runs/pbs-17"
+    done = f"mkdir -p {run_folder}; sleep 0.1; touch {run_folder}/checkpoint-000000007.ckpt"
+    mpiexec = environment / "mpiexec"
+    mpiexec.write_text(
+        f'#!/bin/sh\necho host 7 >"$CODED_DGD_LAUNCHER_FOLDER/rank0"\n{done if gets_on else ""}\n'
+    )
+    mpiexec.chmod(0o755)
+    broken = pbs(VIRTUAL_ENV=str(environment.parent))
+    assert broken.returncode == 1
+    assert "the run has not come to its end" in broken.stderr
+    assert (tmp_path / "asked").exists() == gets_on  # to be run again

@@ -12,7 +12,7 @@ from network import Network
 from servers import LAUNCH, run, until
 from slurm import Slurm, ended, idle, same_as_alone, srun_flavour, state, steps, submit
 
-from coded_dgd.cli.launch import slurm_script
+from coded_dgd.batch.slurm import slurm_script
 
 pytestmark = [pytest.mark.mpi, pytest.mark.usefixtures("slurm")]
 

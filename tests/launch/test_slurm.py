@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 import socket
 import sys
 import tempfile
@@ -54,6 +56,26 @@ def test_stopped_by_the_time_limit_and_gone_on_with(tmp_path):
     )
     assert state(again) == "COMPLETED"
     assert "is finished" in (tmp_path / "again.out").read_text()
+
+
+def test_a_run_without_its_master_is_queued_again(tmp_path):
+    """Nothing but the script knows that it can go on."""
+    options = ["--scheme", "lcc-mmc", "--iterations", "200", "--seed", "5", "--quiet"]
+    job = submit(
+        "--ntasks=5", "--output=job.out", LAUNCH / "slurm.sbatch", *options,
+        "--checkpoint-every", "5", cwd=tmp_path, TMPDIR=str(tmp_path),
+    )  # fmt: skip
+    folder, out = tmp_path / f"runs/slurm-{job}", tmp_path / "job.out"
+    until(lambda: len(list(folder.glob("checkpoint-*.ckpt"))) == 2, 60, "checkpoints")
+    (told,) = tmp_path.glob("tmp.*/rank0")
+    os.kill(int(told.read_text().split()[1]), signal.SIGKILL)
+    until(lambda: state(job) == "PENDING", 60, "the job is queued again")
+    assert "the run has not come to its end" in out.read_text()
+    run("scontrol", "update", f"JobId={job}", "StartTime=now+10")
+    ended(job, out)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["resumed_at"] >= 5
+    same_as_alone(folder, options, 4)
 
 
 def test_an_array_of_jobs_makes_one_table(tmp_path):

@@ -1,6 +1,8 @@
 """X^T (X beta): both products of a piece of X at a time, against one after the other of all of X.
 
-python benchmarks/kernel.py [--megabytes 200] [--repeats 9]
+python benchmarks/kernel.py [--megabytes 200] [--repeats 9] [--dtype float32]
+
+In brackets what nothing written with numpy can exceed: summing X, which reads it once.
 """
 
 from __future__ import annotations
@@ -26,23 +28,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=float, nargs="+", default=[0.1, 1, 4, 16, 200])
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     arguments = parser.parse_args()
     print(f"| MB | {' | '.join(f'l = {features}' for features in FEATURES)} |")
     print(f"|{'---|' * (len(FEATURES) + 1)}")
     for size in arguments.megabytes:
-        cells = [cell(int(size * 2**17), each, arguments.repeats) for each in FEATURES]
+        numbers = int(size * 2**20) // np.dtype(arguments.dtype).itemsize
+        cells = [cell(numbers, each, arguments.repeats, arguments.dtype) for each in FEATURES]
         print(f"| {size:g} | {' | '.join(cells)} |", flush=True)
 
 
-def cell(numbers: int, features: int, repeats: int) -> str:
-    """Time of the plain products / ours."""
+def cell(numbers: int, features: int, repeats: int, dtype: str) -> str:
+    """Time of the plain products / ours, and / reading once."""
     if not (rows := numbers // features):
         return ""
     dice = np.random.default_rng(0)
-    X, beta = dice.standard_normal((rows, features)), dice.standard_normal(features)
+    X = dice.standard_normal((rows, features)).astype(dtype)
+    beta = dice.standard_normal(features).astype(dtype)
     objective = create("least-squares")
     turns = max(1, 2**22 // numbers)  # several at once where one is too short to time
-    ratios = []
+    ratios, limits = [], []
     for _ in range(repeats):
         begin = perf_counter()
         for _ in range(turns):
@@ -50,9 +55,13 @@ def cell(numbers: int, features: int, repeats: int) -> str:
         between = perf_counter()
         for _ in range(turns):
             objective.gradient(X, None, beta, None)
-        ratios.append((between - begin) / (perf_counter() - between))
-    whole = "" if rows_at_once(rows, features) < rows else " (whole)"
-    return f"{statistics.median(ratios):.2f}{whole}"
+        after = perf_counter()
+        for _ in range(turns):
+            X.sum()
+        ratios.append((between - begin) / (after - between))
+        limits.append((between - begin) / (perf_counter() - after))
+    whole = "" if rows_at_once(rows, features, X.itemsize) < rows else ", whole"
+    return f"{statistics.median(ratios):.2f} ({statistics.median(limits):.2f}{whole})"
 
 
 if __name__ == "__main__":

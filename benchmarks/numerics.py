@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from coded_dgd import schemes
 from coded_dgd.codes import circle
 from coded_dgd.delays.shifted_exponential import ShiftedExponential
-from coded_dgd.guard import DEFAULT_GUARD, GuardedDecoder, replay
+from coded_dgd.guard import DEFAULT_GUARDS, GuardedDecoder, replay
 from coded_dgd.schemes._lagrange import LagrangeScheme
-from coded_dgd.schemes.base import Bools
+from coded_dgd.schemes.base import Bools, CodedScheme
 from coded_dgd.schemes.lcc_mmc import LCCMMC
 
 Floats = NDArray[np.float64]
@@ -36,14 +36,23 @@ class Problem(NamedTuple):
     X: Floats
     theta: Floats
 
-    def payloads(self, scheme: LagrangeScheme) -> Floats:
-        """All messages, of shape (M, J, l), as float64 workers compute them."""
-        features = self.X.shape[-1]
-        payloads = np.empty((*scheme.expected.shape, features))
+    def blocks(self, scheme: CodedScheme) -> Floats:
+        """What the scheme encodes, of shape (N, k, l)."""
+        if not scheme.gram:
+            return self.X
+        X = self.X.reshape(-1, self.X.shape[-1])
+        return np.reshape(X.T @ X, (scheme.blocks, -1, X.shape[-1]))
+
+    def payloads(self, scheme: CodedScheme, dtype: str) -> Floats:
+        """All messages, of shape (M, J, l), as workers compute them with this type."""
+        features, theta = self.X.shape[-1], self.theta.astype(dtype)
+        length = features // scheme.blocks if scheme.gram else features
+        payloads = np.empty((*scheme.expected.shape, length))
         for worker in range(scheme.workers):
-            coded = np.tensordot(scheme.generator(worker), self.X, 1)
+            coded = scheme.encode(worker, self.blocks(scheme)).astype(dtype)
             coded = coded.reshape(scheme.messages, -1, features)  # tasks of a message are summed
-            payloads[worker] = np.einsum("jkl,jk->jl", coded, coded @ self.theta)
+            products = coded @ theta
+            payloads[worker] = products if scheme.gram else np.einsum("jkl,jk->jl", coded, products)
         return payloads
 
     def exact(self) -> NDArray[np.longdouble]:
@@ -84,31 +93,32 @@ def finish_times(patterns: int, workers: int, load: int) -> Floats:
 
 
 def sample(
-    scheme: LagrangeScheme,
+    scheme: CodedScheme,
     finish: Floats,
     guard: float = np.inf,
     problem: Problem | None = None,
+    dtype: str = "float64",
     lost: Iterable[int] = (),
 ) -> Sample:
     """Decode the gradient of every straggler pattern under the guard, without the lost workers."""
     norms, error = None, np.nan
     if problem is not None:
-        norms = np.einsum("nkl,nkl->n", problem.X, problem.X)
-        payloads, exact = problem.payloads(scheme), problem.exact()
+        norms = np.einsum("nkl,nkl->n", blocks := problem.blocks(scheme), blocks)
+        payloads, exact = problem.payloads(scheme, dtype), problem.exact()
     decoder, gone = GuardedDecoder(scheme, guard, norms), dict.fromkeys(lost, 0.0)
     results = []
     for pattern in finish:
         time = replay(decoder, pattern, gone).completion_time
         if problem is not None:
             arrived = payloads[tuple(np.array(decoder.order).T)]
-            error = float(np.linalg.norm(decoder.weights @ arrived - exact))
+            error = float(np.linalg.norm((decoder.weights @ arrived).ravel() - exact))
         amplifications = decoder.first_amplification, decoder.amplification
         results.append((*amplifications, decoder.extra, time, error))
     return Sample(*np.array(results, dtype=np.float64).T)
 
 
 def create(name: str, workers: int, load: int, blocks: int | None = None) -> LagrangeScheme:
-    """Build one of the program's schemes."""
+    """Build one of the program's Lagrange schemes."""
     scheme = schemes.create(name, workers, blocks, load)
     assert isinstance(scheme, LagrangeScheme)
     return scheme
@@ -235,6 +245,7 @@ def points_rows(patterns: int) -> Rows:
         yield row
 
 
+DEFAULT_GUARD = DEFAULT_GUARDS["float64"]
 GUARDS = (DEFAULT_GUARD, 1e4, 1e2)
 
 
@@ -380,6 +391,32 @@ def bound_rows(patterns: int) -> Rows:
         yield [kind, *(f"{ratio:.1f}" for ratio in worst[:2]), *map(power, worst[2:])]
 
 
+SINGLE_GUARDS = (np.inf, 1e4, 1e3, DEFAULT_GUARDS["float32"], 10.0)
+
+
+def float32_rows(patterns: int) -> Rows:
+    """Errors of float32 workers, and what keeping them small costs."""
+    for name, load in (("lcc", 4), ("lcc-mmc", 5), ("mds-mmc", 5)):
+        for workers in (8, 16, 24, 40):
+            scheme = schemes.create(name, workers, None, load)
+            assert isinstance(scheme, CodedScheme)
+            rng = np.random.default_rng(0)
+            features = 2 * workers
+            X = rng.standard_normal((workers, 8, features))
+            problem = Problem(X, rng.standard_normal(features))
+            finish = finish_times(patterns, workers, load)
+            ideal = scheme.completion_time(scheme.message_times(finish)).mean()
+            row, ratio = [f"{name}, N = {workers}, r = {load}"], 0.0
+            for guard in SINGLE_GUARDS:
+                got = sample(scheme, finish, guard, problem, "float32")
+                growth = 100 * (got.time.mean() / ideal - 1)
+                error = got.error.max() / float(np.linalg.norm(problem.exact()))
+                row.append(f"{power(np.median(got.accepted))}, {power(error)}, {growth:+.1f} %")
+                bounded = got.error / (got.accepted * 2.0**-24 * problem.scale())
+                ratio = max(ratio, bounded.max())
+            yield [*row, f"{ratio:.1f}"]
+
+
 TABLES: dict[str, list[Table]] = {
     "threshold": [
         Table(
@@ -406,6 +443,19 @@ TABLES: dict[str, list[Table]] = {
             "mean extra messages, growth of E[T], and the largest error that passes the guard",
             ("scheme", *(f"guard {power(guard)}" for guard in GUARDS)),
             guard_rows,
+        )
+    ],
+    "float32": [
+        Table(
+            "float32 workers: median amplification, largest error / gradient, growth of E[T]; "
+            "and largest error / (amplification 2^-24 scale)",
+            (
+                "scheme",
+                "no guard",
+                *(f"guard {power(guard)}" for guard in SINGLE_GUARDS[1:]),
+                "C",
+            ),
+            float32_rows,
         )
     ],
     "sizes": [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import NoReturn
 
+from coded_dgd.engine.threads import set_threads
 from coded_dgd.engine.transports.launcher import launch
 from coded_dgd.engine.transports.mpi.runtime import watch_start
 from coded_dgd.errors import CodedDGDError
@@ -14,9 +14,7 @@ from coded_dgd.errors import CodedDGDError
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line `argv`, by default that of this process, and exit with its code."""
-    # One thread per rank, unless the user says otherwise; numpy reads this when it is imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    set_threads()
     launched = launch()
     if launched:  # batch systems send it to all ranks, at any time: rank 0 takes it when it can
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})

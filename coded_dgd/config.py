@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from coded_dgd.errors import UsageError
-from coded_dgd.guard import DEFAULT_GUARD
+from coded_dgd.guard import DEFAULT_GUARDS
 from coded_dgd.kinds import misfit, wanted
 from coded_dgd.spec import nearest
 
@@ -20,6 +20,8 @@ DEFAULT_WORKERS = 40
 DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
 DEFAULT_DATA = "synthetic:rows=1000,features=100"
 TRANSPORTS = ("mpi", "simulated")
+DTYPES = tuple(DEFAULT_GUARDS)
+KERNELS = ("auto", "products", "gram", "sparse")
 ON_LOSS = ("stop", "replan")
 LARGEST = {
     **dict.fromkeys(("workers", "blocks", "load", "spare"), 100_000),
@@ -78,7 +80,10 @@ class RunConfig:
     iterations: int = 100
     stop_at: float = 0.0
     delay: str = DEFAULT_DELAY
-    guard: float = DEFAULT_GUARD
+    dtype: str = "float64"
+    kernel: str = "auto"
+    guard: float = 0.0
+    """In a configuration the number that it stands for: 0 is for the default of `dtype`."""
     check_gradient: bool = False
     on_loss: str = "stop"
     spare: int = 0
@@ -108,6 +113,10 @@ class RunConfig:
         _require(self.seed >= 0, "--seed has to be 0 or more")
         _require(0 <= self.ridge < inf, "--ridge has to be 0 or more")
         _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")
+        _require(self.dtype in DTYPES, f"--dtype: give one of {', '.join(DTYPES)}")
+        _require(self.kernel in KERNELS, f"--kernel: give one of {', '.join(KERNELS)}")
+        if not self.guard:
+            object.__setattr__(self, "guard", DEFAULT_GUARDS[self.dtype])
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
         _require(self.on_loss in ON_LOSS, f"--on-loss: give one of {', '.join(ON_LOSS)}")
         _require(self.checkpoint_every >= 0, "--checkpoint-every has to be 0 or more iterations")

@@ -14,7 +14,8 @@ from coded_dgd.schemes.base import Scheme
 
 Floats = NDArray[np.float64]
 
-DEFAULT_GUARD = 1e6
+DEFAULT_GUARDS = {"float64": 1e6, "float32": 1e2}
+"""By the type that workers compute with: docs/numerics.md has what they cost and keep."""
 
 
 class GuardedDecoder:
@@ -24,7 +25,8 @@ class GuardedDecoder:
     weights and the sizes of the blocks alone, so it is known before anything is summed. Above the
     guard the decoder takes further messages, least squares over all that arrived, instead of
     decoding. The error of a gradient that it releases is at most about
-    amplification * 4e-15 * ||X||_2 ||X diag(beta)||_F (docs/numerics.md).
+    amplification * 32 u * ||X||_2 ||X diag(beta)||_F, with u = 2^-53 where workers compute with
+    float64 and 2^-24 with float32 (docs/numerics.md).
 
     Parameters
     ----------

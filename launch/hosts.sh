@@ -41,8 +41,7 @@ fi
 export PATH="$environment/bin:$PATH"
 launcher[0]=$(command -v "${launcher[0]}") # from the full path Open MPI knows where it is elsewhere
 
-# One thread per rank; and Open MPI survives the loss of a process, and yields the core when it waits.
-export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS-1}"
+# Open MPI survives the loss of a process, and yields the core when it waits.
 export PRTE_MCA_state_base_recoverable=1 PRTE_MCA_state_base_notify_errors=1
 export OMPI_MCA_mpi_ft_enable=1 OMPI_MCA_mpi_yield_when_idle=1
 export PRTE_MCA_rmaps_default_mapping_policy="${PRTE_MCA_rmaps_default_mapping_policy-slot:oversubscribe}"

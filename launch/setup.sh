@@ -185,7 +185,6 @@ PYTHON
 # MPI ----------------------------------------------------------------------------------------------
 
 mpi_environment() {
-    export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS-1}" # the ranks are the parallelism
     # For Open MPI run by root these exist as environment variables only.
     [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 }

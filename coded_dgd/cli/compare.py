@@ -30,6 +30,7 @@ DEFAULT_SCHEMES = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
 @options.of_schemes
 @options.data
 @options.training
+@options.kernel
 @options.configured("iterations", "Number T of iterations of each scheme.", metavar="T")
 @options.delay
 @options.guard

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import socket
@@ -18,10 +17,10 @@ import numpy as np
 from coded_dgd import __version__, delays, schemes
 from coded_dgd.cli import options
 from coded_dgd.engine.process import cores
+from coded_dgd.engine.threads import BY_SHARE, threads
 from coded_dgd.errors import CodedDGDError
 
 EXTRAS = {"matplotlib": "plots", "h5py": "--data file.h5"}
-THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 ANSWER_SECONDS = 10.0
 """How long a worker may take to say where it runs."""
 CLOCK_SECONDS = 0.1
@@ -73,10 +72,11 @@ def info(as_json: bool) -> None:
 def _blas() -> dict[str, Any]:
     build: Any = np.show_config(mode="dicts")
     blas = build["Build Dependencies"]["blas"]
-    set_to = next((os.environ[name] for name in THREADS if os.environ.get(name)), None)
+    number, variable = threads()
     return {
         "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
-        "blas_threads": int(set_to) if set_to and set_to.isdigit() else cores(),
+        "blas_threads": number,
+        "blas_threads_by": variable or BY_SHARE,
     }
 
 

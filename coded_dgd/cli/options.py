@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from coded_dgd import delays, schemes
-from coded_dgd.config import DEFAULT_DELAY, TRANSPORTS, RunConfig
+from coded_dgd.config import DEFAULT_DELAY, DTYPES, KERNELS, TRANSPORTS, RunConfig
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -137,6 +137,19 @@ training = together(
         "Length of a step: a number, auto (1 / largest curvature), theorem1:epsilon=1e-6, or "
         "power-law:scale=1612,power=0.7 (divided by rows and largest eigenvalue of X^T X).",
     ),
+    configured(
+        "dtype",
+        "What workers hold, compute and send: float64, or float32 in half the memory, time and "
+        "bytes, with 7 digits instead of 16; the master decodes and steps in float64.",
+        type=click.Choice(DTYPES),
+    ),
+)
+kernel = configured(
+    "kernel",
+    "How workers compute: products, X^T (X beta - y) from dense rows; gram, from X^T X, formed "
+    "once (least squares); sparse, from sparse rows (.svm, blocks that are copies); or auto, for "
+    "the fastest by a cost model, in no more memory than the rows take.",
+    type=click.Choice(KERNELS),
 )
 delay = configured(
     "delay",
@@ -148,7 +161,8 @@ delay = configured(
 guard = configured(
     "guard",
     "Largest error amplification (a factor) to decode with; above it the master takes further "
-    "messages.",
+    "messages.  [default: 1e6, and 100 with --dtype float32]",
+    show_default=False,
     metavar="F",
 )
 seed = configured("seed", "Seed of synthetic data and injected delays, 0 or more.", metavar="S")

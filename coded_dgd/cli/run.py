@@ -29,6 +29,7 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 @options.of_schemes
 @options.data
 @options.training
+@options.kernel
 @options.configured("iterations", "Number T of iterations.", metavar="T")
 @options.configured(
     "stop_at",

@@ -70,6 +70,8 @@ class Crew:
         self.transport, self.scheme, self.lane = transport, scheme, lane
         self.replaces = replaces
         self.members, self.draws, self.payload = members, draws, payload
+        self.kernel = "products"
+        """How workers compute (`engine.kernels`)."""
         self.refused: Counter[tuple[int, str]] = Counter()
         """Messages that were not used because they make no sense, by peer and reason."""
         self._worker = {peer: worker for worker, peer in enumerate(members)}
@@ -132,6 +134,6 @@ class Crew:
             return "wrong message number"
         if len(result.payload) != self.payload:
             return "wrong length"
-        if not isfinite(np.add.reduce(result.payload)):
+        if not isfinite(np.add.reduce(result.payload, dtype=np.float64)):
             return "not finite"
         return None

@@ -100,7 +100,8 @@ def probe(
     distribute(source, crew, replace(config, seed=config.seed + 1))
     short.all_answer()  # after they have their blocks
     handed_out = max(transport.clock() - begin - set_up, 0.0)
-    size = 8.0 * workers * load * -(-source.rows // blocks) * (source.features + 1)
+    numbers = workers * load * -(-source.rows // blocks) * (source.features + 1)
+    size = float(np.dtype(config.dtype).itemsize * numbers)
 
     finish, until, compute, overhead = _watch(crew, iterations, seconds, service[1])
     _Echo(transport, echo, source.features, config, False, replaces=crew.lane).all_answer()
@@ -244,9 +245,10 @@ class _Echo:
                 objective=config.objective,
                 delay="none",
                 seed=config.seed,
+                dtype=config.dtype,
             )
             transport.plan(peer, plan)
-            transport.piece(peer, 0, np.zeros((BURST, 1, features)), None)
+            transport.piece(peer, 0, np.zeros((BURST, 1, features), config.dtype), None)
         self.all_answer()
 
     def alone(self) -> float:

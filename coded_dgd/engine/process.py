@@ -30,11 +30,11 @@ def process_age() -> float:
         return time.monotonic() - _IMPORTED
 
 
-def cores() -> int:
-    """Number of cores that this process may use."""
+def cores(pid: int = 0) -> int:
+    """Number of cores that a process may use, by default this one."""
     try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # no Linux
+        return len(os.sched_getaffinity(pid))
+    except (AttributeError, OSError):  # no Linux, or no such process any more
         return os.cpu_count() or 1
 
 

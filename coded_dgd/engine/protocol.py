@@ -3,7 +3,8 @@
 command  master to worker: take a plan, stop, leave (`Command`)
 plan     master to worker: what the worker holds and does (`Plan`), then its data in pieces
 point    master to worker, per iteration: where to take the gradient; the newest overtakes
-result   worker to master, after every message boundary: a float64 array, header and payload
+result   worker to master, after every message boundary: header and payload in one array of the
+         plan's type; the header is float64 whatever that is
 
 A worker may hold shares of several codes. Each code is a *lane*: plans, points and results say to
 which they belong. A worker that stops, or fails, says so in a `Report`; its marks, if a timeline is
@@ -15,12 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Reals = NDArray[np.floating[Any]]
 
 HEADER = 5
 """Floats before the payload of a result: lane, iteration, message, compute and overrun seconds."""
@@ -82,6 +84,10 @@ class Plan:
     objective: str
     delay: str
     seed: int
+    dtype: str = "float64"
+    """Type of the worker's blocks, products and payloads."""
+    kernel: str = "products"
+    """How the gradient of a block is computed (`engine.kernels`)."""
     timeline: bool = False
     """Whether the worker takes down what it does from when on."""
     log: str | None = None
@@ -115,7 +121,7 @@ class Result(NamedTuple):
     message: int
     compute_seconds: float
     overrun: float
-    payload: Floats
+    payload: Reals
 
 
 class Report(NamedTuple):
@@ -137,19 +143,30 @@ class Report(NamedTuple):
     """How many it sends along, where a timeline is wanted (`engine.marks`)."""
 
 
-def result_buffer(length: int) -> tuple[Floats, Floats]:
-    """Return a new message and its payload, which is a view of it and starts at zero."""
-    message = np.zeros(HEADER + length)
-    return message, message[HEADER:]
+def result_size(length: int, dtype: str) -> int:
+    """Numbers of that type in a message whose payload is as long."""
+    return _header_size(np.dtype(dtype)) + length
 
 
-def read_result(peer: int, time: float, message: Floats) -> Result:
+def _header_size(dtype: np.dtype[Any]) -> int:
+    return HEADER * 8 // dtype.itemsize
+
+
+def result_buffer(length: int, dtype: str) -> tuple[Reals, Floats, Reals]:
+    """Return a new message, and views of its header and of its payload, which starts at zero."""
+    message: Reals = np.zeros(result_size(length, dtype), dtype)
+    size = _header_size(message.dtype)
+    return message, message[:size].view(np.float64), message[size:]
+
+
+def read_result(peer: int, time: float, message: Reals) -> Result:
     """Take a message apart; one whose header makes no sense belongs to no lane."""
-    header = message[:HEADER].tolist()
-    if len(header) < HEADER or not isfinite(sum(header)):
-        return Result(peer, time, -1, -1, -1, 0.0, 0.0, message[HEADER:])
+    size = _header_size(message.dtype)
+    payload = message[size:]
+    header = message[:size].view(np.float64).tolist() if len(message) >= size else []
+    if not header or not isfinite(sum(header)):
+        return Result(peer, time, -1, -1, -1, 0.0, 0.0, payload)
     lane, iteration, index, compute_seconds, overrun = header
     return Result(
-        peer, time, int(lane), int(iteration), int(index), compute_seconds, overrun,
-        message[HEADER:],
-    )  # fmt: skip
+        peer, time, int(lane), int(iteration), int(index), compute_seconds, overrun, payload
+    )

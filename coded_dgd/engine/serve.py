@@ -1,4 +1,4 @@
-"""What a worker rank does from its start to its end; ``python -m`` is a worker started later."""
+"""What a worker rank does from its start to its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from coded_dgd.engine.process import cpu_seconds
 from coded_dgd.engine.protocol import Command, Point, Report
-from coded_dgd.engine.transports.mpi.library import MPI, REPORT_BYTES, leave
+from coded_dgd.engine.transports.mpi.library import REPORT_BYTES, leave
 from coded_dgd.engine.transports.mpi.worker import MPIWorker
 from coded_dgd.engine.worker import Worker
 from coded_dgd.problems.objectives import Objective
@@ -101,7 +101,3 @@ def serve_and_exit(connection: MPIWorker | None = None) -> NoReturn:
     if serve(connection=connection):
         leave(0)
     sys.exit(0)
-
-
-if __name__ == "__main__":
-    serve_and_exit(MPIWorker(MPI.Comm.Get_parent()))

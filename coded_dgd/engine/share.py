@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from coded_dgd import delays
-from coded_dgd.engine.protocol import Floats, Plan
+from coded_dgd.engine.protocol import Floats, Plan, Reals
 from coded_dgd.problems import objectives
-from coded_dgd.problems.blocks import Blocks, GradientBlocks, ProductBlocks
-from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.blocks import Blocks, GradientBlocks, GramBlocks, ProductBlocks
+from coded_dgd.problems.objectives import LinearModel, Objective
 
 ROWS_AT_ONCE = 256
 """Rows of data in one computation, between two looks for a newer point."""
@@ -28,21 +28,20 @@ class Share:
         self.plan = plan
         self.delay = delays.create(plan.delay, plan.seed)
         self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
-        shape = plan.tasks, plan.height, plan.features, plan.labels
-        objective = objective or objectives.create(plan.objective)
-        self.blocks: Blocks = (
-            ProductBlocks(*shape) if plan.product else GradientBlocks(*shape, objective)
-        )
+        self.blocks = _blocks(plan, objective or objectives.create(plan.objective))
         # Small tasks of one message are computed together.
-        self.together = max(1, ROWS_AT_ONCE // max(1, plan.height))
-        self._factors = None if plan.coefficients is None else np.array(plan.coefficients)
+        rows = plan.features if plan.kernel == "gram" else plan.height
+        self.together = max(1, ROWS_AT_ONCE // max(1, rows))
+        self._factors: Reals | None = (
+            None if plan.coefficients is None else np.array(plan.coefficients, plan.dtype)
+        )
         self._drawn: tuple[int, Floats] = (-1, np.empty(0))
 
     def warm_up(self) -> None:
         """Do everything once: the first call takes long, and should not in the first iteration."""
         self.finish_times(0)
         if self.plan.tasks:
-            self.compute(0, 1, np.zeros(self.plan.features))
+            self.compute(0, 1, np.zeros(self.plan.features, self.plan.dtype))
 
     def finish_times(self, iteration: int) -> Floats:
         """Injected finish times; best asked for ahead, when not all workers start at once."""
@@ -51,7 +50,22 @@ class Share:
             self._drawn = iteration, times
         return self._drawn[1]
 
-    def compute(self, first: int, last: int, beta: Floats) -> Floats:
+    def compute(self, first: int, last: int, beta: Reals) -> Reals:
         """Sum of the results of tasks `first` to `last` - 1, each times its coefficient."""
         factors = None if self._factors is None else self._factors[first:last]
         return self.blocks.result(first, last, beta, factors)
+
+
+def _blocks(plan: Plan, objective: Objective) -> Blocks:
+    """What the share is computed from; of sparse rows only where there are some."""
+    shape = plan.tasks, plan.height, plan.features, plan.labels, plan.dtype
+    if plan.product:
+        return ProductBlocks(*shape)
+    if plan.kernel == "gram":
+        return GramBlocks(plan.tasks, plan.features, plan.labels, plan.dtype)
+    if plan.kernel == "sparse":
+        from coded_dgd.problems.sparse import SparseBlocks
+
+        assert isinstance(objective, LinearModel)
+        return SparseBlocks(plan.dtype, objective)
+    return GradientBlocks(*shape, objective)

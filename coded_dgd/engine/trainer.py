@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from coded_dgd.engine import kernels
 from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
@@ -34,6 +35,8 @@ from coded_dgd.theory.predictor import GuardForecast, forecast
 FORECAST_SECONDS = 0.2
 HIRE_SECONDS = 30.0
 """How long to wait for a new worker without which nothing can be decoded."""
+OFTEN = 0.5
+"""Fraction of iterations in which a guard that waits is worth a word."""
 EXPLOSION = 1e10
 """A gradient that has grown by this factor since the first one will not come back."""
 
@@ -52,6 +55,8 @@ class Start:
     """Now, in seconds since the Epoch."""
     cautions: list[str]
     """What speaks against the scheme for these data."""
+    kernel: str
+    """How workers compute (`engine.kernels`)."""
 
 
 class Trainer:
@@ -135,7 +140,15 @@ class Trainer:
             decoder = self.stage.master.decoder
             outlook = forecast(decoder, self.setup.delay, seconds=FORECAST_SECONDS)
         cautions = scheme.cautions(self.source.rows, self.source.features, config.iterations)
-        return Start(self.problem, self._schedule(1), outlook, process_age(), time(), cautions)
+        if outlook and config.dtype == "float32" and outlook.waiting > OFTEN:
+            cautions.append(
+                f"--dtype float32: the guard ({config.guard:g}) is going to wait in "
+                f"{outlook.waiting:.0%} of iterations: use --dtype float64, lcc, or uc-mmc"
+            )
+        kernel = self.stage.master.crew.kernel
+        return Start(
+            self.problem, self._schedule(1), outlook, process_age(), time(), cautions, kernel
+        )
 
     def _fit(self, scheme: Scheme) -> None:
         scheme.fit(self.source.rows, self.problem.block_norms)
@@ -148,6 +161,9 @@ class Trainer:
         length = payload(self.source, scheme.blocks, scheme.gram)
         lane = self.transport.new_lane()
         crew = Crew(self.transport, scheme, lane, list(members), list(draws), length, replaces)
+        crew.kernel = kernels.choose(
+            config.kernel, self.setup.objective, self.source, scheme, config.iterations
+        )
         data = distribute(self.source, crew, config)
         number = len(self.stages) + self._stages_before + 1
         first = self.iteration if number > 1 else 0

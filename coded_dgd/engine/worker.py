@@ -7,7 +7,7 @@ from math import inf
 from time import perf_counter
 
 from coded_dgd.engine.marks import Activity, Marks, unmarked
-from coded_dgd.engine.protocol import HEADER, Floats, Point, result_buffer
+from coded_dgd.engine.protocol import Point, Reals, result_buffer
 from coded_dgd.engine.share import Share
 
 Wait = Generator[float, Point | None, None]
@@ -38,7 +38,7 @@ class Worker:
             self.marks = Marks(self.clock)
             self._mark = self.marks.mark
 
-    def run(self, send: Callable[[Floats], None]) -> Wait:
+    def run(self, send: Callable[[Reals], None]) -> Wait:
         """Work on the newest point."""
         point = yield inf
         while True:
@@ -49,22 +49,23 @@ class Worker:
                 point = yield from self._iteration(point, send)
 
     def _iteration(
-        self, point: Point, send: Callable[[Floats], None]
+        self, point: Point, send: Callable[[Reals], None]
     ) -> Generator[float, Point | None, Point | None]:
         """Compute and send message after message; return the point that overtakes, if one does."""
         share, begin = self.shares[point.lane], self.clock()
         plan = share.plan
         self.shares.pop(-1 if plan.replaces is None else plan.replaces, None)
         due = begin + share.finish_times(point.iteration)
+        beta = point.beta.astype(plan.dtype, copy=False)
         first, mark, lane, iteration = 0, self._mark, point.lane, point.iteration
         for index, last in enumerate(plan.ends):
-            message, payload = result_buffer(plan.payload)
+            message, header, payload = result_buffer(plan.payload, plan.dtype)
             compute_seconds = overrun = 0.0
             while first < last:
                 stop = min(first + share.together, last)
                 mark(Activity.COMPUTE, lane, iteration, index)
                 begin = perf_counter()
-                payload += share.compute(first, stop, point.beta)
+                payload += share.compute(first, stop, beta)
                 compute_seconds += perf_counter() - begin
                 first = stop
                 if share.delay.injects:
@@ -75,7 +76,7 @@ class Worker:
                     return newer
                 share.finish_times(iteration + 1)
             mark(Activity.SEND, lane, iteration, index)
-            message[:HEADER] = lane, iteration, index, compute_seconds, overrun
+            header[:] = lane, iteration, index, compute_seconds, overrun
             send(message)
             self.results += 1
         mark(Activity.IDLE)

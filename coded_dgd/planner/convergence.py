@@ -92,7 +92,7 @@ class Race:
     def _slope(self, points: Floats) -> Floats:
         objective = self.problem.objective
         assert isinstance(objective, LinearModel)
-        return objective.slope(points @ self._X.T, self._y)
+        return np.asarray(objective.slope(points @ self._X.T, self._y), np.float64)
 
     def _exact(self, longest: int, target: float) -> Floats:
         """Norms of the gradients, relative to the first, as far as the target."""

@@ -30,6 +30,8 @@ class Sizes:
     guard: float
     quadratic: bool = True
     """Whether the objective is least squares."""
+    itemsize: int = 8
+    """Bytes of a number on workers and in messages."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def iteration(
         decode=float(flops) * measured.speed.products,
         overhead=measured.network.overhead,
         messages=float(used) * stands_for,
-        bytes=float(used) * stands_for * 8 * length,
+        bytes=float(used) * stands_for * sizes.itemsize * length,
     )
 
 
@@ -195,7 +197,7 @@ def once(scheme: Scheme, measured: Measurements, sizes: Sizes) -> Once:
     flops = 2.0 * tasks * scheme.blocks * height * sizes.features if scheme.coded else 0.0
     if scheme.gram:
         flops += 2.0 * sizes.rows * sizes.features**2
-    data = 8.0 * tasks * height * (sizes.features + (not scheme.coded))
+    data = float(sizes.itemsize) * tasks * height * (sizes.features + (not scheme.coded))
     return Once(
         flops * measured.speed.encoding,
         measured.network.set_up + data * measured.network.distribution,

@@ -26,7 +26,7 @@ def worker(scheme: Scheme, sizes: Sizes) -> float:
     """Peak of the worker that holds most: its blocks, and the piece that is coming in."""
     rows = _most_tasks(scheme) * block_rows(scheme, sizes)
     coming = _most_tasks(scheme) * _rows_at_once(scheme, sizes)
-    return WORKER + 8 * (rows + coming) * (sizes.features + (not scheme.coded))
+    return WORKER + sizes.itemsize * (rows + coming) * (sizes.features + (not scheme.coded))
 
 
 def master(scheme: Scheme, sizes: Sizes, data: float) -> float:

@@ -170,7 +170,8 @@ def make_plan(
         config.seed,
     )
     quadratic = objective.degree == 2
-    sizes = Sizes(source.rows, source.features, some.rows, config.guard, quadratic)
+    itemsize = np.dtype(config.dtype).itemsize
+    sizes = Sizes(source.rows, source.features, some.rows, config.guard, quadratic, itemsize)
     judge = _Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights)
     entries = [
         judge.first(candidate)

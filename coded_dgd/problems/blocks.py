@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.problems.objectives import Objective
 
-Floats = NDArray[np.float64]
+Reals = NDArray[np.floating[Any]]
+"""Of the one type that a worker computes with."""
 
 
 class Blocks(ABC):
     """The (coded) blocks of one worker, one task each."""
 
     @abstractmethod
-    def load(self, start: int, X: Floats, y: Floats | None) -> None:
+    def load(self, start: int, X: Any, y: Reals | None) -> None:
         """Take rows `start`, ... of every block: X : (tasks, k, l), y : (tasks, k) or None."""
 
     @abstractmethod
-    def result(self, first: int, last: int, beta: Floats, factors: Floats | None) -> Floats:
+    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
         """Sum of the results of tasks `first` to `last` - 1.
 
         Parameters
@@ -40,13 +42,15 @@ class DenseBlocks(Blocks):
         Number of blocks, their rows, and l.
     labels : bool
         Whether the rows have labels; those of coded blocks do not.
+    dtype : str
+        Type of the numbers.
     """
 
-    def __init__(self, tasks: int, height: int, features: int, labels: bool) -> None:
-        self.X = np.zeros((tasks, height, features))
-        self.y = np.zeros((tasks, height)) if labels else None
+    def __init__(self, tasks: int, height: int, features: int, labels: bool, dtype: str) -> None:
+        self.X: Reals = np.zeros((tasks, height, features), dtype)
+        self.y: Reals | None = np.zeros((tasks, height), dtype) if labels else None
 
-    def load(self, start: int, X: Floats, y: Floats | None) -> None:
+    def load(self, start: int, X: Reals, y: Reals | None) -> None:
         rows = slice(start, start + X.shape[1])
         self.X[:, rows] = X
         if self.y is not None and y is not None:
@@ -57,12 +61,18 @@ class GradientBlocks(DenseBlocks):
     """Blocks on which a task is the gradient of an objective."""
 
     def __init__(
-        self, tasks: int, height: int, features: int, labels: bool, objective: Objective
+        self,
+        tasks: int,
+        height: int,
+        features: int,
+        labels: bool,
+        dtype: str,
+        objective: Objective,
     ) -> None:
-        super().__init__(tasks, height, features, labels)
+        super().__init__(tasks, height, features, labels, dtype)
         self.objective = objective
 
-    def result(self, first: int, last: int, beta: Floats, factors: Floats | None) -> Floats:
+    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
         X = self.X[first:last]
         y = None if self.y is None else self.y[first:last].ravel()
         weights = None if factors is None else np.repeat(factors, X.shape[1])
@@ -72,6 +82,30 @@ class GradientBlocks(DenseBlocks):
 class ProductBlocks(DenseBlocks):
     """Blocks on which a task is the product with beta, one number for each row."""
 
-    def result(self, first: int, last: int, beta: Floats, factors: Floats | None) -> Floats:
-        results: Floats = self.X[first:last] @ beta
+    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
+        results: Reals = self.X[first:last] @ beta
+        return results.sum(axis=0) if factors is None else factors @ results
+
+
+class GramBlocks(Blocks):
+    """Blocks on which a task is the gradient of least squares, G beta - c.
+
+    G = X^T X, of shape (l, l), and c = X^T y of each block are formed as its rows come, which are
+    not kept: whether that pays is for `engine.kernels` to say.
+    """
+
+    def __init__(self, tasks: int, features: int, labels: bool, dtype: str) -> None:
+        self.G: Reals = np.zeros((tasks, features, features), dtype)
+        self.c: Reals | None = np.zeros((tasks, features), dtype) if labels else None
+
+    def load(self, start: int, X: Reals, y: Reals | None) -> None:
+        for task, rows in enumerate(X):
+            self.G[task] += rows.T @ rows
+            if self.c is not None and y is not None:
+                self.c[task] += y[task] @ rows
+
+    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
+        results: Reals = self.G[first:last] @ beta
+        if self.c is not None:
+            results = results - self.c[first:last]
         return results.sum(axis=0) if factors is None else factors @ results

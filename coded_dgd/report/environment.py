@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from coded_dgd import __version__
+from coded_dgd.engine.threads import threads
 
 
 def environment(transport: str) -> dict[str, Any]:
@@ -20,6 +21,7 @@ def environment(transport: str) -> dict[str, Any]:
         "host": socket.gethostname(),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "cores": os.cpu_count(),
+        "blas_threads": threads().number,
     }
     if transport == "mpi":
         from coded_dgd.engine.transports.mpi import library

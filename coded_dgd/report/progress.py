@@ -9,9 +9,16 @@ import numpy as np
 from coded_dgd import __version__
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.setup import Setup
+from coded_dgd.engine.threads import BY_SHARE, threads
 from coded_dgd.engine.trainer import Start
 from coded_dgd.report.status import Status
 from coded_dgd.report.steps import Steps
+
+KERNELS = {
+    "gram": "workers compute with Gram matrices of their blocks",
+    "sparse": "workers compute with sparse rows",
+}
+"""What is worth a line."""
 
 
 class Progress:
@@ -29,6 +36,10 @@ class Progress:
             f"({config.transport}), N = {scheme.blocks} blocks, load r = {scheme.load}, "
             f"delay {config.delay}"
         )
+        number, variable = threads()
+        if variable or number != 1:
+            plural = "thread" if number == 1 else "threads"
+            self._say(f"{number} BLAS {plural} per rank ({variable or BY_SHARE})")
         return self
 
     def start(self, start: Start) -> None:
@@ -38,6 +49,8 @@ class Progress:
             f"{start.problem.source.describe()}; {config.objective}, {config.optimizer}, "
             f"step size {start.step:.3g}"
         )
+        if start.kernel in KERNELS:
+            self._say(f"{KERNELS[start.kernel]} (--kernel {start.kernel})")
         for caution in start.cautions:
             self._say(f"warning: {caution}")
         if start.forecast is not None:

@@ -81,6 +81,8 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
             None if optimum is None else float(np.linalg.norm(outcome.beta - optimum))
         ),
         "step_size": start.step,
+        "kernel": start.kernel,
+        "dtype": setup.config.dtype,
         "startup_time": start.startup_time,
         "training_time": outcome.training_time,
         "check_time": totals["check_time"],

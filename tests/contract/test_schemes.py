@@ -15,7 +15,7 @@ import pytest
 
 from coded_dgd import delays, registry, schemes
 from coded_dgd.errors import Infeasible, UsageError
-from coded_dgd.guard import DEFAULT_GUARD, GuardedDecoder, replay
+from coded_dgd.guard import DEFAULT_GUARDS, GuardedDecoder, replay
 from coded_dgd.problems import objectives
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.base import ArraySource
@@ -508,7 +508,7 @@ def test_the_vectorised_twin_agrees_at_40_workers(name, load):
 # Decoding at the size of the papers, under the guard
 
 
-def decode_patterns(scheme, blocks, patterns, guard=DEFAULT_GUARD):
+def decode_patterns(scheme, blocks, patterns, guard=DEFAULT_GUARDS["float64"]):
     """Largest error of the decoded gradient, relative to the gradient, over straggler patterns."""
     payloads = blocks.payloads(scheme)
     exact = blocks.gradients(scheme.coded).sum(axis=0)

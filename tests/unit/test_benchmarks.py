@@ -21,6 +21,7 @@ def test_numerics():
         "circle, golden",
         "spread_ranks",
         "guard 1e6",
+        "float32 workers",
         "error / gradient",
         "lcc, r = 4",
     ):

@@ -206,6 +206,8 @@ OTHER = {
     "optimizer": "nesterov",
     "step_size": "0.001",
     "delay": "none",
+    "dtype": "float32",
+    "kernel": "gram",
     "guard": "100.0",
     "transport": "mpi",
     "seed": "1",

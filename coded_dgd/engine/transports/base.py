@@ -9,10 +9,11 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from coded_dgd.engine.marks import MASTER_MARKS, Marked, Marks
-from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result
+from coded_dgd.engine.protocol import Plan, Point, Reals, Report, Result
 
 if TYPE_CHECKING:
     from coded_dgd.engine.rank_log import Logs
+    from coded_dgd.problems.sparse import SparseRows
 
 STOP_SECONDS = 10.0
 """How long workers may take to stop."""
@@ -69,11 +70,14 @@ class Transport(ABC):
         """Tell a peer what it holds and does."""
 
     @abstractmethod
-    def piece(self, peer: int, start: int, X: Floats, y: Floats | None) -> None:
+    def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
         """Give a peer rows `start`, ... of the blocks of its latest plan, in order.
 
         The arrays are the transport's now.
         """
+
+    def settle(self, peers: Iterable[int]) -> None:
+        """Wait until these have taken, and made what they need of, all that they were sent."""
 
     @abstractmethod
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:

@@ -10,6 +10,13 @@ _VARIABLES = (
     ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, and PMI in general
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun
 )
+_ON_HOST = (
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS",  # MPICH, Intel MPI
+    "PMI_LOCAL_SIZE",
+    "SLURM_STEP_TASKS_PER_NODE",  # as 4(x2),3: the first is one of the largest
+    "SLURM_NTASKS_PER_NODE",
+)
 
 
 class Launch(NamedTuple):
@@ -25,3 +32,18 @@ def launch() -> Launch | None:
         if rank in os.environ and size in os.environ:
             return Launch(int(os.environ[rank]), int(os.environ[size]))
     return None
+
+
+def ranks_on_host() -> int | None:
+    """Return how many ranks share this host, all of them where the launcher does not say.
+
+    None where no launcher started this process.
+    """
+    launched = launch()
+    if launched is None:
+        return None
+    for name in _ON_HOST:
+        number = os.environ.get(name, "").partition("(")[0].partition(",")[0]
+        if number.isdecimal() and int(number):
+            return int(number)
+    return launched.size

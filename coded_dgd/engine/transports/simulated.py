@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
 from coded_dgd.engine.marks import Marked
-from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result, read_result
+from coded_dgd.engine.protocol import Plan, Point, Reals, Report, Result, read_result
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.engine.worker import Wait, Worker
 from coded_dgd.errors import Undecodable
 from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.sparse import SparseRows
 
 HOST = "simulated"
 LOSS = -1
@@ -79,7 +80,7 @@ class SimulatedTransport(Transport):
         share.warm_up()
         self._workers[peer].take(share)
 
-    def piece(self, peer: int, start: int, X: Floats, y: Floats | None) -> None:
+    def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
         plan = self._plans[peer]
         assert plan is not None
         self._workers[peer].shares[plan.lane].blocks.load(start, X, y)
@@ -140,7 +141,7 @@ class SimulatedTransport(Transport):
         if instant < inf:
             heapq.heappush(self._wakes, (instant, peer, self._version[peer]))
 
-    def _deliver(self, peer: int, message: Floats) -> None:
+    def _deliver(self, peer: int, message: Reals) -> None:
         self._inbox.append(read_result(peer, self.now, message))
 
     def _lose(self, peer: int) -> None:

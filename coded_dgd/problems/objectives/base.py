@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Reals = NDArray[np.floating[Any]]
+"""float64, or float32 on the workers of a run that asks for it."""
 
 CACHE_BYTES = 1 << 19
 """A piece of X that stays in a core's cache between its two products."""
@@ -33,7 +34,7 @@ class Objective(ABC):
     """Bound c with Hessian <= c X^T X, for ``--step-size auto``; None where there is none."""
 
     @abstractmethod
-    def gradient(self, X: Floats, y: Floats | None, beta: Floats, weights: Floats | None) -> Floats:
+    def gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
         """Gradient of the sum over rows of weight * loss.
 
         Parameters
@@ -50,15 +51,15 @@ class Objective(ABC):
         """
 
     @abstractmethod
-    def loss(self, X: Floats, y: Floats, beta: Floats) -> float:
+    def loss(self, X: Reals, y: Reals, beta: Reals) -> float:
         """Loss of the rows."""
 
-    def check_labels(self, y: Floats) -> str | None:
+    def check_labels(self, y: Reals) -> str | None:
         """Return what labels have to be where these are not, else None."""
         del y
         return None
 
-    def scores(self, X: Floats, y: Floats, beta: Floats) -> dict[str, float]:
+    def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
         """Sums over the rows of further figures to report, such as right predictions."""
         del X, y, beta
         return {}
@@ -68,15 +69,15 @@ class LinearModel(Objective):
     """A loss of the margin z = x^T beta and the label."""
 
     @abstractmethod
-    def slope(self, z: Floats, y: Floats | None) -> Floats:
+    def slope(self, z: Reals, y: Reals | None) -> Reals:
         """Derivative of the loss with respect to the margin, of shape (k,)."""
 
-    def gradient(self, X: Floats, y: Floats | None, beta: Floats, weights: Floats | None) -> Floats:
+    def gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
         """Both products of a piece of X while that is in the cache: one pass over memory."""
-        rows = rows_at_once(*X.shape)
-        if rows >= len(X):
+        if X.nbytes <= SMALL_BYTES:
             return self._gradient(X, y, beta, weights)
-        total = np.zeros(X.shape[1])
+        rows = rows_at_once(len(X), X.shape[1], X.itemsize)
+        total = np.zeros(X.shape[1], X.dtype)
         for start in range(0, len(X), rows):
             piece = slice(start, start + rows)
             total += self._gradient(
@@ -87,19 +88,20 @@ class LinearModel(Objective):
             )
         return total
 
-    def _gradient(
-        self, X: Floats, y: Floats | None, beta: Floats, weights: Floats | None
-    ) -> Floats:
-        slope = self.slope(X @ beta, y)
+    def _gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
+        slope = self.slope(X.dot(beta), y)  # of small arrays faster than @
         if weights is not None:
             slope = slope * weights
-        return slope @ X
+        if slope.dtype != X.dtype:
+            slope = slope.astype(X.dtype)
+        gradient: Reals = slope.dot(X)
+        return gradient
 
 
-def rows_at_once(rows: int, features: int) -> int:
+def rows_at_once(rows: int, features: int, itemsize: int = 8) -> int:
     """Rows of X of which both products are computed while they are in the cache; all if it is small
     or too wide for that to pay.
     """
-    fitting = CACHE_BYTES // (8 * max(1, features))
-    small = 8 * rows * features <= SMALL_BYTES
+    fitting = CACHE_BYTES // (itemsize * max(1, features))
+    small = itemsize * rows * features <= SMALL_BYTES
     return rows if small or fitting < FEWEST_ROWS else fitting

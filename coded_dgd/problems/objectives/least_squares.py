@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from coded_dgd.problems.objectives.base import Floats, LinearModel
+from coded_dgd.problems.objectives.base import LinearModel, Reals
 
 
 class LeastSquares(LinearModel):
@@ -17,9 +17,9 @@ class LeastSquares(LinearModel):
     degree: ClassVar[int | None] = 2
     curvature: ClassVar[float | None] = 1.0
 
-    def slope(self, z: Floats, y: Floats | None) -> Floats:
+    def slope(self, z: Reals, y: Reals | None) -> Reals:
         return z if y is None else z - y
 
-    def loss(self, X: Floats, y: Floats, beta: Floats) -> float:
+    def loss(self, X: Reals, y: Reals, beta: Reals) -> float:
         residual = X @ beta - y
         return float(residual @ residual) / 2

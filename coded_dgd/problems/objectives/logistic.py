@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from coded_dgd.problems.objectives.base import Floats, LinearModel
+from coded_dgd.problems.objectives.base import LinearModel, Reals
 
 
 class Logistic(LinearModel):
@@ -17,22 +17,23 @@ class Logistic(LinearModel):
 
     curvature: ClassVar[float | None] = 0.25
 
-    def slope(self, z: Floats, y: Floats | None) -> Floats:
+    def slope(self, z: Reals, y: Reals | None) -> Reals:
         sign = _signs(np.zeros(len(z)) if y is None else y)
         margin = sign * z
         # -sign / (1 + exp(margin)), without overflow
-        return -sign * np.exp(-np.logaddexp(0.0, margin))
+        slope: Reals = -sign * np.exp(-np.logaddexp(0.0, margin))
+        return slope
 
-    def loss(self, X: Floats, y: Floats, beta: Floats) -> float:
+    def loss(self, X: Reals, y: Reals, beta: Reals) -> float:
         return float(np.logaddexp(0.0, -_signs(y) * (X @ beta)).sum())
 
-    def check_labels(self, y: Floats) -> str | None:
+    def check_labels(self, y: Reals) -> str | None:
         good = np.isin(y, (-1.0, 1.0)).all() or np.isin(y, (0.0, 1.0)).all()
         return None if good else "+1 and -1, or 1 and 0"
 
-    def scores(self, X: Floats, y: Floats, beta: Floats) -> dict[str, float]:
+    def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
         return {"accuracy": float(np.count_nonzero(_signs(X @ beta) == _signs(y)))}
 
 
-def _signs(y: Floats) -> Floats:
+def _signs(y: Reals) -> Reals:
     return np.where(y > 0, 1.0, -1.0)

@@ -49,6 +49,9 @@ class Source(ABC):
 
     dtype: np.dtype[Any] = np.dtype(np.float64)
 
+    density: float | None = None
+    """Fraction of X that is not zero, where that is what is held; None where all is."""
+
     def __init__(self, name: str, rows: int, features: int, storage: str) -> None:
         refuse_empty(name, rows, features)
         self.name = name

@@ -6,14 +6,14 @@ import reprlib
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from coded_dgd.errors import DataError
 from coded_dgd.problems.sources._text import StreamedSource, numbered_lines, to_number, to_text
-from coded_dgd.problems.sources.base import Floats, Source, refuse_empty
+from coded_dgd.problems.sources.base import LARGEST, Floats, Source, refuse_empty
 
 LARGEST_INDEX = 2**31 - 1
 
@@ -39,9 +39,26 @@ class SparseSource(Source):
         super().__init__(name, len(labels), features, "sparse in memory")
         self._X = csr_array((values, columns, starts), shape=(self.rows, self.features))
         self._y = labels
+        self.density = self._X.nnz / (self.rows * self.features)
 
     def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
         return self._X[start:stop].toarray(), self._y[start:stop]
+
+    def entries(self) -> tuple[NDArray[Any], NDArray[Any], Floats, Floats]:
+        """Return starts, columns and values of the rows, and the labels.
+
+        Raises
+        ------
+        DataError
+            As `read`.
+        """
+        starts, values = self._X.indptr, self._X.data
+        for numbers, of_row in ((values, starts[1:]), (self._y, np.arange(1, self.rows + 1))):
+            usable = np.abs(numbers) <= LARGEST  # nan is not
+            if not usable.all():
+                row = int(np.searchsorted(of_row, usable.argmin(), "right"))
+                self.read(row, row + 1)
+        return starts, self._X.indices, values, self._y
 
 
 class Row(NamedTuple):

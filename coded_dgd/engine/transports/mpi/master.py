@@ -20,16 +20,17 @@ from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.marks import Marked
 from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.protocol import (
-    HEADER,
     Command,
-    Floats,
     Greeting,
     Plan,
     Point,
+    Reals,
     Report,
     Result,
     read_result,
+    result_size,
 )
+from coded_dgd.engine.threads import threads
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.engine.transports.mpi.library import (
     DATA,
@@ -48,6 +49,7 @@ from coded_dgd.engine.transports.mpi.library import (
 from coded_dgd.engine.transports.mpi.peer import Peer
 from coded_dgd.engine.transports.mpi.runtime import end_job, is_here
 from coded_dgd.errors import UsageError
+from coded_dgd.problems.sparse import SparseRows
 
 DATA_IN_FLIGHT = 1 << 27
 """Bytes of data that rank 0 holds in unfinished sends before it waits."""
@@ -128,25 +130,39 @@ class MPIMaster(Transport):
     def plan(self, peer: int, plan: Plan) -> None:
         target = self._peers[peer]
         if self._buffers[2 * peer] is None:
-            self._buffers[2 * peer] = np.empty(HEADER + plan.features)
+            size = result_size(plan.features, plan.dtype)
+            self._buffers[2 * peer] = np.empty(size, plan.dtype)
             self._post(2 * peer)
         target.plan, target.rows = plan, 0
         target.command(Command.PLAN)
         target.send(json.dumps(asdict(plan)).encode(), PLAN)
 
-    def piece(self, peer: int, start: int, X: Floats, y: Floats | None) -> None:
+    def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
         pause = Pause(WORKER_PAUSE)
         while sum(each.unsent() for each in self._peers) > DATA_IN_FLIGHT:
             self._early += self._collect()
             pause()
         target = self._peers[peer]
+        rows = X.height if isinstance(X, SparseRows) else X.shape[1]
         if peer in self.lost:  # also where it has only failed: then it drops what comes
-            target.rows = start + X.shape[1]
+            target.rows = start + rows
             return
-        target.send(X, DATA)
+        for array in X.arrays if isinstance(X, SparseRows) else [X]:
+            target.send(array, DATA)
         if y is not None:
             target.send(y, DATA)
-        target.rows = start + X.shape[1]
+        target.rows = start + rows
+
+    def settle(self, peers: Iterable[int]) -> None:
+        waiting = set(peers)
+        for peer in waiting:  # it answers once it has done what it was told before
+            self._peers[peer].command(Command.GREET)
+        pause = Pause(WORKER_PAUSE)
+        while waiting and not self.interrupted:
+            self._early += self._collect()
+            waiting -= self.lost.keys()
+            waiting -= {p for p in waiting if len(self._peers[p].greetings) >= self._peers[p].asked}
+            pause()
 
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         self._iteration = point.iteration
@@ -262,8 +278,9 @@ class MPIMaster(Transport):
         number, buffer = index // 2, self._buffers[index]
         peer = self._peers[number]
         if not index % 2:
-            # what an unreachable one has sent in time comes too late all the same
-            return None if peer.unreachable else read_result(number, now, buffer[: length // 8])
+            if peer.unreachable:  # what it has sent in time comes too late all the same
+                return None
+            return read_result(number, now, buffer[: length // buffer.itemsize])
         fields = json.loads(bytes(buffer[:length]))
         if isinstance(fields[0], str):  # a report begins with a number
             greeting = Greeting(*fields[: len(Greeting._fields)])
@@ -327,7 +344,7 @@ class MPIMaster(Transport):
 
         Of the loss of one that has not spoken yet MPI tells nothing.
         """
-        arguments = ["-m", "coded_dgd.engine.serve"]
+        arguments = ["-m", "coded_dgd.engine.hired", str(threads().number)]
         pause = Pause(WORKER_PAUSE)
         try:
             comm = MPI.COMM_SELF.Spawn(sys.executable, arguments, maxprocs=1)

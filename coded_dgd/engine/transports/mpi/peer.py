@@ -52,6 +52,8 @@ class Peer:
         """Seconds without a sign of life."""
         self.host, self.pid = "", 0
         self.greetings: list[Greeting] = []
+        self.asked = 1
+        """How many greetings it owes in all: the first it sends unasked."""
         self.visible = False
         """Whether the operating system shows the process here."""
         self.report: Report | None = None
@@ -145,6 +147,7 @@ class Peer:
         """Send a command; the last one is kept until it is received, or else who is told to leave
         might take it for an accident that this process is gone.
         """
+        self.asked += command is Command.GREET
         self.send(np.array([command, argument]), COMMAND, command is Command.RELEASE)
 
     def unsent(self) -> int:

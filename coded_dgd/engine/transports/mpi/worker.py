@@ -9,10 +9,11 @@ from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coded_dgd import __version__
 from coded_dgd.engine.process import cores
-from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Report
+from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Reals, Report
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.mpi.library import (
     COMMAND,
@@ -34,6 +35,8 @@ from coded_dgd.problems.objectives import Objective
 
 if TYPE_CHECKING:
     import logging
+
+    from coded_dgd.problems.sparse import SparseRows
 
 NOTHING = np.empty(0)
 
@@ -105,21 +108,36 @@ class MPIWorker:
         share = Share(plan, objective)
         start = 0
         while plan.tasks and start < plan.height:
-            rows = self._probe(DATA, MPI.DOUBLE) // (plan.tasks * plan.features)
-            X = np.empty((plan.tasks, rows, plan.features))
-            self._guarded(self._comm.Recv, X, 0, DATA)
+            X, rows = self._rows(plan)
             if not rows:
                 return False
-            y = None
-            if plan.labels:
-                self._probe(DATA, MPI.DOUBLE)
-                y = np.empty((plan.tasks, rows))
-                self._guarded(self._comm.Recv, y, 0, DATA)
+            y = self._array(plan.dtype).reshape(plan.tasks, -1) if plan.labels else None
             share.blocks.load(start, X, y)
             start += rows
         share.warm_up()
         worker.take(share)
         return True
+
+    def _rows(self, plan: Plan) -> tuple[Reals | SparseRows, int]:
+        """Receive the same rows of every block, and how many of each; none if that is the end."""
+        if plan.kernel != "sparse":
+            X = self._array(plan.dtype).reshape(plan.tasks, -1, plan.features)
+            return X, X.shape[1]
+        from coded_dgd.problems.sparse import SparseRows
+
+        starts = self._array("int64")
+        if not len(starts):
+            return np.empty(0), 0
+        columns, values = self._array("int32"), self._array(plan.dtype)
+        rows = SparseRows(starts, columns, values, plan.tasks, plan.features)
+        return rows, rows.height
+
+    def _array(self, dtype: str) -> NDArray[Any]:
+        """Receive the next array of the data."""
+        code = MPI.Datatype.fromcode(np.dtype(dtype).char)
+        array = np.empty(self._probe(DATA, code), dtype)
+        self._guarded(self._comm.Recv, array, 0, DATA)
+        return array
 
     def _begin_log(self, plan: Plan) -> None:
         if self.log is None:
@@ -194,7 +212,7 @@ class MPIWorker:
             if not self._guarded(request.Test):
                 return point
 
-    def send(self, message: Floats) -> None:
+    def send(self, message: Reals) -> None:
         """Send a result without waiting."""
         self._sending = [item for item in self._sending if not self._guarded(item[0].Test)]
         self._sending.append((self._guarded(self._comm.Isend, message, 0, RESULT), message))

@@ -1,0 +1,21 @@
+"""``python -m coded_dgd.engine.hired THREADS``: a worker that is started while a run goes on."""
+
+from __future__ import annotations
+
+import sys
+
+from coded_dgd.engine.threads import set_threads
+
+
+def main() -> None:
+    """Work for the process that has started this one, with as many BLAS threads."""
+    set_threads(int(sys.argv[1]))
+    from coded_dgd.engine.serve import serve_and_exit
+    from coded_dgd.engine.transports.mpi.library import MPI
+    from coded_dgd.engine.transports.mpi.worker import MPIWorker
+
+    serve_and_exit(MPIWorker(MPI.Comm.Get_parent()))
+
+
+if __name__ == "__main__":
+    main()

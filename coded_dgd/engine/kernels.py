@@ -1,0 +1,80 @@
+"""Which way of computing tasks is the fastest in a run: a cost model, held against measurement.
+
+``products``  X~^T (X~ beta - y) from dense rows
+``gram``      G beta - c from G = X~^T X~ and c = X~^T y, formed once: least squares only
+``sparse``    the two products from sparse rows: copies of blocks, and losses of X beta
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.problems.objectives import LinearModel, Objective
+from coded_dgd.problems.objectives.least_squares import LeastSquares
+from coded_dgd.problems.sources import Source
+from coded_dgd.schemes.base import Scheme
+
+ONE_PASS = 0.75
+"""Time of the two products in one pass over memory, in that of one after the other."""
+FORMING = 0.05
+"""Time of a multiplication in X~^T X~, in that of one in X~ beta."""
+SMALL = 1 << 15
+"""Numbers in a block up to which computing takes no longer than calling for it."""
+DENSE = 0.25
+"""Density from which on dense rows are faster than sparse ones."""
+
+
+def choose(wanted: str, objective: Objective, source: Source, scheme: Scheme, runs: int) -> str:
+    """Return how workers are to compute.
+
+    Parameters
+    ----------
+    wanted : str
+        One of these, or ``auto``, which never takes more memory than the rows.
+    runs : int
+        Iterations of the run.
+
+    Raises
+    ------
+    UsageError
+        If what is wanted cannot be done with these data or this objective.
+    Infeasible
+        If it cannot be done with this scheme.
+    """
+    quadratic = type(objective) is LeastSquares
+    linear = type(objective).gradient is LinearModel.gradient
+    if wanted == "gram" and not quadratic:
+        raise UsageError("--kernel gram is for --objective least-squares: use --kernel auto")
+    if wanted == "gram" and scheme.gram:
+        raise Infeasible(f"--kernel gram: {scheme.name} has a way of its own: use --kernel auto")
+    if wanted == "sparse" and (source.density is None or not linear):
+        raise UsageError("--kernel sparse is for .svm data and losses of X beta: use --kernel auto")
+    if wanted == "sparse" and scheme.coded:
+        raise Infeasible(
+            f"--kernel sparse: what {scheme.name} encodes is dense: use --kernel auto, or uc-mmc, "
+            "gc or another scheme whose blocks are copies"
+        )
+    if wanted != "auto":
+        return wanted
+    sparse = source.density is not None and source.density < DENSE
+    if sparse and linear and not scheme.coded:
+        return "sparse"
+    height = -(-source.rows // scheme.blocks)
+    tasks = sum(scheme.tasks(worker) for worker in range(scheme.workers))
+    times = runs * min(1.0, scheme.blocks / tasks)  # that each is computed at least, on average
+    fits = source.features <= height and height * source.features > SMALL
+    pays = times > break_even(height, source.features)
+    return "gram" if quadratic and not scheme.gram and fits and pays else "products"
+
+
+def break_even(height: int, features: int) -> float:
+    """How often a task has to be computed for its Gram matrix to pay; inf where it never does.
+
+    Parameters
+    ----------
+    height, features : int
+        Rows of a block, and l.
+    """
+    saved = ONE_PASS * 2 * height * features - features**2
+    return FORMING * height * features**2 / saved if saved > 0 else inf

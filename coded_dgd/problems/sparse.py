@@ -1,0 +1,167 @@
+"""Sparse rows: as a window of all blocks, and as the blocks that a worker holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.problems.blocks import Blocks, Reals
+from coded_dgd.problems.objectives import LinearModel
+
+if TYPE_CHECKING:
+    from coded_dgd.problems.partition import Partition
+    from coded_dgd.problems.sources.svm import SparseSource
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+ENTRY_BYTES = 12
+"""Of an entry that is not zero: a float64 and a column."""
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """The same rows of several blocks, compressed: X : (blocks, k, l).
+
+    Parameters
+    ----------
+    starts : (blocks * k + 1,) array
+        Row i has the entries starts[i] to starts[i + 1] of the next two.
+    columns : array of int32
+    values : array
+    blocks, features : int
+    """
+
+    starts: Integers
+    columns: NDArray[np.int32]
+    values: Reals
+    blocks: int
+    features: int
+
+    @property
+    def height(self) -> int:
+        """Rows of each block, k."""
+        return (len(self.starts) - 1) // max(1, self.blocks)
+
+    @property
+    def arrays(self) -> tuple[Integers, NDArray[np.int32], Reals]:
+        """What it is made of, in the order in which it travels."""
+        return self.starts, self.columns, self.values
+
+    def __getitem__(self, blocks: Integers) -> SparseRows:
+        """Some of the blocks, each as often as it is asked for."""
+        rows = (np.asarray(blocks)[:, None] * self.height + np.arange(self.height)).ravel()
+        return _taken(*self.arrays, rows, len(blocks), self.features)
+
+    def astype(self, dtype: str, copy: bool = True) -> SparseRows:
+        """The same in another type."""
+        return replace(self, values=self.values.astype(dtype, copy=copy))
+
+    def squared_norms(self) -> Floats:
+        """Squared Frobenius norm of each block."""
+        of = np.repeat(np.arange(self.blocks), np.diff(self.starts[:: max(1, self.height)]))
+        return _sums(of, self.values**2, self.blocks)
+
+    def transposed_product(self, y: Floats) -> Floats:
+        """X^T y, of shape (l,), for y : (blocks, k)."""
+        weights = self.values * np.repeat(y.ravel(), np.diff(self.starts))
+        return _sums(self.columns, weights, self.features)
+
+
+class SparseWindow(NamedTuple):
+    """The same rows of every block, as `problems.partition.Window`."""
+
+    start: int
+    X: SparseRows
+    y: Floats
+
+
+def windows(partition: Partition, source: SparseSource, size: int) -> Iterator[SparseWindow]:
+    """Read all blocks side by side, about `size` bytes at a time; each row is read once."""
+    assert source.density is not None
+    row_bytes = 16 + ENTRY_BYTES * source.density * source.features
+    step = max(1, min(partition.height, int(size / (row_bytes * partition.blocks))))
+    bounds = np.array([partition.bounds(block) for block in range(partition.blocks)])
+    starts, columns, values, labels = source.entries()
+    for start in range(0, partition.height, step):
+        offsets = np.arange(start, min(start + step, partition.height))
+        rows = bounds[:, :1] + offsets
+        rows[rows >= bounds[:, 1:]] = -1
+        X = _taken(starts, columns, values, rows.ravel(), partition.blocks, source.features)
+        yield SparseWindow(start, X, np.where(rows >= 0, labels[rows], 0.0))
+
+
+def _taken(
+    starts: Any, columns: Any, values: Any, rows: Integers, blocks: int, features: int
+) -> SparseRows:
+    """Some rows of a compressed matrix; those of negative number are empty."""
+    first = np.where(rows >= 0, starts[rows], 0)
+    counts = np.where(rows >= 0, starts[rows + 1] - starts[rows], 0)
+    ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    entries = np.arange(ends[-1]) + np.repeat(first - ends[:-1], counts)
+    own = columns[entries].astype(np.int32, copy=False)
+    return SparseRows(ends, own, values[entries], blocks, features)
+
+
+def _sums(places: NDArray[Any], values: Reals, length: int) -> Floats:
+    """Sum of the values of each place."""
+    return np.bincount(places, values, length).astype(np.float64, copy=False)
+
+
+class _Part(NamedTuple):
+    """Rows of some tasks and their transpose, as scipy has them, and their labels."""
+
+    X: Any
+    transposed: Any
+    y: Reals | None
+
+
+class SparseBlocks(Blocks):
+    """Blocks of sparse rows, on which a task is the gradient of a loss of X beta.
+
+    Importing scipy.sparse is the price: only workers that hold such blocks pay it.
+    """
+
+    def __init__(self, dtype: str, objective: LinearModel) -> None:
+        from scipy.sparse import csr_array
+
+        self._csr = csr_array
+        self._dtype, self.objective = dtype, objective
+        self._windows: list[tuple[SparseRows, Reals | None]] = []
+        self._parts: dict[tuple[int, int, int], _Part] = {}
+
+    def load(self, start: int, X: SparseRows, y: Reals | None) -> None:
+        self._windows.append((X, y))
+
+    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
+        total: Reals = np.zeros(len(beta), self._dtype)
+        for number, (rows, _) in enumerate(self._windows):
+            part = self._part(number, first, last)
+            slope = self.objective.slope(part.X @ beta, part.y)
+            if factors is not None:
+                slope = slope * np.repeat(factors, rows.height)
+            total += part.transposed @ slope.astype(self._dtype, copy=False)
+        return total
+
+    def _part(self, number: int, first: int, last: int) -> _Part:
+        """Rows of these tasks of one window, without a copy of their entries."""
+        key = number, first, last
+        if key not in self._parts:
+            rows, y = self._windows[number]
+            of = slice(first * rows.height, last * rows.height)
+            starts = rows.starts[of.start : of.stop + 1]
+            entries = slice(starts[0], starts[-1])
+            X = self._csr(
+                (
+                    rows.values[entries],
+                    rows.columns[entries],
+                    (starts - starts[0]).astype(np.int32),
+                ),
+                shape=(of.stop - of.start, rows.features),
+            )
+            self._parts[key] = _Part(X, X.T, None if y is None else y[first:last].ravel())
+        return self._parts[key]

@@ -6,7 +6,7 @@ import pytest
 from coded_dgd import delays, registry, schemes
 from coded_dgd.codes.circle import spread_ranks
 from coded_dgd.errors import Infeasible
-from coded_dgd.guard import DEFAULT_GUARD, GuardedDecoder, replay
+from coded_dgd.guard import DEFAULT_GUARDS, GuardedDecoder, replay
 from coded_dgd.schemes.base import CodedScheme, Scheme, Threshold
 from coded_dgd.theory.predictor import forecast
 
@@ -236,4 +236,4 @@ def test_a_lost_host_costs_less_than_with_neighbours_side_by_side(name, load, ra
                 amplifications.append(decoder.amplification)
             typical.append(np.median(amplifications))
         assert typical[0] < 0.1 * typical[1]
-        assert typical[0] < DEFAULT_GUARD
+        assert typical[0] < DEFAULT_GUARDS["float64"]

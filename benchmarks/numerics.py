@@ -6,7 +6,7 @@ From N = 100 on a tenth of the patterns is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
@@ -98,16 +98,17 @@ def sample(
     guard: float = np.inf,
     problem: Problem | None = None,
     dtype: str = "float64",
+    lost: Iterable[int] = (),
 ) -> Sample:
-    """Decode the gradient of every straggler pattern under the guard."""
+    """Decode the gradient of every straggler pattern under the guard, without the lost workers."""
     norms, error = None, np.nan
     if problem is not None:
         norms = np.einsum("nkl,nkl->n", blocks := problem.blocks(scheme), blocks)
         payloads, exact = problem.payloads(scheme, dtype), problem.exact()
-    decoder = GuardedDecoder(scheme, guard, norms)
+    decoder, gone = GuardedDecoder(scheme, guard, norms), dict.fromkeys(lost, 0.0)
     results = []
     for pattern in finish:
-        time = replay(decoder, pattern).completion_time
+        time = replay(decoder, pattern, gone).completion_time
         if problem is not None:
             arrived = payloads[tuple(np.array(decoder.order).T)]
             error = float(np.linalg.norm((decoder.weights @ arrived).ravel() - exact))
@@ -302,6 +303,44 @@ def placement_rows(patterns: int) -> Rows:
             yield row
 
 
+def by_host(hosts: Integers) -> Integers:
+    """Order of the workers around the circle that spreads each host as evenly as can be."""
+    share = np.empty(len(hosts))
+    for host in np.unique(hosts):
+        mine = np.flatnonzero(hosts == host)
+        share[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+    order: Integers = np.argsort(np.lexsort((hosts, share)))
+    return order
+
+
+def dealt(sizes: Sequence[int]) -> Integers:
+    """Host of each worker where hosts take one each in turn as long as they have a slot."""
+    return np.array([h for turn in range(max(sizes)) for h, n in enumerate(sizes) if turn < n])
+
+
+def hosts_rows(patterns: int) -> Rows:
+    """One host of three is lost; rank 0 is on the first."""
+    workers = np.arange(40)
+    layouts = {
+        f"{text}, {way}": hosts
+        for text, sizes in {"14, 14, 13": (13, 14, 13), "20, 12, 9": (19, 12, 9)}.items()
+        for way, hosts in {
+            "filled": np.repeat(np.arange(3), sizes),
+            "in turn": dealt(sizes),
+        }.items()
+    }
+    layouts["14, 14, 13, pairs in turn"] = workers // 2 % 3
+    for name, load in (("lcc-mmc", 10), ("lcc", 5)):
+        finish = finish_times(patterns, len(workers), load)
+        for layout, hosts in layouts.items():
+            row = [f"{name}, r = {load}", layout]
+            for order in (workers, circle.spread_ranks(len(workers)), by_host(hosts)):
+                scheme = permuted(create(name, len(workers), load), order)
+                got = [sample(scheme, finish, lost=np.flatnonzero(hosts == h)) for h in range(3)]
+                row.append(digits(np.concatenate([each.amplification for each in got])))
+            yield row
+
+
 DATA = (
     "Gaussian",
     "uniform on [0, 1]",
@@ -431,6 +470,13 @@ TABLES: dict[str, list[Table]] = {
             "log10 of the amplification: median / p99 (mean extra messages at guard 1e6)",
             ("scheme", "stragglers", "as they are", "spread_ranks", "random"),
             placement_rows,
+        )
+    ],
+    "hosts": [
+        Table(
+            "log10 of the amplification without one host: median / p99; M = N = 40",
+            ("scheme", "ranks of each host", "as they are", "spread_ranks", "by host"),
+            hosts_rows,
         )
     ],
     "bound": [

@@ -88,13 +88,21 @@ while kill -0 "$pid" 2>/dev/null; do
     sleep 1 &
     wait $! || true
 done
-status=0
+status=0 new=''
 wait "$pid" || status=$?
-[ ! -s "$CODED_DGD_LAUNCHER_FOLDER/exit" ] || status=$(cat "$CODED_DGD_LAUNCHER_FOLDER/exit")
+if [ -s "$CODED_DGD_LAUNCHER_FOLDER/exit" ]; then
+    status=$(cat "$CODED_DGD_LAUNCHER_FOLDER/exit")
+elif [ "$status" != 75 ] && [ ! -e "$run/summary.json" ]; then
+    # mpiexec has lost rank 0 or a host, and may return 0 all the same
+    [ "$status" != 0 ] || status=1
+    say "the run has not come to its end"
+    new=$(find "$run" -name 'checkpoint-*' -newer "$CODED_DGD_LAUNCHER_FOLDER/rank0" 2>/dev/null) || true
+fi
 rm -rf "$CODED_DGD_LAUNCHER_FOLDER"
 
-if [ "$status" = 75 ]; then
-    if [ "$stop" != limit ] || ! again; then
+# A run that was broken off is queued again only if it has got on, or else it might be for ever.
+if [ "$status" = 75 ] || [ -n "$new" ]; then
+    if [ "$stop" = asked ] || [ -z "$stop$new" ] || ! again; then
         say "stopped; RUN=$run goes on from its checkpoint"
     fi
 fi

@@ -42,7 +42,10 @@ class Command(IntEnum):
 
 
 class Greeting(NamedTuple):
-    """Who a worker is; the first thing that it says."""
+    """Who a worker is; the first thing that it says.
+
+    Workers of other versions greet, too: what is here stays, and what is new comes last.
+    """
 
     host: str
     pid: int
@@ -50,6 +53,8 @@ class Greeting(NamedTuple):
     """Cores that it may use."""
     clock: float
     """Seconds since the Epoch, by its host."""
+    version: str = "of an unknown version"
+    """Of this package."""
 
 
 @dataclass(frozen=True)

@@ -11,29 +11,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from network import Network
 from servers import LAUNCH, need, run, serving, until, user
 
 pytestmark = pytest.mark.mpi
 
-RANKS = {1: 3, 2: 2, 3: 2}  # of which the first is the master
+RANKS = {"host1": 3, "host2": 2, "host3": 2}  # of which the first is the master
 ON_HOST_3 = [5, 6]
 OPTIONS = ["--scheme", "lcc-mmc", "--load", "4", "--delay", "shifted-exponential:mu=20,alpha=0.01"]
 
 
 class Hosts:
-    """host1, host2 and host3, at 10.77.0.1 to 3 on a bridge that nothing else is on."""
+    """Three hosts with sshd."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self.sshd = folder, {}
-        mark = os.getpid() % 1_000_000
-        self.link = {n: f"cd{n}x{mark}" for n in RANKS}
+        self.network = Network(folder, stack)
         for key in ("key", "hostkey"):
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key)
-        (folder / "hosts").write_text(
-            "127.0.0.1 localhost\n" + "".join(f"10.77.0.{n} host{n}\n" for n in RANKS)
-        )
         (folder / "hostfile").write_text(
-            "".join(f"host{n} slots={slots}\n" for n, slots in RANKS.items())
+            "".join(f"{name} slots={slots}\n" for name, slots in RANKS.items())
         )
         (folder / "bin").mkdir()
         ssh = folder / "bin/ssh"
@@ -44,32 +41,17 @@ class Hosts:
         )
         ssh.chmod(0o755)
         Path("/run/sshd").mkdir(exist_ok=True)
-        bridge = f"cdbx{mark}"
-        try:
-            run("ip", "link", "add", bridge, "type", "bridge")
-        except AssertionError as error:
-            pytest.skip(f"no network namespaces here: {error}")
-        stack.callback(run, "ip", "link", "del", bridge)
-        run("ip", "link", "set", bridge, "up")
-        for n, link in self.link.items():
-            run("ip", "netns", "add", link)
-            stack.callback(run, "ip", "netns", "del", link)
-            run("ip", "link", "add", link, "type", "veth", "peer", "name", "e0", "netns", link)
-            run("ip", "link", "set", link, "master", bridge, "up")
-            run("ip", "-n", link, "addr", "add", f"10.77.0.{n}/24", "dev", "e0")
-            for each in ("e0", "lo"):
-                run("ip", "-n", link, "link", "set", each, "up")
-            sshd = (
-                f"hostname host{n}; mount --bind {folder}/hosts /etc/hosts; "
-                f"exec /usr/sbin/sshd -D -e -f /dev/null -o HostKey={folder}/hostkey "
-                f"-o AuthorizedKeysFile={folder}/key.pub -o StrictModes=no "
-                f"-o PermitRootLogin=yes -o UsePAM=no -o PidFile={folder}/pid{n} "
-                f"-o ListenAddress=10.77.0.{n} -o MaxStartups=100 -o AcceptEnv=*"
-            )
-            inside = ["ip", "netns", "exec", link, "unshare", "-u", "-m", "bash", "-c", sshd]
-            self.sshd[n] = stack.enter_context(serving(*inside, log=folder / f"log{n}"))
-        for n in RANKS:
-            until((folder / f"pid{n}").exists, 10, f"sshd listens on host{n}")
+        for name, address in self.network.address.items():
+            sshd = [
+                "/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null",
+                f"-oHostKey={folder}/hostkey", f"-oAuthorizedKeysFile={folder}/key.pub",
+                "-oStrictModes=no", "-oPermitRootLogin=yes", "-oUsePAM=no", "-oAcceptEnv=*",
+                f"-oPidFile={folder}/pid-{name}", f"-oListenAddress={address}", "-oMaxStartups=100",
+            ]  # fmt: skip
+            inside = self.network.on(name, sshd)
+            self.sshd[name] = stack.enter_context(serving(*inside, log=folder / f"log-{name}"))
+        for name in RANKS:
+            until((folder / f"pid-{name}").exists, 10, f"sshd listens on {name}")
 
     def start(self, out: Path, *options: str) -> subprocess.Popen:
         """Start a run on host1."""
@@ -77,9 +59,9 @@ class Hosts:
         environment["PATH"] = f"{self.folder}/bin:{environment['PATH']}"
         return subprocess.Popen(
             [
-                "nsenter", "-t", str(self.sshd[1]), "-n", "-u", "-m", "env", "-C", str(out.parent),
-                str(LAUNCH / "hosts.sh"), str(self.folder / "hostfile"), *OPTIONS, "--quiet",
-                *options,
+                "nsenter", "-t", str(self.sshd["host1"]), "-n", "-u", "-m",
+                "env", "-C", str(out.parent), str(LAUNCH / "hosts.sh"),
+                str(self.folder / "hostfile"), *OPTIONS, "--quiet", *options,
             ],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -88,20 +70,10 @@ class Hosts:
             text=True,
         )  # fmt: skip
 
-    def cut(self, number: int) -> None:
-        """Have nothing pass to or from a host any more."""
-        run("ip", "link", "set", self.link[number], "down")
-
-    def mend(self, number: int) -> None:
-        """Undo `cut`."""
-        run("ip", "link", "set", self.link[number], "up")
-
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
-    need(["ip", "sshd", "ssh"], ["iproute2", "openssh-server", "openssh-client"])
-    if os.geteuid() != 0:
-        pytest.skip("only root can make network namespaces")
+    need(["sshd", "ssh"], ["openssh-server", "openssh-client"])
     with ExitStack() as stack:
         yield Hosts(tmp_path_factory.mktemp("hosts"), stack)
 
@@ -111,8 +83,8 @@ def out(tmp_path, hosts):
     """A run folder to be; afterwards no process is left of it, and all hosts are in reach."""
     folder = tmp_path / "run"
     yield folder
-    for number in RANKS:
-        hosts.mend(number)
+    for name in RANKS:
+        hosts.network.mend(name)
     deadline = time.monotonic() + 15
     while (left := processes(folder)) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -192,13 +164,13 @@ def test_three_hosts_and_a_slow_link(hosts, out, tmp_path):
         folder.parent.mkdir(exist_ok=True)
         if name == "slow":
             limit = ["rate", "500kbit", "burst", "16kb", "latency", "2s"]
-            run("tc", "qdisc", "add", "dev", hosts.link[3], "root", "tbf", *limit)
+            run("tc", "qdisc", "add", "dev", hosts.network.link["host3"], "root", "tbf", *limit)
         try:
             process = hosts.start(folder, *wide)
             said, _ = process.communicate(timeout=90)
         finally:
             if name == "slow":
-                run("tc", "qdisc", "del", "dev", hosts.link[3], "root")
+                run("tc", "qdisc", "del", "dev", hosts.network.link["host3"], "root")
         assert process.returncode == 0, said
         found[name] = (
             json.loads((folder / "summary.json").read_text()),
@@ -225,7 +197,7 @@ def test_a_worker_killed_on_another_host(hosts, out, whole, fault_tolerance):
 def test_a_host_cut_off_for_good(hosts, out, whole, fault_tolerance):
     process = hosts.start(out, "--iterations", "120", "--silence", "3")
     at(process, out, 10)
-    hosts.cut(3)
+    hosts.network.cut("host3")
     summary, said = finish(process, out, whole, 90)
     assert summary["workers_lost"] == ON_HOST_3
     assert all("no sign of life for 3 s" in loss["cause"] for loss in summary["losses"])
@@ -237,9 +209,9 @@ def test_a_host_cut_off_for_good(hosts, out, whole, fault_tolerance):
 def test_a_host_that_comes_back_in_time_is_used_again(hosts, out, whole, fault_tolerance):
     process = hosts.start(out, "--iterations", "120", "--silence", "60")
     at(process, out, 10)
-    hosts.cut(3)
+    hosts.network.cut("host3")
     time.sleep(2)
-    hosts.mend(3)
+    hosts.network.mend("host3")
     summary, _ = finish(process, out, whole)
     assert summary["workers_lost"] == []
     with np.load(out / "arrivals.npz") as archive:

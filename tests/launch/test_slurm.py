@@ -1,122 +1,28 @@
 """launch/slurm.sbatch in a Slurm that is started here: one machine that claims to have 48 cores."""
 
 import csv
-import getpass
 import json
 import os
+import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import pytest
-from servers import LAUNCH, need, run, serving, until, user
+from servers import LAUNCH, run, until
+from slurm import Slurm, ended, same_as_alone, srun_flavour, state, submit
 
 pytestmark = [pytest.mark.mpi, pytest.mark.usefixtures("slurm")]
-
-CONFIGURATION = """
-ClusterName=test
-SlurmctldHost={host}(127.0.0.1)
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
-CredType=cred/munge
-SlurmUser={user}
-SlurmdUser={user}
-SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-SwitchType=switch/none
-MpiDefault=none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
-SchedulerType=sched/backfill
-SchedulerParameters=sched_interval=2,bf_interval=2
-ReturnToService=2
-SlurmdParameters=config_overrides
-AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
-KillWait=5
-NodeName={host} NodeAddr=127.0.0.1 CPUs=48 RealMemory=1000 State=UNKNOWN
-PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:4
-"""
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture(scope="module")
 def slurm():
-    need(
-        ["slurmctld", "slurmd", "sbatch", "munged"],
-        ["slurm-wlm", "slurm-wlm-basic-plugins", "munge", "libpmix-dev"],
-    )
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)  # short: the path of a socket may have 108 letters
-        for each in ("state", "spool"):
-            (folder / each).mkdir()
-        host = socket.gethostname().partition(".")[0]
-        text = CONFIGURATION.format(
-            host=host, folder=folder, user=getpass.getuser(), ports=free_ports(2)
-        )
-        (folder / "slurm.conf").write_text(text)
-        key = folder / "munge.key"
-        key.write_bytes(os.urandom(1024))
-        key.chmod(0o400)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
-            stack.enter_context(
-                serving(
-                    "munged", "--foreground", "--force", f"--key-file={key}",
-                    f"--socket={folder}/munge.socket", f"--pid-file={folder}/munged.pid",
-                    f"--seed-file={folder}/munge.seed", log=folder / "log",
-                )
-            )  # fmt: skip
-            until((folder / "munge.socket").exists, 10, "munged listens")
-            stack.enter_context(serving("slurmctld", "-D", log=folder / "log"))
-            stack.enter_context(serving("slurmd", "-D", "-N", host, log=folder / "log"))
-
-            def idle():
-                state = ["sinfo", "-h", "-o", "%T"]
-                return "idle" in subprocess.run(state, capture_output=True, text=True).stdout
-
-            try:
-                until(idle, 30, "the node is there")
-            except AssertionError:
-                said = (folder / "log").read_text()
-                if os.geteuid() != 0:
-                    pytest.skip(f"this Slurm needs root: {said.splitlines()[-1]}")
-                raise AssertionError(said) from None
-            try:
-                yield
-            finally:
-                subprocess.run(["scancel", "--user", getpass.getuser()], check=False)
-
-
-def submit(*arguments, cwd, **env):
-    said = run("sbatch", *arguments, cwd=cwd, env=user(**env))
-    return said.split()[-1]
-
-
-def state(job):
-    """The state of a job, and of one that is over its last."""
-    said = run("scontrol", "show", "job", job, "--oneliner")
-    fields = dict(word.partition("=")[::2] for word in said.split())
-    return fields["JobState"]
+    name = socket.gethostname().partition(".")[0]
+    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
+        folder = Path(text)
+        yield Slurm({name: "127.0.0.1"}, 48, lambda _, command: command, folder, folder, stack)
 
 
 def test_stopped_by_the_time_limit_and_gone_on_with(tmp_path):
@@ -142,11 +48,7 @@ def test_stopped_by_the_time_limit_and_gone_on_with(tmp_path):
     assert summary["resumed_at"] == done
     assert summary["iterations"] == 400
     assert out.read_text().count("goes on from there") == 1  # appended, not written over
-    whole = tmp_path / "whole"
-    alone = [sys.executable, "-m", "coded_dgd.run", *options, "--quiet", "--out", whole]
-    run(*alone, "--transport", "simulated", "--workers", "40", cwd=tmp_path)
-    beta, expected = (np.load(each / "beta.npy") for each in (folder, whole))
-    assert np.linalg.norm(beta - expected) <= 1e-10 * np.linalg.norm(expected)
+    same_as_alone(folder, [*options, "--quiet"], 40)
 
     # A job that is run again after it is done leaves the result alone.
     again = submit(
@@ -154,6 +56,26 @@ def test_stopped_by_the_time_limit_and_gone_on_with(tmp_path):
     )
     assert state(again) == "COMPLETED"
     assert "is finished" in (tmp_path / "again.out").read_text()
+
+
+def test_a_run_without_its_master_is_queued_again(tmp_path):
+    """Nothing but the script knows that it can go on."""
+    options = ["--scheme", "lcc-mmc", "--iterations", "200", "--seed", "5", "--quiet"]
+    job = submit(
+        "--ntasks=5", "--output=job.out", LAUNCH / "slurm.sbatch", *options,
+        "--checkpoint-every", "5", cwd=tmp_path, TMPDIR=str(tmp_path),
+    )  # fmt: skip
+    folder, out = tmp_path / f"runs/slurm-{job}", tmp_path / "job.out"
+    until(lambda: len(list(folder.glob("checkpoint-*.ckpt"))) == 2, 60, "checkpoints")
+    (told,) = tmp_path.glob("tmp.*/rank0")
+    os.kill(int(told.read_text().split()[1]), signal.SIGKILL)
+    until(lambda: state(job) == "PENDING", 60, "the job is queued again")
+    assert "the run has not come to its end" in out.read_text()
+    run("scontrol", "update", f"JobId={job}", "StartTime=now+10")
+    ended(job, out)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["resumed_at"] >= 5
+    same_as_alone(folder, options, 4)
 
 
 def test_an_array_of_jobs_makes_one_table(tmp_path):
@@ -176,8 +98,7 @@ def test_an_array_of_jobs_makes_one_table(tmp_path):
 
 @pytest.mark.parametrize("flavour", ["pmix", "pmi2"])
 def test_srun_in_place_of_mpiexec(tmp_path, flavour):
-    mpi = run(sys.executable, "-c", "from mpi4py import MPI; print(MPI.Get_library_version())")
-    if ("Open MPI" in mpi) != (flavour == "pmix"):
+    if flavour != srun_flavour():
         pytest.skip(f"srun --mpi={flavour} is for another MPI than this one")
     script = run(
         sys.executable, "-m", "coded_dgd", "launch", "slurm", "--ntasks", "4", "--srun", flavour,
@@ -185,8 +106,7 @@ def test_srun_in_place_of_mpiexec(tmp_path, flavour):
     )  # fmt: skip
     (tmp_path / "job.sh").write_text(script)
     job = submit("--output=job.out", "job.sh", cwd=tmp_path)
-    until(lambda: state(job) not in ("PENDING", "RUNNING", "COMPLETING"), 60, "the job ends")
-    assert state(job) == "COMPLETED", (tmp_path / "job.out").read_text()
+    ended(job, tmp_path / "job.out")
     assert json.loads((tmp_path / f"runs/slurm-{job}/summary.json").read_text())["workers"] == 3
 
 

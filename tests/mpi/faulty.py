@@ -61,6 +61,7 @@ def spoil(kind, message):
 
 def plant_in_worker(kind, worker, iteration):
     from coded_dgd.engine.share import Share
+    from coded_dgd.engine.transports.mpi import worker as worker_module
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
     from coded_dgd.engine.worker import Worker
     from coded_dgd.problems.blocks import DenseBlocks
@@ -104,6 +105,10 @@ def plant_in_worker(kind, worker, iteration):
         before(DenseBlocks, "load", while_loading)
     elif kind == "build":
         before(Share, "__init__", while_building)
+    elif kind == "old":
+        worker_module.__version__ = "0.0.9"
+    elif kind == "ancient":
+        worker_module.Greeting = lambda *fields: fields[:-1]
     elif kind == "kill-start":
         before(MPIWorker, "take_share", lambda *_: kill(kind, worker))
     elif kind == "kill-stop":

@@ -103,8 +103,9 @@ def _started(launcher: int) -> Iterator[tuple[int, int, int]]:
         entries = dict(entry.partition("=")[::2] for entry in environment.split("\0"))
         rank = entries.get("PMIX_RANK", entries.get("PMI_RANK"))
         if rank is not None:
+            # NAME@1 under Open MPI 5; under Open MPI 4 a number that ends with that of the job
             job = entries.get("PMIX_NAMESPACE", "@1").rpartition("@")[2]
-            yield process, int(job) if job.isdecimal() else 1, int(rank)
+            yield process, int(job) & 0xFFFF if job.isdecimal() else 1, int(rank)
 
 
 def processes_mentioning(text: str, where: str = "cmdline") -> list[int]:

@@ -3,12 +3,16 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 from launching import HERE, children, mpiexec, mpirun, processes_mentioning, spawned
+
+from coded_dgd import __version__
+from coded_dgd.engine.transports.base import STOP_SECONDS
 
 pytestmark = pytest.mark.mpi
 
@@ -65,14 +69,16 @@ def test_the_same_exception_on_every_worker_is_one_message(tmp_path):
 
 
 def test_an_exception_before_a_worker_takes_its_data(tmp_path):
-    done, seconds = run_faulty(
-        tmp_path, "build:1:0", "--scheme", "uncoded", "--data",
-        "synthetic:rows=4000,features=200",
-    )  # fmt: skip
+    options = [
+        "--scheme", "uncoded", "--data", "synthetic:rows=4000,features=200", "--iterations", "1",
+    ]  # fmt: skip
+    whole, usual = run_faulty(tmp_path, "none:0:0", *options)
+    assert whole.code == 0, whole.err
+    done, seconds = run_faulty(tmp_path, "build:1:0", *options)
     assert done.code == 1
     (line,) = done.said
     assert "MemoryError: planted while building" in line
-    assert seconds < 8  # nobody waits until the bound
+    assert seconds < usual + 0.8 * STOP_SECONDS  # nobody waits until the bound
 
 
 def test_an_exception_on_the_master(tmp_path):
@@ -82,6 +88,18 @@ def test_an_exception_on_the_master(tmp_path):
     assert "rank 0 on " in line
     assert "ArithmeticError: planted in the master" in line
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(("fault", "runs"), [("old", "0.0.9"), ("ancient", "of an unknown")])
+@pytest.mark.parametrize("scheme", ["uncoded", "lcc-mmc"])  # also where it could be spared
+def test_a_worker_of_another_version_is_refused(tmp_path, fault, runs, scheme):
+    done, seconds = run_faulty(tmp_path, f"{fault}:2:0", "--scheme", scheme)
+    assert done.code == 2
+    (line,) = done.said
+    host = socket.gethostname()
+    assert f"rank 3 on {host} runs coded_dgd {runs}" in line
+    assert f"rank 0 on {host} {__version__}: install the same version" in line
+    assert seconds < 20
 
 
 def test_a_hanging_worker_does_not_hold_up_the_end(tmp_path):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from coded_dgd import delays, registry, schemes
+from coded_dgd.codes.circle import spread_ranks
 from coded_dgd.errors import Infeasible
-from coded_dgd.guard import GuardedDecoder, replay
+from coded_dgd.guard import DEFAULT_GUARDS, GuardedDecoder, replay
 from coded_dgd.schemes.base import CodedScheme, Scheme, Threshold
 from coded_dgd.theory.predictor import forecast
 
@@ -217,3 +218,22 @@ def test_at_the_default_guard_lcc_mmc_of_40_blocks_seldom_waits():
     foretold = forecast(decoder, LAW, samples=300)
     assert foretold.waiting < 0.2
     assert 1 < np.median(foretold.amplification) < 1e6
+
+
+@pytest.mark.parametrize("ranks", [(13, 14, 13), (19, 12, 9)])
+@pytest.mark.parametrize(("name", "load"), [("lcc-mmc", 10), ("lcc", 5)])
+def test_a_lost_host_costs_less_than_with_neighbours_side_by_side(name, load, ranks):
+    """Any of three hosts that are filled one after the other; a lost one costs a tenth or less."""
+    finish = LAW.sample(np.random.default_rng(1), 30, 40, np.arange(1.0, load + 1))
+    placed, side_by_side = (schemes.create(name, 40, None, load) for _ in range(2))
+    side_by_side.points = placed.points[np.argsort(spread_ranks(40))]
+    for host in np.split(np.arange(40), np.cumsum(ranks)[:-1]):
+        typical = []
+        for scheme in (placed, side_by_side):
+            decoder, amplifications = GuardedDecoder(scheme, np.inf), []
+            for pattern in finish:
+                replay(decoder, pattern, dict.fromkeys(host.tolist(), 0.0))
+                amplifications.append(decoder.amplification)
+            typical.append(np.median(amplifications))
+        assert typical[0] < 0.1 * typical[1]
+        assert typical[0] < DEFAULT_GUARDS["float64"]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from coded_dgd import __version__
 from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.marks import Marked
 from coded_dgd.engine.process import tell_launcher
@@ -47,6 +48,7 @@ from coded_dgd.engine.transports.mpi.library import (
 )
 from coded_dgd.engine.transports.mpi.peer import Peer
 from coded_dgd.engine.transports.mpi.runtime import end_job, is_here
+from coded_dgd.errors import UsageError
 from coded_dgd.problems.sparse import SparseRows
 
 DATA_IN_FLIGHT = 1 << 27
@@ -94,6 +96,8 @@ class MPIMaster(Transport):
         self._iteration = 0
         self._next_look = 0.0
         self._stopped = self._released = False
+        self._refusal = ""
+        """Why a worker cannot be worked with."""
         self._intercomms: list[MPI.Intercomm] = []  # of workers that have just been started
         self._hiring: list[threading.Thread] = []
         for rank in range(1, comm.size):
@@ -198,6 +202,8 @@ class MPIMaster(Transport):
 
     def _arrived(self) -> list[tuple[int, int]]:
         """Receives that have completed, and how many bytes came."""
+        if self._refusal and not self._stopped:
+            raise UsageError(self._refusal)
         self._look()
         return [each for group in self._groups for each in self._test(group)]
 
@@ -276,8 +282,13 @@ class MPIMaster(Transport):
                 return None
             return read_result(number, now, buffer[: length // buffer.itemsize])
         fields = json.loads(bytes(buffer[:length]))
-        if len(fields) == len(Greeting._fields):
-            greeting = Greeting(*fields)
+        if isinstance(fields[0], str):  # a report begins with a number
+            greeting = Greeting(*fields[: len(Greeting._fields)])
+            if greeting.version != __version__:
+                self._refusal = (
+                    f"rank {number + 1} on {greeting.host} runs coded_dgd {greeting.version}, and "
+                    f"rank 0 on {self.host} {__version__}: install the same version on all hosts"
+                )
             peer.greetings.append(greeting)
             peer.host, peer.pid = greeting.host, greeting.pid
             peer.visible = is_here(peer.host, peer.pid)

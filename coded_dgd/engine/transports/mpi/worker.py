@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd import __version__
 from coded_dgd.engine.process import cores
 from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Reals, Report
 from coded_dgd.engine.share import Share
@@ -76,7 +77,7 @@ class MPIWorker:
 
     def greet(self) -> None:
         """Say who this is."""
-        self._send_text(Greeting(socket.gethostname(), os.getpid(), cores(), time()))
+        self._send_text(Greeting(socket.gethostname(), os.getpid(), cores(), time(), __version__))
 
     def _answer(self) -> None:
         """Receive what the master has sent only to see that it is received."""

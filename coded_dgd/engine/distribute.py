@@ -11,12 +11,9 @@ from coded_dgd.config import RunConfig
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.protocol import Floats, Plan
 from coded_dgd.errors import Interrupted
-from coded_dgd.problems.partition import Partition
+from coded_dgd.problems.partition import WINDOW, Partition
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
-
-WINDOW = 1 << 25
-"""Bytes of input to hold at once."""
 
 
 @dataclass
@@ -30,11 +27,6 @@ class Distributed:
     """||y||^2."""
     block_norms: Floats
     """Squared Frobenius norms of the N blocks."""
-
-
-def payload(source: Source, blocks: int, gram: bool) -> int:
-    """Length of the payload of a message: l, or the height of a block of X^T X."""
-    return Partition(source.features, blocks).height if gram else source.features
 
 
 def distribute(

@@ -16,7 +16,7 @@ import numpy as np
 from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
-from coded_dgd.engine.distribute import distribute, payload
+from coded_dgd.engine.distribute import distribute
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Absence, Iteration, Master
 from coded_dgd.engine.process import process_age
@@ -145,7 +145,7 @@ class Trainer:
     ) -> None:
         """Begin a stage: hand out the data to these peers."""
         config = self.config
-        length = payload(self.source, scheme.blocks, scheme.gram)
+        length = scheme.payload(self.source.features)
         lane = self.transport.new_lane()
         crew = Crew(self.transport, scheme, lane, list(members), list(draws), length, replaces)
         data = distribute(self.source, crew, config)

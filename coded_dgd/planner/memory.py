@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows, payload
+from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
+from coded_dgd.problems.partition import DATA_IN_FLIGHT, WINDOW
 from coded_dgd.problems.problem import OPTIMUM_FLOPS, optimum_flops
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
@@ -14,10 +15,6 @@ WORKER = 40e6
 """An interpreter with numpy, mpi4py and an MPI: what a worker takes that holds no data."""
 MASTER = 70e6
 """The same of rank 0, with the command line and scipy."""
-WINDOW = 2**25
-"""Of the data, while they are handed out."""
-IN_FLIGHT = 2**27
-"""Encoded data that rank 0 has on their way before it waits."""
 FACTORISING = 6
 """Windows of data that computing the optimum by QR takes."""
 
@@ -46,8 +43,8 @@ def master(scheme: Scheme, sizes: Sizes, data: float) -> float:
     blocks = (sizes.features if scheme.gram else sizes.rows) / height
     piece = _most_tasks(scheme) * at_once * width
     pieces = sum(scheme.tasks(w) for w in range(scheme.workers)) * at_once * width
-    handing = blocks * at_once * width + min(IN_FLIGHT + piece, pieces)
-    kept = 8.0 * int(scheme.expected.sum()) * payload(scheme, sizes)
+    handing = blocks * at_once * width + min(DATA_IN_FLIGHT + piece, pieces)
+    kept = 8.0 * int(scheme.expected.sum()) * scheme.payload(sizes.features)
     if scheme.gram:
         kept += 2 * 8.0 * sizes.features**2
     return MASTER + data + max(reading, handing) + kept

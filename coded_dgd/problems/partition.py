@@ -12,6 +12,11 @@ from coded_dgd.problems.sources.base import Source
 
 Floats = NDArray[np.float64]
 
+WINDOW = 1 << 25
+"""Bytes of input that are held at once while it is encoded."""
+DATA_IN_FLIGHT = 1 << 27
+"""Bytes of encoded data that rank 0 has on their way to the workers before it waits."""
+
 
 class Window(NamedTuple):
     """The same rows of every block: X : (N, k, l), y : (N, k), starting at row `start`."""
@@ -46,7 +51,7 @@ class Partition:
         bounds = [self.bounds(block) for block in range(self.blocks)]
         return np.concatenate([row[: b - a] for row, (a, b) in zip(blocks, bounds, strict=True)])
 
-    def windows(self, source: Source, size: int = 1 << 25) -> Iterator[Window]:
+    def windows(self, source: Source, size: int = WINDOW) -> Iterator[Window]:
         """Read all blocks side by side, about `size` bytes at a time; each row is read once."""
         row_bytes = 8 * self.blocks * (source.features + 1)
         step = max(1, min(self.height, size // row_bytes))

@@ -46,9 +46,7 @@ from coded_dgd.engine.transports.mpi.library import (
 )
 from coded_dgd.engine.transports.mpi.peer import Peer
 from coded_dgd.engine.transports.mpi.runtime import end_job, is_here
-
-DATA_IN_FLIGHT = 1 << 27
-"""Bytes of data that rank 0 holds in unfinished sends before it waits."""
+from coded_dgd.problems.partition import DATA_IN_FLIGHT
 
 LOOK_SECONDS = 1.0
 """Time between two looks at the processes themselves."""

@@ -162,7 +162,9 @@ def run(
     from coded_dgd.engine.rank_log import LOG, LogDir
     from coded_dgd.engine.trainer import Start
     from coded_dgd.engine.transports.simulated import SimulatedTransport
+    from coded_dgd.planner import memory
     from coded_dgd.planner.record import to_json
+    from coded_dgd.problems.problem import Problem
     from coded_dgd.report import plan as planning
     from coded_dgd.report import summary, table
     from coded_dgd.report.progress import Progress
@@ -170,12 +172,13 @@ def run(
     from coded_dgd.report.timeline import TimelineFile
 
     started = None if master is None else master.workers
-    plan = source = None
+    plan = predicted = None
+    source, held = measuring.open_data(config)
     if config.scheme == measuring.AUTO:
         workers = setup.check_workers(config, started)
         probed = master or SimulatedTransport(workers)
         with Interrupts(probed):
-            plan, source = measuring.choose(config, probed, workers)
+            plan = measuring.choose(config, probed, workers, source, held)
         config = plan.configured(plan.choice)
         if not quiet:
             click.echo(planning.why(plan), err=True)
@@ -217,6 +220,12 @@ def run(
             folder.log(line, details)
             LOG.warning("%s", f"{line}\n{details}".strip())
 
+        def on_data(problem: Problem) -> None:
+            nonlocal predicted
+            if config.transport == "mpi":
+                predicted = memory.peaks(prepared.scheme, problem, held)
+                progress.memory(predicted)
+
         outcome = job.run(
             prepared,
             transport,
@@ -226,8 +235,9 @@ def run(
             keeper,
             found.resume if found else None,
             say,
+            on_data,
         )
-    result = summary.summarize(outcome, folder.path)
+    result = summary.summarize(outcome, folder.path, predicted)
     result["planned"] = None if plan is None else planning.beside(plan, result)
     folder.finish(outcome, result)
     if not quiet:

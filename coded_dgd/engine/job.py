@@ -19,6 +19,7 @@ from coded_dgd.engine.stage import Stage
 from coded_dgd.engine.trainer import Start, Trainer
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.errors import Interrupted, Undecodable
+from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
 
 Resume = tuple[Checkpoint, list[Iteration]]
@@ -112,6 +113,7 @@ def run(
     keeper: Keeper | None = None,
     resume: Resume | None = None,
     say: Callable[[str, str], None] = lambda line, details: None,
+    on_data: Callable[[Problem], None] = lambda _: None,
 ) -> Outcome:
     """Distribute the data, train, and stop the workers, whatever happens.
 
@@ -125,6 +127,8 @@ def run(
         Where to go on from.
     say : callable, optional
         Told of lost workers.
+    on_data : callable
+        Called before the data are handed out.
 
     Raises
     ------
@@ -136,6 +140,7 @@ def run(
         trainer = Trainer(
             setup, transport, setup.problem(source), keeper.folder if keeper else None, say
         )
+        on_data(trainer.problem)
         if resume:
             trainer.restore(*resume)
         start = trainer.start()

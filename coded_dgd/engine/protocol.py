@@ -129,6 +129,8 @@ class Report(NamedTuple):
     """Where it raised; None where the process was lost without a word."""
     marks: int = 0
     """How many it sends along, where a timeline is wanted (`engine.marks`)."""
+    memory: int = 0
+    """Peak of its memory, in bytes; 0 where nobody has measured it."""
 
 
 def result_buffer(length: int) -> tuple[Floats, Floats]:

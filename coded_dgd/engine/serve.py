@@ -13,7 +13,7 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from coded_dgd.engine.process import cpu_seconds
+from coded_dgd.engine.process import cpu_seconds, peak_memory
 from coded_dgd.engine.protocol import Command, Point, Report
 from coded_dgd.engine.transports.mpi.library import MPI, REPORT_BYTES, leave
 from coded_dgd.engine.transports.mpi.worker import MPIWorker
@@ -87,6 +87,7 @@ def serve(objective: Objective | None = None, connection: MPIWorker | None = Non
             failure=failure,
             traceback=details,
             marks=len(marks),
+            memory=peak_memory(),
         ),
         marks,
     )

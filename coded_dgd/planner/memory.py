@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
 from coded_dgd.problems.partition import DATA_IN_FLIGHT, WINDOW
-from coded_dgd.problems.problem import OPTIMUM_FLOPS, optimum_flops
+from coded_dgd.problems.problem import OPTIMUM_FLOPS, Problem, optimum_flops
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
 
@@ -17,6 +19,28 @@ MASTER = 70e6
 """The same of rank 0, with the command line and scipy."""
 FACTORISING = 6
 """Windows of data that computing the optimum by QR takes."""
+
+
+class Peaks(NamedTuple):
+    """Bytes on the worker that takes most, and on rank 0."""
+
+    worker: float
+    master: float
+
+
+def peaks(scheme: Scheme, problem: Problem, data: float) -> Peaks:
+    """Predict a run with a scheme that fits the problem.
+
+    Parameters
+    ----------
+    data : float
+        Bytes that the opened data take.
+    """
+    source = problem.source
+    sizes = Sizes(
+        source.rows, source.features, source.rows, inf, quadratic=problem.objective.degree == 2
+    )
+    return Peaks(worker(scheme, sizes), master(scheme, sizes, data))
 
 
 def worker(scheme: Scheme, sizes: Sizes) -> float:

@@ -11,6 +11,7 @@ from coded_dgd.config import RunConfig
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.protocol import Floats, Plan
 from coded_dgd.errors import Interrupted
+from coded_dgd.problems.encoding import Encoder
 from coded_dgd.problems.partition import WINDOW, Partition
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
@@ -48,7 +49,7 @@ def distribute(
     only : iterable of int, optional
         Workers to serve; by default all.
     window : int
-        Bytes of input to hold at once.
+        Bytes to hold at once, of input and of what becomes of it.
     """
     scheme, transport = crew.scheme, crew.transport
     gram = GramSource(source) if scheme.gram else None
@@ -79,16 +80,15 @@ def distribute(
             plan = replace(plan, log=file, log_level=logs.level)
         transport.plan(crew.members[worker], plan)
     kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
-    for start, X, y in partition.windows(data, window):
+    encoder = Encoder([scheme.placement(w) if scheme.tasks(w) else None for w in served])
+    for start, X, y in partition.windows(data, encoder.input(window, scheme.blocks)):
         if transport.interrupted:
             raise Interrupted("stopped while the data were handed out: start it again")
-        kept.Xy += np.einsum("nk,nkl->l", y, X)
+        kept.Xy += y.ravel() @ X.reshape(-1, data.features)
         kept.yy += float(np.vdot(y, y))
         kept.block_norms += np.einsum("nkl,nkl->n", X, X)
-        for worker in served:
-            if scheme.tasks(worker):
-                labels = None if scheme.coded else scheme.encode(worker, y)
-                transport.piece(crew.members[worker], start, scheme.encode(worker, X), labels)
+        for place, coded, labels in encoder.encode(X, None if scheme.coded else y):
+            transport.piece(crew.members[served[place]], start, coded, labels)
     if gram:
         kept.Xy, kept.yy = gram.Xy, gram.yy
     return kept

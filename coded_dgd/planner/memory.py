@@ -15,7 +15,7 @@ from coded_dgd.schemes.base import Scheme
 
 WORKER = 40e6
 """An interpreter with numpy, mpi4py and an MPI: what a worker takes that holds no data."""
-MASTER = 70e6
+MASTER = 115e6
 """The same of rank 0, with the command line and scipy."""
 FACTORISING = 6
 """Windows of data that computing the optimum by QR takes."""
@@ -40,7 +40,8 @@ def peaks(scheme: Scheme, problem: Problem, data: float) -> Peaks:
     sizes = Sizes(
         source.rows, source.features, source.rows, inf, quadratic=problem.objective.degree == 2
     )
-    return Peaks(worker(scheme, sizes), master(scheme, sizes, data))
+    base = resident() - data  # of this process, which has imported what it needs by now
+    return Peaks(worker(scheme, sizes), master(scheme, sizes, data, base if base > 0 else MASTER))
 
 
 def worker(scheme: Scheme, sizes: Sizes) -> float:
@@ -50,28 +51,40 @@ def worker(scheme: Scheme, sizes: Sizes) -> float:
     return WORKER + 8 * (rows + coming) * (sizes.features + (not scheme.coded))
 
 
-def master(scheme: Scheme, sizes: Sizes, data: float) -> float:
+def master(scheme: Scheme, sizes: Sizes, data: float, base: float = MASTER) -> float:
     """Peak of rank 0: the data, and what it does with them that takes most.
 
     Parameters
     ----------
     data : float
         Bytes that the opened data take.
+    base : float
+        Bytes that it takes without any data.
     """
     width = 8.0 * (sizes.features + 1)
     window = min(WINDOW_BYTES, sizes.rows * width)
     reading = 2 * window  # the next is read while the last is still there
     if sizes.quadratic and optimum_flops(sizes.rows, sizes.features) <= OPTIMUM_FLOPS:
         reading = FACTORISING * window
-    at_once, height = _rows_at_once(scheme, sizes), block_rows(scheme, sizes)
-    blocks = (sizes.features if scheme.gram else sizes.rows) / height
-    piece = _most_tasks(scheme) * at_once * width
-    pieces = sum(scheme.tasks(w) for w in range(scheme.workers)) * at_once * width
-    handing = blocks * at_once * width + min(DATA_IN_FLIGHT + piece, pieces)
+    at_once = _rows_at_once(scheme, sizes) * width
+    tasks = _tasks(scheme)
+    handing = 2 * _blocks(scheme, sizes) * at_once + min(
+        DATA_IN_FLIGHT + _most_tasks(scheme) * at_once, tasks * block_rows(scheme, sizes) * width
+    )
+    if scheme.coded:
+        handing += tasks * at_once
     kept = 8.0 * int(scheme.expected.sum()) * scheme.payload(sizes.features)
     if scheme.gram:
         kept += 2 * 8.0 * sizes.features**2
-    return MASTER + data + max(reading, handing) + kept
+    return base + data + max(reading, handing) + kept
+
+
+def _tasks(scheme: Scheme) -> int:
+    return sum(scheme.tasks(worker) for worker in range(scheme.workers))
+
+
+def _blocks(scheme: Scheme, sizes: Sizes) -> float:
+    return (sizes.features if scheme.gram else sizes.rows) / block_rows(scheme, sizes)
 
 
 def _most_tasks(scheme: Scheme) -> int:
@@ -92,5 +105,5 @@ def _rows_at_once(scheme: Scheme, sizes: Sizes) -> float:
     height = block_rows(scheme, sizes)
     if blocks_are_rows(scheme, sizes):
         return height
-    blocks = (sizes.features if scheme.gram else sizes.rows) / height
-    return min(height, max(1.0, WINDOW / (8 * blocks * (sizes.features + 1))))
+    row = _blocks(scheme, sizes) + _tasks(scheme)  # of every block, and of what becomes of them
+    return min(height, max(1.0, WINDOW / (8 * row * (sizes.features + 1))))

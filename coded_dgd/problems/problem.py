@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from coded_dgd.errors import DataError
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.partition import Partition
-from coded_dgd.problems.sources.base import Source
+from coded_dgd.problems.sources.base import WINDOW_BYTES, Source
 
 Floats = NDArray[np.float64]
 
@@ -133,12 +133,17 @@ class Problem:
             return None
         # of its rows some would be zero but for rounding without a ridge, and slow to compute with
         triangle = np.sqrt(self.ridge) * np.eye(features if self.ridge else 0, features + 1)
-        for X, y in self.source.windows():
+        for X, y in self.source.windows(factorised_rows(features)):
             stacked = np.vstack([triangle, np.column_stack([X, y])])
             triangle = np.asarray(np.linalg.qr(stacked, mode="r"), np.float64)
         cutoff = np.finfo(np.float64).eps * max(rows, features)  # of what rounding has left
         solution: Floats = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=cutoff)[0]
         return solution if np.abs(solution).max() < 1 / NEGLIGIBLE else None
+
+
+def factorised_rows(features: int) -> int | None:
+    """Rows to factorise at once: the usual, or more than those of the triangle, which is again."""
+    return 2 * features if 2 * features > WINDOW_BYTES // (8 * features) else None
 
 
 def optimum_flops(rows: int, features: int) -> float:

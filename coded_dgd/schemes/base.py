@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import Infeasible
+from coded_dgd.problems.encoding import Placement, encode
 from coded_dgd.schemes._rules import Count, Rule
 
 Bools = NDArray[np.bool_]
@@ -132,6 +133,10 @@ class Scheme(ABC):
     @abstractmethod
     def encode(self, worker: int, blocks: Floats) -> Floats:
         """What `worker` holds: (N, ...) data blocks -> (tasks, ...), in the order of work."""
+
+    def placement(self, worker: int) -> Placement:
+        """What `encode` does: blocks that it copies, (tasks,), or rows of a matrix, (tasks, N)."""
+        return self.encode(worker, np.eye(self.blocks))
 
     @abstractmethod
     def task_scales(self, worker: int, block_norms: Floats) -> Floats:
@@ -264,8 +269,11 @@ class ReplicationScheme(Scheme):
     def tasks(self, worker: int) -> int:
         return len(self.held(worker))
 
+    def placement(self, worker: int) -> Placement:
+        return self.held(worker)
+
     def encode(self, worker: int, blocks: Floats) -> Floats:
-        return blocks[self.held(worker)]
+        return encode(self.held(worker), blocks)
 
     def task_scales(self, worker: int, block_norms: Floats) -> Floats:
         return block_norms[self.held(worker)]
@@ -284,10 +292,11 @@ class CodedScheme(Scheme):
     def tasks(self, worker: int) -> int:
         return self.ends(worker)[-1]
 
+    def placement(self, worker: int) -> Placement:
+        return self.generator(worker)
+
     def encode(self, worker: int, blocks: Floats) -> Floats:
-        rows = self.generator(worker)
-        coded = rows @ blocks.reshape(len(blocks), -1)
-        return coded.reshape(len(rows), *blocks.shape[1:])
+        return encode(self.generator(worker), blocks)
 
     def task_scales(self, worker: int, block_norms: Floats) -> Floats:
         scales: Floats = self.generator(worker) ** 2 @ block_norms

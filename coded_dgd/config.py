@@ -21,6 +21,7 @@ DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
 DEFAULT_DATA = "synthetic:rows=1000,features=100"
 TRANSPORTS = ("mpi", "simulated")
 ON_LOSS = ("stop", "replan")
+ENCODE = ("master", "local")
 LARGEST = {
     **dict.fromkeys(("workers", "blocks", "load", "spare"), 100_000),
     **dict.fromkeys(("iterations", "checkpoint_every"), 10**9),
@@ -36,6 +37,7 @@ HARMLESS = (
     "silence",
     "checkpoint_every",
     "checkpoint_seconds",
+    "encode",
 )
 """Options that may differ when a run is resumed: they change no iteration that is done."""
 SCHEME_OPTIONS = (
@@ -71,6 +73,7 @@ class RunConfig:
     normalisation: str | None = None
     early_stop: str | None = None
     data: str = DEFAULT_DATA
+    encode: str = "master"
     objective: str = "least-squares"
     ridge: float = 0.0
     optimizer: str = "gd"
@@ -110,6 +113,7 @@ class RunConfig:
         _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
         _require(self.on_loss in ON_LOSS, f"--on-loss: give one of {', '.join(ON_LOSS)}")
+        _require(self.encode in ENCODE, f"--encode: give one of {', '.join(ENCODE)}")
         _require(self.checkpoint_every >= 0, "--checkpoint-every has to be 0 or more iterations")
         _require(self.checkpoint_seconds >= 0, "--checkpoint-seconds has to be 0 or more")
         _require(self.spare >= 0, "--spare has to be 0 or more")

@@ -27,6 +27,7 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 @options.load
 @options.of_schemes
 @options.data
+@options.delivery
 @options.training
 @options.configured("iterations", "Number T of iterations.", metavar="T")
 @options.configured(
@@ -223,7 +224,7 @@ def run(
         def on_data(problem: Problem) -> None:
             nonlocal predicted
             if config.transport == "mpi":
-                predicted = memory.peaks(prepared.scheme, problem, held)
+                predicted = memory.peaks(prepared.scheme, problem, held, config.encode == "local")
                 progress.memory(predicted)
 
         outcome = job.run(

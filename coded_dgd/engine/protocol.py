@@ -12,12 +12,15 @@ wanted, are all that it sends after that.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from coded_dgd.problems.encoding import Recipe
 
 Floats = NDArray[np.float64]
 
@@ -81,11 +84,30 @@ class Plan:
     log: str | None = None
     """File for the worker's own log, where one is wanted."""
     log_level: str = "info"
+    recipe: Recipe | None = None
+    """How to make the blocks, where rank 0 does not send them."""
+
+    @classmethod
+    def from_json(cls, text: bytes | bytearray) -> Plan:
+        """Return what was written as JSON."""
+        fields = json.loads(text)
+        for name in ("ends", "coefficients"):
+            if fields[name] is not None:
+                fields[name] = tuple(fields[name])
+        if fields["recipe"] is not None:
+            fields["recipe"] = Recipe(**fields["recipe"])
+        return cls(**fields)
 
     @property
     def payload(self) -> int:
         """Length of the payload of a result."""
         return self.height if self.product else self.features
+
+
+class Holding(NamedTuple):
+    """A worker has everything of a plan that it had to get for itself."""
+
+    lane: int
 
 
 class Point(NamedTuple):

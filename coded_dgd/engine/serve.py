@@ -18,6 +18,7 @@ from coded_dgd.engine.protocol import Command, Point, Report
 from coded_dgd.engine.transports.mpi.library import MPI, REPORT_BYTES, leave
 from coded_dgd.engine.transports.mpi.worker import MPIWorker
 from coded_dgd.engine.worker import Worker
+from coded_dgd.errors import CodedDGDError
 from coded_dgd.problems.objectives import Objective
 
 DEPARTURE_GAP = 0.01
@@ -65,7 +66,8 @@ def serve(objective: Objective | None = None, connection: MPIWorker | None = Non
                 with np.errstate(over=unusual, invalid=unusual):
                     deadline = loop.send(event)
     except BaseException as error:  # also SystemExit: nobody would learn of it
-        failure = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+        known = "" if isinstance(error, CodedDGDError) else f"{type(error).__name__}: "
+        failure = f"{known}{' '.join(str(error).split())}"[:500]
         details = traceback.format_exc()[-REPORT_BYTES // 4 :]
         if connection.log:
             connection.log.exception("failed in iteration %d", worker.iteration)

@@ -28,20 +28,25 @@ class Peaks(NamedTuple):
     master: float
 
 
-def peaks(scheme: Scheme, problem: Problem, data: float) -> Peaks:
+def peaks(scheme: Scheme, problem: Problem, data: float, local: bool = False) -> Peaks:
     """Predict a run with a scheme that fits the problem.
 
     Parameters
     ----------
     data : float
         Bytes that the opened data take.
+    local : bool
+        Whether workers read the data themselves.
     """
     source = problem.source
     sizes = Sizes(
         source.rows, source.features, source.rows, inf, quadratic=problem.objective.degree == 2
     )
     base = resident() - data  # of this process, which has imported what it needs by now
-    return Peaks(worker(scheme, sizes), master(scheme, sizes, data, base if base > 0 else MASTER))
+    held = worker(scheme, sizes)
+    if local:
+        held += data + _encoding(scheme, sizes)
+    return Peaks(held, master(scheme, sizes, data, base if base > 0 else MASTER))
 
 
 def worker(scheme: Scheme, sizes: Sizes) -> float:
@@ -77,6 +82,14 @@ def master(scheme: Scheme, sizes: Sizes, data: float, base: float = MASTER) -> f
     if scheme.gram:
         kept += 2 * 8.0 * sizes.features**2
     return base + data + max(reading, handing) + kept
+
+
+def _encoding(scheme: Scheme, sizes: Sizes) -> float:
+    """What a worker needs to make its blocks itself, beside what it needs if they are sent."""
+    if scheme.gram:
+        return min(3.0 * WINDOW_BYTES, 24.0 * sizes.rows * sizes.features)
+    rows = _most_tasks(scheme) if not scheme.coded else scheme.blocks + _most_tasks(scheme)
+    return min(2.0 * WINDOW, 8.0 * rows * block_rows(scheme, sizes) * (sizes.features + 1))
 
 
 def _tasks(scheme: Scheme) -> int:

@@ -102,6 +102,11 @@ def plant_in_worker(kind, worker, iteration):
         before(Worker, "_iteration", at_iteration)
     elif kind in ("load", "kill-load"):
         before(DenseBlocks, "load", while_loading)
+    elif kind == "missing":
+        from coded_dgd.problems import encoding
+
+        read = encoding.open_source
+        encoding.open_source = lambda data, seed: read(f"{data}.gone", seed)
     elif kind == "build":
         before(Share, "__init__", while_building)
     elif kind == "kill-start":

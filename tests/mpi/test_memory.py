@@ -8,7 +8,10 @@ pytestmark = pytest.mark.mpi
 
 @pytest.mark.parametrize(
     "options", [["uncoded"], ["uc-mmc", "--load", "4"], ["lcc-mmc", "--load", "3"],
-                ["mds-mmc", "--load", "3"], ["sgc", "--blocks", "40"]],
+                ["mds-mmc", "--load", "3"], ["sgc", "--blocks", "40"],
+                ["lcc-mmc", "--load", "3", "--encode", "local"],
+                ["uc-mmc", "--load", "2", "--encode", "local"],
+                ["mds-mmc", "--load", "3", "--encode", "local"]],
 )  # fmt: skip
 def test_the_prediction_is_within_15_percent(tmp_path, options):
     done = mpirun(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,8 @@ class Transport(ABC):
         """By peer, of those that answered `stop`, where a timeline is wanted."""
         self.logs: Logs | None = None
         """Where ranks write their logs, if they are to."""
+        self.holding: set[tuple[int, int]] = set()
+        """Peers, each with a lane, that have said that they have all data of it."""
         self.silence = inf
         """Seconds after which a peer that gives no sign of life is lost."""
 
@@ -82,6 +84,14 @@ class Transport(ABC):
     @abstractmethod
     def receive(self, until: float = inf) -> Iterator[Result | Report]:
         """Wait for something to arrive, at most until `until`; then yield all that has."""
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
+        """Take in what comes, for later, until a condition holds; return whether it does.
+
+        It is not waited for longer than `seconds`, nor where the transport is interrupted.
+        """
+        del seconds
+        return condition()
 
     @abstractmethod
     def host_of(self, peer: int) -> str:

@@ -76,6 +76,10 @@ class SimulatedTransport(Transport):
     def plan(self, peer: int, plan: Plan) -> None:
         self._plans[peer] = plan
         share = Share(plan, self._objective)
+        if plan.recipe:
+            for start, X, y in plan.recipe.pieces():
+                share.blocks.load(start, X, y)
+            self.holding.add((peer, plan.lane))
         share.warm_up()
         self._workers[peer].take(share)
 

@@ -6,7 +6,7 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
 from math import inf
@@ -23,6 +23,7 @@ from coded_dgd.engine.protocol import (
     Command,
     Floats,
     Greeting,
+    Holding,
     Plan,
     Point,
     Report,
@@ -162,6 +163,15 @@ class MPIMaster(Transport):
                 yield arrived
             self._post(index)
 
+    def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
+        deadline, pause = monotonic() + seconds, Pause(WORKER_PAUSE)
+        while not condition():
+            if self.interrupted or monotonic() >= deadline:
+                return False
+            self._early += self._collect()
+            pause()
+        return True
+
     def _collect(self) -> list[Result | Report]:
         """Take what has arrived, for later."""
         now, collected = monotonic(), []
@@ -258,6 +268,9 @@ class MPIMaster(Transport):
             peer.greetings.append(greeting)
             peer.host, peer.pid = greeting.host, greeting.pid
             peer.visible = is_here(peer.host, peer.pid)
+            return None
+        if len(fields) == len(Holding._fields):
+            self.holding.add((number, Holding(*fields).lane))
             return None
         report = peer.report = Report(*fields)._replace(peer=number)
         if report.failure is not None and number not in self.lost:

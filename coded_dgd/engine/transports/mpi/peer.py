@@ -200,7 +200,8 @@ class Peer:
     @property
     def complete(self) -> bool:
         """Whether the peer has all data of its plan, or has none."""
-        return self.plan is None or not self.plan.tasks or self.rows >= self.plan.height
+        plan = self.plan
+        return not (plan and plan.tasks and plan.recipe is None) or self.rows >= plan.height
 
     @property
     def drained(self) -> bool:

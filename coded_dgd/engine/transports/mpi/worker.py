@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coded_dgd.engine.process import cores
-from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Report
+from coded_dgd.engine.protocol import Command, Floats, Greeting, Holding, Plan, Point, Report
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.mpi.library import (
     COMMAND,
@@ -29,6 +29,7 @@ from coded_dgd.engine.transports.mpi.library import (
     world,
 )
 from coded_dgd.engine.worker import Worker
+from coded_dgd.problems.encoding import Pieces
 from coded_dgd.problems.objectives import Objective
 
 if TYPE_CHECKING:
@@ -86,34 +87,43 @@ class MPIWorker:
         """Take a plan and its data; return False where the master gives up half-way."""
         text = bytearray(self._probe(PLAN, MPI.BYTE))
         self._guarded(self._comm.Recv, text, 0, PLAN)
-        fields = json.loads(text)
-        fields["ends"] = tuple(fields["ends"])
-        if fields["coefficients"] is not None:
-            fields["coefficients"] = tuple(fields["coefficients"])
-        plan = Plan(**fields)
+        plan = Plan.from_json(text)
         if plan.log:
             self._begin_log(plan)
         if self._requests[1] == MPI.REQUEST_NULL:
             self._buffer = np.empty(2 + plan.features)
             self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
         share = Share(plan, objective)
+        for start, X, y in plan.recipe.pieces() if plan.recipe else self._pieces(plan):
+            if self._given_up(X):
+                return False
+            share.blocks.load(start, X, y)
+        share.warm_up()
+        worker.take(share)
+        if plan.recipe:
+            self._send_text(Holding(plan.lane))
+        return True
+
+    def _pieces(self, plan: Plan) -> Pieces:
+        """Receive the data of a plan."""
         start = 0
         while plan.tasks and start < plan.height:
             rows = self._probe(DATA, MPI.DOUBLE) // (plan.tasks * plan.features)
             X = np.empty((plan.tasks, rows, plan.features))
             self._guarded(self._comm.Recv, X, 0, DATA)
-            if not rows:
-                return False
             y = None
-            if plan.labels:
+            if plan.labels and rows:
                 self._probe(DATA, MPI.DOUBLE)
                 y = np.empty((plan.tasks, rows))
                 self._guarded(self._comm.Recv, y, 0, DATA)
-            share.blocks.load(start, X, y)
+            yield start, X, y
             start += rows
-        share.warm_up()
-        worker.take(share)
-        return True
+
+    def _given_up(self, X: Floats) -> bool:
+        """Whether the master has sent an empty piece, or has said meanwhile that it stops."""
+        self._answer()
+        stopped = self._guarded(self._requests[0].Get_status) and self._word[0] == Command.STOP
+        return not X.size or stopped
 
     def _begin_log(self, plan: Plan) -> None:
         if self.log is None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
-from coded_dgd.problems.partition import DATA_IN_FLIGHT, WINDOW
-from coded_dgd.problems.problem import OPTIMUM_FLOPS, Problem, optimum_flops
+from coded_dgd.problems.partition import DATA_IN_FLIGHT, OWN_WINDOW, WINDOW
+from coded_dgd.problems.problem import OPTIMUM_FLOPS, Problem, factorised_rows, optimum_flops
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
 
@@ -70,7 +70,8 @@ def master(scheme: Scheme, sizes: Sizes, data: float, base: float = MASTER) -> f
     window = min(WINDOW_BYTES, sizes.rows * width)
     reading = 2 * window  # the next is read while the last is still there
     if sizes.quadratic and optimum_flops(sizes.rows, sizes.features) <= OPTIMUM_FLOPS:
-        reading = FACTORISING * window
+        factorised = min(sizes.rows, factorised_rows(sizes.features)) * width
+        reading = max(reading, FACTORISING * factorised)
     at_once = _rows_at_once(scheme, sizes) * width
     tasks = _tasks(scheme)
     handing = 2 * _blocks(scheme, sizes) * at_once + min(
@@ -89,7 +90,7 @@ def _encoding(scheme: Scheme, sizes: Sizes) -> float:
     if scheme.gram:
         return min(3.0 * WINDOW_BYTES, 24.0 * sizes.rows * sizes.features)
     rows = _most_tasks(scheme) if not scheme.coded else scheme.blocks + _most_tasks(scheme)
-    return min(2.0 * WINDOW, 8.0 * rows * block_rows(scheme, sizes) * (sizes.features + 1))
+    return min(2.0 * OWN_WINDOW, 8.0 * rows * block_rows(scheme, sizes) * (sizes.features + 1))
 
 
 def _tasks(scheme: Scheme) -> int:

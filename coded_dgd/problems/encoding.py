@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
-from coded_dgd.problems.partition import WINDOW, Partition
+from coded_dgd.problems.partition import OWN_WINDOW, Partition
 from coded_dgd.problems.sources import Source, open_source
 
 Floats = NDArray[np.float64]
@@ -100,7 +100,7 @@ class Recipe:
         plain = tuple(rows) if placement.ndim == 1 else tuple(map(tuple, rows))
         return cls(data, seed, fingerprint, blocks, plain, gram, placement.ndim == 1)
 
-    def pieces(self, window: int = WINDOW) -> Pieces:
+    def pieces(self, window: int = OWN_WINDOW) -> Pieces:
         """Read the data, in one pass; of data that are copied only what is held.
 
         Raises

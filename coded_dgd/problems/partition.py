@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 
 WINDOW = 1 << 24
 """Bytes that are held at once while data are encoded: of input, and of what becomes of it."""
+OWN_WINDOW = 1 << 22
+"""The same on a worker, for its own blocks only."""
 DATA_IN_FLIGHT = 1 << 25
 """Bytes of encoded data that rank 0 has on their way to the workers before it waits."""
 

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from coded_dgd.errors import DataError
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.partition import Partition
-from coded_dgd.problems.sources.base import WINDOW_BYTES, Source
+from coded_dgd.problems.sources.base import Source
 
 Floats = NDArray[np.float64]
 
 NEGLIGIBLE = 1e-100
 """Curvature that is none."""
+FACTORISED_BYTES = 2**22
+"""Of X, that are factorised at once unless there are many features."""
 OPTIMUM_FLOPS = 1e11
 """Work above which the optimum is not computed."""
 
@@ -141,9 +143,9 @@ class Problem:
         return solution if np.abs(solution).max() < 1 / NEGLIGIBLE else None
 
 
-def factorised_rows(features: int) -> int | None:
-    """Rows to factorise at once: the usual, or more than those of the triangle, which is again."""
-    return 2 * features if 2 * features > WINDOW_BYTES // (8 * features) else None
+def factorised_rows(features: int) -> int:
+    """Rows to factorise at once: that takes them some times over, and the triangle each time."""
+    return max(2 * features, FACTORISED_BYTES // (8 * features))
 
 
 def optimum_flops(rows: int, features: int) -> float:

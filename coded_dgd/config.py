@@ -38,6 +38,7 @@ HARMLESS = (
     "checkpoint_every",
     "checkpoint_seconds",
     "encode",
+    "share_blocks",
 )
 """Options that may differ when a run is resumed: they change no iteration that is done."""
 SCHEME_OPTIONS = (
@@ -74,6 +75,7 @@ class RunConfig:
     early_stop: str | None = None
     data: str = DEFAULT_DATA
     encode: str = "master"
+    share_blocks: bool = True
     objective: str = "least-squares"
     ridge: float = 0.0
     optimizer: str = "gd"

@@ -126,6 +126,12 @@ delivery = together(
         "worker its own, of the file, which every host then has to see under the same path.",
         type=click.Choice(ENCODE),
     ),
+    click.option(
+        "--share-blocks/--no-share-blocks",
+        default=RunConfig.share_blocks,
+        help="Whether workers of a host hold the blocks of which they would have copies together, "
+        "where that saves 1 MB or more.",
+    ),
 )
 training = together(
     configured(

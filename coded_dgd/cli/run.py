@@ -158,6 +158,7 @@ def run(
     master = connect(config.transport)
     from coded_dgd.engine import job, setup
     from coded_dgd.engine.checkpoint import Keeper
+    from coded_dgd.engine.distribute import sharing
     from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.master import Iteration
     from coded_dgd.engine.rank_log import LOG, LogDir
@@ -224,7 +225,10 @@ def run(
         def on_data(problem: Problem) -> None:
             nonlocal predicted
             if config.transport == "mpi":
-                predicted = memory.peaks(prepared.scheme, problem, held, config.encode == "local")
+                scheme = prepared.scheme
+                together = sharing(transport, scheme, range(scheme.workers), config, problem.source)
+                local = config.encode == "local"
+                predicted = memory.peaks(scheme, problem, held, local, together)
                 progress.memory(predicted)
 
         outcome = job.run(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.crew import Crew
-from coded_dgd.engine.protocol import Floats, Plan
+from coded_dgd.engine.plans import STOPPED, Plans
+from coded_dgd.engine.protocol import Floats
+from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted
-from coded_dgd.problems.encoding import Encoder, Recipe, fingerprint
+from coded_dgd.problems.encoding import Encoder
 from coded_dgd.problems.partition import WINDOW, Partition
+from coded_dgd.problems.sharing import Group, groups
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
+from coded_dgd.schemes.base import Scheme
 
-STOPPED = "stopped while the data were handed out: start it again"
+GREETING_SECONDS = 2.0
+"""How long to wait for workers to say where they are; later ones share no blocks."""
 
 
 @dataclass
@@ -51,7 +55,7 @@ def distribute(
     Parameters
     ----------
     only : iterable of int, optional
-        Workers to serve; by default all.
+        Workers to serve; by default all. They get copies of their own.
     window : int
         Bytes to hold at once, of input and of what becomes of it.
     """
@@ -60,55 +64,67 @@ def distribute(
     data = gram or source
     partition = Partition(data.rows, scheme.blocks)
     served = list(range(scheme.workers) if only is None else only)
-    local = config.encode == "local"
-    name = (
-        config.data if config.data.startswith("synthetic:") else str(Path(config.data).absolute())
-    )
-    mark = fingerprint(source, name) if local else ""
-    placements = [scheme.placement(worker) if scheme.tasks(worker) else None for worker in served]
-    for worker, placement in zip(served, placements, strict=True):
-        coefficients = scheme.coefficients(worker)
-        plan = Plan(
-            lane=crew.lane,
-            replaces=crew.replaces,
-            worker=crew.draws[worker],
-            tasks=scheme.tasks(worker),
-            height=partition.height,
-            features=data.features,
-            labels=not scheme.coded,
-            ends=scheme.ends(worker),
-            coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
-            unit=float(scheme.work[0]),
-            product=scheme.gram,
-            objective=config.objective,
-            delay=config.delay,
-            seed=config.seed,
-            timeline=transport.marks is not None,
-        )
-        if local and placement is not None:
-            recipe = Recipe.of(name, config.seed, mark, scheme.blocks, placement, scheme.gram)
-            plan = replace(plan, recipe=recipe)
-        if logs := transport.logs:
-            file = logs.file(crew.members[worker] + 1)
-            plan = replace(plan, log=file, log_level=logs.level)
-        transport.plan(crew.members[worker], plan)
+    holding = {worker: scheme.placement(worker) for worker in served if scheme.tasks(worker)}
+    together = []
+    if only is None:
+        together = sharing(transport, scheme, crew.members, config, data)
+    plans = Plans(crew, config, source, partition.height, data.features)
+    getting = dict(holding)
+    for group in together:
+        getting[group.leader] = group.blocks
+        for follower in group.followers:
+            del getting[follower]
+    for worker in served:
+        if worker in getting or worker not in holding:
+            plans.send(
+                worker,
+                getting.get(worker),
+                next((group for group in together if group.leader == worker), None),
+            )
     kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
-    encoder = Encoder([] if local else placements)
+    local = config.encode == "local"
+    encoder = Encoder([] if local else list(getting.values()))
     for start, X, y in partition.windows(data, encoder.input(window, scheme.blocks)):
         if transport.interrupted:
             raise Interrupted(STOPPED)
         kept.Xy += y.ravel() @ X.reshape(-1, data.features)
         kept.yy += float(np.vdot(y, y))
         kept.block_norms += np.einsum("nkl,nkl->n", X, X)
-        for place, coded, labels in encoder.encode(X, None if scheme.coded else y):
-            transport.piece(crew.members[served[place]], start, coded, labels)
+        pieces = encoder.encode(X, None if scheme.coded else y)
+        for worker, (coded, labels) in zip(getting, pieces, strict=False):
+            transport.piece(crew.members[worker], start, coded, labels)
     if gram:
         kept.Xy, kept.yy = gram.Xy, gram.yy
+    left = [worker for group in together for worker in plans.attach(group)]
     if local and only is None:
-        peers = [crew.members[worker] for worker in served if scheme.tasks(worker)]
-        transport.wait_for(
-            lambda: all((p, crew.lane) in transport.holding or p in transport.lost for p in peers)
-        )
-        if transport.interrupted:
-            raise Interrupted(STOPPED)
+        plans.settle(getting)
+    if left:
+        distribute(source, crew, config, only=left)
     return kept
+
+
+def sharing(
+    transport: Transport, scheme: Scheme, members: Sequence[int], config: RunConfig, data: Source
+) -> list[Group]:
+    """Find the workers that had better hold their blocks together with others of their host.
+
+    Parameters
+    ----------
+    members : sequence of int
+        The peer of each worker.
+    data : Source
+        What the blocks are of.
+    """
+    if scheme.coded or not (config.share_blocks and transport.shares_memory):
+        return []
+    block_bytes = 8.0 * Partition(data.rows, scheme.blocks).height * (data.features + 1)
+    held = {w: scheme.placement(w) for w in range(scheme.workers) if scheme.tasks(w)}
+    if not groups(dict.fromkeys(held, "one host"), held, block_bytes):
+        return []
+    lost = transport.lost
+    transport.wait_for(
+        lambda: all(transport.host_of(members[w]) or members[w] in lost for w in held),
+        GREETING_SECONDS,
+    )
+    hosts = {w: transport.host_of(members[w]) for w in held if members[w] not in lost}
+    return groups(hosts, held, block_bytes)

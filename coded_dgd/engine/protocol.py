@@ -53,6 +53,20 @@ class Greeting(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Pooled:
+    """Where a worker's blocks are among those of its host. Only plain values."""
+
+    blocks: int
+    """Of the host."""
+    first: int
+    """Of the worker."""
+    token: int
+    """Tells this memory from any other."""
+    path: str | None = None
+    """Where the memory is; None for the worker that makes it."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that a worker needs to know besides its data. Only plain values: it travels as JSON."""
 
@@ -86,6 +100,8 @@ class Plan:
     log_level: str = "info"
     recipe: Recipe | None = None
     """How to make the blocks, where rank 0 does not send them."""
+    pooled: Pooled | None = None
+    """Where the blocks are, if workers of a host hold theirs together."""
 
     @classmethod
     def from_json(cls, text: bytes | bytearray) -> Plan:
@@ -96,7 +112,19 @@ class Plan:
                 fields[name] = tuple(fields[name])
         if fields["recipe"] is not None:
             fields["recipe"] = Recipe(**fields["recipe"])
+        if fields["pooled"] is not None:
+            fields["pooled"] = Pooled(**fields["pooled"])
         return cls(**fields)
+
+    @property
+    def attaches(self) -> bool:
+        """Whether another worker of the host gets the blocks."""
+        return self.pooled is not None and self.pooled.path is not None
+
+    @property
+    def coming(self) -> int:
+        """Blocks that the worker gets: its own, or those of all workers of its host."""
+        return self.tasks if self.pooled is None else self.pooled.blocks
 
     @property
     def payload(self) -> int:
@@ -105,9 +133,12 @@ class Plan:
 
 
 class Holding(NamedTuple):
-    """A worker has everything of a plan that it had to get for itself."""
+    """A worker has all data of a plan that says how to get them, or has none."""
 
     lane: int
+    ready: bool
+    path: str | None
+    """Of the memory in which workers of a host hold their blocks, if this one has made it."""
 
 
 class Point(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from coded_dgd import delays
+from coded_dgd.engine.pool import Pool
 from coded_dgd.engine.protocol import Floats, Plan
 from coded_dgd.problems import objectives
 from coded_dgd.problems.blocks import Blocks, GradientBlocks, ProductBlocks
@@ -22,21 +23,39 @@ class Share:
     plan : Plan
     objective : Objective, optional
         By default the one that the plan names.
+    pool : Pool, optional
+        Where the blocks are, if workers of the host hold theirs together.
     """
 
-    def __init__(self, plan: Plan, objective: Objective | None = None) -> None:
-        self.plan = plan
+    def __init__(
+        self, plan: Plan, objective: Objective | None = None, pool: Pool | None = None
+    ) -> None:
+        self.plan, self.pool = plan, pool
         self.delay = delays.create(plan.delay, plan.seed)
         self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
         shape = plan.tasks, plan.height, plan.features, plan.labels
+        shared = pool and plan.pooled and pool.share(plan.pooled.first, plan.tasks)
         objective = objective or objectives.create(plan.objective)
         self.blocks: Blocks = (
-            ProductBlocks(*shape) if plan.product else GradientBlocks(*shape, objective)
+            ProductBlocks(*shape)
+            if plan.product
+            else GradientBlocks(*shape, objective, shared or None)
         )
         # Small tasks of one message are computed together.
         self.together = max(1, ROWS_AT_ONCE // max(1, plan.height))
         self._factors = None if plan.coefficients is None else np.array(plan.coefficients)
         self._drawn: tuple[int, Floats] = (-1, np.empty(0))
+
+    def load(self, start: int, X: Floats, y: Floats | None) -> None:
+        """Take rows `start`, ... of the blocks that come: those of the plan, or of the host."""
+        if self.pool is not None:
+            self.pool.load(start, X, y)
+        elif self.plan.pooled is not None:  # this one was to make the pool, and could not
+            first = self.plan.pooled.first
+            own = slice(first, first + self.plan.tasks)
+            self.blocks.load(start, X[own], None if y is None else y[own])
+        else:
+            self.blocks.load(start, X, y)
 
     def warm_up(self) -> None:
         """Do everything once: the first call takes long, and should not in the first iteration."""

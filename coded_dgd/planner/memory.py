@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
 from coded_dgd.problems.partition import DATA_IN_FLIGHT, OWN_WINDOW, WINDOW
 from coded_dgd.problems.problem import OPTIMUM_FLOPS, Problem, factorised_rows, optimum_flops
+from coded_dgd.problems.sharing import Group
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
 
@@ -28,7 +30,13 @@ class Peaks(NamedTuple):
     master: float
 
 
-def peaks(scheme: Scheme, problem: Problem, data: float, local: bool = False) -> Peaks:
+def peaks(
+    scheme: Scheme,
+    problem: Problem,
+    data: float,
+    local: bool = False,
+    sharing: Sequence[Group] = (),
+) -> Peaks:
     """Predict a run with a scheme that fits the problem.
 
     Parameters
@@ -37,26 +45,37 @@ def peaks(scheme: Scheme, problem: Problem, data: float, local: bool = False) ->
         Bytes that the opened data take.
     local : bool
         Whether workers read the data themselves.
+    sharing : sequence of Group
+        Workers that hold blocks together; of these each counts in equal parts with all who use it.
     """
     source = problem.source
     sizes = Sizes(
         source.rows, source.features, source.rows, inf, quadratic=problem.objective.degree == 2
     )
     base = resident() - data  # of this process, which has imported what it needs by now
-    held = worker(scheme, sizes)
+    held = worker(scheme, sizes, sharing)
     if local:
         held += data + _encoding(scheme, sizes)
-    return Peaks(held, master(scheme, sizes, data, base if base > 0 else MASTER))
+    return Peaks(held, master(scheme, sizes, data, base if base > 0 else MASTER, sharing))
 
 
-def worker(scheme: Scheme, sizes: Sizes) -> float:
-    """Peak of the worker that holds most: its blocks, and the piece that is coming in."""
-    rows = _most_tasks(scheme) * block_rows(scheme, sizes)
-    coming = _most_tasks(scheme) * _rows_at_once(scheme, sizes)
-    return WORKER + 8 * (rows + coming) * (sizes.features + (not scheme.coded))
+def worker(scheme: Scheme, sizes: Sizes, sharing: Sequence[Group] = ()) -> float:
+    """Peak of the worker that holds most: its blocks, and the pieces that are coming in."""
+    alone = set(range(scheme.workers)).difference(*(group.first for group in sharing))
+    most = max((scheme.tasks(each) for each in alone), default=0)
+    held = [(most, most), *((g.part_of_leader(), len(g.blocks)) for g in sharing)]
+    height, at_once = block_rows(scheme, sizes), _rows_at_once(scheme, sizes, sharing)
+    rows = max(blocks * height + min(2 * at_once, height) * coming for blocks, coming in held)
+    return WORKER + 8 * rows * (sizes.features + (not scheme.coded))
 
 
-def master(scheme: Scheme, sizes: Sizes, data: float, base: float = MASTER) -> float:
+def master(
+    scheme: Scheme,
+    sizes: Sizes,
+    data: float,
+    base: float = MASTER,
+    sharing: Sequence[Group] = (),
+) -> float:
     """Peak of rank 0: the data, and what it does with them that takes most.
 
     Parameters
@@ -72,10 +91,11 @@ def master(scheme: Scheme, sizes: Sizes, data: float, base: float = MASTER) -> f
     if sizes.quadratic and optimum_flops(sizes.rows, sizes.features) <= OPTIMUM_FLOPS:
         factorised = min(sizes.rows, factorised_rows(sizes.features)) * width
         reading = max(reading, FACTORISING * factorised)
-    at_once = _rows_at_once(scheme, sizes) * width
-    tasks = _tasks(scheme)
+    at_once = _rows_at_once(scheme, sizes, sharing) * width
+    tasks = _tasks(scheme, sharing)
+    largest = max([_most_tasks(scheme), *(len(group.blocks) for group in sharing)])
     handing = 2 * _blocks(scheme, sizes) * at_once + min(
-        DATA_IN_FLIGHT + _most_tasks(scheme) * at_once, tasks * block_rows(scheme, sizes) * width
+        DATA_IN_FLIGHT + 2 * largest * at_once, tasks * block_rows(scheme, sizes) * width
     )
     if scheme.coded:
         handing += tasks * at_once
@@ -93,8 +113,10 @@ def _encoding(scheme: Scheme, sizes: Sizes) -> float:
     return min(2.0 * OWN_WINDOW, 8.0 * rows * block_rows(scheme, sizes) * (sizes.features + 1))
 
 
-def _tasks(scheme: Scheme) -> int:
-    return sum(scheme.tasks(worker) for worker in range(scheme.workers))
+def _tasks(scheme: Scheme, sharing: Sequence[Group] = ()) -> int:
+    """Blocks that are handed out."""
+    saved = sum(sum(group.tasks.values()) - len(group.blocks) for group in sharing)
+    return sum(scheme.tasks(worker) for worker in range(scheme.workers)) - saved
 
 
 def _blocks(scheme: Scheme, sizes: Sizes) -> float:
@@ -114,10 +136,12 @@ def resident() -> float:
         return 0.0
 
 
-def _rows_at_once(scheme: Scheme, sizes: Sizes) -> float:
+def _rows_at_once(scheme: Scheme, sizes: Sizes, sharing: Sequence[Group] = ()) -> float:
     """Rows of every block that are handed out together: all, where blocks are rows."""
     height = block_rows(scheme, sizes)
     if blocks_are_rows(scheme, sizes):
         return height
-    row = _blocks(scheme, sizes) + _tasks(scheme)  # of every block, and of what becomes of them
+    row = _blocks(scheme, sizes) + _tasks(
+        scheme, sharing
+    )  # of every block, and of what becomes of them
     return min(height, max(1.0, WINDOW / (8 * row * (sizes.features + 1))))

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from coded_dgd.problems.objectives import Objective
 
 Floats = NDArray[np.float64]
+Arrays = tuple[Floats, Floats | None]
+"""Blocks of rows and their labels, if they have any."""
 
 
 class Blocks(ABC):
@@ -40,11 +42,17 @@ class DenseBlocks(Blocks):
         Number of blocks, their rows, and l.
     labels : bool
         Whether the rows have labels; those of coded blocks do not.
+    arrays : tuple of arrays, optional
+        X and the labels, if they are there already; else they are loaded.
     """
 
-    def __init__(self, tasks: int, height: int, features: int, labels: bool) -> None:
-        self.X = np.zeros((tasks, height, features))
-        self.y = np.zeros((tasks, height)) if labels else None
+    def __init__(
+        self, tasks: int, height: int, features: int, labels: bool, arrays: Arrays | None = None
+    ) -> None:
+        if arrays is None:
+            X = np.zeros((tasks, height, features))
+            arrays = X, np.zeros((tasks, height)) if labels else None
+        self.X, self.y = arrays
 
     def load(self, start: int, X: Floats, y: Floats | None) -> None:
         rows = slice(start, start + X.shape[1])
@@ -57,9 +65,15 @@ class GradientBlocks(DenseBlocks):
     """Blocks on which a task is the gradient of an objective."""
 
     def __init__(
-        self, tasks: int, height: int, features: int, labels: bool, objective: Objective
+        self,
+        tasks: int,
+        height: int,
+        features: int,
+        labels: bool,
+        objective: Objective,
+        arrays: Arrays | None = None,
     ) -> None:
-        super().__init__(tasks, height, features, labels)
+        super().__init__(tasks, height, features, labels, arrays)
         self.objective = objective
 
     def result(self, first: int, last: int, beta: Floats, factors: Floats | None) -> Floats:

@@ -41,31 +41,29 @@ class Encoder:
 
     Parameters
     ----------
-    placements : sequence of Placement or None
-        Of each worker; None for one that holds nothing.
+    placements : sequence of Placement
+        Of each worker.
     """
 
-    def __init__(self, placements: Sequence[Placement | None]) -> None:
-        self._placements = [
-            (place, each) for place, each in enumerate(placements) if each is not None
-        ]
-        self._rows = sum(len(each) for _, each in self._placements)
-        self._coded = any(each.ndim == 2 for _, each in self._placements)
-        self._matrix = np.concatenate([each for _, each in self._placements] or [np.zeros(0, int)])
+    def __init__(self, placements: Sequence[Placement]) -> None:
+        self._placements = placements
+        self._rows = sum(map(len, placements))
+        self._coded = any(each.ndim == 2 for each in placements)
+        self._matrix = np.concatenate([*placements]) if self._coded else np.empty(0)
         self._memory = np.empty(0)
 
     def input(self, window: int, blocks: int) -> int:
         """What of `window` bytes a window of the N blocks may take, the rest being for output."""
         return window * blocks // (blocks + self._rows)
 
-    def encode(self, X: Floats, y: Floats | None) -> Iterator[tuple[int, Floats, Floats | None]]:
-        """Yield number, blocks and labels of each worker, in arrays of their own."""
+    def encode(self, X: Floats, y: Floats | None) -> Iterator[tuple[Floats, Floats | None]]:
+        """Yield blocks and labels of each worker, in arrays of their own."""
         coded = self._product(X) if self._coded else X
         first = 0
-        for place, placement in self._placements:
+        for placement in self._placements:
             last = first + len(placement)
             own = coded[first:last].copy() if self._coded else encode(placement, X)
-            yield place, own, None if y is None else encode(placement, y)
+            yield own, None if y is None else encode(placement, y)
             first = last
 
     def _product(self, X: Floats) -> Floats:
@@ -121,7 +119,7 @@ class Recipe:
             for start, X, _ in Partition(source.rows, self.blocks).windows(
                 source, encoder.input(window, self.blocks)
             ):
-                for _, coded, _ in encoder.encode(X, None):
+                for coded, _ in encoder.encode(X, None):
                     yield start, coded, None
 
     def _open(self) -> Source:

@@ -108,6 +108,7 @@ def summarize(
             "predicted": None if memory is None else memory._asdict(),
             "measured": {
                 "worker": max((report.memory for report in ending.reports), default=0) or None,
+                "workers": sum(report.memory for report in ending.reports) or None,
                 "master": peak_memory() if setup.config.transport == "mpi" else None,
             },
         },

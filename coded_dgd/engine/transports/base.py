@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from coded_dgd.engine.marks import MASTER_MARKS, Marked, Marks
-from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result
+from coded_dgd.engine.protocol import Floats, Holding, Plan, Point, Report, Result
 
 if TYPE_CHECKING:
     from coded_dgd.engine.rank_log import Logs
@@ -29,6 +29,8 @@ class Transport(ABC):
     workers: int
     host: str
     """Where the master runs."""
+    shares_memory: bool = False
+    """Whether peers of one host may hold blocks together."""
 
     def __init__(self) -> None:
         self.lost: dict[int, Report] = {}
@@ -45,8 +47,8 @@ class Transport(ABC):
         """By peer, of those that answered `stop`, where a timeline is wanted."""
         self.logs: Logs | None = None
         """Where ranks write their logs, if they are to."""
-        self.holding: set[tuple[int, int]] = set()
-        """Peers, each with a lane, that have said that they have all data of it."""
+        self.holding: dict[tuple[int, int], Holding] = {}
+        """What peers have said of the data of a lane, by peer and lane."""
         self.silence = inf
         """Seconds after which a peer that gives no sign of life is lost."""
 

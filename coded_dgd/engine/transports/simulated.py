@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
 from coded_dgd.engine.marks import Marked
-from coded_dgd.engine.protocol import Floats, Plan, Point, Report, Result, read_result
+from coded_dgd.engine.protocol import Floats, Holding, Plan, Point, Report, Result, read_result
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.engine.worker import Wait, Worker
@@ -79,7 +79,7 @@ class SimulatedTransport(Transport):
         if plan.recipe:
             for start, X, y in plan.recipe.pieces():
                 share.blocks.load(start, X, y)
-            self.holding.add((peer, plan.lane))
+            self.holding[peer, plan.lane] = Holding(plan.lane, True, None)
         share.warm_up()
         self._workers[peer].take(share)
 

@@ -70,6 +70,8 @@ class MPIMaster(Transport):
         Whether ranks may leave without MPI_Finalize even if none is lost by then.
     """
 
+    shares_memory = True
+
     def __init__(self, hard: bool = True) -> None:
         super().__init__()
         self._hard = hard
@@ -270,7 +272,8 @@ class MPIMaster(Transport):
             peer.visible = is_here(peer.host, peer.pid)
             return None
         if len(fields) == len(Holding._fields):
-            self.holding.add((number, Holding(*fields).lane))
+            holding = Holding(*fields)
+            self.holding[number, holding.lane] = holding
             return None
         report = peer.report = Report(*fields)._replace(peer=number)
         if report.failure is not None and number not in self.lost:

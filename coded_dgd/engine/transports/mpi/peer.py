@@ -201,7 +201,9 @@ class Peer:
     def complete(self) -> bool:
         """Whether the peer has all data of its plan, or has none."""
         plan = self.plan
-        return not (plan and plan.tasks and plan.recipe is None) or self.rows >= plan.height
+        if plan is None or not plan.tasks or plan.recipe is not None or plan.attaches:
+            return True
+        return self.rows >= plan.height
 
     @property
     def drained(self) -> bool:

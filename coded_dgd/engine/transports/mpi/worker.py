@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from coded_dgd.engine.pool import Pool
 from coded_dgd.engine.process import cores
 from coded_dgd.engine.protocol import Command, Floats, Greeting, Holding, Plan, Point, Report
 from coded_dgd.engine.share import Share
@@ -93,28 +94,37 @@ class MPIWorker:
         if self._requests[1] == MPI.REQUEST_NULL:
             self._buffer = np.empty(2 + plan.features)
             self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
-        share = Share(plan, objective)
-        for start, X, y in plan.recipe.pieces() if plan.recipe else self._pieces(plan):
+        pool = None
+        if plan.pooled:
+            try:
+                pool = Pool.open(plan.pooled, plan.height, plan.features, plan.labels)
+            except OSError:
+                if plan.attaches:
+                    self._send_text(Holding(plan.lane, False, None))
+                    return True
+        share = Share(plan, objective, pool)
+        pieces = plan.recipe.pieces() if plan.recipe else self._pieces(plan)
+        for start, X, y in () if plan.attaches else pieces:
             if self._given_up(X):
                 return False
-            share.blocks.load(start, X, y)
+            share.load(start, X, y)
         share.warm_up()
         worker.take(share)
-        if plan.recipe:
-            self._send_text(Holding(plan.lane))
+        if plan.recipe or plan.pooled:
+            self._send_text(Holding(plan.lane, True, pool.path if pool else None))
         return True
 
     def _pieces(self, plan: Plan) -> Pieces:
         """Receive the data of a plan."""
         start = 0
         while plan.tasks and start < plan.height:
-            rows = self._probe(DATA, MPI.DOUBLE) // (plan.tasks * plan.features)
-            X = np.empty((plan.tasks, rows, plan.features))
+            rows = self._probe(DATA, MPI.DOUBLE) // (plan.coming * plan.features)
+            X = np.empty((plan.coming, rows, plan.features))
             self._guarded(self._comm.Recv, X, 0, DATA)
             y = None
             if plan.labels and rows:
                 self._probe(DATA, MPI.DOUBLE)
-                y = np.empty((plan.tasks, rows))
+                y = np.empty((plan.coming, rows))
                 self._guarded(self._comm.Recv, y, 0, DATA)
             yield start, X, y
             start += rows

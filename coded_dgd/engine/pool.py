@@ -1,0 +1,78 @@
+"""Blocks that the workers of a host hold together, in memory that vanishes with its last user."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from io import FileIO
+
+import numpy as np
+
+from coded_dgd.engine.protocol import Floats, Pooled
+
+WORD = 8
+
+
+class Pool:
+    """The blocks of a host, written by the one who makes it and mapped by the others.
+
+    Parameters
+    ----------
+    file : file
+        Of that memory.
+    """
+
+    def __init__(
+        self, pooled: Pooled, height: int, features: int, labels: bool, file: FileIO
+    ) -> None:
+        shape = pooled.blocks, height, features
+        rows = pooled.blocks * height
+        count = rows * (features + labels)
+        size = WORD * (count + 1)
+        made = pooled.path is None
+        self._file = file
+        """The path of the memory leads to it as long as it is open."""
+        self.path = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+        if made:
+            os.ftruncate(file.fileno(), size)
+        elif os.fstat(file.fileno()).st_size != size:
+            raise OSError("other memory")
+        access = mmap.ACCESS_WRITE if made else mmap.ACCESS_READ
+        memory = mmap.mmap(file.fileno(), size, access=access)
+        token = np.frombuffer(memory, np.int64, 1, WORD * count)
+        if made:
+            token[0] = pooled.token
+        elif token[0] != pooled.token:
+            raise OSError("other memory")
+        numbers = np.frombuffer(memory, np.float64, count)
+        self.X: Floats = numbers[: rows * features].reshape(shape)
+        self.y: Floats | None = numbers[rows * features :].reshape(shape[:2]) if labels else None
+
+    @classmethod
+    def open(cls, pooled: Pooled, height: int, features: int, labels: bool) -> Pool:
+        """Make the memory, or map it.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made, or is out of reach: in another container, or gone with its maker.
+        """
+        if pooled.path is not None:
+            file = os.fdopen(os.open(pooled.path, os.O_RDONLY), "rb", buffering=0)
+        elif hasattr(os, "memfd_create"):
+            file = os.fdopen(os.memfd_create("coded-dgd-blocks"), "r+b", buffering=0)
+        else:
+            raise OSError("this system has no such memory")
+        return cls(pooled, height, features, labels, file)
+
+    def load(self, start: int, X: Floats, y: Floats | None) -> None:
+        """Take rows `start`, ... of every block: X : (blocks, k, l), y : (blocks, k) or None."""
+        rows = slice(start, start + X.shape[1])
+        self.X[:, rows] = X
+        if self.y is not None and y is not None:
+            self.y[:, rows] = y
+
+    def share(self, first: int, tasks: int) -> tuple[Floats, Floats | None]:
+        """The blocks of one worker, X and labels."""
+        own = slice(first, first + tasks)
+        return self.X[own], None if self.y is None else self.y[own]

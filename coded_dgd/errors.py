@@ -57,3 +57,9 @@ def naming(option: str) -> Iterator[None]:
         if not isinstance(error, DataError):
             error.args = (f"{option}: {error}",)
         raise
+
+
+def one_line(error: Exception) -> str:
+    """Return what the error says, in one line that is not too long."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())[:200]

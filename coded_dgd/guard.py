@@ -155,12 +155,25 @@ def replay(
     lost : mapping of int to float, optional
         Workers that are lost, and when.
     """
+    return replay_messages(decoder, decoder.scheme.message_times(finish), lost)
+
+
+def replay_messages(
+    decoder: GuardedDecoder, times: Floats, lost: Mapping[int, float] | None = None
+) -> Ideal:
+    """Replay one iteration of which the times of messages are known; see `replay`.
+
+    Parameters
+    ----------
+    times : (M, J) array
+        When each message arrives, in seconds; inf for never.
+    """
     lost = lost or {}
-    times = decoder.scheme.message_times(finish)
-    for w, instant in lost.items():
-        times[w, times[w] > instant] = np.inf
     deadline = np.inf if decoder.scheme.deadline is None else decoder.scheme.deadline
-    worker, message = np.nonzero(np.isfinite(times) & (times <= deadline))
+    latest = np.full((len(times), 1), deadline)
+    for w, instant in lost.items():
+        latest[w] = min(instant, deadline)
+    worker, message = np.nonzero(np.isfinite(times) & (times <= latest))
     events = [*zip(times[worker, message].tolist(), worker.tolist(), message.tolist(), strict=True)]
     events += [(instant, w, None) for w, instant in lost.items() if instant > 0]
     decoder.begin(w for w, instant in lost.items() if instant <= 0)

@@ -14,6 +14,7 @@ from coded_dgd.cli import measuring, options
 from coded_dgd.cli.connection import connect
 from coded_dgd.config import ON_LOSS, RunConfig, read_toml
 from coded_dgd.errors import UsageError
+from coded_dgd.files import replacing
 
 
 def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -192,7 +193,8 @@ def run(
     if resume is None:
         folder = RunFolder.create(out, prepared)
         if plan is not None:
-            (folder.path / measuring.PLAN).write_text(json.dumps(to_json(plan)) + "\n")
+            with replacing(folder.path / measuring.PLAN) as file:
+                file.write(json.dumps(to_json(plan)).encode() + b"\n")
     else:
         found = resuming.find(resume, prepared, allow_different_workers)
         checkpoint = found.resume[0] if found.resume else None

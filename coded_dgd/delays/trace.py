@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.delays.base import DelayModel, Floats, task_under_way
+from coded_dgd.delays._recorded import Recorded
+from coded_dgd.delays.base import Floats
 from coded_dgd.errors import DataError, UsageError
 
 WANTED = (
@@ -21,7 +22,7 @@ LARGEST = 2**27
 """Finish times that a trace may have, 1 GB: every worker holds them."""
 
 
-class Trace(DelayModel):
+class Trace(Recorded):
     """``trace:FILE``: replay recorded times in seconds; it starts over where it ends.
 
     ``.npy`` of shape (iterations, workers)
@@ -45,9 +46,8 @@ class Trace(DelayModel):
         if not file:
             raise UsageError(f"a trace needs a file, as in --delay trace:FILE: {WANTED}")
         self.path = Path(file)
-        self.unit = 1.0  # what a recorded task is in tasks
         try:
-            times = self._read()
+            times, unit = self._read()
         except FileNotFoundError:
             raise DataError(f"trace {file}: there is no such file: give {WANTED}") from None
         except OSError as error:
@@ -66,21 +66,20 @@ class Trace(DelayModel):
             raise DataError(
                 f"trace {file}: finish times of a worker's tasks have to ascend: sort the last axis"
             )
-        self.times = times.astype(np.float64)
-        self.may_stall = bool(np.isinf(self.times).any())
+        super().__init__(times.astype(np.float64), unit)
 
-    def _read(self) -> Floats:
+    def _read(self) -> tuple[Floats, float]:
+        """Return the times, and what a recorded task is in tasks."""
         if self.path.suffix == ".csv":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about a file without data, which is refused
-                return np.loadtxt(self.path, delimiter=",", ndmin=2)
+                return np.loadtxt(self.path, delimiter=",", ndmin=2), 1.0
         loaded = np.load(self.path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            return loaded
+            return loaded, 1.0
         with loaded:
-            if "unit" in loaded:
-                self.unit = float(loaded["unit"])
-            if not 0 < self.unit < np.inf:
+            unit = float(loaded["unit"]) if "unit" in loaded else 1.0
+            if not 0 < unit < np.inf:
                 raise ValueError("a task is some tasks of the model")
             arrival, done = loaded["arrival"], loaded["tasks_done"]
         times = len(arrival) * len(done) * int(done.max(initial=0))
@@ -89,7 +88,7 @@ class Trace(DelayModel):
                 f"trace {self.path}: the finish times of {done.max()} tasks of {len(done)} workers "
                 f"in {len(arrival)} iterations do not fit in memory: give one of a shorter run"
             )
-        return finish_times_from_arrivals(arrival, done)
+        return finish_times_from_arrivals(arrival, done), unit
 
     def check(self, workers: int, work: Floats) -> None:
         recorded = self.times.shape[1]
@@ -100,24 +99,6 @@ class Trace(DelayModel):
                 f"trace {self.path} has {self.times.shape[2]} tasks per worker: "
                 f"use --load {self.times.shape[2]} or less, or less --redundancy"
             )
-
-    def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
-        times = self.times[iteration % len(self.times), worker]
-        finish: Floats = times[self._task(work)] if times.ndim else times * work
-        return finish
-
-    def sample(
-        self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
-    ) -> Floats:
-        iteration = rng.integers(len(self.times), size=(realisations, 1, 1))
-        worker = np.arange(workers)[:, None]
-        if self.times.ndim == 2:
-            return self.times[iteration, worker] * work
-        finish: Floats = self.times[iteration, worker, self._task(work)]
-        return finish
-
-    def _task(self, work: Floats) -> NDArray[np.int64]:
-        return task_under_way(work / self.unit)
 
 
 def finish_times_from_arrivals(arrival: Floats, tasks_done: NDArray[np.int64]) -> Floats:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import IntEnum
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -194,10 +195,10 @@ def result_buffer(length: int) -> tuple[Floats, Floats]:
 
 def read_result(peer: int, time: float, message: Floats) -> Result:
     """Take a message apart; one whose header makes no sense belongs to no lane."""
-    header = message[:HEADER]
-    if len(header) < HEADER or not np.isfinite(header).all():
+    header = message[:HEADER].tolist()
+    if len(header) < HEADER or not isfinite(sum(header)):
         return Result(peer, time, -1, -1, -1, 0.0, 0.0, message[HEADER:])
-    lane, iteration, index, compute_seconds, overrun = header.tolist()
+    lane, iteration, index, compute_seconds, overrun = header
     return Result(
         peer, time, int(lane), int(iteration), int(index), compute_seconds, overrun,
         message[HEADER:],

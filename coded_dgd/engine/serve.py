@@ -55,16 +55,16 @@ def serve(objective: Objective | None = None, connection: MPIWorker | None = Non
                     deadline = inf
                 elif first:
                     begin, cpu = monotonic(), cpu_seconds()
+                # the master checks
+                unusual: Literal["ignore", "warn"] = "warn" if connection.log else "ignore"
+                np.seterr(over=unusual, invalid=unusual)
             elif event is Command.GREET:
                 connection.greet()
             else:
                 assert event is None or isinstance(event, Point)
                 if connection.log and event:
                     connection.log.debug("iteration %d", event.iteration)
-                # the master checks
-                unusual: Literal["ignore", "warn"] = "warn" if connection.log else "ignore"
-                with np.errstate(over=unusual, invalid=unusual):
-                    deadline = loop.send(event)
+                deadline = loop.send(event)
     except BaseException as error:  # also SystemExit: nobody would learn of it
         known = "" if isinstance(error, CodedDGDError) else f"{type(error).__name__}: "
         failure = f"{known}{' '.join(str(error).split())}"[:500]

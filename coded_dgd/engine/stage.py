@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.master import Master
+from coded_dgd.files import replacing
 from coded_dgd.schemes.base import Scheme
 
 PLANS = "plan-{}.npz"
@@ -43,18 +44,19 @@ class Stage:
     def describe(self, folder: Path) -> None:
         """Write down what one has to know to read arrivals of a run that has not finished."""
         scheme, crew = self.scheme, self.master.crew
-        np.savez(
-            folder / PLANS.format(self.number),
-            number=self.number,
-            first=self.first,
-            scheme=scheme.name,
-            workers=scheme.workers,
-            blocks=scheme.blocks,
-            load=scheme.load,
-            tasks_done=self.tasks_done,
-            ranks=np.array(crew.members) + 1,
-            hosts=[crew.transport.host_of(peer) for peer in crew.members],
-        )
+        with replacing(folder / PLANS.format(self.number)) as file:
+            np.savez(
+                file,
+                number=self.number,
+                first=self.first,
+                scheme=scheme.name,
+                workers=scheme.workers,
+                blocks=scheme.blocks,
+                load=scheme.load,
+                tasks_done=self.tasks_done,
+                ranks=np.array(crew.members) + 1,
+                hosts=[crew.transport.host_of(peer) for peer in crew.members],
+            )
 
 
 class Refused(NamedTuple):

@@ -9,7 +9,7 @@ from math import inf, isfinite, sqrt
 import numpy as np
 
 from coded_dgd.delays.base import DelayModel
-from coded_dgd.guard import GuardedDecoder
+from coded_dgd.guard import GuardedDecoder, replay_messages
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.schemes.base import Floats, Scheme
 from coded_dgd.theory.monte_carlo import messages_used
@@ -161,26 +161,12 @@ def _guarded(scheme: Scheme, times: Floats, first: Floats, guard: float) -> tupl
     waiting, weights = [], []
     for each, ideal in zip(times, first, strict=True):
         if isfinite(ideal):
-            done = replay_messages(decoder, each)
+            done = replay_messages(decoder, each).completion_time
             waiting.append(max(done - ideal, 0.0))
             weights.append(decoder.weights_time)
     if not waiting:
         return inf, 0.0
     return float(np.mean(waiting)) if scheme.amplifies else 0.0, float(np.median(weights))
-
-
-def replay_messages(decoder: GuardedDecoder, times: Floats) -> float:
-    """Completion time under the guard of one realisation of message times (M, J)."""
-    deadline = decoder.scheme.deadline or inf
-    worker, message = np.nonzero(np.isfinite(times) & (times <= deadline))
-    order = np.argsort(times[worker, message], kind="stable")
-    decoder.begin()
-    for w, m in zip(worker[order].tolist(), message[order].tolist(), strict=True):
-        if decoder.arrive(w, m):
-            return float(times[w, m])
-    if deadline < inf:
-        decoder.expire()
-    return deadline
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 from scipy import special, stats
 
 from coded_dgd import delays
+from coded_dgd.delays._recorded import Recorded
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.delays.bernoulli import Bernoulli
-from coded_dgd.planner.empirical import Empirical
 from coded_dgd.planner.laws import NOISE, Pareto, Shifted
 from coded_dgd.planner.observations import Bools, Floats, Sample, TaskTimes
 from coded_dgd.planner.states import two_states
@@ -66,7 +66,7 @@ class Fit:
     def model(self, seed: int) -> DelayModel:
         """Return the delay model."""
         if self.durations is not None:
-            return Empirical(self.durations, seed)
+            return Recorded(self.durations)
         return delays.create(self.text, seed)
 
     def redrawn(self, rng: np.random.Generator) -> Fit:

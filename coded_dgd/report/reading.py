@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from coded_dgd.config import RunConfig, read_toml
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import UsageError, one_line
 from coded_dgd.kinds import misfit
-from coded_dgd.problems.sources.base import one_line
 from coded_dgd.report.recorded import Arrivals, RecordedRun
 from coded_dgd.report.run_folder import (
     CONFIG,

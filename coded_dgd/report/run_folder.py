@@ -87,6 +87,9 @@ class RunFolder:
                 _unpack(arrivals)
             elif number > stages:
                 arrivals.unlink()
+        for plan in path.glob(PLANS.format("*")):
+            if stage_number(plan) > max(stages, 1):
+                plan.unlink()
         with replacing(path / CONFIG) as config:
             config.write(setup.config.to_toml().encode())
         folder = cls(path, _open_iterations(path, "a"), empty=False)
@@ -143,9 +146,9 @@ class RunFolder:
             (self.path / PLANS.format(stage.number)).unlink(missing_ok=True)
 
 
-def stage_number(arrivals: Path) -> int:
-    """Number of the stage that a file holds: ``arrivals.npz`` is the first, ``-2.npz`` next."""
-    number = arrivals.stem.partition("-")[2]
+def stage_number(file: Path) -> int:
+    """Number of the stage that a file is of: ``arrivals.npz`` the first, ``-2.npz`` the next."""
+    number = file.stem.partition("-")[2]
     return int(number) if number.isdecimal() else 1
 
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.stage import PLANS
-from coded_dgd.errors import UsageError
-from coded_dgd.problems.sources.base import one_line
+from coded_dgd.errors import UsageError, one_line
 from coded_dgd.report.recorded import Arrivals, RecordedRun
-from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED, read_record
+from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED, read_record, stage_number
 from coded_dgd.report.status import duration
 from coded_dgd.report.summary import distribution, spread
 
@@ -34,7 +33,8 @@ def read_unfinished(path: Path, config: RunConfig) -> RecordedRun:
     try:
         log = _records(path)
         plans = [_plan(file) for file in _plans(path)]
-        stages = [_stage(path, plan, len(log)) for plan in plans]
+        ends = [min(int(plan["first"]), len(log)) for plan in plans[1:]] + [len(log)]
+        stages = [_stage(path, plan, end) for plan, end in zip(plans, ends, strict=True)]
         summary = {name: plans[0][name].item() for name in ("scheme", "workers", "blocks", "load")}
         hosts = _by_host(plans)
     except Exception as error:  # whatever json, numpy and zipfile raise on damage
@@ -86,7 +86,7 @@ def _records(path: Path) -> list[Iteration]:
 
 def _plans(path: Path) -> list[Path]:
     """Files that tell what the stages are, in order."""
-    return sorted(path.glob(PLANS.format("*")), key=lambda file: int(file.stem.partition("-")[2]))
+    return sorted(path.glob(PLANS.format("*")), key=stage_number)
 
 
 def _plan(file: Path) -> Plan:
@@ -94,11 +94,11 @@ def _plan(file: Path) -> Plan:
         return dict(archive)
 
 
-def _stage(path: Path, plan: Plan, iterations: int) -> Arrivals:
-    """Arrivals of a stage, as far as iterations are recorded."""
+def _stage(path: Path, plan: Plan, end: int) -> Arrivals:
+    """Arrivals of a stage up to where the next begins, or iterations are no longer recorded."""
     done, first = plan["tasks_done"], int(plan["first"])
     rows = np.fromfile(path / f"arrivals-{plan['number']}.f8")
-    whole = max(0, min(len(rows) // max(1, done.size), iterations - first))
+    whole = max(0, min(len(rows) // max(1, done.size), end - first))
     arrival = rows[: whole * done.size].reshape(whole, *done.shape)
     return Arrivals(first, arrival, done, plan["ranks"])
 

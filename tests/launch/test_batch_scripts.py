@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from servers import LAUNCH, need, run, user
 
+from coded_dgd.batch.hosts import hosts_script
+from coded_dgd.batch.pbs import pbs_script
+from coded_dgd.batch.slurm import slurm_script
+from coded_dgd.batch.sweep import points
 from coded_dgd.cli import run_command_line
-from coded_dgd.cli.launch import hosts_script, pbs_script, points, slurm_script
 from coded_dgd.errors import UsageError
 
 SCRIPTS = {"slurm.sbatch": slurm_script, "pbs.sh": pbs_script, "hosts.sh": hosts_script}

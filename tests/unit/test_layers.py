@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "coded_dgd"
 LAYERS = [
-    {"delays", "problems", "codes"},
+    {"delays", "problems", "codes", "batch"},
     {"schemes"},
     {"guard"},
     {"theory"},

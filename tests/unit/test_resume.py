@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,10 @@ from dying import dies_at_line
 from coded_dgd import files, registry, schemes
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import HARMLESS, RunConfig
+from coded_dgd.engine import job
 from coded_dgd.engine.checkpoint import latest, write
+from coded_dgd.engine.setup import prepare
+from coded_dgd.engine.transports import simulated
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.report import run_folder
 from coded_dgd.report.progress import Progress
@@ -274,6 +279,29 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used_and_that_is_said(
     assert_same("parts", "whole")
 
 
+@pytest.mark.parametrize(
+    ("lost_at", "first", "stages"),
+    [(1.5, [0, 7], [(0, 6)]), (0.4, [0, 2], [(0, 2), (2, 2), (4, 2)])],
+    ids=["after the checkpoint", "before it"],
+)
+def test_of_a_plan_only_what_came_before_the_checkpoint_is_left(
+    stop_after, monkeypatch, lost_at, first, stages
+):
+    arguments = options("uncoded", "--on-loss", "replan", "--checkpoint-every", "4")
+    stop_after(8)
+    with monkeypatch.context() as patch:
+        lossy = partial(SimulatedTransport, losses={2: lost_at})
+        patch.setattr(simulated, "SimulatedTransport", lossy)
+        assert run(*arguments, "--out", "parts") == 75
+    assert [stage.first for stage in read_run(Path("parts")).stages] == first
+    damage(max(Path("parts").glob("*.ckpt")))
+    stop_after(2)
+    assert resume("parts") == 75
+    read = read_run(Path("parts")).stages
+    assert [(stage.first, len(stage.arrival)) for stage in read] == stages
+    assert run_command_line(["report", "parts"]) == 0
+
+
 def test_with_no_usable_checkpoint_it_starts_from_the_beginning_and_says_so(tmp_path, capsys):
     assert run(*options("sgc"), "--out", "whole") == 0
     assert run(*options("sgc", "--checkpoint-every", "5"), "--out", "parts") == 0
@@ -344,6 +372,22 @@ def test_a_run_killed_while_its_files_are_written_can_always_go_on(function):
     assert not [*Path("parts").glob("*.f8"), *Path("parts").glob("*.tmp")]
 
 
+def test_what_a_stage_is_is_written_whole_or_not_at_all():
+    config = RunConfig(
+        scheme="gc", workers=6, iterations=1, transport="simulated",
+        data="synthetic:rows=61,features=8",
+    )  # fmt: skip
+    (stage,) = job.run(prepare(config, None), SimulatedTransport(6)).stages
+    folder, line = Path(), 0
+    while dies_at_line(line, (files, zipfile), lambda: stage.describe(folder)):
+        for plan in folder.glob("plan-*.npz"):
+            assert dict(np.load(plan))["workers"] == 6
+            plan.unlink()
+        line += 10
+    assert line > 100
+    assert [plan.name for plan in folder.iterdir()] == ["plan-1.npz"]
+
+
 def test_arrivals_that_are_lost_are_not_known(stopped, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("parts/arrivals-1.f8").unlink()
@@ -406,8 +450,10 @@ def test_records_that_are_missing_rule_out_the_checkpoint(tmp_path, capsys):
         ("data = []", r"data has to be text, not []"),
     ],
 )
-def test_values_of_the_configuration_are_of_their_types(stopped, tmp_path, capsys, line, words):
-    os.chdir(tmp_path)
+def test_values_of_the_configuration_are_of_their_types(
+    stopped, tmp_path, monkeypatch, capsys, line, words
+):
+    monkeypatch.chdir(tmp_path)
     path = Path("parts/config.toml")
     name = line.partition(" ")[0]
     kept = [each for each in path.read_text().splitlines() if not each.startswith(f"{name} ")]
@@ -422,8 +468,8 @@ def test_values_of_the_configuration_are_of_their_types(stopped, tmp_path, capsy
     ["3", "{}", "[]", "{" * 9999, {"loss": "none"}, {"messages_used": True}, {"other": 1}],
     ids=lambda line: str(line)[:20],
 )
-def test_records_are_of_their_types(stopped, tmp_path, capsys, line):
-    os.chdir(tmp_path)
+def test_records_are_of_their_types(stopped, tmp_path, monkeypatch, capsys, line):
+    monkeypatch.chdir(tmp_path)
     path = Path("parts/iterations.jsonl")
     lines = path.read_text().splitlines()
     lines[2] = json.dumps({**json.loads(lines[2]), **line}) if isinstance(line, dict) else line

@@ -11,9 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from coded_dgd.errors import DataError
+from coded_dgd.errors import DataError, one_line
 from coded_dgd.files import replacing
-from coded_dgd.problems.sources.base import Source, one_line
+from coded_dgd.problems.sources.base import Source
 from coded_dgd.spec import nearest
 
 __all__ = ["Source", "open_source", "save"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from coded_dgd.errors import DataError
+from coded_dgd.errors import DataError, one_line
 
 Floats = NDArray[np.float64]
 
@@ -246,9 +246,3 @@ def refuse_truncated(name: str, shape: tuple[int, ...], itemsize: int, size: int
     if min(shape, default=0) < 0 or needed > size:
         raise DataError(f"{name}, of shape {shape}, is cut short: write or copy it again")
     return needed
-
-
-def one_line(error: Exception) -> str:
-    """Return what the error says, in one line that is not too long."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())[:200]

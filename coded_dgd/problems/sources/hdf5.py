@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, Any
 
-from coded_dgd.errors import DataError, UsageError
-from coded_dgd.problems.sources.base import ArraySource, Source, one_line, refuse_unreal
+from coded_dgd.errors import DataError, UsageError, one_line
+from coded_dgd.problems.sources.base import ArraySource, Source, refuse_unreal
 
 DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # what h5py raises on content
 

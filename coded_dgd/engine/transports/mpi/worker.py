@@ -36,6 +36,8 @@ from coded_dgd.problems.objectives import Objective
 if TYPE_CHECKING:
     import logging
 
+NOTHING = np.empty(0)
+
 
 class MPIWorker:
     """What a worker rank says to rank 0 and hears from it.
@@ -51,10 +53,13 @@ class MPIWorker:
         self._sending: list[tuple[MPI.Request, Any]] = []
         self._word = np.zeros(2, np.int64)
         self._buffer = np.empty(0)
-        # what comes from the master: commands, and points once their length is known
-        self._requests = [self._comm.Irecv(self._word, 0, COMMAND), MPI.REQUEST_NULL]
+        # what comes from the master: commands, points once their length is known, and pings
+        self._requests = [
+            self._comm.Irecv(self._word, 0, COMMAND),
+            MPI.REQUEST_NULL,
+            self._comm.Irecv(NOTHING, 0, PING),
+        ]
         self._held: Point | None = None
-        self._ping = self._comm.Irecv(np.empty(0), 0, PING)
         self.hard = False
         """Whether to leave without MPI_Finalize, as the master says with RELEASE."""
         self.log: logging.Logger | None = None
@@ -74,8 +79,8 @@ class MPIWorker:
 
     def _answer(self) -> None:
         """Receive what the master has sent only to see that it is received."""
-        if self._guarded(self._ping.Test):
-            self._ping = self._guarded(self._comm.Irecv, np.empty(0), 0, PING)
+        if self._guarded(self._requests[2].Test):
+            self._requests[2] = self._guarded(self._comm.Irecv, NOTHING, 0, PING)
 
     def _released(self) -> bool:
         """Whether the master's last word is here."""
@@ -167,29 +172,31 @@ class MPIWorker:
             return held
         pause, longest = WORKER_PAUSE
         while True:
-            self._answer()
             index, arrived = self._guarded(MPI.Request.Testany, self._requests)
-            if arrived and index == 0:
+            if not arrived:
+                remaining = deadline - monotonic()
+                if remaining <= 0:
+                    return None
+                sleep(min(pause, remaining))
+                pause = min(2 * pause, longest)
+            elif index == 0:
                 return self._command()
-            if arrived and index == 1:
+            elif index == 1:
                 point = self._newest()
                 # Whatever the master has said before it sent this point comes first.
                 if self._guarded(self._requests[0].Test):
                     self._held = point
                     return self._command()
                 return point
-            remaining = deadline - monotonic()
-            if remaining <= 0:
-                return None
-            sleep(min(pause, remaining))
-            pause = min(2 * pause, longest)
+            else:
+                self._answer()
 
     def _command(self) -> Command:
         """Take the command that has arrived."""
         command, argument = Command(self._word[0]), bool(self._word[1])
         if command is Command.RELEASE:
             self.hard = argument
-            for request in (self._requests[1], self._ping):
+            for request in self._requests[1:]:
                 if request != MPI.REQUEST_NULL:
                     self._guarded(request.Cancel)
                     self._guarded(request.Wait)  # the master may have left by now
@@ -203,7 +210,7 @@ class MPIWorker:
             lane, iteration = self._buffer[:2].tolist()
             point = Point(int(lane), int(iteration), self._buffer[2:].copy())
             request = self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
-            if not (self._guarded(request.Test) or self._guarded(request.Test)):
+            if not self._guarded(request.Test):
                 return point
 
     def send(self, message: Floats) -> None:

@@ -1,0 +1,61 @@
+"""The script for sbatch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coded_dgd.batch.filling import fill
+from coded_dgd.batch.limit import WARNING, seconds
+from coded_dgd.batch.sweep import choice
+
+
+def slurm_script(
+    nodes: int | None = None,
+    ntasks: int = 41,
+    limit: str = "1:00:00",
+    srun: str | None = None,
+    sweep: Sequence[Sequence[str]] = (),
+    options: Sequence[str] = (),
+    environment: str | None = None,
+) -> str:
+    """Return a script for sbatch.
+
+    Parameters
+    ----------
+    nodes : int, optional
+    ntasks : int
+    limit : str
+        HOURS:MM:SS.
+    srun : str, optional
+        What srun is told as --mpi, where it is to take the place of mpiexec.
+    sweep : sequence of sequences of str
+        Further options of run, for each job of an array.
+    options : sequence of str
+        Of run.
+    environment : str, optional
+        Directory that has bin/python; by default what is activated when the job is submitted, or
+        .venv in the current directory.
+
+    Raises
+    ------
+    UsageError
+        If the limit is none.
+    """
+    seconds(limit)
+    directives = [
+        *([] if nodes is None else [f"#SBATCH --nodes={nodes}"]),
+        f"#SBATCH --ntasks={ntasks}",
+        f"#SBATCH --time={limit}",
+        *([f"#SBATCH --array=0-{len(sweep) - 1}"] if sweep else []),
+    ]
+    return fill(
+        "slurm",
+        "launch/slurm.sbatch",
+        options,
+        environment,
+        directives="\n".join(directives),
+        sweep=choice("SLURM_ARRAY_TASK_ID", sweep),
+        warning=str(WARNING),
+        output="coded-dgd-%A_%a.out" if sweep else "coded-dgd-%j.out",
+        launcher=f"srun --mpi={srun}" if srun else 'mpiexec -n "$SLURM_NTASKS"',
+    )

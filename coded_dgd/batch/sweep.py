@@ -1,0 +1,34 @@
+"""Arrays of jobs, each with further options of its own."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections.abc import Sequence
+
+from coded_dgd.errors import UsageError
+
+
+def points(sweeps: Sequence[str]) -> list[list[str]]:
+    """Return the options of each job: all combinations of what is to be varied.
+
+    Raises
+    ------
+    UsageError
+        If a sweep is not OPTION=A,B,...
+    """
+    varied = []
+    for text in sweeps:
+        name, _, values = text.removeprefix("--").partition("=")
+        if not name or not all(values.split(",")):
+            raise UsageError(f"--sweep {text}: give an option and its values, as in load=2,5,10")
+        varied.append([[f"--{name}", value] for value in values.split(",")])
+    return [list(itertools.chain(*each)) for each in itertools.product(*varied)] if varied else []
+
+
+def choice(index: str, sweep: Sequence[Sequence[str]]) -> str:
+    """Return shell lines that put the options of a job first, by the variable of its number."""
+    if not sweep:
+        return ""
+    lines = (f'    {task}) set -- {shlex.join(each)} "$@" ;;' for task, each in enumerate(sweep))
+    return "\n".join([f"case ${index} in", *lines, "esac", ""])

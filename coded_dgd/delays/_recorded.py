@@ -1,0 +1,43 @@
+"""Iterations that were recorded, as they were."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.delays.base import DelayModel, Floats, task_under_way
+
+
+class Recorded(DelayModel):
+    """Whole recorded iterations, in order or drawn with replacement: workers slow together stay so.
+
+    Parameters
+    ----------
+    times : (iterations, M) or (iterations, M, work) array
+        Duration of a task in seconds, shared by all tasks of the worker in the iteration; or
+        finish time of each task, non-decreasing. inf for never.
+    unit : float
+        What a task with a finish time is in tasks of the model.
+    """
+
+    def __init__(self, times: Floats, unit: float = 1.0) -> None:
+        self.times, self.unit = times, unit
+        self.may_stall = bool(np.isinf(times).any())
+
+    def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
+        times = self.times[iteration % len(self.times), worker]
+        finish: Floats = times[self._task(work)] if times.ndim else times * work
+        return finish
+
+    def sample(
+        self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
+    ) -> Floats:
+        iteration = rng.integers(len(self.times), size=(realisations, 1, 1))
+        worker = np.arange(workers)[:, None]
+        if self.times.ndim == 2:
+            return self.times[iteration, worker] * work
+        finish: Floats = self.times[iteration, worker, self._task(work)]
+        return finish
+
+    def _task(self, work: Floats) -> NDArray[np.int64]:
+        return task_under_way(work / self.unit)

@@ -37,8 +37,11 @@ class Pool:
             os.ftruncate(file.fileno(), size)
         elif os.fstat(file.fileno()).st_size != size:
             raise OSError("other memory")
-        access = mmap.ACCESS_WRITE if made else mmap.ACCESS_READ
-        memory = mmap.mmap(file.fileno(), size, access=access)
+        if made:
+            memory = mmap.mmap(file.fileno(), size)
+        else:  # with all pages, so that none is looked up in the first iteration
+            flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+            memory = mmap.mmap(file.fileno(), size, flags, mmap.PROT_READ)
         token = np.frombuffer(memory, np.int64, 1, WORD * count)
         if made:
             token[0] = pooled.token

@@ -63,7 +63,7 @@ def worker(scheme: Scheme, sizes: Sizes, sharing: Sequence[Group] = ()) -> float
     """Peak of the worker that holds most: its blocks, and the pieces that are coming in."""
     alone = set(range(scheme.workers)).difference(*(group.first for group in sharing))
     most = max((scheme.tasks(each) for each in alone), default=0)
-    held = [(most, most), *((g.part_of_leader(), len(g.blocks)) for g in sharing)]
+    held = [(most, most), *((g.part, len(g.blocks)) for g in sharing)]
     height, at_once = block_rows(scheme, sizes), _rows_at_once(scheme, sizes, sharing)
     rows = max(blocks * height + min(2 * at_once, height) * coming for blocks, coming in held)
     return WORKER + 8 * rows * (sizes.features + (not scheme.coded))
@@ -91,11 +91,13 @@ def master(
     if sizes.quadratic and optimum_flops(sizes.rows, sizes.features) <= OPTIMUM_FLOPS:
         factorised = min(sizes.rows, factorised_rows(sizes.features)) * width
         reading = max(reading, FACTORISING * factorised)
-    at_once = _rows_at_once(scheme, sizes, sharing) * width
+    height = block_rows(scheme, sizes)
+    rows = _rows_at_once(scheme, sizes, sharing)
+    at_once = rows * width
     tasks = _tasks(scheme, sharing)
     largest = max([_most_tasks(scheme), *(len(group.blocks) for group in sharing)])
-    handing = 2 * _blocks(scheme, sizes) * at_once + min(
-        DATA_IN_FLIGHT + 2 * largest * at_once, tasks * block_rows(scheme, sizes) * width
+    handing = _blocks(scheme, sizes) * min(2 * rows, height) * width + min(
+        DATA_IN_FLIGHT + 2 * largest * at_once, tasks * height * width
     )
     if scheme.coded:
         handing += tasks * at_once

@@ -34,12 +34,10 @@ class Group:
         """The others."""
         return list(self.first)[1:]
 
-    def part_of_leader(self) -> float:
-        """Blocks that the leader takes, if each counts in equal parts with all who have used it."""
-        users = np.ones(len(self.blocks))
-        for worker in self.followers:
-            users[self.first[worker] : self.first[worker] + self.tasks[worker]] += 1
-        return float((1 / users).sum())
+    @property
+    def part(self) -> float:
+        """Blocks that each worker takes, as those of the group count in equal parts with all."""
+        return len(self.blocks) / len(self.first)
 
 
 def groups(

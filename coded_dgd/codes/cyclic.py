@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 SEEDS = 8
 """Random codes to choose the best from."""
+LARGEST_SEARCH = 100
+"""Workers up to which there is a choice: comparing is the work of n decodes each."""
 
 
 def cyclic_code(n: int, s: int) -> Floats:
@@ -36,8 +38,9 @@ def cyclic_code(n: int, s: int) -> Floats:
         return np.eye(n)
     if (n - s) % 2 and 8 * s <= n:
         return mds_code(n, s)
-    codes = (random_code(n, s, np.random.default_rng(seed)) for seed in range(SEEDS))
-    return min(codes, key=worst_contiguous)
+    seeds = range(SEEDS if n <= LARGEST_SEARCH else 1)
+    codes = [random_code(n, s, np.random.default_rng(seed)) for seed in seeds]
+    return min(codes, key=worst_contiguous) if len(codes) > 1 else codes[0]
 
 
 def mds_code(n: int, s: int) -> Floats:

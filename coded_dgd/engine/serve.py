@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
 import traceback
 from math import inf
-from time import monotonic, sleep
+from time import monotonic
 from typing import Literal, NoReturn
 
 import numpy as np
@@ -20,10 +19,6 @@ from coded_dgd.engine.transports.mpi.worker import MPIWorker
 from coded_dgd.engine.worker import Worker
 from coded_dgd.errors import CodedDGDError
 from coded_dgd.problems.objectives import Objective
-
-DEPARTURE_GAP = 0.01
-"""Seconds between two ranks of a machine that leave without MPI_Finalize: Open MPI's mpiexec tells
-all others of each, and aborts where too many of them are leaving as well."""
 
 
 def serve(objective: Objective | None = None, connection: MPIWorker | None = None) -> bool:
@@ -107,7 +102,6 @@ def serve_and_exit(connection: MPIWorker | None = None) -> NoReturn:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(each, signal.SIG_IGN)  # it is the master that ends the job when asked to
     if serve(connection=connection):
-        sleep(int(os.environ.get("OMPI_COMM_WORLD_LOCAL_RANK", "0")) * DEPARTURE_GAP)
         leave(0)
     sys.exit(0)
 

@@ -42,6 +42,8 @@ class UCMMC(ReplicationScheme):
         return Coverage(self.needed, self.block)
 
     def is_decodable(self, arrived: Bools) -> bool:
+        if np.count_nonzero(arrived) < self.needed:
+            return False
         covered = np.zeros(self.blocks, dtype=np.bool_)
         covered[self.block[arrived]] = True
         return int(np.count_nonzero(covered)) >= self.needed

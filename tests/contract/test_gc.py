@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from coded_dgd import schemes
+from coded_dgd.codes import cyclic
 from coded_dgd.errors import Infeasible
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import objectives
@@ -151,3 +152,20 @@ def test_as_many_blocks_as_workers(workers, blocks):
     mend = re.search(r"use --blocks (\d+) or leave it out", str(caught.value))
     assert schemes.create("gc", workers, int(mend[1])).blocks == workers
     assert schemes.create("gc", workers).blocks == workers
+
+
+@pytest.mark.parametrize(("n", "s"), [(250, 2), (300, 5)])
+def test_many_workers_have_a_code_at_once_and_it_decodes(n, s, monkeypatch):
+    """Choosing between codes took hours for a thousand workers."""
+
+    def decode(_):
+        raise AssertionError("codes are compared")
+
+    monkeypatch.setattr(cyclic, "worst_contiguous", decode)
+    B = cyclic.cyclic_code(n, s)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        answered = np.sort(rng.choice(n, n - s, replace=False))
+        weights, residual = cyclic.decode_weights(B[answered])
+        assert residual < 1e-10
+        assert np.abs(weights).max() < 1e5

@@ -52,6 +52,10 @@ from coded_dgd.problems.partition import DATA_IN_FLIGHT
 LOOK_SECONDS = 1.0
 """Time between two looks at the processes themselves."""
 
+DEPARTURE_SECONDS = 0.1
+"""Longest wait for one rank to be gone before the next one leaves without MPI_Finalize: Open MPI's
+mpiexec tells all others of each, and aborts where too many of them are leaving as well."""
+
 FORWARD_SECONDS = 0.3
 """Time for mpiexec to pass on what has been printed."""
 
@@ -399,11 +403,15 @@ class MPIMaster(Transport):
                     request.Wait()
                 except MPI.Exception:
                     self._peers[index // 2].fail()
+        hard = self.hard
+        deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)
         for peer in self._peers:
             if peer.unreachable:
                 peer.dismiss()
-            peer.command(Command.RELEASE, self.hard)
-        deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)
+            elif not peer.gone:
+                peer.command(Command.RELEASE, hard)
+                if hard:
+                    peer.see_off(min(deadline, monotonic() + DEPARTURE_SECONDS))
         while any(peer.busy for peer in self._peers) and monotonic() < deadline:
             self._look()
             pause()

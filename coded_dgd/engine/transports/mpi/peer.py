@@ -24,6 +24,9 @@ from coded_dgd.engine.transports.mpi.library import (
     Pause,
 )
 
+UNSEEN_SECONDS = 0.01
+"""Time for a process on another host to leave."""
+
 WINDOW = 16
 """Points that a worker may have unread. Every 16th is sent synchronously, and until it has been
 received the worker is owed only the newest one: a frozen worker costs no memory."""
@@ -109,6 +112,15 @@ class Peer:
             word = np.array([command, 1])
             with suppress(MPI.Exception):
                 self._sending.append((self._comm.Isend(word, self.rank, COMMAND), word))
+
+    def see_off(self, deadline: float) -> None:
+        """Wait until the process is gone; where it cannot be seen, some time."""
+        if not self.visible:
+            deadline = min(deadline, monotonic() + UNSEEN_SECONDS)
+        pause = Pause(WORKER_PAUSE)
+        while not self.gone and monotonic() < deadline:
+            self.look(False)
+            pause()
 
     def listen(self, buffer: Any, tag: int) -> MPI.Request:
         """Post a receive."""

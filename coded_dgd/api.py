@@ -123,6 +123,8 @@ def _train(
     if X is not None and y is not None:
         source = ArraySource("X, y", np.asarray(X), np.asarray(y), "in memory")
         options["data"] = "X, y"
+        if options.get("encode") == "local":
+            raise UsageError('encode="local" needs data=..., a file that every rank can read')
     try:
         config = RunConfig(**options)
     except TypeError as error:

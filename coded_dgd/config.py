@@ -23,6 +23,7 @@ TRANSPORTS = ("mpi", "simulated")
 DTYPES = tuple(DEFAULT_GUARDS)
 KERNELS = ("auto", "products", "gram", "sparse")
 ON_LOSS = ("stop", "replan")
+ENCODE = ("master", "local")
 LARGEST = {
     **dict.fromkeys(("workers", "blocks", "load", "spare"), 100_000),
     **dict.fromkeys(("iterations", "checkpoint_every"), 10**9),
@@ -39,6 +40,8 @@ HARMLESS = (
     "adapt",
     "checkpoint_every",
     "checkpoint_seconds",
+    "encode",
+    "share_blocks",
 )
 """Options that may differ when a run is resumed: they change no iteration that is done."""
 SCHEME_OPTIONS = (
@@ -74,6 +77,8 @@ class RunConfig:
     normalisation: str | None = None
     early_stop: str | None = None
     data: str = DEFAULT_DATA
+    encode: str = "master"
+    share_blocks: bool = True
     objective: str = "least-squares"
     ridge: float = 0.0
     optimizer: str = "gd"
@@ -121,6 +126,7 @@ class RunConfig:
             object.__setattr__(self, "guard", DEFAULT_GUARDS[self.dtype])
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
         _require(self.on_loss in ON_LOSS, f"--on-loss: give one of {', '.join(ON_LOSS)}")
+        _require(self.encode in ENCODE, f"--encode: give one of {', '.join(ENCODE)}")
         _require(self.checkpoint_every >= 0, "--checkpoint-every has to be 0 or more iterations")
         _require(self.checkpoint_seconds >= 0, "--checkpoint-seconds has to be 0 or more")
         _require(self.spare >= 0, "--spare has to be 0 or more")

@@ -57,8 +57,10 @@ def measure(
     )
 
 
-def choose(config: RunConfig, transport: Transport, workers: int) -> tuple[Plan, Source]:
-    """Probe the workers of a transport for a moment, and plan; also return the data.
+def choose(
+    config: RunConfig, transport: Transport, workers: int, source: Source, data_bytes: float
+) -> Plan:
+    """Probe the workers of a transport for a moment, and plan.
 
     Only schemes with exact gradients are chosen: nobody has said how good a gradient has to be.
     """
@@ -66,8 +68,7 @@ def choose(config: RunConfig, transport: Transport, workers: int) -> tuple[Plan,
     from coded_dgd.planner.judging import Limits
     from coded_dgd.planner.planning import make_plan
 
-    source, data_bytes = open_data(config)
-    plan = make_plan(
+    return make_plan(
         measure(config, transport, source, AUTO_PROBE, AUTO_SECONDS),
         config,
         source,
@@ -76,7 +77,6 @@ def choose(config: RunConfig, transport: Transport, workers: int) -> tuple[Plan,
         data_bytes=data_bytes,
         injected=delays.create(config.delay, config.seed).injects,
     )
-    return plan, source
 
 
 def recorded(path: Path) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from coded_dgd import delays, schemes
-from coded_dgd.config import DEFAULT_DELAY, DTYPES, KERNELS, TRANSPORTS, RunConfig
+from coded_dgd.config import DEFAULT_DELAY, DTYPES, ENCODE, KERNELS, TRANSPORTS, RunConfig
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -118,6 +118,20 @@ data = configured(
     "data",
     "Data to train on: synthetic:rows=...,features=..., or a file: .npy ([X | y]), .npz (X and y), "
     ".svm or .libsvm, .csv (label last), .h5 (X and y).",
+)
+delivery = together(
+    configured(
+        "encode",
+        "Who makes the (coded) blocks of the data: master, rank 0, which sends them; local, each "
+        "worker its own, of the file, which every host then has to see under the same path.",
+        type=click.Choice(ENCODE),
+    ),
+    click.option(
+        "--share-blocks/--no-share-blocks",
+        default=RunConfig.share_blocks,
+        help="Whether workers of a host hold the blocks of which they would have copies together, "
+        "where that saves 1 MB or more.",
+    ),
 )
 training = together(
     configured(

@@ -28,6 +28,7 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 @options.load
 @options.of_schemes
 @options.data
+@options.delivery
 @options.training
 @options.kernel
 @options.configured("iterations", "Number T of iterations.", metavar="T")
@@ -164,20 +165,24 @@ def run(
         click.echo(config.to_toml(), nl=False)
         return None
     master = connect(config.transport)
-    from coded_dgd.engine import job, setup
+    from coded_dgd.engine import job, kernels, setup
     from coded_dgd.engine.checkpoint import Keeper
+    from coded_dgd.engine.distribute import sharing
     from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.master import Iteration
     from coded_dgd.engine.rank_log import LOG, LogDir
     from coded_dgd.engine.trainer import Start
     from coded_dgd.engine.transports.simulated import SimulatedTransport
+    from coded_dgd.planner import memory
+    from coded_dgd.problems.problem import Problem
     from coded_dgd.report import summary, table
     from coded_dgd.report.progress import Progress
     from coded_dgd.report.run_folder import RunFolder
     from coded_dgd.report.timeline import TimelineFile
 
     started = None if master is None else master.workers
-    plan = source = adviser = None
+    plan = predicted = adviser = None
+    source, held = measuring.open_data(config)
     free = config.scheme == measuring.AUTO
     given = config.scheme_options
     if free:
@@ -187,7 +192,7 @@ def run(
         workers = setup.check_workers(config, started)
         probed = master or SimulatedTransport(workers)
         with Interrupts(probed):
-            plan, source = measuring.choose(config, probed, workers)
+            plan = measuring.choose(config, probed, workers, source, held)
         config = plan.configured(plan.choice)
         if not quiet:
             click.echo(planning.why(plan), err=True)
@@ -196,7 +201,6 @@ def run(
     if config.adapt:
         from coded_dgd.cli import adapting
 
-        source = source or prepared.problem().source
         network = plan.measured.network if plan else None
         with Interrupts(transport):
             adviser = adapting.adviser(config, transport, source, given, network, free)
@@ -237,6 +241,17 @@ def run(
             folder.log(line, details)
             LOG.warning("%s", f"{line}\n{details}".strip())
 
+        def on_data(problem: Problem) -> None:
+            nonlocal predicted
+            if config.transport == "mpi":
+                scheme = prepared.scheme
+                kernel = kernels.choose(config, problem.objective, problem.source, scheme)
+                together = sharing(
+                    transport, scheme, range(scheme.workers), config, problem.source, kernel
+                )
+                predicted = memory.peaks(scheme, problem, config, held, kernel, together)
+                progress.memory(predicted)
+
         outcome = job.run(
             prepared,
             transport,
@@ -247,8 +262,9 @@ def run(
             found.resume if found else None,
             say,
             adviser,
+            on_data,
         )
-    result = summary.summarize(outcome, folder.path)
+    result = summary.summarize(outcome, folder.path, predicted)
     result["planned"] = None if plan is None else planning.beside(plan, result)
     folder.finish(outcome, result)
     if not quiet:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from math import sqrt
-from typing import Any
 
 import numpy as np
 
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.crew import Crew
-from coded_dgd.engine.protocol import Floats, Plan
+from coded_dgd.engine.plans import STOPPED, Plans
+from coded_dgd.engine.protocol import Floats
+from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import DataError, Interrupted
 from coded_dgd.problems import sparse
-from coded_dgd.problems.partition import Partition, Window
+from coded_dgd.problems.encoding import Encoder
+from coded_dgd.problems.partition import WINDOW, Partition, Window
+from coded_dgd.problems.sharing import Group, groups
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
 from coded_dgd.problems.sources.svm import SparseSource
 from coded_dgd.problems.sparse import SparseRows, SparseWindow
+from coded_dgd.schemes.base import Scheme
 
-WINDOW = 1 << 25
-"""Bytes of input to hold at once."""
+GREETING_SECONDS = 2.0
+"""How long to wait for workers to say where they are; later ones share no blocks."""
 FLOAT32_NORM = 1e15
 """Norm up to which squares and their sums stay well below 3e38, the largest float32."""
 
@@ -39,11 +43,6 @@ class Distributed:
     """Squared Frobenius norms of the N blocks."""
 
 
-def payload(source: Source, blocks: int, gram: bool) -> int:
-    """Length of the payload of a message: l, or the height of a block of X^T X."""
-    return Partition(source.features, blocks).height if gram else source.features
-
-
 def distribute(
     source: Source,
     crew: Crew,
@@ -52,75 +51,68 @@ def distribute(
     only: Iterable[int] | None = None,
     window: int = WINDOW,
 ) -> Distributed:
-    """Tell every worker its plan and give it its blocks.
+    """Tell every worker its plan and give it its blocks, or have it make them itself.
 
     Workers of a coded scheme get X~ = G X, the rows of the generator matrix times the blocks, and
     no labels; the others get copies of blocks with their labels. Rank 0 holds one window of the
-    input, and what is on its way to the workers.
+    input, and what is on its way to the workers. With ``--encode local`` nothing is: the plan says
+    how to make the blocks, and training begins once every worker has done so or is lost.
 
     Parameters
     ----------
     only : iterable of int, optional
-        Workers to serve; by default all.
+        Workers to serve; by default all. They get copies of their own.
     window : int
-        Bytes of input to hold at once.
+        Bytes to hold at once, of input and of what becomes of it.
     """
     scheme, transport = crew.scheme, crew.transport
     gram = GramSource(source) if scheme.gram else None
     data = gram or source
     partition = Partition(data.rows, scheme.blocks)
     served = list(range(scheme.workers) if only is None else only)
+    holding = {worker: scheme.placement(worker) for worker in served if scheme.tasks(worker)}
+    together = []
+    if only is None:
+        together = sharing(transport, scheme, crew.members, config, data, crew.kernel)
+    plans = Plans(crew, config, source, partition.height, data.features)
+    getting = dict(holding)
+    for group in together:
+        getting[group.leader] = group.blocks
+        for follower in group.followers:
+            del getting[follower]
     for worker in served:
-        coefficients = scheme.coefficients(worker)
-        plan = Plan(
-            lane=crew.lane,
-            replaces=crew.replaces,
-            worker=crew.draws[worker],
-            tasks=scheme.tasks(worker),
-            height=partition.height,
-            features=data.features,
-            labels=not scheme.coded,
-            ends=scheme.ends(worker),
-            coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
-            unit=float(scheme.work[0]),
-            product=scheme.gram,
-            objective=config.objective,
-            delay=config.delay,
-            seed=config.seed,
-            dtype=config.dtype,
-            kernel=crew.kernel,
-            timeline=transport.marks is not None,
-        )
-        if logs := transport.logs:
-            file = logs.file(crew.members[worker] + 1)
-            plan = replace(plan, log=file, log_level=logs.level)
-        transport.plan(crew.members[worker], plan)
+        if worker in getting or worker not in holding:
+            plans.send(
+                worker,
+                getting.get(worker),
+                next((group for group in together if group.leader == worker), None),
+            )
     kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
-    for start, X, y in _windows(partition, data, window, crew.kernel):
+    local = config.encode == "local"
+    encoder = Encoder([] if local else list(getting.values()), config.dtype)
+    for start, X, y in _windows(partition, data, encoder.input(window, scheme.blocks), crew.kernel):
         if transport.interrupted:
-            raise Interrupted("stopped while the data were handed out: start it again")
+            raise Interrupted(STOPPED)
         kept.yy += float(np.vdot(y, y))
         if isinstance(X, SparseRows):
             kept.Xy += X.transposed_product(y)
             kept.block_norms += X.squared_norms()
         else:
-            kept.Xy += np.einsum("nk,nkl->l", y, X)
+            kept.Xy += y.ravel() @ X.reshape(-1, data.features)
             kept.block_norms += np.einsum("nkl,nkl->n", X, X)
-        held: Any = X
-        labels = y
-        if not scheme.coded:  # copies: once is enough
-            held, labels = X.astype(config.dtype, copy=False), y.astype(config.dtype, copy=False)
-        for worker in served:
-            if scheme.tasks(worker):
-                rows = scheme.encode(worker, held).astype(config.dtype, copy=False)
-                own = None if scheme.coded else scheme.encode(worker, labels)
-                transport.piece(crew.members[worker], start, rows, own)
-    if crew.kernel == "gram" and only is None:  # forming is no part of the first iteration
-        transport.settle(crew.members)
+        pieces = encoder.encode(X, None if scheme.coded else y)
+        for worker, (coded, labels) in zip(getting, pieces, strict=False):
+            transport.piece(crew.members[worker], start, coded, labels)
     if gram:
         kept.Xy, kept.yy = gram.Xy, gram.yy
     if config.dtype == "float32":
         _refuse_out_of_range(data, kept)
+    left = [worker for group in together for worker in plans.attach(group)]
+    # neither reading nor forming Gram matrices is part of the first iteration
+    if (local or crew.kernel == "gram") and only is None:
+        plans.settle(getting)
+    if left:
+        distribute(source, crew, config, only=left)
     return kept
 
 
@@ -147,3 +139,42 @@ def _refuse_out_of_range(data: Source, kept: Distributed) -> None:
                 f"{data.name}: the norm of {what} is {norm:.1e}, whose square float32 cannot hold "
                 "well: scale the data, or use --dtype float64"
             )
+
+
+def sharing(
+    transport: Transport,
+    scheme: Scheme,
+    members: Sequence[int],
+    config: RunConfig,
+    data: Source,
+    kernel: str,
+) -> list[Group]:
+    """Find the workers that had better hold their blocks together with others of their host.
+
+    Parameters
+    ----------
+    members : sequence of int
+        The peer of each worker.
+    data : Source
+        What the blocks are of.
+    kernel : str
+        How workers compute; only dense rows are shared.
+    """
+    if (
+        scheme.coded
+        or kernel != "products"
+        or not (config.share_blocks and transport.shares_memory)
+    ):
+        return []
+    height = Partition(data.rows, scheme.blocks).height
+    block_bytes = np.dtype(config.dtype).itemsize * height * (data.features + 1.0)
+    held = {w: scheme.placement(w) for w in range(scheme.workers) if scheme.tasks(w)}
+    if not groups(dict.fromkeys(held, "one host"), held, block_bytes):
+        return []
+    lost = transport.lost
+    transport.wait_for(
+        lambda: all(transport.host_of(members[w]) or members[w] in lost for w in held),
+        GREETING_SECONDS,
+    )
+    hosts = {w: transport.host_of(members[w]) for w in held if members[w] not in lost}
+    return groups(hosts, held, block_bytes)

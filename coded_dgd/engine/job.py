@@ -20,6 +20,7 @@ from coded_dgd.engine.stage import Stage
 from coded_dgd.engine.trainer import Start, Trainer
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.errors import Interrupted, Undecodable
+from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
 
 Resume = tuple[Checkpoint, list[Iteration]]
@@ -121,6 +122,7 @@ def run(
     resume: Resume | None = None,
     say: Callable[[str, str], None] = lambda line, details: None,
     adviser: Adviser | None = None,
+    on_data: Callable[[Problem], None] = lambda _: None,
 ) -> Outcome:
     """Distribute the data, train, and stop the workers, whatever happens.
 
@@ -136,6 +138,8 @@ def run(
         Told of lost workers, and of changes of the scheme.
     adviser : Adviser, optional
         Asked between iterations whether to change the scheme.
+    on_data : callable
+        Called before the data are handed out.
 
     Raises
     ------
@@ -152,6 +156,7 @@ def run(
             say,
             adviser=adviser,
         )
+        on_data(trainer.problem)
         if resume:
             trainer.restore(*resume)
         start = trainer.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from math import inf
 
+from coded_dgd.config import RunConfig
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.problems.objectives import LinearModel, Objective
 from coded_dgd.problems.objectives.least_squares import LeastSquares
@@ -25,15 +26,10 @@ DENSE = 0.25
 """Density from which on dense rows are faster than sparse ones."""
 
 
-def choose(wanted: str, objective: Objective, source: Source, scheme: Scheme, runs: int) -> str:
-    """Return how workers are to compute.
+def choose(config: RunConfig, objective: Objective, source: Source, scheme: Scheme) -> str:
+    """Return how workers are to compute: as ``--kernel`` says, or the fastest for ``auto``.
 
-    Parameters
-    ----------
-    wanted : str
-        One of these, or ``auto``, which never takes more memory than the rows.
-    runs : int
-        Iterations of the run.
+    That never takes more memory than the rows.
 
     Raises
     ------
@@ -42,12 +38,15 @@ def choose(wanted: str, objective: Objective, source: Source, scheme: Scheme, ru
     Infeasible
         If it cannot be done with this scheme.
     """
+    wanted, local = config.kernel, config.encode == "local"
     quadratic = type(objective) is LeastSquares
     linear = type(objective).gradient is LinearModel.gradient
     if wanted == "gram" and not quadratic:
         raise UsageError("--kernel gram is for --objective least-squares: use --kernel auto")
     if wanted == "gram" and scheme.gram:
         raise Infeasible(f"--kernel gram: {scheme.name} has a way of its own: use --kernel auto")
+    if wanted == "sparse" and local:
+        raise UsageError("--kernel sparse needs --encode master: workers read dense rows")
     if wanted == "sparse" and (source.density is None or not linear):
         raise UsageError("--kernel sparse is for .svm data and losses of X beta: use --kernel auto")
     if wanted == "sparse" and scheme.coded:
@@ -58,11 +57,13 @@ def choose(wanted: str, objective: Objective, source: Source, scheme: Scheme, ru
     if wanted != "auto":
         return wanted
     sparse = source.density is not None and source.density < DENSE
-    if sparse and linear and not scheme.coded:
+    if sparse and linear and not scheme.coded and not local:
         return "sparse"
     height = -(-source.rows // scheme.blocks)
     tasks = sum(scheme.tasks(worker) for worker in range(scheme.workers))
-    times = runs * min(1.0, scheme.blocks / tasks)  # that each is computed at least, on average
+    times = config.iterations * min(
+        1.0, scheme.blocks / tasks
+    )  # that each is computed at least, on average
     fits = source.features <= height and height * source.features > SMALL
     pays = times > break_even(height, source.features)
     return "gram" if quadratic and not scheme.gram and fits and pays else "products"

@@ -97,7 +97,9 @@ def probe(
     begin = transport.clock()
     crew = _crew(transport, scheme, source.features)
     # delays like those of the run, but not the same
-    distribute(source, crew, replace(config, seed=config.seed + 1))
+    distribute(
+        source, crew, replace(config, seed=config.seed + 1, encode="master", share_blocks=False)
+    )
     short.all_answer()  # after they have their blocks
     handed_out = max(transport.clock() - begin - messages.set_up, 0.0)
     numbers = workers * load * -(-source.rows // blocks) * (source.features + 1)

@@ -38,6 +38,30 @@ def cores(pid: int = 0) -> int:
         return os.cpu_count() or 1
 
 
+def peak_memory() -> int:
+    """Most bytes that this process has had in memory, those of the interpreter included.
+
+    Of memory that it shares with other processes its part counts: half of what two share.
+    """
+    status = _kilobytes("/proc/self/status")
+    if "VmHWM" not in status:  # no Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    shared = status.get("RssShmem", 0)
+    parts = _kilobytes("/proc/self/smaps_rollup") if shared else {}
+    return (status["VmHWM"] - shared + parts.get("Pss_Shmem", shared)) * 1024
+
+
+def _kilobytes(path: str) -> dict[str, int]:
+    """Lines ``name:  number kB`` of a file that the system shows; none where there is no such."""
+    found = {}
+    with suppress(OSError):
+        for line in Path(path).read_text().splitlines():
+            name, _, value = line.partition(":")
+            if value.endswith(" kB"):
+                found[name] = int(value.removesuffix(" kB"))
+    return found
+
+
 def cpu_seconds() -> float:
     """Processor time that this process has used."""
     usage = resource.getrusage(resource.RUSAGE_SELF)

@@ -13,6 +13,7 @@ wanted, are all that it sends after that.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import IntEnum
 from math import isfinite
@@ -20,6 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from coded_dgd.problems.encoding import Recipe
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
@@ -58,6 +61,20 @@ class Greeting(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Pooled:
+    """Where a worker's blocks are among those of its host. Only plain values."""
+
+    blocks: int
+    """Of the host."""
+    first: int
+    """Of the worker."""
+    token: int
+    """Tells this memory from any other."""
+    path: str | None = None
+    """Where the memory is; None for the worker that makes it."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that a worker needs to know besides its data. Only plain values: it travels as JSON."""
 
@@ -93,11 +110,52 @@ class Plan:
     log: str | None = None
     """File for the worker's own log, where one is wanted."""
     log_level: str = "info"
+    recipe: Recipe | None = None
+    """How to make the blocks, where rank 0 does not send them."""
+    pooled: Pooled | None = None
+    """Where the blocks are, if workers of a host hold theirs together."""
+
+    @classmethod
+    def from_json(cls, text: bytes | bytearray) -> Plan:
+        """Return what was written as JSON."""
+        fields = json.loads(text)
+        for name in ("ends", "coefficients"):
+            if fields[name] is not None:
+                fields[name] = tuple(fields[name])
+        if fields["recipe"] is not None:
+            fields["recipe"] = Recipe(**fields["recipe"])
+        if fields["pooled"] is not None:
+            fields["pooled"] = Pooled(**fields["pooled"])
+        return cls(**fields)
+
+    @property
+    def attaches(self) -> bool:
+        """Whether another worker of the host gets the blocks."""
+        return self.pooled is not None and self.pooled.path is not None
+
+    @property
+    def awaited(self) -> bool:
+        """Whether rank 0 wants to hear that the worker has its data, or has none."""
+        return bool(self.recipe or self.pooled or self.kernel == "gram")
+
+    @property
+    def coming(self) -> int:
+        """Blocks that the worker gets: its own, or those of all workers of its host."""
+        return self.tasks if self.pooled is None else self.pooled.blocks
 
     @property
     def payload(self) -> int:
         """Length of the payload of a result."""
         return self.height if self.product else self.features
+
+
+class Holding(NamedTuple):
+    """A worker has all data of a plan that says how to get them, or has none."""
+
+    lane: int
+    ready: bool
+    path: str | None
+    """Of the memory in which workers of a host hold their blocks, if this one has made it."""
 
 
 class Point(NamedTuple):
@@ -141,6 +199,8 @@ class Report(NamedTuple):
     """Where it raised; None where the process was lost without a word."""
     marks: int = 0
     """How many it sends along, where a timeline is wanted (`engine.marks`)."""
+    memory: int = 0
+    """Peak of its memory, in bytes; 0 where nobody has measured it."""
 
 
 def result_size(length: int, dtype: str) -> int:

@@ -12,11 +12,12 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from coded_dgd.engine.process import cpu_seconds
+from coded_dgd.engine.process import cpu_seconds, peak_memory
 from coded_dgd.engine.protocol import Command, Point, Report
 from coded_dgd.engine.transports.mpi.library import REPORT_BYTES, leave
 from coded_dgd.engine.transports.mpi.worker import MPIWorker
 from coded_dgd.engine.worker import Worker
+from coded_dgd.errors import CodedDGDError
 from coded_dgd.problems.objectives import Objective
 
 
@@ -60,7 +61,8 @@ def serve(objective: Objective | None = None, connection: MPIWorker | None = Non
                     connection.log.debug("iteration %d", event.iteration)
                 deadline = loop.send(event)
     except BaseException as error:  # also SystemExit: nobody would learn of it
-        failure = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+        known = "" if isinstance(error, CodedDGDError) else f"{type(error).__name__}: "
+        failure = f"{known}{' '.join(str(error).split())}"[:500]
         details = traceback.format_exc()[-REPORT_BYTES // 4 :]
         if connection.log:
             connection.log.exception("failed in iteration %d", worker.iteration)
@@ -82,6 +84,7 @@ def serve(objective: Objective | None = None, connection: MPIWorker | None = Non
             failure=failure,
             traceback=details,
             marks=len(marks),
+            memory=peak_memory(),
         ),
         marks,
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from coded_dgd import delays
+from coded_dgd.engine.pool import Pool
 from coded_dgd.engine.protocol import Floats, Plan, Reals
 from coded_dgd.problems import objectives
-from coded_dgd.problems.blocks import Blocks, GradientBlocks, GramBlocks, ProductBlocks
+from coded_dgd.problems.blocks import Arrays, Blocks, GradientBlocks, GramBlocks, ProductBlocks
 from coded_dgd.problems.objectives import LinearModel, Objective
 
 ROWS_AT_ONCE = 256
@@ -22,13 +25,19 @@ class Share:
     plan : Plan
     objective : Objective, optional
         By default the one that the plan names.
+    pool : Pool, optional
+        Where the blocks are, if workers of the host hold theirs together.
     """
 
-    def __init__(self, plan: Plan, objective: Objective | None = None) -> None:
-        self.plan = plan
+    def __init__(
+        self, plan: Plan, objective: Objective | None = None, pool: Pool | None = None
+    ) -> None:
+        self.plan, self.pool = plan, pool
         self.delay = delays.create(plan.delay, plan.seed)
         self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
-        self.blocks = _blocks(plan, objective or objectives.create(plan.objective))
+        shared = pool and plan.pooled and pool.share(plan.pooled.first, plan.tasks)
+        objective = objective or objectives.create(plan.objective)
+        self.blocks = _blocks(plan, objective, shared or None)
         # Small tasks of one message are computed together.
         rows = plan.features if plan.kernel == "gram" else plan.height
         self.together = max(1, ROWS_AT_ONCE // max(1, rows))
@@ -36,6 +45,17 @@ class Share:
             None if plan.coefficients is None else np.array(plan.coefficients, plan.dtype)
         )
         self._drawn: tuple[int, Floats] = (-1, np.empty(0))
+
+    def load(self, start: int, X: Any, y: Reals | None) -> None:
+        """Take rows `start`, ... of the blocks that come: those of the plan, or of the host."""
+        if self.pool is not None:
+            self.pool.load(start, X, y)
+        elif self.plan.pooled is not None:  # this one was to make the pool, and could not
+            first = self.plan.pooled.first
+            own = slice(first, first + self.plan.tasks)
+            self.blocks.load(start, X[own], None if y is None else y[own])
+        else:
+            self.blocks.load(start, X, y)
 
     def warm_up(self) -> None:
         """Do everything once: the first call takes long, and should not in the first iteration."""
@@ -56,7 +76,7 @@ class Share:
         return self.blocks.result(first, last, beta, factors)
 
 
-def _blocks(plan: Plan, objective: Objective) -> Blocks:
+def _blocks(plan: Plan, objective: Objective, arrays: Arrays | None) -> Blocks:
     """What the share is computed from; of sparse rows only where there are some."""
     shape = plan.tasks, plan.height, plan.features, plan.labels, plan.dtype
     if plan.product:
@@ -68,4 +88,4 @@ def _blocks(plan: Plan, objective: Objective) -> Blocks:
 
         assert isinstance(objective, LinearModel)
         return SparseBlocks(plan.dtype, objective)
-    return GradientBlocks(*shape, objective)
+    return GradientBlocks(*shape, objective, arrays)

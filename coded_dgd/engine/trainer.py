@@ -19,7 +19,7 @@ from coded_dgd.engine.adapting import Adaptation, Adapter, Adviser
 from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
-from coded_dgd.engine.distribute import distribute, payload
+from coded_dgd.engine.distribute import distribute
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Absence, Iteration, Master
 from coded_dgd.engine.process import process_age
@@ -194,15 +194,13 @@ class Trainer:
         if self.stages:
             self.adapter.measure(self.stage)
         config, begin = self.config, self.transport.clock()
-        length = payload(self.source, scheme.blocks, scheme.gram)
+        length = scheme.payload(self.source.features)
         lane = kept.crew.lane if kept else self.transport.new_lane()
         crew = Crew(self.transport, scheme, lane, list(members), list(draws), length, replaces)
         if kept:
             crew.kernel, data = kept.crew.kernel, kept.data
         else:
-            crew.kernel = kernels.choose(
-                config.kernel, self.setup.objective, self.source, scheme, config.iterations
-            )
+            crew.kernel = kernels.choose(config, self.setup.objective, self.source, scheme)
             data = distribute(self.source, crew, config)
         number = len(self.stages) + self._stages_before + 1
         first = self.iteration if number > 1 else 0

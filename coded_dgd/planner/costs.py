@@ -67,11 +67,6 @@ class Iteration:
         return self.completion + self.weights + self.decode + self.overhead
 
 
-def payload(scheme: Scheme, sizes: Sizes) -> int:
-    """Numbers in a message."""
-    return -(-sizes.features // scheme.blocks) if scheme.gram else sizes.features
-
-
 def iteration(
     scheme: Scheme,
     delay: DelayModel,
@@ -102,7 +97,7 @@ def iteration(
     times = delay.sample(rng, realisations, scheme.workers, work)
     times[:, ~scheme.expected] = inf
     ideal = scheme.completion_time(times)
-    length = payload(scheme, sizes)
+    length = scheme.payload(sizes.features)
     per_row = scheme.messages > 1 and blocks_are_rows(scheme, sizes)
     stands_for = sizes.rows / sizes.sampled_rows if per_row else 1.0
     arrived, completion = _taken_in(

@@ -3,54 +3,164 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
-from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows, payload
-from coded_dgd.problems.problem import OPTIMUM_FLOPS, optimum_flops
+import numpy as np
+
+from coded_dgd.config import RunConfig
+from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
+from coded_dgd.problems.partition import DATA_IN_FLIGHT, OWN_WINDOW, WINDOW
+from coded_dgd.problems.problem import OPTIMUM_FLOPS, Problem, factorised_rows, optimum_flops
+from coded_dgd.problems.sharing import Group
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
 
 WORKER = 40e6
 """An interpreter with numpy, mpi4py and an MPI: what a worker takes that holds no data."""
-MASTER = 70e6
+SPARSE = 25e6
+"""What a worker takes to compute with sparse rows."""
+MASTER = 115e6
 """The same of rank 0, with the command line and scipy."""
-WINDOW = 2**25
-"""Of the data, while they are handed out."""
-IN_FLIGHT = 2**27
-"""Encoded data that rank 0 has on their way before it waits."""
 FACTORISING = 6
 """Windows of data that computing the optimum by QR takes."""
 
 
-def worker(scheme: Scheme, sizes: Sizes) -> float:
-    """Peak of the worker that holds most: its blocks, and the piece that is coming in."""
-    rows = _most_tasks(scheme) * block_rows(scheme, sizes)
-    coming = _most_tasks(scheme) * _rows_at_once(scheme, sizes)
-    return WORKER + sizes.itemsize * (rows + coming) * (sizes.features + (not scheme.coded))
+class Peaks(NamedTuple):
+    """Bytes on the worker that takes most, and on rank 0."""
+
+    worker: float
+    master: float
 
 
-def master(scheme: Scheme, sizes: Sizes, data: float) -> float:
+def peaks(
+    scheme: Scheme,
+    problem: Problem,
+    config: RunConfig,
+    data: float,
+    kernel: str = "products",
+    sharing: Sequence[Group] = (),
+) -> Peaks:
+    """Predict a run with a scheme that fits the problem.
+
+    Parameters
+    ----------
+    data : float
+        Bytes that the opened data take.
+    kernel : str
+        How workers compute.
+    sharing : sequence of Group
+        Workers that hold blocks together; of these each counts in equal parts with all who use it.
+    """
+    source = problem.source
+    sizes = Sizes(
+        source.rows,
+        source.features,
+        source.rows,
+        inf,
+        quadratic=problem.objective.degree == 2,
+        itemsize=np.dtype(config.dtype).itemsize,
+    )
+    base = resident() - data  # of this process, which has imported what it needs by now
+    held = worker(scheme, sizes, sharing, kernel, source.density)
+    local = config.encode == "local"
+    if local:
+        held += data + _encoding(scheme, sizes)
+    return Peaks(held, master(scheme, sizes, data, base if base > 0 else MASTER, sharing, local))
+
+
+def worker(
+    scheme: Scheme,
+    sizes: Sizes,
+    sharing: Sequence[Group] = (),
+    kernel: str = "products",
+    density: float | None = None,
+) -> float:
+    """Peak of the worker that holds most: its blocks, and the pieces that are coming in.
+
+    Parameters
+    ----------
+    kernel : str
+        How it computes.
+    density : float, optional
+        Of sparse rows.
+    """
+    alone = set(range(scheme.workers)).difference(*(group.first for group in sharing))
+    most = max((scheme.tasks(each) for each in alone), default=0)
+    held = [(most, most), *((g.part, len(g.blocks)) for g in sharing)]
+    height, at_once = block_rows(scheme, sizes), _rows_at_once(scheme, sizes, sharing)
+    numbers = sizes.features + (not scheme.coded)
+    row = block_row = float(sizes.itemsize * numbers)
+    base = WORKER
+    if kernel == "gram":  # a matrix of l rows in the place of a block
+        block_row *= sizes.features / height
+    elif kernel == "sparse" and density is not None:
+        row = block_row = density * sizes.features * (sizes.itemsize + 4) + 8 + sizes.itemsize
+        base += SPARSE
+    return base + max(
+        blocks * height * block_row + min(2 * at_once, height) * coming * row
+        for blocks, coming in held
+    )
+
+
+def master(
+    scheme: Scheme,
+    sizes: Sizes,
+    data: float,
+    base: float = MASTER,
+    sharing: Sequence[Group] = (),
+    local: bool = False,
+) -> float:
     """Peak of rank 0: the data, and what it does with them that takes most.
 
     Parameters
     ----------
     data : float
         Bytes that the opened data take.
+    base : float
+        Bytes that it takes without any data.
+    local : bool
+        Whether workers read the data themselves.
     """
     width = 8.0 * (sizes.features + 1)
     window = min(WINDOW_BYTES, sizes.rows * width)
     reading = 2 * window  # the next is read while the last is still there
     if sizes.quadratic and optimum_flops(sizes.rows, sizes.features) <= OPTIMUM_FLOPS:
-        reading = FACTORISING * window
-    at_once, height = _rows_at_once(scheme, sizes), block_rows(scheme, sizes)
-    blocks = (sizes.features if scheme.gram else sizes.rows) / height
-    piece = _most_tasks(scheme) * at_once * width
-    pieces = sum(scheme.tasks(w) for w in range(scheme.workers)) * at_once * width
-    handing = blocks * at_once * width + min(IN_FLIGHT + piece, pieces)
-    kept = 8.0 * int(scheme.expected.sum()) * payload(scheme, sizes)
+        factorised = min(sizes.rows, factorised_rows(sizes.features)) * width
+        reading = max(reading, FACTORISING * factorised)
+    height = block_rows(scheme, sizes)
+    rows = _rows_at_once(scheme, sizes, sharing)
+    at_once = rows * width
+    tasks = _tasks(scheme, sharing)
+    largest = max([_most_tasks(scheme), *(len(group.blocks) for group in sharing)])
+    handing = _blocks(scheme, sizes) * min(2 * rows, height) * width
+    if not local:
+        handing += min(DATA_IN_FLIGHT + 2 * largest * at_once, tasks * height * width)
+        handing += scheme.coded * tasks * at_once
+    kept = 8.0 * int(scheme.expected.sum()) * scheme.payload(sizes.features)
     if scheme.gram:
         kept += 2 * 8.0 * sizes.features**2
-    return MASTER + data + max(reading, handing) + kept
+    return base + data + max(reading, handing) + kept
+
+
+def _encoding(scheme: Scheme, sizes: Sizes) -> float:
+    """What a worker needs to make its blocks itself, beside what it needs if they are sent."""
+    if scheme.gram:
+        return min(3.0 * WINDOW_BYTES, 24.0 * sizes.rows * sizes.features)
+    rows = _most_tasks(scheme) if not scheme.coded else scheme.blocks + _most_tasks(scheme)
+    return min(2.0 * OWN_WINDOW, 8.0 * rows * block_rows(scheme, sizes) * (sizes.features + 1))
+
+
+def _tasks(scheme: Scheme, sharing: Sequence[Group] = ()) -> int:
+    """Blocks that are handed out."""
+    saved = sum(sum(group.tasks.values()) - len(group.blocks) for group in sharing)
+    return sum(scheme.tasks(worker) for worker in range(scheme.workers)) - saved
+
+
+def _blocks(scheme: Scheme, sizes: Sizes) -> float:
+    return (sizes.features if scheme.gram else sizes.rows) / block_rows(scheme, sizes)
 
 
 def _most_tasks(scheme: Scheme) -> int:
@@ -66,10 +176,12 @@ def resident() -> float:
         return 0.0
 
 
-def _rows_at_once(scheme: Scheme, sizes: Sizes) -> float:
+def _rows_at_once(scheme: Scheme, sizes: Sizes, sharing: Sequence[Group] = ()) -> float:
     """Rows of every block that are handed out together: all, where blocks are rows."""
     height = block_rows(scheme, sizes)
     if blocks_are_rows(scheme, sizes):
         return height
-    blocks = (sizes.features if scheme.gram else sizes.rows) / height
-    return min(height, max(1.0, WINDOW / (8 * blocks * (sizes.features + 1))))
+    row = _blocks(scheme, sizes) + _tasks(
+        scheme, sharing
+    )  # of every block, and of what becomes of them
+    return min(height, max(1.0, WINDOW / (8 * row * (sizes.features + 1))))

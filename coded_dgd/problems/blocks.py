@@ -12,6 +12,8 @@ from coded_dgd.problems.objectives import Objective
 
 Reals = NDArray[np.floating[Any]]
 """Of the one type that a worker computes with."""
+Arrays = tuple[Reals, Reals | None]
+"""Blocks of rows and their labels, if they have any."""
 
 
 class Blocks(ABC):
@@ -44,11 +46,23 @@ class DenseBlocks(Blocks):
         Whether the rows have labels; those of coded blocks do not.
     dtype : str
         Type of the numbers.
+    arrays : tuple of arrays, optional
+        X and the labels, if they are there already; else they are loaded.
     """
 
-    def __init__(self, tasks: int, height: int, features: int, labels: bool, dtype: str) -> None:
-        self.X: Reals = np.zeros((tasks, height, features), dtype)
-        self.y: Reals | None = np.zeros((tasks, height), dtype) if labels else None
+    def __init__(
+        self,
+        tasks: int,
+        height: int,
+        features: int,
+        labels: bool,
+        dtype: str,
+        arrays: Arrays | None = None,
+    ) -> None:
+        if arrays is None:
+            X = np.zeros((tasks, height, features), dtype)
+            arrays = X, np.zeros((tasks, height), dtype) if labels else None
+        self.X, self.y = arrays
 
     def load(self, start: int, X: Reals, y: Reals | None) -> None:
         rows = slice(start, start + X.shape[1])
@@ -68,8 +82,9 @@ class GradientBlocks(DenseBlocks):
         labels: bool,
         dtype: str,
         objective: Objective,
+        arrays: Arrays | None = None,
     ) -> None:
-        super().__init__(tasks, height, features, labels, dtype)
+        super().__init__(tasks, height, features, labels, dtype, arrays)
         self.objective = objective
 
     def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +12,16 @@ from coded_dgd.problems.sources.base import Source
 
 Floats = NDArray[np.float64]
 
+WINDOW = 1 << 24
+"""Bytes that are held at once while data are encoded: of input, and of what becomes of it."""
+OWN_WINDOW = 1 << 22
+"""The same on a worker, for its own blocks only."""
+DATA_IN_FLIGHT = 1 << 25
+"""Bytes of encoded data that rank 0 has on their way to the workers before it waits."""
+
 
 class Window(NamedTuple):
-    """The same rows of every block: X : (N, k, l), y : (N, k), starting at row `start`."""
+    """The same rows of each block: X : (N, k, l), y : (N, k), starting at row `start`."""
 
     start: int
     X: Floats
@@ -46,17 +53,20 @@ class Partition:
         bounds = [self.bounds(block) for block in range(self.blocks)]
         return np.concatenate([row[: b - a] for row, (a, b) in zip(blocks, bounds, strict=True)])
 
-    def windows(self, source: Source, size: int = 1 << 25) -> Iterator[Window]:
-        """Read all blocks side by side, about `size` bytes at a time; each row is read once."""
-        row_bytes = 8 * self.blocks * (source.features + 1)
+    def windows(
+        self, source: Source, size: int = WINDOW, blocks: Sequence[int] | None = None
+    ) -> Iterator[Window]:
+        """Read blocks, by default all, side by side, about `size` bytes at a time, in one pass."""
+        chosen = range(self.blocks) if blocks is None else blocks
+        row_bytes = 8 * len(chosen) * (source.features + 1)
         step = max(1, min(self.height, size // row_bytes))
         for start in range(0, self.height, step):
             stop = min(start + step, self.height)
-            X = np.zeros((self.blocks, stop - start, source.features))
-            y = np.zeros((self.blocks, stop - start))
-            for block in range(self.blocks):
+            X = np.zeros((len(chosen), stop - start, source.features))
+            y = np.zeros((len(chosen), stop - start))
+            for place, block in enumerate(chosen):
                 first, last = self.bounds(block)
                 low, high = min(first + start, last), min(first + stop, last)
                 if low < high:
-                    X[block, : high - low], y[block, : high - low] = source.read(low, high)
+                    X[place, : high - low], y[place, : high - low] = source.read(low, high)
             yield Window(start, X, y)

@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 NEGLIGIBLE = 1e-100
 """Curvature that is none."""
+FACTORISED_BYTES = 2**22
+"""Of X, that are factorised at once unless there are many features."""
 OPTIMUM_FLOPS = 1e11
 """Work above which the optimum is not computed."""
 
@@ -133,12 +135,17 @@ class Problem:
             return None
         # of its rows some would be zero but for rounding without a ridge, and slow to compute with
         triangle = np.sqrt(self.ridge) * np.eye(features if self.ridge else 0, features + 1)
-        for X, y in self.source.windows():
+        for X, y in self.source.windows(factorised_rows(features)):
             stacked = np.vstack([triangle, np.column_stack([X, y])])
             triangle = np.asarray(np.linalg.qr(stacked, mode="r"), np.float64)
         cutoff = np.finfo(np.float64).eps * max(rows, features)  # of what rounding has left
         solution: Floats = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=cutoff)[0]
         return solution if np.abs(solution).max() < 1 / NEGLIGIBLE else None
+
+
+def factorised_rows(features: int) -> int:
+    """Rows to factorise at once: that takes them some times over, and the triangle each time."""
+    return max(2 * features, FACTORISED_BYTES // (8 * features))
 
 
 def optimum_flops(rows: int, features: int) -> float:

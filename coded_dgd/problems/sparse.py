@@ -48,6 +48,11 @@ class SparseRows:
         return (len(self.starts) - 1) // max(1, self.blocks)
 
     @property
+    def size(self) -> int:
+        """Numbers that dense rows would be."""
+        return (len(self.starts) - 1) * self.features
+
+    @property
     def arrays(self) -> tuple[Integers, NDArray[np.int32], Reals]:
         """What it is made of, in the order in which it travels."""
         return self.starts, self.columns, self.values

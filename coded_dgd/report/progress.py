@@ -11,6 +11,7 @@ from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.threads import BY_SHARE, threads
 from coded_dgd.engine.trainer import Start
+from coded_dgd.planner.memory import Peaks
 from coded_dgd.report.status import Status
 from coded_dgd.report.steps import Steps
 
@@ -41,6 +42,13 @@ class Progress:
             plural = "thread" if number == 1 else "threads"
             self._say(f"{number} BLAS {plural} per rank ({variable or BY_SHARE})")
         return self
+
+    def memory(self, peaks: Peaks) -> None:
+        """Tell how much memory the run will take."""
+        self._say(
+            f"memory: at most {peaks.worker / 1e6:.0f} MB on a worker, "
+            f"{peaks.master / 1e6:.0f} MB on rank 0"
+        )
 
     def start(self, start: Start) -> None:
         """Tell what is known when the first beta_t leaves."""

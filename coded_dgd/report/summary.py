@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.engine.job import Outcome
+from coded_dgd.engine.process import peak_memory
+from coded_dgd.planner.memory import Peaks
 from coded_dgd.report.environment import environment
 from coded_dgd.theory import predict
 
@@ -35,8 +37,16 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": float(np.median(values)), "max": float(np.max(values))}
 
 
-def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
-    """Build the object; times in seconds."""
+def summarize(
+    outcome: Outcome, run_folder: Path | None, memory: Peaks | None = None
+) -> dict[str, Any]:
+    """Build the object; times in seconds, memory in bytes.
+
+    Parameters
+    ----------
+    memory : Peaks, optional
+        As predicted before the run.
+    """
     setup, log, start = outcome.setup, outcome.log, outcome.start
     scheme, delay, ending = setup.scheme, setup.delay, outcome.ending
     expected = None
@@ -101,6 +111,14 @@ def summarize(outcome: Outcome, run_folder: Path | None) -> dict[str, Any]:
         "shutdown_time": ending.shutdown_time,
         "wall_time": ending.wall_time,
         "first_point_at": start.left_at,
+        "memory": {
+            "predicted": None if memory is None else memory._asdict(),
+            "measured": {
+                "worker": max((report.memory for report in ending.reports), default=0) or None,
+                "workers": sum(report.memory for report in ending.reports) or None,
+                "master": peak_memory() if setup.config.transport == "mpi" else None,
+            },
+        },
         "worker_cpu": spread(shares) if any(shares) else None,
         "warnings": start.cautions,
         "workers_lost": sorted(report.peer + 1 for report in outcome.losses),

@@ -70,6 +70,8 @@ def format_table(result: dict[str, Any], outcome: Outcome) -> str:
         lines.append(_item("changed", each.line))
         if each.measured is not None:
             lines.append(_item("", f"{each.measured:.3g} s per iteration were measured afterwards"))
+    if result["memory"]["measured"]["worker"]:
+        lines.append(_item("memory", _memory(result["memory"])))
     if outcome.losses:
         lines.append(_item("workers lost", describe(outcome.losses)))
     lines.append(
@@ -91,6 +93,15 @@ def _row(name: str, values: dict[str, float]) -> str:
 
 def _item(name: str, text: str) -> str:
     return f"{name:<28}{text}"
+
+
+def _memory(memory: dict[str, Any]) -> str:
+    measured, predicted = memory["measured"], memory["predicted"]
+    return ", ".join(
+        f"{measured[rank] / 1e6:.0f} MB{where}"
+        + (f" (predicted {predicted[rank] / 1e6:.0f})" if predicted else "")
+        for rank, where in (("worker", " on a worker at most"), ("master", " on rank 0"))
+    )
 
 
 def _spread(values: dict[str, float]) -> str:

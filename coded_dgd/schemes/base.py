@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import Infeasible
+from coded_dgd.problems.encoding import Placement, encode
 from coded_dgd.schemes._rules import Count, Rule
 
 Bools = NDArray[np.bool_]
@@ -133,6 +134,10 @@ class Scheme(ABC):
     def encode(self, worker: int, blocks: Floats) -> Floats:
         """What `worker` holds: (N, ...) data blocks -> (tasks, ...), in the order of work."""
 
+    def placement(self, worker: int) -> Placement:
+        """What `encode` does: blocks that it copies, (tasks,), or rows of a matrix, (tasks, N)."""
+        return self.encode(worker, np.eye(self.blocks))
+
     @abstractmethod
     def task_scales(self, worker: int, block_norms: Floats) -> Floats:
         """Squared Frobenius norms expected of what `encode` makes of blocks of these norms."""
@@ -199,6 +204,10 @@ class Scheme(ABC):
         counts = np.array([len(self.ends(worker)) for worker in range(self.workers)])
         return np.arange(self.messages) < counts[:, None]
 
+    def payload(self, features: int) -> int:
+        """Length of the payload of a message: l, or the height of a block of Q."""
+        return -(-features // self.blocks) if self.gram else features
+
     @property
     def work(self) -> Floats:
         """Computation that s = 1..r tasks are, in tasks of the delay model; of shape (r,)."""
@@ -260,8 +269,11 @@ class ReplicationScheme(Scheme):
     def tasks(self, worker: int) -> int:
         return len(self.held(worker))
 
+    def placement(self, worker: int) -> Placement:
+        return self.held(worker)
+
     def encode(self, worker: int, blocks: Floats) -> Floats:
-        return blocks[self.held(worker)]
+        return encode(self.held(worker), blocks)
 
     def task_scales(self, worker: int, block_norms: Floats) -> Floats:
         return block_norms[self.held(worker)]
@@ -280,10 +292,11 @@ class CodedScheme(Scheme):
     def tasks(self, worker: int) -> int:
         return self.ends(worker)[-1]
 
+    def placement(self, worker: int) -> Placement:
+        return self.generator(worker)
+
     def encode(self, worker: int, blocks: Floats) -> Floats:
-        rows = self.generator(worker)
-        coded = rows @ blocks.reshape(len(blocks), -1)
-        return coded.reshape(len(rows), *blocks.shape[1:])
+        return encode(self.generator(worker), blocks)
 
     def task_scales(self, worker: int, block_norms: Floats) -> Floats:
         scales: Floats = self.generator(worker) ** 2 @ block_norms

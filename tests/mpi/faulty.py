@@ -60,6 +60,7 @@ def spoil(kind, message):
 
 
 def plant_in_worker(kind, worker, iteration):
+    from coded_dgd.engine.pool import Pool
     from coded_dgd.engine.share import Share
     from coded_dgd.engine.transports.mpi import worker as worker_module
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
@@ -103,6 +104,22 @@ def plant_in_worker(kind, worker, iteration):
         before(Worker, "_iteration", at_iteration)
     elif kind in ("load", "kill-load"):
         before(DenseBlocks, "load", while_loading)
+        before(Pool, "load", while_loading)
+    elif kind == "apart":  # as in a container of its own
+
+        def out_of_reach(plan, *_):
+            if plan.pooled.path is not None:
+                fired(kind, worker)
+                raise PermissionError("planted")
+
+        before(Pool, "open", out_of_reach)
+    elif kind == "slow-start":
+        before(Pool, "open", lambda *_: time.sleep(1))
+    elif kind == "missing":
+        from coded_dgd.problems import encoding
+
+        read = encoding.open_source
+        encoding.open_source = lambda data, seed: read(f"{data}.gone", seed)
     elif kind == "build":
         before(Share, "__init__", while_building)
     elif kind == "old":

@@ -134,13 +134,14 @@ def test_the_cost_model_is_right_far_from_break_even():
 def test_auto_weighs_the_run(rows, features, iterations, expected):
     source = open_source(f"synthetic:rows={rows},features={features}", 0)
     scheme = schemes.create("lcc-mmc", WORKERS, None, 3)
-    found = kernels.choose("auto", LeastSquares(), source, scheme, iterations)
+    config = RunConfig(iterations=iterations)
+    found = kernels.choose(config, LeastSquares(), source, scheme)
     assert found == expected
     logistic = objectives.create("logistic")
     uncoded = schemes.create("uncoded", WORKERS, None, None)
-    assert kernels.choose("auto", logistic, source, uncoded, iterations) == "products"
+    assert kernels.choose(config, logistic, source, uncoded) == "products"
     mds = schemes.create("mds-mmc", WORKERS, None, 3)
-    assert kernels.choose("auto", LeastSquares(), source, mds, iterations) == "products"
+    assert kernels.choose(config, LeastSquares(), source, mds) == "products"
 
 
 def test_a_gram_matrix_that_saves_nothing_never_pays():

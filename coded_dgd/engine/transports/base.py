@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import TYPE_CHECKING
 
 from coded_dgd.engine.marks import MASTER_MARKS, Marked, Marks
-from coded_dgd.engine.protocol import Plan, Point, Reals, Report, Result
+from coded_dgd.engine.protocol import Holding, Plan, Point, Reals, Report, Result
 
 if TYPE_CHECKING:
     from coded_dgd.engine.rank_log import Logs
@@ -30,6 +30,8 @@ class Transport(ABC):
     workers: int
     host: str
     """Where the master runs."""
+    shares_memory: bool = False
+    """Whether peers of one host may hold blocks together."""
 
     def __init__(self) -> None:
         self.lost: dict[int, Report] = {}
@@ -46,6 +48,8 @@ class Transport(ABC):
         """By peer, of those that answered `stop`, where a timeline is wanted."""
         self.logs: Logs | None = None
         """Where ranks write their logs, if they are to."""
+        self.holding: dict[tuple[int, int], Holding] = {}
+        """What peers have said of the data of a lane, by peer and lane."""
         self.silence = inf
         """Seconds after which a peer that gives no sign of life is lost."""
 
@@ -76,9 +80,6 @@ class Transport(ABC):
         The arrays are the transport's now.
         """
 
-    def settle(self, peers: Iterable[int]) -> None:
-        """Wait until these have taken, and made what they need of, all that they were sent."""
-
     @abstractmethod
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         """Send a point to these peers without waiting; it overtakes any earlier one."""
@@ -86,6 +87,14 @@ class Transport(ABC):
     @abstractmethod
     def receive(self, until: float = inf) -> Iterator[Result | Report]:
         """Wait for something to arrive, at most until `until`; then yield all that has."""
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
+        """Take in what comes, for later, until a condition holds; return whether it does.
+
+        It is not waited for longer than `seconds`, nor where the transport is interrupted.
+        """
+        del seconds
+        return condition()
 
     @abstractmethod
     def host_of(self, peer: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
 from coded_dgd.engine.marks import Marked
-from coded_dgd.engine.protocol import Plan, Point, Reals, Report, Result, read_result
+from coded_dgd.engine.protocol import Holding, Plan, Point, Reals, Report, Result, read_result
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.engine.worker import Wait, Worker
@@ -77,6 +77,10 @@ class SimulatedTransport(Transport):
     def plan(self, peer: int, plan: Plan) -> None:
         self._plans[peer] = plan
         share = Share(plan, self._objective)
+        if plan.recipe:
+            for start, X, y in plan.recipe.pieces():
+                share.blocks.load(start, X, y)
+            self.holding[peer, plan.lane] = Holding(plan.lane, True, None)
         share.warm_up()
         self._workers[peer].take(share)
 

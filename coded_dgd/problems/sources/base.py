@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from coded_dgd.errors import DataError, one_line
 
 Floats = NDArray[np.float64]
 
-WINDOW_BYTES = 2**26  # about what a window takes in memory unless its length is given
+WINDOW_BYTES = 2**24  # about what a window takes in memory unless its length is given
+MAPPED_BYTES = 2**22
+"""Of a mapped file, that may stay in memory once they have been read."""
 
 LARGEST = 1e100
 """What a value may be: sums of squares are finite then."""
@@ -96,6 +99,7 @@ class Source(ABC):
             ) from None
         except MemoryError:
             raise self._too_many(stop - start) from None
+        self._release()
         self._refuse_unusable(start, X, y)
         return X, y
 
@@ -107,7 +111,7 @@ class Source(ABC):
         )
 
     def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
-        """Read all rows in order, in windows; by default of some 64 MB of X."""
+        """Read all rows in order, in windows; by default of some 16 MB of X."""
         step = rows_at_once or max(1, WINDOW_BYTES // (8 * self.features))
         for start in range(0, self.rows, step):
             yield self.read(start, min(start + step, self.rows))
@@ -115,6 +119,9 @@ class Source(ABC):
     @abstractmethod
     def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
         """Return the rows as anything that numpy turns into real arrays of these shapes."""
+
+    def _release(self) -> None:
+        """Let go of memory that the last rows took and that can be read again."""
 
     def _refuse_unusable(self, start: int, X: Floats, y: Floats) -> None:
         for values, what in ((X, "column {}"), (y[:, None], "the label")):
@@ -159,6 +166,8 @@ class ArraySource(Source):
             )
         super().__init__(name, X.shape[0], X.shape[1], storage)
         self._X, self._y = X, y
+        self._mappings = [mapping for each in (X, y) if (mapping := _mapping(each)) is not None]
+        self._mapped = 0
         if all(each.dtype.kind == "f" and each.dtype.itemsize <= 4 for each in (X, y)):
             self.dtype = np.dtype(np.float32)
 
@@ -174,7 +183,21 @@ class ArraySource(Source):
         return cls(name, A[:, :-1], A[:, -1], storage)
 
     def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
+        self._mapped += 8 * (stop - start) * self.features
         return self._X[start:stop], self._y[start:stop]
+
+    def _release(self) -> None:
+        if self._mapped >= MAPPED_BYTES:
+            for mapping in self._mappings:
+                mapping.madvise(mmap.MADV_DONTNEED)
+            self._mapped = 0
+
+
+def _mapping(array: Any) -> mmap.mmap | None:
+    """The file that an array is a view of, where it can be asked to leave memory."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array if isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
 
 
 def _owned(values: ArrayLike) -> Floats:

@@ -6,7 +6,7 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
 from math import inf
@@ -22,6 +22,7 @@ from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.protocol import (
     Command,
     Greeting,
+    Holding,
     Plan,
     Point,
     Reals,
@@ -49,10 +50,8 @@ from coded_dgd.engine.transports.mpi.library import (
 from coded_dgd.engine.transports.mpi.peer import Peer
 from coded_dgd.engine.transports.mpi.runtime import end_job, is_here
 from coded_dgd.errors import UsageError
+from coded_dgd.problems.partition import DATA_IN_FLIGHT
 from coded_dgd.problems.sparse import SparseRows
-
-DATA_IN_FLIGHT = 1 << 27
-"""Bytes of data that rank 0 holds in unfinished sends before it waits."""
 
 LOOK_SECONDS = 1.0
 """Time between two looks at the processes themselves."""
@@ -78,6 +77,8 @@ class MPIMaster(Transport):
     hard : bool
         Whether ranks may leave without MPI_Finalize even if none is lost by then.
     """
+
+    shares_memory = True
 
     def __init__(self, hard: bool = True) -> None:
         super().__init__()
@@ -153,17 +154,6 @@ class MPIMaster(Transport):
             target.send(y, DATA)
         target.rows = start + rows
 
-    def settle(self, peers: Iterable[int]) -> None:
-        waiting = set(peers)
-        for peer in waiting:  # it answers once it has done what it was told before
-            self._peers[peer].command(Command.GREET)
-        pause = Pause(WORKER_PAUSE)
-        while waiting and not self.interrupted:
-            self._early += self._collect()
-            waiting -= self.lost.keys()
-            waiting -= {p for p in waiting if len(self._peers[p].greetings) >= self._peers[p].asked}
-            pause()
-
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         self._iteration = point.iteration
         message = np.concatenate([[point.lane, point.iteration], point.beta])
@@ -187,6 +177,15 @@ class MPIMaster(Transport):
             if arrived := self._read(index, length, now):
                 yield arrived
             self._post(index)
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
+        deadline, pause = monotonic() + seconds, Pause(WORKER_PAUSE)
+        while not condition():
+            if self.interrupted or monotonic() >= deadline:
+                return False
+            self._early += self._collect()
+            pause()
+        return True
 
     def _collect(self) -> list[Result | Report]:
         """Take what has arrived, for later."""
@@ -292,6 +291,10 @@ class MPIMaster(Transport):
             peer.greetings.append(greeting)
             peer.host, peer.pid = greeting.host, greeting.pid
             peer.visible = is_here(peer.host, peer.pid)
+            return None
+        if len(fields) == len(Holding._fields):
+            holding = Holding(*fields)
+            self.holding[number, holding.lane] = holding
             return None
         report = peer.report = Report(*fields)._replace(peer=number)
         if report.failure is not None and number not in self.lost:

@@ -52,8 +52,6 @@ class Peer:
         """Seconds without a sign of life."""
         self.host, self.pid = "", 0
         self.greetings: list[Greeting] = []
-        self.asked = 1
-        """How many greetings it owes in all: the first it sends unasked."""
         self.visible = False
         """Whether the operating system shows the process here."""
         self.report: Report | None = None
@@ -147,7 +145,6 @@ class Peer:
         """Send a command; the last one is kept until it is received, or else who is told to leave
         might take it for an accident that this process is gone.
         """
-        self.asked += command is Command.GREET
         self.send(np.array([command, argument]), COMMAND, command is Command.RELEASE)
 
     def unsent(self) -> int:
@@ -215,7 +212,10 @@ class Peer:
     @property
     def complete(self) -> bool:
         """Whether the peer has all data of its plan, or has none."""
-        return self.plan is None or not self.plan.tasks or self.rows >= self.plan.height
+        plan = self.plan
+        if plan is None or not plan.tasks or plan.recipe is not None or plan.attaches:
+            return True
+        return self.rows >= plan.height
 
     @property
     def drained(self) -> bool:

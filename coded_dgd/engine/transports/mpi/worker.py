@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Iterator
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd import __version__
+from coded_dgd.engine.pool import Pool
 from coded_dgd.engine.process import cores
-from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Point, Reals, Report
+from coded_dgd.engine.protocol import (
+    Command,
+    Floats,
+    Greeting,
+    Holding,
+    Plan,
+    Point,
+    Reals,
+    Report,
+)
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.mpi.library import (
     COMMAND,
@@ -95,33 +106,45 @@ class MPIWorker:
         """Take a plan and its data; return False where the master gives up half-way."""
         text = bytearray(self._probe(PLAN, MPI.BYTE))
         self._guarded(self._comm.Recv, text, 0, PLAN)
-        fields = json.loads(text)
-        fields["ends"] = tuple(fields["ends"])
-        if fields["coefficients"] is not None:
-            fields["coefficients"] = tuple(fields["coefficients"])
-        plan = Plan(**fields)
+        plan = Plan.from_json(text)
         if plan.log:
             self._begin_log(plan)
         if self._requests[1] == MPI.REQUEST_NULL:
             self._buffer = np.empty(2 + plan.features)
             self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
-        share = Share(plan, objective)
+        pool = None
+        if plan.pooled:
+            try:
+                pool = Pool.open(plan)
+            except OSError:
+                if plan.attaches:
+                    self._send_text(Holding(plan.lane, False, None))
+                    return True
+        share = Share(plan, objective, pool)
+        pieces = plan.recipe.pieces() if plan.recipe else self._pieces(plan)
+        for start, X, y in () if plan.attaches else pieces:
+            if self._given_up(X):
+                return False
+            share.load(start, X, y)
+        share.warm_up()
+        worker.take(share)
+        if plan.awaited:
+            self._send_text(Holding(plan.lane, True, pool.path if pool else None))
+        return True
+
+    def _pieces(self, plan: Plan) -> Iterator[tuple[int, Reals | SparseRows, Reals | None]]:
+        """Receive the data of a plan."""
         start = 0
         while plan.tasks and start < plan.height:
             X, rows = self._rows(plan)
-            if not rows:
-                return False
-            y = self._array(plan.dtype).reshape(plan.tasks, -1) if plan.labels else None
-            share.blocks.load(start, X, y)
+            y = self._array(plan.dtype).reshape(plan.coming, -1) if plan.labels and rows else None
+            yield start, X, y
             start += rows
-        share.warm_up()
-        worker.take(share)
-        return True
 
     def _rows(self, plan: Plan) -> tuple[Reals | SparseRows, int]:
         """Receive the same rows of every block, and how many of each; none if that is the end."""
         if plan.kernel != "sparse":
-            X = self._array(plan.dtype).reshape(plan.tasks, -1, plan.features)
+            X = self._array(plan.dtype).reshape(plan.coming, -1, plan.features)
             return X, X.shape[1]
         from coded_dgd.problems.sparse import SparseRows
 
@@ -138,6 +161,12 @@ class MPIWorker:
         array = np.empty(self._probe(DATA, code), dtype)
         self._guarded(self._comm.Recv, array, 0, DATA)
         return array
+
+    def _given_up(self, X: Reals | SparseRows) -> bool:
+        """Whether the master has sent an empty piece, or has said meanwhile that it stops."""
+        self._answer()
+        stopped = self._guarded(self._requests[0].Get_status) and self._word[0] == Command.STOP
+        return not X.size or stopped
 
     def _begin_log(self, plan: Plan) -> None:
         if self.log is None:

@@ -1,0 +1,135 @@
+"""Telling workers their plans, and hearing of those that get the data themselves."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+
+from coded_dgd.config import RunConfig
+from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.protocol import Holding, Plan, Pooled
+from coded_dgd.errors import Interrupted
+from coded_dgd.problems.encoding import Placement, Recipe, fingerprint
+from coded_dgd.problems.sharing import Group
+from coded_dgd.problems.sources import Source
+
+STOPPED = "stopped while the data were handed out: start it again"
+
+POOL_SECONDS = 10.0
+"""How long to wait for a worker that has been sent the blocks of its host, or told where they are;
+without it the others get copies of their own."""
+
+
+class Plans:
+    """Tells workers their plans, and hears of those who get the data themselves.
+
+    Parameters
+    ----------
+    crew : Crew
+    config : RunConfig
+    source : Source
+        What workers read with ``--encode local``.
+    height, features : int
+        Of a block.
+    """
+
+    def __init__(
+        self, crew: Crew, config: RunConfig, source: Source, height: int, features: int
+    ) -> None:
+        self._crew, self._config = crew, config
+        self._height, self._features = height, features
+        self._data = config.data
+        if not self._data.startswith("synthetic:"):
+            self._data = str(Path(self._data).absolute())
+        self._local = config.encode == "local"
+        self._fingerprint = fingerprint(source, self._data) if self._local else ""
+        self._pooled: dict[int, Pooled] = {}
+
+    def send(self, worker: int, getting: Placement | None, group: Group | None) -> None:
+        """Tell a worker its plan.
+
+        Parameters
+        ----------
+        getting : Placement, optional
+            What it gets; None for nothing.
+        group : Group, optional
+            The workers for which it gets that.
+        """
+        config, scheme = self._config, self._crew.scheme
+        recipe = None
+        if self._local and getting is not None:
+            recipe = Recipe.of(
+                self._data, config.seed, self._fingerprint, scheme.blocks, getting, scheme.gram
+            )
+        if group:
+            token = secrets.randbits(60)
+            self._pooled |= {
+                member: Pooled(len(group.blocks), first, token)
+                for member, first in group.first.items()
+            }
+        self._send(worker, recipe)
+
+    def _send(self, worker: int, recipe: Recipe | None) -> None:
+        crew, config, scheme, transport = (
+            self._crew, self._config, self._crew.scheme, self._crew.transport
+        )  # fmt: skip
+        coefficients = scheme.coefficients(worker)
+        logs = transport.logs
+        plan = Plan(
+            lane=crew.lane,
+            replaces=crew.replaces,
+            worker=crew.draws[worker],
+            tasks=scheme.tasks(worker),
+            height=self._height,
+            features=self._features,
+            labels=not scheme.coded,
+            ends=scheme.ends(worker),
+            coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
+            unit=float(scheme.work[0]),
+            product=scheme.gram,
+            objective=config.objective,
+            delay=config.delay,
+            seed=config.seed,
+            dtype=config.dtype,
+            kernel=crew.kernel,
+            timeline=transport.marks is not None,
+            log=logs and logs.file(crew.members[worker] + 1),
+            log_level=logs.level if logs else "info",
+            recipe=recipe,
+            pooled=self._pooled.get(worker),
+        )
+        transport.plan(crew.members[worker], plan)
+
+    def attach(self, group: Group) -> list[int]:
+        """Have the followers of a group map what its leader has got; return who has not."""
+        said, transport = self._said, self._crew.transport
+        self.settle([group.leader], inf if self._local else POOL_SECONDS)
+        if not (leader := said(group.leader)) or leader.path is None:
+            return group.followers
+        for worker in group.followers:
+            self._pooled[worker] = replace(self._pooled[worker], path=leader.path)
+            self._send(worker, None)
+        self.settle(group.followers, POOL_SECONDS)
+        return [
+            worker
+            for worker in group.followers
+            if self._crew.members[worker] not in transport.lost
+            and not ((answer := said(worker)) and answer.ready)
+        ]
+
+    def settle(self, workers: Iterable[int], seconds: float = inf) -> None:
+        """Wait until workers have said whether they have their data, or are lost."""
+        crew, transport = self._crew, self._crew.transport
+        transport.wait_for(
+            lambda: all(self._said(w) or crew.members[w] in transport.lost for w in workers),
+            seconds,
+        )
+        if transport.interrupted:
+            raise Interrupted(STOPPED)
+
+    def _said(self, worker: int) -> Holding | None:
+        crew = self._crew
+        return crew.transport.holding.get((crew.members[worker], crew.lane))

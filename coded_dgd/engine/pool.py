@@ -1,0 +1,85 @@
+"""Blocks that the workers of a host hold together, in memory that vanishes with its last user."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from io import FileIO
+
+import numpy as np
+
+from coded_dgd.engine.protocol import Plan, Reals
+
+WORD = 8
+
+
+class Pool:
+    """The blocks of a host, written by the one who makes it and mapped by the others.
+
+    Parameters
+    ----------
+    plan : Plan
+        With blocks that are pooled.
+    file : file
+        Of that memory.
+    """
+
+    def __init__(self, plan: Plan, file: FileIO) -> None:
+        pooled, features = plan.pooled, plan.features
+        assert pooled is not None
+        shape = pooled.blocks, plan.height, features
+        rows = pooled.blocks * plan.height
+        count = rows * (features + plan.labels)
+        words = -(-count * np.dtype(plan.dtype).itemsize // WORD)
+        size = WORD * (words + 1)
+        made = pooled.path is None
+        self._file = file
+        """The path of the memory leads to it as long as it is open."""
+        self.path = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+        if made:
+            os.ftruncate(file.fileno(), size)
+        elif os.fstat(file.fileno()).st_size != size:
+            raise OSError("other memory")
+        if made:
+            memory = mmap.mmap(file.fileno(), size)
+        else:  # with all pages, so that none is looked up in the first iteration
+            flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+            memory = mmap.mmap(file.fileno(), size, flags, mmap.PROT_READ)
+        token = np.frombuffer(memory, np.int64, 1, WORD * words)
+        if made:
+            token[0] = pooled.token
+        elif token[0] != pooled.token:
+            raise OSError("other memory")
+        numbers: Reals = np.frombuffer(memory, plan.dtype, count)
+        self.X = numbers[: rows * features].reshape(shape)
+        self.y = numbers[rows * features :].reshape(shape[:2]) if plan.labels else None
+
+    @classmethod
+    def open(cls, plan: Plan) -> Pool:
+        """Make the memory, or map it.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made, or is out of reach: in another container, or gone with its maker.
+        """
+        path = plan.pooled and plan.pooled.path
+        if path:
+            file = os.fdopen(os.open(path, os.O_RDONLY), "rb", buffering=0)
+        elif hasattr(os, "memfd_create"):
+            file = os.fdopen(os.memfd_create("coded-dgd-blocks"), "r+b", buffering=0)
+        else:
+            raise OSError("this system has no such memory")
+        return cls(plan, file)
+
+    def load(self, start: int, X: Reals, y: Reals | None) -> None:
+        """Take rows `start`, ... of every block: X : (blocks, k, l), y : (blocks, k) or None."""
+        rows = slice(start, start + X.shape[1])
+        self.X[:, rows] = X
+        if self.y is not None and y is not None:
+            self.y[:, rows] = y
+
+    def share(self, first: int, tasks: int) -> tuple[Reals, Reals | None]:
+        """The blocks of one worker, X and labels."""
+        own = slice(first, first + tasks)
+        return self.X[own], None if self.y is None else self.y[own]

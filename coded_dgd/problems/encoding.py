@@ -1,0 +1,171 @@
+"""What of the data a worker holds, and how it is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from socket import gethostname
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.errors import DataError
+from coded_dgd.problems.partition import OWN_WINDOW, Partition
+from coded_dgd.problems.sources import Source, open_source
+
+Floats = NDArray[np.float64]
+Reals = NDArray[np.floating[Any]]
+Placement = NDArray[np.int64] | Floats
+"""Blocks that are copied, of shape (tasks,), or rows of the generator matrix, (tasks, N)."""
+
+Pieces = Iterator[tuple[int, Floats, Floats | None]]
+"""Rows of every block from the one whose number comes first: X (tasks, k, l), y (tasks, k)."""
+
+PROBED_ROWS = 16
+"""Rows by which data are told from other data."""
+
+
+def encode(placement: Placement, blocks: Floats, out: Floats | None = None) -> Floats:
+    """Turn data blocks (N, ...) into what is held of them (tasks, ...); if coded, in `out`."""
+    if placement.ndim == 1:
+        return blocks[placement]
+    coded: Floats = np.matmul(placement, blocks.reshape(len(blocks), -1), out=out)
+    return coded.reshape(len(placement), *blocks.shape[1:])
+
+
+class Encoder:
+    """Makes what several workers hold of one window after the other.
+
+    Combinations of blocks are one matrix product for all of them, each time in the same memory.
+
+    Parameters
+    ----------
+    placements : sequence of Placement
+        Of each worker.
+    dtype : str
+        Of what is made.
+    """
+
+    def __init__(self, placements: Sequence[Placement], dtype: str = "float64") -> None:
+        self._placements, self._dtype = placements, dtype
+        self._rows = sum(map(len, placements))
+        self._coded = any(each.ndim == 2 for each in placements)
+        self._matrix = np.concatenate([*placements]) if self._coded else np.empty(0)
+        self._memory = np.empty(0)
+
+    def input(self, window: int, blocks: int) -> int:
+        """What of `window` bytes a window of the N blocks may take, the rest being for output."""
+        return window * blocks // (blocks + self._rows)
+
+    def encode(self, X: Any, y: Floats | None) -> Iterator[tuple[Any, Reals | None]]:
+        """Yield blocks and labels of each worker, in arrays of their own.
+
+        Rows that are copied may also be sparse.
+        """
+        coded = self._product(X) if self._coded else X.astype(self._dtype, copy=False)
+        labels = None if y is None else y.astype(self._dtype, copy=False)
+        first = 0
+        for placement in self._placements:
+            last = first + len(placement)
+            own = coded[first:last].astype(self._dtype) if self._coded else coded[placement]
+            yield own, None if labels is None else encode(placement, labels)
+            first = last
+
+    def _product(self, X: Floats) -> Floats:
+        size = self._rows * X[0].size
+        if self._memory.size < size:
+            self._memory = np.empty(size)
+        return encode(self._matrix, X, self._memory[:size].reshape(self._rows, -1))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a worker makes its blocks itself, of data that it reads. Only plain values."""
+
+    data: str
+    """As ``--data`` names them, a path from the root."""
+    seed: int
+    fingerprint: str
+    """Of the data, by rank 0."""
+    blocks: int
+    """N."""
+    placement: tuple[int, ...] | tuple[tuple[float, ...], ...]
+    gram: bool
+    """Whether the blocks are of Q = X^T X."""
+    labels: bool
+
+    @classmethod
+    def of(
+        cls, data: str, seed: int, fingerprint: str, blocks: int, placement: Placement, gram: bool
+    ) -> Recipe:
+        """Return the recipe of a placement; copies of blocks have labels."""
+        rows = placement.tolist()
+        plain = tuple(rows) if placement.ndim == 1 else tuple(map(tuple, rows))
+        return cls(data, seed, fingerprint, blocks, plain, gram, placement.ndim == 1)
+
+    def pieces(self, window: int = OWN_WINDOW) -> Pieces:
+        """Read the data, in one pass; of data that are copied only what is held.
+
+        Raises
+        ------
+        DataError
+            If they are not here, or not the same as on rank 0.
+        """
+        source = self._open()
+        placement = np.array(self.placement)
+        if self.gram:
+            yield from _of_gram(source, placement, self.blocks)
+        elif self.labels:
+            yield from Partition(source.rows, self.blocks).windows(
+                source, window, placement.tolist()
+            )
+        else:
+            encoder = Encoder([placement])
+            for start, X, _ in Partition(source.rows, self.blocks).windows(
+                source, encoder.input(window, self.blocks)
+            ):
+                for coded, _ in encoder.encode(X, None):
+                    yield start, coded, None
+
+    def _open(self) -> Source:
+        mend = "copy the data of rank 0 to the same path there, or use --encode master"
+        try:
+            source = open_source(self.data, self.seed)
+        except DataError as error:
+            raise DataError(
+                f"--encode local: {self.data} cannot be used on {gethostname()} ({error}): {mend}"
+            ) from None
+        found = fingerprint(source, self.data)
+        if found != self.fingerprint:
+            raise DataError(
+                f"--encode local: {self.data} on {gethostname()} is not what rank 0 reads "
+                f"({found} instead of {self.fingerprint}): {mend}"
+            )
+        return source
+
+
+def fingerprint(source: Source, data: str) -> str:
+    """Tell data from others: their shape, a checksum of some rows, and the size of their file."""
+    checksum = 0
+    for row in np.linspace(0, source.rows - 1, PROBED_ROWS).astype(int).tolist():
+        for values in source.read(row, row + 1):
+            checksum = crc32(values.tobytes(), checksum)
+    path = Path(data)
+    size = f", {path.stat().st_size} bytes" if path.is_file() else ""
+    return f"{source.rows} x {source.features}, rows {checksum:08x}{size}"
+
+
+def _of_gram(source: Source, placement: Floats, blocks: int) -> Pieces:
+    """Combinations of blocks of rows of Q = X^T X, without forming Q: (G X^T) X."""
+    partition = Partition(source.features, blocks)
+    coded = np.zeros((len(placement) * partition.height, source.features))
+    for X, _ in source.windows():
+        columns = np.zeros((blocks, partition.height, len(X)))
+        for block in range(blocks):
+            first, last = partition.bounds(block)
+            columns[block, : last - first] = X[:, first:last].T
+        coded += encode(placement, columns).reshape(len(coded), -1) @ X
+    yield 0, coded.reshape(len(placement), partition.height, source.features), None

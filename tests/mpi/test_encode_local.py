@@ -1,0 +1,88 @@
+"""``--encode local``: every worker reads the data and makes its own blocks."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from launching import command, mpiexec, mpirun
+
+from coded_dgd.problems.sources import open_source, save
+
+pytestmark = pytest.mark.mpi
+
+QUICK = ["--delay", "shifted-exponential:mu=200,alpha=0.002", "--json", "--encode", "local"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A file, named as it is seen from the folder in which jobs run."""
+    save(open_source("synthetic:rows=400,features=20", 1), tmp_path / "data.npy")
+    return "data.npy"
+
+
+def run(cwd, *arguments, fault=None):
+    script = {} if fault is None else {"script": "faulty.py", "FAULTS": fault}
+    return mpirun(5, *QUICK, "--check-gradient", *arguments, cwd=cwd, **script)
+
+
+@pytest.mark.parametrize("scheme", ["lcc-mmc", "uc-mmc", "mds-mmc", "sgc"])
+def test_the_model_is_the_same_as_with_encode_master(tmp_path, data, scheme):
+    models = []
+    for encode in ("local", "master"):
+        done = run(tmp_path, "--scheme", scheme, "--data", data, "--iterations", "20", "--out",
+                   encode, "--encode", encode)  # fmt: skip
+        assert done.code == 0, done.err
+        assert done.json["gradient_error"]["max"] <= 1e-9
+        models.append(np.load(tmp_path / encode / "beta.npy"))
+    np.testing.assert_allclose(*models, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["uc-mmc", "--load", "2"], "rank 2 on "),
+        (["uncoded", "--on-loss", "replan"], "uncoded on 3 workers"),
+        (["uncoded", "--spare", "1"], "rank 4 in the place of worker 2"),
+        (["uncoded", "--replace"], "rank 5 in the place of worker 2"),
+    ],
+)
+@pytest.mark.parametrize("fault", ["kill-start:1:0", "kill:1:3"])
+def test_a_killed_worker_is_survived(tmp_path, data, fault_tolerance, options, said, fault):
+    done = run(tmp_path, "--data", data, "--scheme", *options, "--out", "run", fault=fault)
+    assert done.code == 0, done.err
+    assert done.json["workers_lost"] == [2]
+    assert done.json["gradient_error"]["max"] <= 1e-10
+    assert said in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_data_that_a_host_does_not_have(tmp_path, data):
+    done = run(tmp_path, "--data", data, "--scheme", "uncoded", fault="missing:1:0")
+    assert done.code == 1
+    (line,) = [line for line in done.said if "failed" in line]
+    assert "rank 2 on " in line
+    assert f"{tmp_path / 'data.npy'} cannot be used on " in line
+    assert "use --encode master" in line
+    done = run(tmp_path, "--data", data, "--scheme", "uc-mmc", "--load", "2", fault="missing:1:0")
+    assert done.code == 0
+    assert done.json["workers_lost"] == [2]
+
+
+def test_resuming_reads_the_data_again(tmp_path, data):
+    first = run(tmp_path, "--data", data, "--iterations", "10", "--out", "run")
+    assert first.code == 0, first.err
+    more = mpirun(5, "--resume", "run", "--iterations", "20", "--json", cwd=tmp_path)
+    assert more.code == 0, more.err
+    assert (more.json["resumed_at"], more.json["gradient_error"]["max"] <= 1e-9) == (10, True)
+
+
+def test_several_schemes_side_by_side(tmp_path):
+    done = command(
+        mpiexec(), "-n", "5", sys.executable, "-m", "coded_dgd", "compare", "--schemes",
+        "uncoded,lcc-mmc,mds-mmc", "--load", "4", "--iterations", "5", "--out", "out", *QUICK,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    results = json.loads(done.out)["results"]
+    assert len(results) == 3
+    assert all(each["gradient_error"]["max"] <= 1e-9 for each in results)

@@ -1,0 +1,89 @@
+"""Encoding for several workers at once, and by each of them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coded_dgd import schemes
+from coded_dgd.errors import DataError
+from coded_dgd.planner.memory import resident
+from coded_dgd.problems.encoding import Encoder, Recipe, fingerprint
+from coded_dgd.problems.partition import Partition
+from coded_dgd.problems.sources import open_source, save
+from coded_dgd.problems.sources.gram import GramSource
+
+SCHEMES = [("lcc-mmc", 3), ("uc-mmc", 3), ("gc", 2), ("mds-mmc", 3)]
+MEGABYTES = 1 << 20
+
+
+@pytest.fixture
+def source():
+    return open_source("synthetic:rows=53,features=7", 3)
+
+
+@pytest.mark.parametrize(("name", "load"), SCHEMES)
+def test_what_is_encoded_for_all_is_what_each_would_get(source, name, load):
+    scheme = schemes.create(name, 6, 6, load)
+    encoder = Encoder([scheme.placement(worker) for worker in (4, 1, 2)])
+    ((_, X, y),) = Partition(53, 6).windows(source)
+    for _ in range(2):  # in the same memory
+        encoded = list(encoder.encode(X, y))
+        assert len(encoded) == 3
+        for number, worker in enumerate((4, 1, 2)):
+            np.testing.assert_allclose(
+                encoded[number][0], scheme.encode(worker, X), rtol=1e-13, atol=1e-13
+            )
+            assert encoded[number][0].base is None
+
+
+def test_a_mapped_file_does_not_stay_in_memory(tmp_path):
+    path = tmp_path / "data.npy"
+    A = np.lib.format.open_memmap(path, mode="w+", shape=(200_000, 41))
+    A[:] = 1.0
+    del A
+    source = open_source(str(path), 0)
+    before = resident()
+    for X, y in source.windows(10_000):
+        assert X.sum() + y.sum() == 41 * 10_000
+        del X, y
+    assert path.stat().st_size > 60 * MEGABYTES
+    assert resident() - before < 20 * MEGABYTES
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".svm", "synthetic"])
+@pytest.mark.parametrize(("name", "load"), SCHEMES)
+def test_a_worker_makes_the_same_of_the_data_as_rank_0(tmp_path, source, suffix, name, load):
+    data = "synthetic:rows=53,features=7"
+    if suffix != "synthetic":
+        data = str(tmp_path / f"data{suffix}")
+        save(source, Path(data))
+    scheme = schemes.create(name, 6, 6, load)
+    theirs = GramSource(source) if scheme.gram else source
+    ((_, X, y),) = Partition(theirs.rows, 6).windows(theirs)
+    mark = fingerprint(open_source(data, 3), data)
+    for worker in range(6):
+        recipe = Recipe.of(data, 3, mark, 6, scheme.placement(worker), scheme.gram)
+        pieces = list(recipe.pieces(window=1000))
+        assert len(pieces) > 1 or scheme.gram
+        mine = np.concatenate([piece for _, piece, _ in pieces], axis=1)
+        np.testing.assert_allclose(mine, scheme.encode(worker, X), rtol=1e-12, atol=1e-12)
+        if not scheme.coded:
+            np.testing.assert_array_equal(mine, scheme.encode(worker, X))
+            labels = np.concatenate([piece for _, _, piece in pieces], axis=1)
+            np.testing.assert_array_equal(labels, scheme.encode(worker, y))
+
+
+def test_a_worker_refuses_other_data(tmp_path, source):
+    path = tmp_path / "data.npy"
+    save(source, path)
+    recipe = Recipe.of(str(path), 3, fingerprint(source, str(path)), 6, np.array([0, 1]), False)
+    assert len(list(recipe.pieces())) == 1
+    save(open_source("synthetic:rows=53,features=7", 4), path)
+    with pytest.raises(DataError, match="is not what rank 0 reads") as raised:
+        list(recipe.pieces())
+    assert os.uname().nodename in str(raised.value)
+    path.unlink()
+    with pytest.raises(DataError, match=r"no such file.*--encode master"):
+        list(recipe.pieces())

@@ -2,9 +2,10 @@
 
 python benchmarks/distribution.py [--ranks 9] [--load 3] [--rows 125000] [--features 100]
 
-Both in turn within one job of real ranks, from the first plan to the last byte received; 100 MB of
-data by default, of which lcc-mmc makes r times as much. The plain side sends each worker its bytes
-in messages of the same size with Isend, and workers put them where they belong.
+First the one, then the other within one job of real ranks, from the first plan to the last byte
+received; 100 MB of data by default, of which lcc-mmc makes r times as much. The plain side sends
+each worker its bytes in messages of the same size with Isend, and workers put them where they
+belong.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from time import perf_counter
 import numpy as np
 
 from coded_dgd.engine.kernels import break_even
-from coded_dgd.problems.blocks import GradientBlocks, GramBlocks
+from coded_dgd.problems.blocks import GradientBlocks, GramBlocks, no_rows
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 
 BLOCKS = [
@@ -47,7 +47,7 @@ def row(height: int, features: int, repeats: int) -> str:
     """Times of a task, and when forming has paid for itself."""
     X = np.random.default_rng(0).standard_normal((1, height, features))
     beta = np.ones(features)
-    rows = GradientBlocks(1, height, features, False, "float64", LeastSquares())
+    rows = GradientBlocks(no_rows(1, height, features, False, "float64"), LeastSquares())
     rows.load(0, X, None)
     gram = GramBlocks(1, features, False, "float64")
     forming = seconds(repeats, lambda: gram.load(0, X, None))

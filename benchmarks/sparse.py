@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import random_array
 
-from coded_dgd.problems.blocks import GradientBlocks
+from coded_dgd.problems.blocks import GradientBlocks, no_rows
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.problems.sparse import SparseBlocks, SparseRows
 
@@ -56,7 +56,7 @@ def compare(height: int, features: int, density: float, repeats: int) -> tuple[f
     rows = SparseRows(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, 1, features)
     sparse = SparseBlocks("float64", LeastSquares())
     sparse.load(0, rows, None)
-    dense = GradientBlocks(1, height, features, False, "float64", LeastSquares())
+    dense = GradientBlocks(no_rows(1, height, features, False, "float64"), LeastSquares())
     dense.load(0, X.toarray()[None], None)
     beta, ratios, plain = np.ones(features), [], []
     columns, filled = rows.columns.astype(np.intp), np.flatnonzero(np.diff(rows.starts))

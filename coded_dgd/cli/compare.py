@@ -25,13 +25,7 @@ DEFAULT_SCHEMES = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
     default=DEFAULT_SCHEMES,
     help="Names of schemes as of run --scheme, with commas; speed-up is over the first.",
 )
-@options.sizes
-@options.load
-@options.of_schemes
-@options.data
-@options.delivery
-@options.training
-@options.kernel
+@options.job
 @options.configured("iterations", "Number T of iterations of each scheme.", metavar="T")
 @options.delay
 @options.guard

@@ -165,6 +165,8 @@ kernel = configured(
     "the fastest by a cost model, in no more memory than the rows take.",
     type=click.Choice(KERNELS),
 )
+job = together(sizes, load, of_schemes, data, delivery, training, kernel)
+"""What is trained, and how; all but the scheme itself and what is measured."""
 delay = configured(
     "delay",
     f"Injected delay of each task, with times in seconds: none, {DEFAULT_DELAY}, "

@@ -24,13 +24,7 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 
 @click.command(short_help="Train, and measure every iteration.")
 @options.scheme
-@options.sizes
-@options.load
-@options.of_schemes
-@options.data
-@options.delivery
-@options.training
-@options.kernel
+@options.job
 @options.configured("iterations", "Number T of iterations.", metavar="T")
 @options.configured(
     "stop_at",

@@ -10,7 +10,14 @@ from coded_dgd import delays
 from coded_dgd.engine.pool import Pool
 from coded_dgd.engine.protocol import Floats, Plan, Reals
 from coded_dgd.problems import objectives
-from coded_dgd.problems.blocks import Arrays, Blocks, GradientBlocks, GramBlocks, ProductBlocks
+from coded_dgd.problems.blocks import (
+    Arrays,
+    Blocks,
+    GradientBlocks,
+    GramBlocks,
+    ProductBlocks,
+    no_rows,
+)
 from coded_dgd.problems.objectives import LinearModel, Objective
 
 ROWS_AT_ONCE = 256
@@ -78,9 +85,6 @@ class Share:
 
 def _blocks(plan: Plan, objective: Objective, arrays: Arrays | None) -> Blocks:
     """What the share is computed from; of sparse rows only where there are some."""
-    shape = plan.tasks, plan.height, plan.features, plan.labels, plan.dtype
-    if plan.product:
-        return ProductBlocks(*shape)
     if plan.kernel == "gram":
         return GramBlocks(plan.tasks, plan.features, plan.labels, plan.dtype)
     if plan.kernel == "sparse":
@@ -88,4 +92,6 @@ def _blocks(plan: Plan, objective: Objective, arrays: Arrays | None) -> Blocks:
 
         assert isinstance(objective, LinearModel)
         return SparseBlocks(plan.dtype, objective)
-    return GradientBlocks(*shape, objective, arrays)
+    if arrays is None:
+        arrays = no_rows(plan.tasks, plan.height, plan.features, plan.labels, plan.dtype)
+    return ProductBlocks(arrays) if plan.product else GradientBlocks(arrays, objective)

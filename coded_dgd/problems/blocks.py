@@ -40,28 +40,11 @@ class DenseBlocks(Blocks):
 
     Parameters
     ----------
-    tasks, height, features : int
-        Number of blocks, their rows, and l.
-    labels : bool
-        Whether the rows have labels; those of coded blocks do not.
-    dtype : str
-        Type of the numbers.
-    arrays : tuple of arrays, optional
-        X and the labels, if they are there already; else they are loaded.
+    arrays : tuple of arrays
+        X : (tasks, k, l) and y : (tasks, k) or None, there already or to be loaded.
     """
 
-    def __init__(
-        self,
-        tasks: int,
-        height: int,
-        features: int,
-        labels: bool,
-        dtype: str,
-        arrays: Arrays | None = None,
-    ) -> None:
-        if arrays is None:
-            X = np.zeros((tasks, height, features), dtype)
-            arrays = X, np.zeros((tasks, height), dtype) if labels else None
+    def __init__(self, arrays: Arrays) -> None:
         self.X, self.y = arrays
 
     def load(self, start: int, X: Reals, y: Reals | None) -> None:
@@ -74,17 +57,8 @@ class DenseBlocks(Blocks):
 class GradientBlocks(DenseBlocks):
     """Blocks on which a task is the gradient of an objective."""
 
-    def __init__(
-        self,
-        tasks: int,
-        height: int,
-        features: int,
-        labels: bool,
-        dtype: str,
-        objective: Objective,
-        arrays: Arrays | None = None,
-    ) -> None:
-        super().__init__(tasks, height, features, labels, dtype, arrays)
+    def __init__(self, arrays: Arrays, objective: Objective) -> None:
+        super().__init__(arrays)
         self.objective = objective
 
     def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
@@ -124,3 +98,9 @@ class GramBlocks(Blocks):
         if self.c is not None:
             results = results - self.c[first:last]
         return results.sum(axis=0) if factors is None else factors @ results
+
+
+def no_rows(tasks: int, height: int, features: int, labels: bool, dtype: str) -> Arrays:
+    """Arrays of zeros for blocks that are yet to be loaded."""
+    X = np.zeros((tasks, height, features), dtype)
+    return X, np.zeros((tasks, height), dtype) if labels else None

@@ -17,7 +17,7 @@ from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import objectives
-from coded_dgd.problems.blocks import GradientBlocks, GramBlocks
+from coded_dgd.problems.blocks import GradientBlocks, GramBlocks, no_rows
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import open_source
@@ -80,7 +80,7 @@ def test_blocks_are_formed_piece_by_piece(labels, dtype):
     X, y, beta = rng.standard_normal((3, 50, 7)), rng.standard_normal((3, 50)), np.ones(7)
     X, y, beta = (each.astype(dtype) for each in (X, y, beta))
     gram = GramBlocks(3, 7, labels, dtype)
-    rows = GradientBlocks(3, 50, 7, labels, dtype, LeastSquares())
+    rows = GradientBlocks(no_rows(3, 50, 7, labels, dtype), LeastSquares())
     for start, stop in ((0, 20), (20, 21), (21, 50)):
         for blocks in (gram, rows):
             blocks.load(start, X[:, start:stop], y[:, start:stop] if labels else None)
@@ -109,7 +109,7 @@ def test_the_cost_model_is_right_far_from_break_even():
     height, features = 12_000, 120
     rng = np.random.default_rng(0)
     X, beta = rng.standard_normal((1, height, features)), np.ones(features)
-    rows = GradientBlocks(1, height, features, False, "float64", LeastSquares())
+    rows = GradientBlocks(no_rows(1, height, features, False, "float64"), LeastSquares())
     rows.load(0, X, None)
     gram = GramBlocks(1, features, False, "float64")
     forming = best(lambda: gram.load(0, X, None))

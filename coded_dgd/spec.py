@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
@@ -13,6 +12,8 @@ T = TypeVar("T")
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the known name closest to `name`, or nothing."""
+    import difflib  # not where nothing is wrong: workers import this module
+
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 

@@ -17,12 +17,13 @@ import json
 from dataclasses import dataclass
 from enum import IntEnum
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.problems.encoding import Recipe
+if TYPE_CHECKING:
+    from coded_dgd.problems.encoding import Recipe
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
@@ -123,6 +124,8 @@ class Plan:
             if fields[name] is not None:
                 fields[name] = tuple(fields[name])
         if fields["recipe"] is not None:
+            from coded_dgd.problems.encoding import Recipe
+
             fields["recipe"] = Recipe(**fields["recipe"])
         if fields["pooled"] is not None:
             fields["pooled"] = Pooled(**fields["pooled"])

@@ -66,13 +66,10 @@ class MPIWorker:
         self._sending: list[tuple[MPI.Request, Any]] = []
         self._word = np.zeros(2, np.int64)
         self._buffer = np.empty(0)
-        # what comes from the master: commands, points once their length is known, and pings
-        self._requests = [
-            self._comm.Irecv(self._word, 0, COMMAND),
-            MPI.REQUEST_NULL,
-            self._comm.Irecv(NOTHING, 0, PING),
-        ]
+        # what comes from the master: commands, and points once their length is known
+        self._requests = [self._comm.Irecv(self._word, 0, COMMAND), MPI.REQUEST_NULL]
         self._held: Point | None = None
+        self._ping = self._comm.Irecv(NOTHING, 0, PING)
         self.hard = False
         """Whether to leave without MPI_Finalize, as the master says with RELEASE."""
         self.log: logging.Logger | None = None
@@ -92,8 +89,8 @@ class MPIWorker:
 
     def _answer(self) -> None:
         """Receive what the master has sent only to see that it is received."""
-        if self._guarded(self._requests[2].Test):
-            self._requests[2] = self._guarded(self._comm.Irecv, NOTHING, 0, PING)
+        if self._guarded(self._ping.Test):
+            self._ping = self._guarded(self._comm.Irecv, NOTHING, 0, PING)
 
     def _released(self) -> bool:
         """Whether the master's last word is here."""
@@ -200,6 +197,7 @@ class MPIWorker:
             return held
         pause, longest = WORKER_PAUSE
         while True:
+            self._answer()  # one call seldom completes a message that has just arrived
             index, arrived = self._guarded(MPI.Request.Testany, self._requests)
             if not arrived:
                 remaining = deadline - monotonic()
@@ -209,22 +207,20 @@ class MPIWorker:
                 pause = min(2 * pause, longest)
             elif index == 0:
                 return self._command()
-            elif index == 1:
+            else:
                 point = self._newest()
                 # Whatever the master has said before it sent this point comes first.
                 if self._guarded(self._requests[0].Test):
                     self._held = point
                     return self._command()
                 return point
-            else:
-                self._answer()
 
     def _command(self) -> Command:
         """Take the command that has arrived."""
         command, argument = Command(self._word[0]), bool(self._word[1])
         if command is Command.RELEASE:
             self.hard = argument
-            for request in self._requests[1:]:
+            for request in (self._requests[1], self._ping):
                 if request != MPI.REQUEST_NULL:
                     self._guarded(request.Cancel)
                     self._guarded(request.Wait)  # the master may have left by now

@@ -18,8 +18,10 @@ from coded_dgd.problems.sharing import Group
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
 
-WORKER = 40e6
+WORKER = 41e6
 """An interpreter with numpy, mpi4py and an MPI: what a worker takes that holds no data."""
+CONNECTION = 0.2e6
+"""What each rank of the job adds to that."""
 SPARSE = 25e6
 """What a worker takes to compute with sparse rows."""
 MASTER = 115e6
@@ -71,6 +73,11 @@ def peaks(
     return Peaks(held, master(scheme, sizes, data, base if base > 0 else MASTER, sharing, local))
 
 
+def without_data(workers: int) -> float:
+    """What a worker takes that holds no data, in a job of so many."""
+    return WORKER + CONNECTION * (workers + 1)
+
+
 def worker(
     scheme: Scheme,
     sizes: Sizes,
@@ -93,7 +100,7 @@ def worker(
     height, at_once = block_rows(scheme, sizes), _rows_at_once(scheme, sizes, sharing)
     numbers = sizes.features + (not scheme.coded)
     row = block_row = float(sizes.itemsize * numbers)
-    base = WORKER
+    base = without_data(scheme.workers)
     if kernel == "gram":  # a matrix of l rows in the place of a block
         block_row *= sizes.features / height
     elif kernel == "sparse" and density is not None:

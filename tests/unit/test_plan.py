@@ -166,8 +166,9 @@ def test_a_probe_ends_where_the_clock_has_no_more_digits():
 def test_memory_is_a_limit():
     free = plan(names=["uc-mmc"])
     block = 8 * 50 * 21
-    tight = plan(limits=Limits(memory.WORKER + 6.5 * block), names=["uc-mmc"])
-    assert free.choice.worker_memory > memory.WORKER + 6.5 * block
+    limit = memory.without_data(free.choice.candidate.scheme.workers) + 6.5 * block
+    tight = plan(limits=Limits(limit), names=["uc-mmc"])
+    assert free.choice.worker_memory > limit
     assert tight.choice.candidate.scheme.load == 3
     reasons = [entry.refusal for entry in tight.entries if entry.refusal]
     assert any("--memory-per-worker" in reason for reason in reasons)

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig
+from coded_dgd.engine import kernels
 from coded_dgd.engine.crew import Crew, Message
 from coded_dgd.engine.distribute import distribute
 from coded_dgd.engine.protocol import Floats, Plan, Point
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
+from coded_dgd.problems import objectives
 from coded_dgd.problems.sources import Source
 from coded_dgd.schemes.base import Scheme
 
@@ -96,6 +98,8 @@ def probe(
     short, messages = _probe_messages(config, transport, source.features)
     begin = transport.clock()
     crew = _crew(transport, scheme, source.features)
+    # as in the run, as far as that can be said of all schemes
+    crew.kernel = kernels.choose(config, objectives.create(config.objective), source, scheme)
     # delays like those of the run, but not the same
     distribute(
         source, crew, replace(config, seed=config.seed + 1, encode="master", share_blocks=False)

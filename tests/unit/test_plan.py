@@ -445,3 +445,20 @@ def test_the_whole_grid_is_predicted_in_ten_seconds_of_one_core():
     assert {e.candidate.scheme.load for e in found.entries if e.candidate.name == "uc-mmc"} == set(
         range(1, 21)
     )
+
+
+def test_tasks_are_timed_as_the_run_will_compute_them():
+    """Timed with products they took up to nine times as long as with Gram matrices in the run."""
+
+    class Told(SimulatedTransport):
+        def plan(self, peer, plan):
+            kernels.add(plan.kernel)
+            super().plan(peer, plan)
+
+    for iterations, expected in ((1, {"products"}), (1000, {"products", "gram"})):
+        kernels = set()
+        config = RunConfig(
+            data="synthetic:rows=8000,features=40", delay="none", iterations=iterations
+        )
+        probe(config, Told(4), open_source(config.data, config.seed), 2, 5.0)
+        assert kernels == expected

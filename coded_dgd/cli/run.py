@@ -211,7 +211,9 @@ def run(
         checkpoint = found.resume[0] if found.resume else None
         folder = RunFolder.reopen(resume, prepared, checkpoint)
     keeper = Keeper(folder.path, config.checkpoint_every, config.checkpoint_seconds, folder.sync)
-    progress = Progress(prepared, sys.stderr, quiet)
+    planned = plan.choice.iteration if plan else None
+    expected = planned.completion if planned else None
+    progress = Progress(prepared, sys.stderr, quiet, expected)
     with logged, drawn, Interrupts(transport), progress, folder:
         if found:
             for complaint in found.complaints:

@@ -23,12 +23,20 @@ KERNELS = {
 
 
 class Progress:
-    """Tells what is run and how far it is; says nothing if `quiet`."""
+    """Tells what is run and how far it is; says nothing if `quiet`.
 
-    def __init__(self, setup: Setup, stream: TextIO, quiet: bool) -> None:
+    Parameters
+    ----------
+    planned : float, optional
+        Mean completion time in seconds by the plan that chose the scheme.
+    """
+
+    def __init__(
+        self, setup: Setup, stream: TextIO, quiet: bool, planned: float | None = None
+    ) -> None:
         self._setup, self._stream, self._quiet = setup, stream, quiet
         self._steps = Steps("iteration", setup.config.iterations, stream, quiet)
-        self._status = Status()
+        self._status = Status(planned)
 
     def __enter__(self) -> Progress:
         scheme, config = self._setup.scheme, self._setup.config

@@ -9,13 +9,20 @@ import numpy as np
 from coded_dgd.engine.master import Iteration
 
 RECENT = 100
-"""Iterations of which the median completion time is told."""
+"""Latest iterations, of which completion times are told."""
 
 
 class Status:
-    """Sums up the records of a run as they come."""
+    """Sums up the records of a run as they come.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    planned : float, optional
+        Mean completion time in seconds by the plan that chose the scheme.
+    """
+
+    def __init__(self, planned: float | None = None) -> None:
+        self._planned = planned
         self._most = 0  # workers that were live at once
         self._times: deque[float] = deque(maxlen=RECENT)
         self.record: Iteration | None = None
@@ -35,7 +42,10 @@ class Status:
             value = f"gradient norm {record.gradient_norm:.6g}"
         else:
             value = f"loss {record.loss:.6g}"
-        found = [value, f"p50 {np.median(self._times):.4f} s", f"{record.workers_live} live"]
+        found = [value, f"p50 {np.median(self._times):.4f} s"]
+        if self._planned is not None:
+            found += [f"mean {np.mean(self._times):.4f} s (planned {self._planned:.4f})"]
+        found += [f"{record.workers_live} live"]
         slow = record.workers_live - record.workers_heard
         lost = self._most - record.workers_live
         found += [f"{slow} slow"] if slow > 0 else []

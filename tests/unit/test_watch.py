@@ -76,6 +76,13 @@ def test_status_tells_of_slow_and_lost_workers():
     assert str(status) == "gradient norm 2.5, p50 0.2500 s, 3 live, 1 lost"
 
 
+def test_status_holds_what_was_planned_beside_what_is_measured():
+    status = Status(planned=0.3)
+    for iteration, seconds in enumerate((0.25, 0.25, 0.4)):
+        status.add(record(iteration, seconds=seconds))
+    assert str(status) == "loss 1.5, p50 0.2500 s, mean 0.3000 s (planned 0.3000), 4 live"
+
+
 def test_status_is_of_the_recent_iterations():
     status = Status()
     for iteration in range(200):

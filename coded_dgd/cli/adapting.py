@@ -183,10 +183,7 @@ class Adviser:
 
 
 def _sizes(trainer: Trainer) -> Sizes:
-    source, config = trainer.source, trainer.config
-    quadratic = trainer.setup.objective.degree == 2
-    itemsize = np.dtype(config.dtype).itemsize
-    return Sizes(source.rows, source.features, source.rows, config.guard, quadratic, itemsize)
+    return Sizes.of(trainer.source, trainer.setup.objective, trainer.config)
 
 
 def _times(trainer: Trainer, first: int, end: int) -> TaskTimes:

@@ -159,16 +159,15 @@ def run(
         click.echo(config.to_toml(), nl=False)
         return None
     master = connect(config.transport)
-    from coded_dgd.engine import job, kernels, setup
+    from coded_dgd.engine import job, setup
     from coded_dgd.engine.checkpoint import Keeper
-    from coded_dgd.engine.distribute import sharing
+    from coded_dgd.engine.crew import Crew
     from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.master import Iteration
     from coded_dgd.engine.rank_log import LOG, LogDir
     from coded_dgd.engine.trainer import Start
     from coded_dgd.engine.transports.simulated import SimulatedTransport
     from coded_dgd.planner import memory
-    from coded_dgd.problems.problem import Problem
     from coded_dgd.report import summary, table
     from coded_dgd.report.progress import Progress
     from coded_dgd.report.run_folder import RunFolder
@@ -237,15 +236,18 @@ def run(
             folder.log(line, details)
             LOG.warning("%s", f"{line}\n{details}".strip())
 
-        def on_data(problem: Problem) -> None:
+        def on_data(crew: Crew) -> None:
             nonlocal predicted
             if config.transport == "mpi":
-                scheme = prepared.scheme
-                kernel = kernels.choose(config, problem.objective, problem.source, scheme)
-                together = sharing(
-                    transport, scheme, range(scheme.workers), config, problem.source, kernel
+                predicted = memory.peaks(
+                    crew.scheme,
+                    source,
+                    prepared.objective,
+                    config,
+                    held,
+                    crew.kernel,
+                    crew.together,
                 )
-                predicted = memory.peaks(scheme, problem, config, held, kernel, together)
                 progress.memory(predicted)
 
         outcome = job.run(

@@ -11,6 +11,7 @@ import numpy as np
 
 from coded_dgd.engine.protocol import Floats, Point, Report, Result
 from coded_dgd.engine.transports.base import Transport
+from coded_dgd.problems.sharing import Group
 from coded_dgd.schemes.base import Scheme
 
 
@@ -72,6 +73,8 @@ class Crew:
         self.members, self.draws, self.payload = members, draws, payload
         self.kernel = "products"
         """How workers compute (`engine.kernels`)."""
+        self.together: list[Group] = []
+        """Workers that hold blocks together."""
         self.refused: Counter[tuple[int, str]] = Counter()
         """Messages that were not used because they make no sense, by peer and reason."""
         self._worker = {peer: worker for worker, peer in enumerate(members)}

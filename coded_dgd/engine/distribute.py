@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import sqrt
 
@@ -12,17 +12,15 @@ from coded_dgd.config import RunConfig
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.plans import STOPPED, Plans
 from coded_dgd.engine.protocol import Floats
-from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import DataError, Interrupted
 from coded_dgd.problems import sparse
 from coded_dgd.problems.encoding import Encoder
 from coded_dgd.problems.partition import WINDOW, Partition, Window
-from coded_dgd.problems.sharing import Group, groups
+from coded_dgd.problems.sharing import WORTHWHILE, Group, groups, most_saved
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
 from coded_dgd.problems.sources.svm import SparseSource
 from coded_dgd.problems.sparse import SparseRows, SparseWindow
-from coded_dgd.schemes.base import Scheme
 
 GREETING_SECONDS = 2.0
 """How long to wait for workers to say where they are; later ones share no blocks."""
@@ -71,9 +69,7 @@ def distribute(
     partition = Partition(data.rows, scheme.blocks)
     served = list(range(scheme.workers) if only is None else only)
     holding = {worker: scheme.placement(worker) for worker in served if scheme.tasks(worker)}
-    together = []
-    if only is None:
-        together = sharing(transport, scheme, crew.members, config, data, crew.kernel)
+    together = crew.together if only is None else []
     plans = Plans(crew, config, source, partition.height, data.features)
     getting = dict(holding)
     for group in together:
@@ -141,35 +137,19 @@ def _refuse_out_of_range(data: Source, kept: Distributed) -> None:
             )
 
 
-def sharing(
-    transport: Transport,
-    scheme: Scheme,
-    members: Sequence[int],
-    config: RunConfig,
-    data: Source,
-    kernel: str,
-) -> list[Group]:
+def sharing(crew: Crew, config: RunConfig, source: Source) -> list[Group]:
     """Find the workers that had better hold their blocks together with others of their host.
 
-    Parameters
-    ----------
-    members : sequence of int
-        The peer of each worker.
-    data : Source
-        What the blocks are of.
-    kernel : str
-        How workers compute; only dense rows are shared.
+    Only dense rows that are copied are shared.
     """
-    if (
-        scheme.coded
-        or kernel != "products"
-        or not (config.share_blocks and transport.shares_memory)
-    ):
+    scheme, members, transport = crew.scheme, crew.members, crew.transport
+    possible = config.share_blocks and transport.shares_memory
+    if scheme.coded or crew.kernel != "products" or not possible:
         return []
-    height = Partition(data.rows, scheme.blocks).height
-    block_bytes = np.dtype(config.dtype).itemsize * height * (data.features + 1.0)
+    height = Partition(source.rows, scheme.blocks).height
+    block_bytes = np.dtype(config.dtype).itemsize * height * (source.features + 1.0)
     held = {w: scheme.placement(w) for w in range(scheme.workers) if scheme.tasks(w)}
-    if not groups(dict.fromkeys(held, "one host"), held, block_bytes):
+    if most_saved(held) * block_bytes < WORTHWHILE:
         return []
     lost = transport.lost
     transport.wait_for(

@@ -12,6 +12,7 @@ import numpy as np
 
 from coded_dgd.engine.adapting import Adaptation, Adviser
 from coded_dgd.engine.checkpoint import Checkpoint, Keeper
+from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
@@ -20,7 +21,6 @@ from coded_dgd.engine.stage import Stage
 from coded_dgd.engine.trainer import Start, Trainer
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.errors import Interrupted, Undecodable
-from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
 
 Resume = tuple[Checkpoint, list[Iteration]]
@@ -122,7 +122,7 @@ def run(
     resume: Resume | None = None,
     say: Callable[[str, str], None] = lambda line, details: None,
     adviser: Adviser | None = None,
-    on_data: Callable[[Problem], None] = lambda _: None,
+    on_data: Callable[[Crew], None] = lambda _: None,
 ) -> Outcome:
     """Distribute the data, train, and stop the workers, whatever happens.
 
@@ -139,7 +139,7 @@ def run(
     adviser : Adviser, optional
         Asked between iterations whether to change the scheme.
     on_data : callable
-        Called before the data are handed out.
+        Told who gets the data, before they are handed out.
 
     Raises
     ------
@@ -155,8 +155,8 @@ def run(
             keeper.folder if keeper else None,
             say,
             adviser=adviser,
+            on_data=on_data,
         )
-        on_data(trainer.problem)
         if resume:
             trainer.restore(*resume)
         start = trainer.start()

@@ -19,7 +19,7 @@ from coded_dgd.engine.adapting import Adaptation, Adapter, Adviser
 from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
-from coded_dgd.engine.distribute import distribute
+from coded_dgd.engine.distribute import distribute, sharing
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Absence, Iteration, Master
 from coded_dgd.engine.process import process_age
@@ -78,6 +78,8 @@ class Trainer:
         What the command offers against the loss of too many workers.
     adviser : Adviser, optional
         Asked before each iteration whether to go on with another scheme.
+    on_data : callable
+        Told who gets the data, before they are handed out for the first time.
     """
 
     def __init__(
@@ -89,8 +91,10 @@ class Trainer:
         say: Callable[[str, str], None] = lambda line, details: None,
         mend: str = OR_OPTIONS,
         adviser: Adviser | None = None,
+        on_data: Callable[[Crew], None] = lambda _: None,
     ) -> None:
         self.setup, self.transport = setup, transport
+        self._on_data = on_data
         self._mend = mend
         self.adapter = Adapter(adviser)
         transport.silence = setup.config.silence or inf
@@ -201,6 +205,9 @@ class Trainer:
             crew.kernel, data = kept.crew.kernel, kept.data
         else:
             crew.kernel = kernels.choose(config, self.setup.objective, self.source, scheme)
+            crew.together = sharing(crew, config, self.source)
+            if not self.stages:
+                self._on_data(crew)
             data = distribute(self.source, crew, config)
         number = len(self.stages) + self._stages_before + 1
         first = self.iteration if number > 1 else 0

@@ -275,14 +275,7 @@ class _Predictor:
     def __init__(self, situation: Situation, problem: Problem) -> None:
         self.situation, self.problem = situation, problem
         config, source = situation.config, problem.source
-        self._sizes = Sizes(
-            source.rows,
-            source.features,
-            source.rows,
-            config.guard,
-            problem.objective.degree == 2,
-            np.dtype(config.dtype).itemsize,
-        )
+        self._sizes = Sizes.of(source, problem.objective, config)
         latency = situation.measured.network.latency_of(source.features)
         self._times = situation.measured.times.earlier(latency)
         self._judges: dict[tuple[int, ...], Judge | None] = {}

@@ -9,9 +9,12 @@ from time import perf_counter
 
 import numpy as np
 
+from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.guard import GuardedDecoder, replay_messages
 from coded_dgd.planner.measurements import Measurements, Network
+from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.sources import Source
 from coded_dgd.schemes.base import Floats, Scheme
 from coded_dgd.theory.monte_carlo import messages_used
 
@@ -37,6 +40,24 @@ class Sizes:
     """Whether the objective is least squares."""
     itemsize: int = 8
     """Bytes of a number on workers and in messages."""
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        objective: Objective,
+        config: RunConfig,
+        sampled_rows: int | None = None,
+    ) -> Sizes:
+        """Return those of a run; by default all rows are what schemes were fitted to."""
+        return cls(
+            source.rows,
+            source.features,
+            source.rows if sampled_rows is None else sampled_rows,
+            config.guard,
+            objective.degree == 2,
+            np.dtype(config.dtype).itemsize,
+        )
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from coded_dgd.config import RunConfig
 from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
+from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.partition import DATA_IN_FLIGHT, OWN_WINDOW, WINDOW
-from coded_dgd.problems.problem import OPTIMUM_FLOPS, Problem, factorised_rows, optimum_flops
+from coded_dgd.problems.problem import OPTIMUM_FLOPS, factorised_rows, optimum_flops
 from coded_dgd.problems.sharing import Group
+from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
 
@@ -39,13 +38,14 @@ class Peaks(NamedTuple):
 
 def peaks(
     scheme: Scheme,
-    problem: Problem,
+    source: Source,
+    objective: Objective,
     config: RunConfig,
     data: float,
     kernel: str = "products",
     sharing: Sequence[Group] = (),
 ) -> Peaks:
-    """Predict a run with a scheme that fits the problem.
+    """Predict a run with a scheme that fits the data.
 
     Parameters
     ----------
@@ -56,15 +56,7 @@ def peaks(
     sharing : sequence of Group
         Workers that hold blocks together; of these each counts in equal parts with all who use it.
     """
-    source = problem.source
-    sizes = Sizes(
-        source.rows,
-        source.features,
-        source.rows,
-        inf,
-        quadratic=problem.objective.degree == 2,
-        itemsize=np.dtype(config.dtype).itemsize,
-    )
+    sizes = Sizes.of(source, objective, config)
     base = resident() - data  # of this process, which has imported what it needs by now
     held = worker(scheme, sizes, sharing, kernel, source.density)
     local = config.encode == "local"

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from typing import Any
 
-import numpy as np
-
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import Infeasible
 from coded_dgd.planner.candidates import LARGEST_LOAD, candidates
@@ -125,9 +123,7 @@ def make_plan(
         limits.target,
         config.seed,
     )
-    quadratic = objective.degree == 2
-    itemsize = np.dtype(config.dtype).itemsize
-    sizes = Sizes(source.rows, source.features, some.rows, config.guard, quadratic, itemsize)
+    sizes = Sizes.of(source, objective, config, some.rows)
     judge = Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights, held_up or 0.0)
     entries = [
         judge.first(candidate)

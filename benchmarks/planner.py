@@ -90,7 +90,7 @@ def others(plan: Any) -> Iterable[Any]:
 def inside(name: str, repetitions: int, job: int, seed: int) -> dict[str, Any]:
     """Rank 0 of one situation."""
     from coded_dgd import delays
-    from coded_dgd.cli import measuring
+    from coded_dgd.advising import measuring
     from coded_dgd.config import RunConfig
     from coded_dgd.engine.job import stopping
     from coded_dgd.engine.setup import prepare

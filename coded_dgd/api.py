@@ -133,7 +133,7 @@ def _train(
     transport = master or SimulatedTransport(prepared.scheme.workers, objective)
     adviser = None
     if config.adapt:
-        from coded_dgd.cli import adapting
+        from coded_dgd.advising import adapting
 
         if objective is not None:
             raise UsageError("train: adapt=True plans for objectives that have a name: give one")

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from coded_dgd.cli import measuring, options, predicting
+from coded_dgd.advising import measuring
+from coded_dgd.cli import options, predicting
 from coded_dgd.cli.connection import connect
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError

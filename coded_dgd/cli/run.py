@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from coded_dgd.cli import measuring, options
+from coded_dgd.advising import measuring
+from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
 from coded_dgd.config import ON_LOSS, RunConfig, read_toml
 from coded_dgd.errors import UsageError
@@ -192,7 +193,7 @@ def run(
     prepared = setup.prepare(config, started)
     transport = master or SimulatedTransport(prepared.scheme.workers)
     if config.adapt:
-        from coded_dgd.cli import adapting
+        from coded_dgd.advising import adapting
 
         network = plan.measured.network if plan else None
         with Interrupts(transport):

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coded_dgd.advising.adapting import adviser
 from coded_dgd.api import train as train_here
 from coded_dgd.cli import run_command_line
-from coded_dgd.cli.adapting import adviser
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job
 from coded_dgd.engine.adapting import Adaptation, Party

@@ -14,7 +14,7 @@ LAYERS = [
     {"engine"},
     {"planner"},
     {"report"},
-    {"reproduce"},
+    {"reproduce", "advising"},
     {"cli", "api"},
 ]
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}

@@ -1,0 +1,1 @@
+"""Between engine and planner: what is measured becomes a plan, and a plan a change."""

@@ -126,6 +126,8 @@ def plant_in_worker(kind, worker, iteration):
         worker_module.__version__ = "0.0.9"
     elif kind == "ancient":
         worker_module.Greeting = lambda *fields: fields[:-1]
+    elif kind == "vanish-greet":
+        before(MPIWorker, "greet", lambda *_: os._exit(3))
     elif kind == "kill-start":
         before(MPIWorker, "take_share", lambda *_: kill(kind, worker))
     elif kind == "kill-stop":

@@ -172,6 +172,15 @@ def test_a_rank_that_is_killed_before_mpi_has_started(tmp_path, fault_tolerance,
     assert seconds < 20
 
 
+def test_a_rank_that_ends_before_it_has_said_a_word(tmp_path, fault_tolerance):
+    """As where it is killed at the very end of MPI_Init: MPI does not tell."""
+    done, seconds = run_faulty(tmp_path, "vanish-greet:2:0", "--scheme", "uncoded")
+    assert done.code in (3, 4)  # 3 is its own
+    (line,) = done.said
+    assert "rank 3 failed in iteration 0: the process is gone" in line
+    assert seconds < 20
+
+
 def test_divergence_names_a_safe_step(tmp_path):
     done = mpirun(3, *QUICK, "--step-size", "1", cwd=tmp_path)
     assert done.code == 3

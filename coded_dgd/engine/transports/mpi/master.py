@@ -48,7 +48,7 @@ from coded_dgd.engine.transports.mpi.library import (
     world,
 )
 from coded_dgd.engine.transports.mpi.peer import Peer
-from coded_dgd.engine.transports.mpi.runtime import end_job, is_here
+from coded_dgd.engine.transports.mpi.runtime import end_job, is_here, lost_here
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.partition import DATA_IN_FLIGHT
 from coded_dgd.problems.sparse import SparseRows
@@ -236,8 +236,11 @@ class MPIMaster(Transport):
         # not more than that has been listened: this process may have been busy, or stopped
         passed = min(now - self._next_look + LOOK_SECONDS, 2 * LOOK_SECONDS)
         visible = any(peer.visible for peer in self._peers)
+        # MPI does not tell of one that is killed at the very end of MPI_Init
+        unheard = any(not peer.host and not peer.gone for peer in self._peers)
+        lost = lost_here(world().size) if unheard else ()
         for peer in self._peers:
-            peer.look(visible)
+            peer.look(visible, lost)
             if not self._stopped and self.silence < inf:
                 peer.ping(passed)
                 if peer.silent > self.silence:

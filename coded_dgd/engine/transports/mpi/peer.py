@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from socket import gethostname
 from time import monotonic
@@ -73,11 +73,21 @@ class Peer:
             self._sending, self._pings, self._points, self.owed = [], [], [], None
             self._on_failure(cause)
 
-    def look(self, others_visible: bool) -> None:
+    def look(self, others_visible: bool, lost: Collection[int] = ()) -> None:
         """Notice that the process has ended: MPI says so only where a signal has killed it.
 
         It may have ended before its host and process id were read.
+
+        Parameters
+        ----------
+        others_visible : bool
+            Whether the operating system shows the processes of other peers here.
+        lost : collection of int
+            Ranks that are known to have ended.
         """
+        if not self.host and self.rank in lost:
+            self.vanished = True
+            self.fail()
         local = self.visible or (others_visible and self.host == gethostname())
         if local and not self.gone:
             try:

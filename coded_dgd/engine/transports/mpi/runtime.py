@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from socket import gethostname
@@ -24,9 +25,12 @@ START_SECONDS = 300.0
 LAUNCH_SECONDS = 5.0
 """How long mpiexec may take until it has started all processes of this machine."""
 LOOK_SECONDS = 0.25
+END_SECONDS = 5.0
+"""How long mpiexec may take to end a job that it has been told to end."""
 
 _NAMESPACE = os.environ.get("PMIX_NAMESPACE", "")  # prterun-HOST-PID@JOB
 _LAUNCHER = _NAMESPACE.rpartition("@")[0]
+_PARENT = os.getppid()
 
 
 def _environment(path: Path) -> dict[bytes, bytes]:
@@ -37,14 +41,27 @@ def _environment(path: Path) -> dict[bytes, bytes]:
     return {name: value for name, _, value in (entry.partition(b"=") for entry in entries)}
 
 
-def _ranks_here() -> set[int]:
-    """Ranks of this job that run on this machine."""
-    found = set()
+def _processes_here() -> dict[int, int]:
+    """Ranks of this job that run on this machine, by process id; those that watch count, too."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/environ"):
         environment = _environment(path)
         if environment.get(b"PMIX_NAMESPACE") == _NAMESPACE.encode():
-            found.add(int(environment[b"PMIX_RANK"]))
+            found[int(path.parent.name)] = int(environment[b"PMIX_RANK"])
     return found
+
+
+def _ranks_here() -> set[int]:
+    return set(_processes_here().values())
+
+
+def lost_here(size: int) -> set[int]:
+    """Ranks of a job that have ended, where this machine shows all of its `size` ranks."""
+    if int(os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", "0")) != size:
+        return set()
+    here = _ranks_here()
+    # where every rank is in a container of its own, only this one is seen
+    return set(range(size)) - here if len(here) > 1 else set()
 
 
 def is_here(host: str, pid: int) -> bool:
@@ -53,16 +70,32 @@ def is_here(host: str, pid: int) -> bool:
     return bool(_LAUNCHER) and host == gethostname() and namespace.startswith(f"{_LAUNCHER}@")
 
 
-def end_job() -> bool:
-    """Have mpiexec, or its daemon on this machine, end the job; return whether it was told."""
+def end_job(number: int = signal.SIGTERM) -> bool:
+    """Have mpiexec, or its daemon on this machine, end the job; return whether it was there."""
     host, _, pid = _LAUNCHER.removeprefix("prterun-").rpartition("-")
     if not _LAUNCHER:
         return False
     try:
-        os.kill(int(pid) if host == gethostname() else os.getppid(), signal.SIGTERM)
+        os.kill(int(pid) if host == gethostname() else _PARENT, number)
     except (OSError, ValueError):
         return False
     return True
+
+
+def _end_job_surely() -> None:
+    """End the job even if mpiexec, which has lost a rank in MPI_Init, hangs itself."""
+    deadline = monotonic() + END_SECONDS
+    if not end_job():
+        return
+    while end_job(0):  # it is still there
+        if monotonic() >= deadline:
+            for pid in _processes_here():
+                if pid != os.getpid():
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            end_job(signal.SIGKILL)
+            return
+        sleep(LOOK_SECONDS)
 
 
 @lru_cache(maxsize=1)
@@ -83,6 +116,7 @@ def watch_start() -> Callable[[], None]:
     reader, writer = os.pipe()
     watcher = os.fork()
     if not watcher:
+        os.setsid()  # mpiexec ends process groups
         os.close(writer)
         _watch(reader, first=rank == "0")
     os.close(reader)
@@ -114,5 +148,5 @@ def _watch(reader: int, first: bool) -> NoReturn:
         sleep(4 * LOOK_SECONDS)  # it is for rank 0 to speak
     message = "a rank was lost while MPI started: see what ended it, and start again"
     print(f"coded-dgd: {message}", file=sys.stderr, flush=True)
-    end_job()
+    _end_job_surely()
     os._exit(CodedDGDError.exit_code)

@@ -22,7 +22,9 @@ cgroup_manager = "cgroupfs"
 compat_api_enforce_docker_hub = false
 events_logger = "file"
 runtime = "runc"
+tmp_dir = "{folder}/tmp"
 [network]
+network_config_dir = "{folder}/networks"
 network_backend = "netavark"
 """
 MPI = os.environ.get("MPI", "openmpi")
@@ -43,7 +45,7 @@ def image(debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     (folder / "storage.conf").write_text(STORAGE.format(folder))
     most = int(Path("/proc/sys/kernel/pid_max").read_text())
     (folder / "containers.conf").write_text(
-        CONTAINERS.format(files=limit("n", 1 << 20), processes=limit("u", most))
+        CONTAINERS.format(folder=folder, files=limit("n", 1 << 20), processes=limit("u", most))
     )
     dockerfile = CHECKOUT / "docker/Dockerfile"
     (base,) = re.findall("^ARG BASE=(.+)", dockerfile.read_text(), re.M)
@@ -104,8 +106,8 @@ def test_the_main_job_in_one_container(image: str) -> None:
 
 def test_a_container_for_each_rank_of_the_hosts_mpiexec(image: str) -> None:
     """The hybrid model of launch/apptainer.def."""
-    if ("HYDRA" in run("mpiexec", "--version")) != (MPI == "mpich"):
-        pytest.skip(f"the image has {MPI}, and the host another MPI")
+    if MPI != "openmpi" or "Open MPI) 5" not in run("mpiexec", "--version"):
+        pytest.skip("it takes Open MPI 5 on both sides; for MPICH there is test_apptainer.py")
     said = run(
         "mpiexec", "-n", "5", "podman", "run", "--rm", "--network=host", "--ipc=host",
         "--pid=host", "--env-host", "--volume=/tmp:/tmp", "--user=root", "--entrypoint=", image,

@@ -1,6 +1,6 @@
 """What travels between master and workers, over any transport.
 
-command  master to worker: take a plan, stop, leave (`Command`)
+command  master to worker: take a plan, stop, leave (`Command`), in order with the points
 plan     master to worker: what the worker holds and does (`Plan`), then its data in pieces
 point    master to worker, per iteration: where to take the gradient; the newest overtakes
 result   worker to master, after every message boundary: header and payload in one array of the
@@ -43,6 +43,8 @@ class Command(IntEnum):
     """Leave: all have reported."""
     GREET = 4
     """Say who you are: a `Greeting`."""
+    PING = 5
+    """Nothing: it is sent only to see that it is received."""
 
 
 class Greeting(NamedTuple):
@@ -169,6 +171,33 @@ class Point(NamedTuple):
     beta: Floats
 
 
+COMMAND = 3
+"""Floats of a command: -1, its number, its argument."""
+
+
+def point_word(point: Point) -> Floats:
+    """Return a point as it travels."""
+    return np.concatenate([[point.lane, point.iteration], point.beta])
+
+
+def command_word(command: Command, argument: int = 0) -> Floats:
+    """Return a command as it travels."""
+    return np.array([-1.0, command, argument])
+
+
+def word_buffer(features: int = 0) -> Floats:
+    """Return room for a point with so many features, or a command."""
+    return np.empty(max(2 + features, COMMAND))
+
+
+def read_word(word: Floats) -> Point | tuple[Command, bool]:
+    """Return a new point, or a command and its argument."""
+    lane, iteration = word[:2].tolist()
+    if lane < 0:
+        return Command(int(iteration)), bool(word[2])
+    return Point(int(lane), int(iteration), word[2:].copy())
+
+
 class Result(NamedTuple):
     """A message of a worker, as the master sees it at `time`.
 
@@ -206,30 +235,24 @@ class Report(NamedTuple):
     """Peak of its memory, in bytes; 0 where nobody has measured it."""
 
 
-def result_size(length: int, dtype: str) -> int:
+def result_size(length: int, dtype: str | np.dtype[Any]) -> int:
     """Numbers of that type in a message whose payload is as long."""
-    return _header_size(np.dtype(dtype)) + length
+    return HEADER * 8 // np.dtype(dtype).itemsize + length
 
 
-def _header_size(dtype: np.dtype[Any]) -> int:
-    return HEADER * 8 // dtype.itemsize
+def result_parts(message: Reals) -> tuple[Floats, Reals]:
+    """Return views of the header and of the payload; the header is empty where it is not whole."""
+    size = HEADER * 8 // message.dtype.itemsize
+    header = message[:size] if len(message) >= size else message[:0]
+    return header.view(np.float64), message[size:]
 
 
-def result_buffer(length: int, dtype: str) -> tuple[Reals, Floats, Reals]:
-    """Return a new message, and views of its header and of its payload, which starts at zero."""
-    message: Reals = np.zeros(result_size(length, dtype), dtype)
-    size = _header_size(message.dtype)
-    return message, message[:size].view(np.float64), message[size:]
-
-
-def read_result(peer: int, time: float, message: Reals) -> Result:
-    """Take a message apart; one whose header makes no sense belongs to no lane."""
-    size = _header_size(message.dtype)
-    payload = message[size:]
-    header = message[:size].view(np.float64).tolist() if len(message) >= size else []
-    if not header or not isfinite(sum(header)):
+def read_result(peer: int, time: float, header: Floats, payload: Reals) -> Result:
+    """Return what has come; a message whose header makes no sense belongs to no lane."""
+    values = header.tolist()
+    if not values or not isfinite(sum(values)):
         return Result(peer, time, -1, -1, -1, 0.0, 0.0, payload)
-    lane, iteration, index, compute_seconds, overrun = header
+    lane, iteration, index, compute_seconds, overrun = values
     return Result(
         peer, time, int(lane), int(iteration), int(index), compute_seconds, overrun, payload
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd import delays
 from coded_dgd.engine.pool import Pool
-from coded_dgd.engine.protocol import Floats, Plan, Reals
+from coded_dgd.engine.protocol import Floats, Plan, Reals, result_size
 from coded_dgd.problems import objectives
 from coded_dgd.problems.blocks import (
     Arrays,
@@ -40,6 +40,8 @@ class Share:
         self, plan: Plan, objective: Objective | None = None, pool: Pool | None = None
     ) -> None:
         self.plan, self.pool = plan, pool
+        self.dtype = np.dtype(plan.dtype)
+        self._size = result_size(plan.payload, self.dtype)
         self.delay = delays.create(plan.delay, plan.seed)
         self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
         shared = pool and plan.pooled and pool.share(plan.pooled.first, plan.tasks)
@@ -76,6 +78,10 @@ class Share:
             times = self.delay.finish_times(iteration, self.plan.worker, self.work)
             self._drawn = iteration, times
         return self._drawn[1]
+
+    def new_message(self) -> Reals:
+        """Return a message of zeros (`result_parts`)."""
+        return np.zeros(self._size, self.dtype)
 
     def compute(self, first: int, last: int, beta: Reals) -> Reals:
         """Sum of the results of tasks `first` to `last` - 1, each times its coefficient."""

@@ -7,8 +7,11 @@ from math import inf
 from time import perf_counter
 
 from coded_dgd.engine.marks import Activity, Marks, unmarked
-from coded_dgd.engine.protocol import Point, Reals, result_buffer
+from coded_dgd.engine.protocol import Point, Reals, result_parts
 from coded_dgd.engine.share import Share
+
+LOOK_SECONDS = 1e-4
+"""Time between two looks for a newer point while nothing else is waited for."""
 
 Wait = Generator[float, Point | None, None]
 """Yields the instant until which to wait; is sent the newest point, or None if there is none."""
@@ -55,11 +58,13 @@ class Worker:
         share, begin = self.shares[point.lane], self.clock()
         plan = share.plan
         self.shares.pop(-1 if plan.replaces is None else plan.replaces, None)
-        due = begin + share.finish_times(point.iteration)
-        beta = point.beta.astype(plan.dtype, copy=False)
+        due = (begin + share.finish_times(point.iteration)).tolist()
+        beta = point.beta.astype(share.dtype, copy=False)
         first, mark, lane, iteration = 0, self._mark, point.lane, point.iteration
+        injects, looked = share.delay.injects, begin
         for index, last in enumerate(plan.ends):
-            message, header, payload = result_buffer(plan.payload, plan.dtype)
+            message = share.new_message()
+            header, payload = result_parts(message)
             compute_seconds = overrun = 0.0
             while first < last:
                 stop = min(first + share.together, last)
@@ -68,15 +73,20 @@ class Worker:
                 payload += share.compute(first, stop, beta)
                 compute_seconds += perf_counter() - begin
                 first = stop
-                if share.delay.injects:
+                now = self.clock()
+                if injects:
                     mark(Activity.DELAY, lane, iteration, index)
-                    overrun = max(overrun, self.clock() - due[stop - 1])
+                    overrun = max(overrun, now - due[stop - 1])
+                elif now < looked + LOOK_SECONDS:
+                    continue
                 newer = yield due[stop - 1]
                 if newer is not None:
                     return newer
+                looked = now
                 share.finish_times(iteration + 1)
             mark(Activity.SEND, lane, iteration, index)
-            header[:] = lane, iteration, index, compute_seconds, overrun
+            header[0], header[1], header[2] = lane, iteration, index
+            header[3], header[4] = compute_seconds, overrun
             send(message)
             self.results += 1
         mark(Activity.IDLE)

@@ -70,13 +70,14 @@ def test_everything_that_travels_is_of_that_type(name, dtype):
 
 def test_a_header_is_exact_whatever_the_type():
     for dtype in DEFAULT_GUARDS:
-        message, header, payload = protocol.result_buffer(3, dtype)
+        message = np.zeros(protocol.result_size(3, dtype), dtype)
+        header, payload = protocol.result_parts(message)
         header[:] = 1, 10**9 - 1, 12345, 0.1, 0.2
         payload[:] = 1, 2, 3
-        result = protocol.read_result(5, 7.0, message)
+        result = protocol.read_result(5, 7.0, header, payload)
         assert result[:7] == (5, 7.0, 1, 10**9 - 1, 12345, 0.1, 0.2)
         assert result.payload.tolist() == [1, 2, 3]
-        assert protocol.read_result(5, 7.0, message[:4]).lane == -1
+        assert protocol.read_result(5, 7.0, *protocol.result_parts(message[:4])).lane == -1
 
 
 @pytest.mark.parametrize("name", objectives.names())

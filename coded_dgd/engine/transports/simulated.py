@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
 from coded_dgd.engine.marks import Marked
-from coded_dgd.engine.protocol import Holding, Plan, Point, Reals, Report, Result, read_result
+from coded_dgd.engine.protocol import (
+    Holding,
+    Plan,
+    Point,
+    Reals,
+    Report,
+    Result,
+    read_result,
+    result_parts,
+)
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.engine.worker import Wait, Worker
@@ -146,7 +155,7 @@ class SimulatedTransport(Transport):
             heapq.heappush(self._wakes, (instant, peer, self._version[peer]))
 
     def _deliver(self, peer: int, message: Reals) -> None:
-        self._inbox.append(read_result(peer, self.now, message))
+        self._inbox.append(read_result(peer, self.now, *result_parts(message)))
 
     def _lose(self, peer: int) -> None:
         worker = self._workers[peer]

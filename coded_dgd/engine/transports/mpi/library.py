@@ -26,7 +26,8 @@ except (ImportError, RuntimeError) as error:
 
 __all__ = ["MPI"]
 
-COMMAND, PLAN, DATA, POINT, RESULT, REPORT, MARKS, PING = range(1, 9)  # tags
+WORD, PLAN, DATA, RESULT, REPORT, MARKS = range(1, 7)  # tags
+"""Words, points and commands, are all that is sent to a worker unasked, and come in order."""
 REPORT_BYTES = 16384
 
 WORKER_PAUSE = (5e-5, 1e-3)

@@ -21,6 +21,7 @@ from coded_dgd.engine.marks import Marked
 from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.protocol import (
     Command,
+    Floats,
     Greeting,
     Holding,
     Plan,
@@ -28,7 +29,9 @@ from coded_dgd.engine.protocol import (
     Reals,
     Report,
     Result,
+    point_word,
     read_result,
+    result_parts,
     result_size,
 )
 from coded_dgd.engine.threads import threads
@@ -92,6 +95,7 @@ class MPIMaster(Transport):
         self._posted: list[bool] = []
         self._statuses: list[MPI.Status] = []
         self._buffers: list[Any] = []
+        self._parts: dict[int, tuple[Floats, Reals]] = {}  # of the buffers of results, by peer
         self._early: list[Result | Report] = []
         """What came while nobody asked."""
         self._iteration = 0
@@ -133,6 +137,7 @@ class MPIMaster(Transport):
         if self._buffers[2 * peer] is None:
             size = result_size(plan.features, plan.dtype)
             self._buffers[2 * peer] = np.empty(size, plan.dtype)
+            self._parts[peer] = result_parts(self._buffers[2 * peer])
             self._post(2 * peer)
         target.plan, target.rows = plan, 0
         target.command(Command.PLAN)
@@ -156,7 +161,7 @@ class MPIMaster(Transport):
 
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         self._iteration = point.iteration
-        message = np.concatenate([[point.lane, point.iteration], point.beta])
+        message = point_word(point)
         for peer in peers:
             if peer not in self.lost:
                 self._peers[peer].post(message)
@@ -282,7 +287,11 @@ class MPIMaster(Transport):
         if not index % 2:
             if peer.unreachable:  # what it has sent in time comes too late all the same
                 return None
-            return read_result(number, now, buffer[: length // buffer.itemsize])
+            whole = length == buffer.nbytes
+            parts = (
+                self._parts[number] if whole else result_parts(buffer[: length // buffer.itemsize])
+            )
+            return read_result(number, now, *parts)
         fields = json.loads(bytes(buffer[:length]))
         if isinstance(fields[0], str):  # a report begins with a number
             greeting = Greeting(*fields[: len(Greeting._fields)])

@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from coded_dgd.engine.marks import Mark
-from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Report
+from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Report, command_word
 from coded_dgd.engine.transports.mpi.library import (
-    COMMAND,
     MARKS,
     MPI,
-    PING,
-    POINT,
+    WORD,
     WORKER_PAUSE,
     Pause,
 )
@@ -104,7 +102,8 @@ class Peer:
         elif not self.gone:
             self.silent = 0.0
             try:
-                self._pings = [(self._comm.Issend(np.empty(0), self.rank, PING), None)]
+                word = command_word(Command.PING)
+                self._pings = [(self._comm.Issend(word, self.rank, WORD), word)]
             except MPI.Exception:
                 self.fail()
 
@@ -119,9 +118,9 @@ class Peer:
     def dismiss(self) -> None:
         """Have an unreachable peer leave should it come back."""
         for command in (Command.STOP, Command.RELEASE):
-            word = np.array([command, 1])
+            word = command_word(command, 1)
             with suppress(MPI.Exception):
-                self._sending.append((self._comm.Isend(word, self.rank, COMMAND), word))
+                self._sending.append((self._comm.Isend(word, self.rank, WORD), word))
 
     def see_off(self, deadline: float) -> None:
         """Wait until the process is gone; where it cannot be seen, some time."""
@@ -155,7 +154,7 @@ class Peer:
         """Send a command; the last one is kept until it is received, or else who is told to leave
         might take it for an accident that this process is gone.
         """
-        self.send(np.array([command, argument]), COMMAND, command is Command.RELEASE)
+        self.send(command_word(command, argument), WORD, command is Command.RELEASE)
 
     def unsent(self) -> int:
         """Bytes on their way, points aside."""
@@ -193,7 +192,7 @@ class Peer:
         self._count += 1
         send = self._comm.Isend if self._count % WINDOW else self._comm.Issend
         try:
-            request = send(self.owed, self.rank, POINT)
+            request = send(self.owed, self.rank, WORD)
         except MPI.Exception:
             self.fail()
             return

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from time import monotonic, sleep, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +24,18 @@ from coded_dgd.engine.protocol import (
     Point,
     Reals,
     Report,
+    read_word,
+    word_buffer,
 )
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.mpi.library import (
-    COMMAND,
     DATA,
     MARKS,
     MPI,
-    PING,
     PLAN,
-    POINT,
     REPORT,
     RESULT,
+    WORD,
     WORKER_PAUSE,
     Pause,
     leave,
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     import logging
 
     from coded_dgd.problems.sparse import SparseRows
-
-NOTHING = np.empty(0)
 
 
 class MPIWorker:
@@ -64,12 +62,9 @@ class MPIWorker:
     def __init__(self, comm: MPI.Comm | None = None) -> None:
         self._comm = world() if comm is None else comm
         self._sending: list[tuple[MPI.Request, Any]] = []
-        self._word = np.zeros(2, np.int64)
-        self._buffer = np.empty(0)
-        # what comes from the master: commands, and points once their length is known
-        self._requests = [self._comm.Irecv(self._word, 0, COMMAND), MPI.REQUEST_NULL]
-        self._held: Point | None = None
-        self._ping = self._comm.Irecv(NOTHING, 0, PING)
+        self._word = word_buffer()
+        self._listening = self._comm.Irecv(self._word, 0, WORD)
+        """Null once a word is here: it stays in the buffer until it is wanted."""
         self.hard = False
         """Whether to leave without MPI_Finalize, as the master says with RELEASE."""
         self.log: logging.Logger | None = None
@@ -81,23 +76,41 @@ class MPIWorker:
         try:
             return call(*arguments)
         except MPI.Exception:
-            leave(0 if self._released() else 1)
+            self._leave()
+
+    def _leave(self) -> NoReturn:
+        leave(0 if self._released() else 1)
 
     def greet(self) -> None:
         """Say who this is."""
         self._send_text(Greeting(socket.gethostname(), os.getpid(), cores(), time(), __version__))
 
-    def _answer(self) -> None:
-        """Receive what the master has sent only to see that it is received."""
-        if self._guarded(self._ping.Test):
-            self._ping = self._guarded(self._comm.Irecv, NOTHING, 0, PING)
+    def _listen(self) -> None:
+        """Let go of the word that is here, and of its buffer, and wait for the next one."""
+        self._listening = self._guarded(self._comm.Irecv, self._word, 0, WORD)
+
+    def _heard(self) -> Point | tuple[Command, bool] | None:
+        """Return the word that is here, if one is; pings are received, and that is all."""
+        try:
+            while self._listening.Test():
+                word = read_word(self._word)
+                if word[0] is not Command.PING:
+                    return word
+                self._listen()
+        except MPI.Exception:
+            self._leave()
+        return None
 
     def _released(self) -> bool:
         """Whether the master's last word is here."""
         try:
-            return self._requests[0].Test() and self._word[0] == Command.RELEASE
+            while self._listening.Test():
+                if read_word(self._word)[0] is Command.RELEASE:
+                    return True
+                self._listening = self._comm.Irecv(self._word, 0, WORD)
         except MPI.Exception:
-            return False
+            pass
+        return False
 
     def take_share(self, worker: Worker, objective: Objective | None) -> bool:
         """Take a plan and its data; return False where the master gives up half-way."""
@@ -106,9 +119,8 @@ class MPIWorker:
         plan = Plan.from_json(text)
         if plan.log:
             self._begin_log(plan)
-        if self._requests[1] == MPI.REQUEST_NULL:
-            self._buffer = np.empty(2 + plan.features)
-            self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
+        self._word = word_buffer(plan.features)
+        self._listen()
         pool = None
         if plan.pooled:
             try:
@@ -161,9 +173,8 @@ class MPIWorker:
 
     def _given_up(self, X: Reals | SparseRows) -> bool:
         """Whether the master has sent an empty piece, or has said meanwhile that it stops."""
-        self._answer()
-        stopped = self._guarded(self._requests[0].Get_status) and self._word[0] == Command.STOP
-        return not X.size or stopped
+        word = self._heard()
+        return not X.size or (word is not None and word[0] is Command.STOP)
 
     def _begin_log(self, plan: Plan) -> None:
         if self.log is None:
@@ -184,63 +195,49 @@ class MPIWorker:
         status = MPI.Status()
         pause = Pause(WORKER_PAUSE)
         while not self._guarded(self._comm.Iprobe, 0, tag, status):
-            self._answer()
+            self._heard()
             pause()
         return int(status.Get_count(datatype))
 
     def wait(self, deadline: float) -> Point | Command | None:
         """Wait for a command or a newer point, at most until `deadline`."""
-        if self._held is not None:
-            if self._guarded(self._requests[0].Test):
-                return self._command()
-            held, self._held = self._held, None
-            return held
         pause, longest = WORKER_PAUSE
-        while True:
-            self._answer()  # one call seldom completes a message that has just arrived
-            index, arrived = self._guarded(MPI.Request.Testany, self._requests)
-            if not arrived:
-                remaining = deadline - monotonic()
-                if remaining <= 0:
-                    return None
-                sleep(min(pause, remaining))
-                pause = min(2 * pause, longest)
-            elif index == 0:
-                return self._command()
-            else:
-                point = self._newest()
-                # Whatever the master has said before it sent this point comes first.
-                if self._guarded(self._requests[0].Test):
-                    self._held = point
-                    return self._command()
-                return point
-
-    def _command(self) -> Command:
-        """Take the command that has arrived."""
-        command, argument = Command(self._word[0]), bool(self._word[1])
+        waited = False
+        while (word := self._heard()) is None:
+            remaining = deadline - monotonic()
+            if remaining <= 0:
+                return None
+            sleep(min(pause, remaining))
+            pause = min(2 * pause, longest)
+            waited = True
+        if isinstance(word, Point):
+            return self._newest(word, waited)
+        command, argument = word
         if command is Command.RELEASE:
             self.hard = argument
-            for request in (self._requests[1], self._ping):
-                if request != MPI.REQUEST_NULL:
-                    self._guarded(request.Cancel)
-                    self._guarded(request.Wait)  # the master may have left by now
-        else:
-            self._requests[0] = self._comm.Irecv(self._word, 0, COMMAND)
+        elif command is not Command.PLAN:  # the next word may be longer than those before a plan
+            self._listen()
         return command
 
-    def _newest(self) -> Point:
-        """Take the point that has arrived, or the newest if there are others behind it."""
+    def _newest(self, point: Point, waited: bool) -> Point:
+        """Return a point, or the newest if there are others behind it.
+
+        Who has waited for it need not look: then there is none, or only since a moment ago.
+        """
         while True:
-            lane, iteration = self._buffer[:2].tolist()
-            point = Point(int(lane), int(iteration), self._buffer[2:].copy())
-            request = self._requests[1] = self._comm.Irecv(self._buffer, 0, POINT)
-            if not self._guarded(request.Test):
+            self._listen()
+            word = None if waited else self._heard()
+            if not isinstance(word, Point):
                 return point
+            point = word
 
     def send(self, message: Reals) -> None:
         """Send a result without waiting."""
-        self._sending = [item for item in self._sending if not self._guarded(item[0].Test)]
-        self._sending.append((self._guarded(self._comm.Isend, message, 0, RESULT), message))
+        try:
+            self._sending = [item for item in self._sending if not item[0].Test()]
+            self._sending.append((self._comm.Isend(message, 0, RESULT), message))
+        except MPI.Exception:
+            self._leave()
 
     def _send_text(self, value: Any) -> None:
         text = json.dumps(value).encode()

@@ -72,6 +72,7 @@ class GuardedDecoder:
         self._decodable = False
         self._expected = self.scheme.expected.copy()
         self.scheme.lost = frozenset()
+        self._suffice = self.scheme.counter()
         for worker in lost:
             self.lose(worker)
 
@@ -86,7 +87,8 @@ class GuardedDecoder:
         self._expected[worker, slice(None) if message is None else message] = False
         if not (self._expected[worker] & ~self._arrived[worker]).any():
             self.scheme.lost |= {worker}
-        return bool(self.order) and self._decodes()
+        decodable = self._decodable or self.scheme.is_decodable(self._arrived)
+        return bool(self.order) and decodable and self._trusted()
 
     def has(self, worker: int, message: int) -> bool:
         """Whether this message has arrived."""
@@ -97,11 +99,10 @@ class GuardedDecoder:
         self._arrived[worker, message] = True
         self.order.append((worker, message))
         self.extra += self._decodable
-        return self._decodes()
+        decodable = self._decodable or self._suffice(worker, message)
+        return decodable and self._trusted()
 
-    def _decodes(self) -> bool:
-        if not self._decodable and not self.scheme.is_decodable(self._arrived):
-            return False
+    def _trusted(self) -> bool:
         return self._weigh() <= self.guard * (1 + 1e-9)  # False for nan
 
     def expire(self) -> None:

@@ -58,7 +58,8 @@ class GuardedDecoder:
         self.guard = guard
         if block_norms is None:
             block_norms = np.ones(scheme.blocks)
-        self._scales = scheme.message_scales(block_norms)
+        self._scales = scheme.message_scales(block_norms).ravel()
+        self._places = np.empty(len(self._scales), dtype=np.int64)
         self.begin()
 
     def begin(self, lost: Iterable[int] = ()) -> None:
@@ -97,6 +98,7 @@ class GuardedDecoder:
     def arrive(self, worker: int, message: int) -> bool:
         """Take one message; return whether all so far decode within the guard."""
         self._arrived[worker, message] = True
+        self._places[len(self.order)] = worker * self.scheme.messages + message
         self.order.append((worker, message))
         self.extra += self._decodable
         decodable = self._decodable or self._suffice(worker, message)
@@ -115,12 +117,11 @@ class GuardedDecoder:
         if not self._decodable:
             self.scheme.observe(self._arrived)
         weights = self.scheme.weights(self._arrived)
-        per_piece = np.abs(weights * self._scales).sum(axis=(-2, -1))
-        self.amplification = float(np.max(per_piece))
+        used = self._places[: len(self.order)]
+        self.weights = weights.reshape(*weights.shape[:-2], -1)[..., used]
+        self.amplification = float(np.max(np.abs(self.weights) @ self._scales[used]))
         if not self._decodable:
             self._decodable, self.first_amplification = True, self.amplification
-        worker, message = np.array(self.order, dtype=np.int64).reshape(-1, 2).T
-        self.weights = weights[..., worker, message]
         self.weights_time = perf_counter() - begin
         return self.amplification
 

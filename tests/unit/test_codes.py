@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from coded_dgd.codes.assignment import balanced_design, proportional_copies, random_assignment
 from coded_dgd.codes.circle import spread_ranks
 from coded_dgd.codes.cyclic import cyclic_code, decode_weights, mds_code, random_code
+from coded_dgd.codes.mds import decode_weights as mds_weights
 from coded_dgd.codes.mds import orthogonal_rows
 from coded_dgd.codes.repetition import groups
 from coded_dgd.errors import Infeasible
@@ -137,6 +138,40 @@ def test_any_rows_of_an_mds_code_are_invertible():
     rows = orthogonal_rows(3, 3).reshape(9, 3)
     for some in combinations(range(9), 3):
         assert np.linalg.cond(rows[list(some)]) < 1e4
+
+
+def arrivals(blocks, copies, plain, rng):
+    """Indices of rows of a code that have arrived, in some order: so many blocks as they are."""
+    coded = blocks + rng.permutation(blocks * (copies - 1))[: blocks - plain]
+    return rng.permutation(np.concatenate([rng.permutation(blocks)[:plain], coded]))
+
+
+@pytest.mark.parametrize("plain", [0, 1, 11, 20, 38, 39, 40])
+def test_blocks_come_back_whichever_of_them_are_plain(plain):
+    rng = np.random.default_rng(plain)
+    every = orthogonal_rows(40, 3).reshape(120, 40)
+    indices = arrivals(40, 3, plain, rng)
+    rows = every[indices]
+    weights = mds_weights(rows, indices)
+    np.testing.assert_allclose(weights, np.linalg.inv(rows), rtol=1e-9, atol=1e-9)
+    scale = np.abs(weights).sum(axis=1).max()
+    assert np.abs(weights @ rows - np.eye(40)).max() <= 1e-14 * scale
+    known = indices[indices < 40]
+    np.testing.assert_array_equal(weights[known], indices == known[:, None])
+
+
+def test_more_rows_than_blocks_give_the_shortest_weights():
+    every = orthogonal_rows(8, 3).reshape(24, 8)
+    indices = np.random.default_rng(0).permutation(24)[:13]
+    rows = every[indices]
+    np.testing.assert_allclose(mds_weights(rows, indices), np.linalg.pinv(rows), atol=1e-12)
+
+
+@pytest.mark.parametrize("indices", [[1, 4, 5], [1, 4, 5, 6]])
+def test_rows_that_are_no_code_give_no_weights(indices):
+    rows = np.zeros((len(indices), 3))
+    rows[0, 1] = 1
+    assert np.isnan(mds_weights(rows, np.array(indices))).all()
 
 
 # Numbers of copies

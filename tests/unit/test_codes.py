@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from coded_dgd.codes.assignment import balanced_design, proportional_copies, random_assignment
 from coded_dgd.codes.circle import spread_ranks
-from coded_dgd.codes.cyclic import cyclic_code, decode_weights, mds_code, random_code
+from coded_dgd.codes.cyclic import (
+    cyclic_code,
+    decode_weights,
+    mds_code,
+    random_code,
+    solutions,
+    vanishing,
+)
 from coded_dgd.codes.mds import decode_weights as mds_weights
 from coded_dgd.codes.mds import orthogonal_rows
 from coded_dgd.codes.repetition import groups
@@ -100,6 +107,23 @@ def test_neighbouring_stragglers_of_40_decode(s, order):
         weights, residual = decode_weights(B[answered])
         error = np.linalg.norm(weights @ (B[answered] @ gradients) - total) / np.linalg.norm(total)
         assert error <= 1e-6, (first, residual)
+
+
+@pytest.mark.parametrize(("n", "s"), [(7, 2), (12, 7), (20, 10), (40, 2), (41, 3), (41, 6)])
+def test_weights_without_the_missing_are_the_shortest_that_there_are(n, s):
+    B = cyclic_code(n, s)
+    every = solutions(B, s)
+    np.testing.assert_allclose(every.null.T @ B, 0, atol=1e-12)
+    rng = np.random.default_rng(0)
+    for count in (*range(s + 1), *[s] * 20):
+        missing = rng.permutation(n)[:count]
+        answered = np.delete(np.arange(n), missing)
+        expected, _ = decode_weights(B[answered])
+        weights = vanishing(every, missing)
+        assert not weights[missing].any()
+        scale = np.abs(expected).sum()
+        np.testing.assert_allclose(weights[answered], expected, atol=1e-12 * scale**2)
+        assert np.abs(weights @ B - 1).max() <= 1e-13 * scale
 
 
 def test_the_residual_tells_what_does_not_decode():

@@ -221,6 +221,31 @@ def threshold_rows(patterns: int) -> Rows:
         yield [str(load), *map(power, np.quantile(error, (0.5, 0.99, 1))), percent(error > 1e-6)]
 
 
+def residual(weights: Floats, points: Integers, scheme: LagrangeScheme) -> float:
+    """|V^T w - n e| / |w|_1 in extended precision: what a decode of an h of norm 1 is off by."""
+    turns = np.multiply.outer(np.arange(1, scheme.nodes), points) % scheme.grid
+    angles = turns * (2 * np.arccos(np.longdouble(-1)) / scheme.grid)
+    harmonics = np.sqrt(np.longdouble(2)) * np.vstack([np.cos(angles), np.sin(angles)])
+    sums = np.append(harmonics @ weights, weights.sum(dtype=np.longdouble) - scheme.nodes)
+    return float(np.sqrt((sums**2).sum()) / np.abs(weights).sum())
+
+
+def weights_rows(patterns: int) -> Rows:
+    """The two ways to find the weights at the threshold."""
+    for load in LOADS:
+        scheme = create("lcc-mmc", 40, load)
+        decoder, found = GuardedDecoder(scheme, np.inf), []
+        for finish in finish_times(patterns, 40, load):
+            points = scheme.points[tuple(np.array(replay(decoder, finish).order).T)]
+            ways = (circle.shortest_weights, circle.interpolation_weights)
+            weights = [way(points, scheme.grid, scheme.nodes) for way in ways]
+            found.append([residual(each, points, scheme) for each in weights])
+        yield [
+            str(load),
+            *(power(f(way)) for way in np.transpose(found) for f in (np.median, np.max)),
+        ]
+
+
 def points_rows(patterns: int) -> Rows:
     """What else one might do."""
     problem = gaussian(40)
@@ -418,6 +443,13 @@ def float32_rows(patterns: int) -> Rows:
 
 
 TABLES: dict[str, list[Table]] = {
+    "weights": [
+        Table(
+            "residual of the weights at exactly 2 N - 1 messages / |w|_1: lcc-mmc, N = 40",
+            ("r", "QR: median", "max", "interpolation: median", "max"),
+            weights_rows,
+        )
+    ],
     "threshold": [
         Table(
             "error at exactly 2 N - 1 messages: lcc-mmc, N = 40",

@@ -19,9 +19,6 @@ from coded_dgd.errors import Infeasible
 from coded_dgd.guard import GuardedDecoder, replay
 
 WORKERS = (40, 100, 250, 500, 1000, 2000)
-LARGEST_DENSE = 1000
-"""Workers up to which weights come from a dense factorisation, of N or 2 N - 1 messages."""
-DENSE = ("lcc-mmc", "lcc-mmc-2", "mds-mmc", "gc")
 SCHEMES = (
     ("uncoded", 1), ("uc-mmc", 3), ("uc-mmc-pg", 3), ("lcc", 10), ("lcc-mmc", 3), ("lcc-mmc-2", 4),
     ("mds-mmc", 3), ("gc", 3),
@@ -58,8 +55,6 @@ def main() -> None:
     curves: dict[str, list[tuple[int, float]]] = {}
     for name, load in SCHEMES:
         for workers in WORKERS:
-            if name in DENSE and workers > LARGEST_DENSE:
-                continue
             try:
                 messages, taking, weights, amplification = measure(
                     name, workers, load, arguments.repeats

@@ -58,7 +58,8 @@ class GuardedDecoder:
         self.guard = guard
         if block_norms is None:
             block_norms = np.ones(scheme.blocks)
-        self._scales = scheme.message_scales(block_norms)
+        self._scales = scheme.message_scales(block_norms).ravel()
+        self._places = np.empty(len(self._scales), dtype=np.int64)
         self.begin()
 
     def begin(self, lost: Iterable[int] = ()) -> None:
@@ -72,6 +73,7 @@ class GuardedDecoder:
         self._decodable = False
         self._expected = self.scheme.expected.copy()
         self.scheme.lost = frozenset()
+        self._suffice = self.scheme.counter()
         for worker in lost:
             self.lose(worker)
 
@@ -86,7 +88,8 @@ class GuardedDecoder:
         self._expected[worker, slice(None) if message is None else message] = False
         if not (self._expected[worker] & ~self._arrived[worker]).any():
             self.scheme.lost |= {worker}
-        return bool(self.order) and self._decodes()
+        decodable = self._decodable or self.scheme.is_decodable(self._arrived)
+        return bool(self.order) and decodable and self._trusted()
 
     def has(self, worker: int, message: int) -> bool:
         """Whether this message has arrived."""
@@ -95,13 +98,13 @@ class GuardedDecoder:
     def arrive(self, worker: int, message: int) -> bool:
         """Take one message; return whether all so far decode within the guard."""
         self._arrived[worker, message] = True
+        self._places[len(self.order)] = worker * self.scheme.messages + message
         self.order.append((worker, message))
         self.extra += self._decodable
-        return self._decodes()
+        decodable = self._decodable or self._suffice(worker, message)
+        return decodable and self._trusted()
 
-    def _decodes(self) -> bool:
-        if not self._decodable and not self.scheme.is_decodable(self._arrived):
-            return False
+    def _trusted(self) -> bool:
         return self._weigh() <= self.guard * (1 + 1e-9)  # False for nan
 
     def expire(self) -> None:
@@ -114,12 +117,11 @@ class GuardedDecoder:
         if not self._decodable:
             self.scheme.observe(self._arrived)
         weights = self.scheme.weights(self._arrived)
-        per_piece = np.abs(weights * self._scales).sum(axis=(-2, -1))
-        self.amplification = float(np.max(per_piece))
+        used = self._places[: len(self.order)]
+        self.weights = weights.reshape(*weights.shape[:-2], -1)[..., used]
+        self.amplification = float(np.max(np.abs(self.weights) @ self._scales[used]))
         if not self._decodable:
             self._decodable, self.first_amplification = True, self.amplification
-        worker, message = np.array(self.order, dtype=np.int64).reshape(-1, 2).T
-        self.weights = weights[..., worker, message]
         self.weights_time = perf_counter() - begin
         return self.amplification
 

@@ -30,8 +30,13 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Extended = NDArray[np.longdouble]
 
 GOLDEN = (5**0.5 - 1) / 2
+LARGEST_TABLE = 2**18
+"""Chords to look up at once: 4 MB."""
+EXTENDED = np.finfo(np.longdouble).eps < np.finfo(np.float64).eps
+"""Whether the platform has numbers that are more precise than float64."""
 
 
 def sin_pi(a: Integers, q: int) -> Floats:
@@ -136,9 +141,92 @@ def basis(points: Integers, grid: int, nodes: int) -> Floats:
 def sum_weights(points: Integers, grid: int, nodes: int) -> Floats:
     """Weights w with sum_i h(alpha_i) = sum_k w_k h(t_k), from S >= 2 n - 1 grid points.
 
+    They are unique at the threshold, S = 2 n - 1, and of minimum norm beyond it.
+    docs/numerics.md holds the two ways to find them against each other.
+
+    Returns
+    -------
+    (S,) array
+        Not finite where the points do not determine h in floating point.
+    """
+    if EXTENDED and len(points) == 2 * nodes - 1:
+        weights = interpolation_weights(points, grid, nodes)
+        if np.isfinite(weights).all():
+            return weights
+    return shortest_weights(points, grid, nodes)
+
+
+@lru_cache(maxsize=4)
+def _chords(grid: int) -> Extended:
+    """2 sin(pi d / `grid`) for d = 0..2 grid - 1, so that -d may be an index too; 1 for d = 0.
+
+    The chord between two grid points, with a sign. That of a point and itself is a factor of
+    nothing.
+    """
+    steps = np.arange(grid)
+    angles = np.minimum(steps, grid - steps) * np.arccos(np.longdouble(-1)) / grid
+    half = 2 * np.sin(angles)
+    chords = np.concatenate([half, -half])
+    chords[0] = 1
+    return chords
+
+
+@lru_cache(maxsize=16)
+def _coset(grid: int, nodes: int) -> int:
+    """Return the least divisor of `grid` that is not below `nodes`; `grid` is not."""
+    return next(size for size in range(nodes, grid + 1) if grid % size == 0)
+
+
+def interpolation_weights(points: Integers, grid: int, nodes: int) -> Floats:
+    r"""Weights at the threshold, S = 2 n - 1: those of trigonometric interpolation.
+
+    The mean of h over the circle is its mean over any G >= n equally spaced points. Take G grid
+    points of which as many as possible are among the t_k. At each of the others, a, interpolate
+    h(a) = sum_k c_k(a) h(t_k) with the cardinal functions of an odd number of points ::
+
+        c_k(a) = prod_{j != k} sin((a - t_j) / 2) / sin((t_k - t_j) / 2)
+
+    in barycentric form (Henrici, "Barycentric formulas for interpolating trigonometric polynomials
+    and their conjugates", 1979). Products of chords have small relative errors, and so have the
+    weights, however large they are. Only the sum over a cancels, by a factor of a hundred at
+    times: hence extended precision.
+
+    Returns
+    -------
+    (S,) array
+        Not finite where a product leaves the range of the numbers.
+    """
+    chords, size = _chords(grid), _coset(grid, nodes)
+    step = grid // size
+    here = np.zeros(grid, dtype=np.bool_)
+    here[points] = True
+    cosets = here.reshape(size, step)
+    best = int(np.count_nonzero(cosets, axis=0).argmax())
+    missing = best + step * np.flatnonzero(~cosets[:, best])
+    rows = max(1, LARGEST_TABLE // len(points))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        sums = np.zeros(len(points), dtype=np.longdouble)
+        for some in _split(missing, rows):
+            gaps = chords[np.subtract.outer(some, points)]
+            sums += np.multiply.reduce(gaps, axis=1) @ (1 / gaps)
+        own = [
+            np.multiply.reduce(chords[np.subtract.outer(some, points)], axis=1)
+            for some in _split(points, rows)
+        ]
+        weights = nodes / size * (sums / np.concatenate(own) + (points % step == best))
+    rounded: Floats = weights.astype(np.float64)
+    return rounded
+
+
+def _split(points: Integers, length: int) -> list[Integers]:
+    return [points[first : first + length] for first in range(0, len(points), length)]
+
+
+def shortest_weights(points: Integers, grid: int, nodes: int) -> Floats:
+    """Weights of minimum norm from S >= 2 n - 1 points: least squares over all of them.
+
     The constraint is V^T w = n e with e the constant function. As the constant is the last column
-    of V = Q R, forward substitution leaves one term: w = n Q[:, -1] / R[-1, -1]. For S > 2 n - 1
-    this is the solution of minimum norm: least squares over all points.
+    of V = Q R, forward substitution leaves one term: w = n Q[:, -1] / R[-1, -1].
 
     Returns
     -------

@@ -9,10 +9,13 @@ of ones is in the span of any n - s rows. Two constructions, both real:
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 SEEDS = 8
 """Random codes to choose the best from."""
@@ -74,6 +77,51 @@ def random_code(n: int, s: int, rng: np.random.Generator) -> Floats:
         B[i, rest] = np.linalg.solve(H[:, rest], -H[:, i])
         B[i] /= np.abs(B[i]).max()
     return B
+
+
+class Solutions(NamedTuple):
+    """All a with a^T B = 1^T, for a code of n workers and s stragglers: shortest + null c."""
+
+    shortest: Floats
+    """Of shape (n,): the one of minimum norm, which is orthogonal to the others' differences."""
+    null: Floats
+    """Orthonormal basis of the a with a^T B = 0, of shape (n, s)."""
+
+
+def solutions(B: Floats, s: int) -> Solutions:
+    """Find all combinations of all n workers that make the sum, by singular values: once per code.
+
+    Parameters
+    ----------
+    B : (n, n) array
+        Generator matrix, of rank n - s.
+    s : int
+    """
+    u, values, vt = np.linalg.svd(B)
+    rank = len(B) - s
+    shortest: Floats = u[:, :rank] @ (vt[:rank].sum(axis=1) / values[:rank])
+    return Solutions(shortest, u[:, rank:])
+
+
+def vanishing(of: Solutions, missing: Integers) -> Floats:
+    """Weights that do without the missing workers, from a system of s x s instead of n x (n - s).
+
+    Parameters
+    ----------
+    of : Solutions
+    missing : (F,) integers, F <= s
+        Workers that have not answered.
+
+    Returns
+    -------
+    (n,) array
+        The solution that is zero there, of minimum norm as in `decode_weights`. Check it: where the
+        code is close to one of lower rank, or F > s, it does not make the sum.
+    """
+    c = np.linalg.lstsq(of.null[missing], -of.shortest[missing], rcond=None)[0]
+    weights: Floats = of.shortest + of.null @ c
+    weights[missing] = 0
+    return weights
 
 
 def decode_weights(rows: Floats) -> tuple[Floats, float]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 def orthogonal_rows(blocks: int, copies: int, seed: int = 0) -> Floats:
@@ -26,3 +27,45 @@ def orthogonal_rows(blocks: int, copies: int, seed: int = 0) -> Floats:
         q, r = np.linalg.qr(rng.standard_normal((blocks, blocks)))
         slices.append(q * np.sign(np.diag(r)))
     return np.stack(slices)
+
+
+def decode_weights(rows: Floats, indices: Integers) -> Floats:
+    r"""Weights W with W `rows` = I: each block from the coded ones that have arrived.
+
+    At the threshold, S = N, only the u blocks that have not come as they are need solving. With P
+    the blocks that have, U the others, and C the combinations that have arrived instead ::
+
+        x_U = C_U^{-1} (y_C - C_P x_P)
+
+    which takes u^2 (N + u/3) multiplications.
+
+    Parameters
+    ----------
+    rows : (S, N) array
+        Those rows of `orthogonal_rows`, one after the other, that have arrived; S >= N.
+    indices : (S,) integers
+        Which rows they are; row i < N is block i itself.
+
+    Returns
+    -------
+    (N, S) array
+        Of minimum norm where S > N; nan where floating point cannot decode.
+    """
+    arrived, blocks = rows.shape
+    try:
+        if arrived > blocks:
+            q, r = np.linalg.qr(rows)
+            shortest: Floats = np.linalg.solve(r, q.T)
+            return shortest
+        plain, coded = np.flatnonzero(indices < blocks), np.flatnonzero(indices >= blocks)
+        known = indices[plain]
+        missing = np.delete(np.arange(blocks), known)
+        sides = np.zeros((len(missing), blocks))
+        sides[:, plain] = -rows[np.ix_(coded, known)]
+        sides[np.arange(len(missing)), coded] = 1
+        weights = np.zeros((blocks, blocks))
+        weights[known, plain] = 1
+        weights[missing] = np.linalg.solve(rows[np.ix_(coded, missing)], sides)
+    except np.linalg.LinAlgError:
+        return np.full((blocks, arrived), np.nan)
+    return weights

@@ -17,7 +17,7 @@ import numpy as np
 from coded_dgd import spec
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._rules import Count, Rule
-from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, kth_smallest
+from coded_dgd.schemes.base import Bools, Counter, Floats, Integers, ReplicationScheme, kth_smallest
 
 DEFAULT_REDUNDANCY = 2.0
 
@@ -133,7 +133,22 @@ class StochasticScheme(ReplicationScheme):
     def is_decodable(self, arrived: Bools) -> bool:
         finished = self._finished(arrived)
         lost = sum(self.tasks(worker) > 0 and not finished[worker] for worker in self.lost)
-        return int(np.count_nonzero(finished)) >= max(1, min(self._needed, self._busy - lost))
+        return self._suffice(int(np.count_nonzero(finished)), lost)
+
+    def _suffice(self, finished: int, lost: int) -> bool:
+        return finished >= max(1, min(self._needed, self._busy - lost))
+
+    def counter(self) -> Counter:
+        left: list[int] = self.expected.sum(axis=1).tolist()
+        finished = 0
+
+        def take(worker: int, message: int) -> bool:
+            nonlocal finished
+            left[worker] -= 1
+            finished += not left[worker]
+            return self._suffice(finished, sum(left[each] > 0 for each in self.lost))
+
+        return take
 
     def completion_time(self, times: Floats) -> Floats:
         busy = self.expected.any(axis=1)

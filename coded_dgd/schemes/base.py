@@ -14,8 +14,8 @@ J
 
 A scheme answers four questions and nothing else in the program knows which scheme is running:
 what each worker holds (`encode`), what it sends and when (`ends`, `coefficients`), which messages
-suffice (`is_decodable`, with its vectorised twin `completion_time`), and how they are summed
-(`weights`). For every decodable set ::
+suffice (`is_decodable`, with a `counter` for those of one iteration and a vectorised twin
+`completion_time`), and how they are summed (`weights`). For every decodable set ::
 
     sum over arrived messages m of  weights[m] * payload[m]  =  sum over blocks of their gradient
 
@@ -30,6 +30,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from itertools import count
 from typing import ClassVar
 
 import numpy as np
@@ -42,6 +43,8 @@ from coded_dgd.schemes._rules import Count, Rule
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Counter = Callable[[int, int], bool]
+"""Takes the messages of an iteration as they come, by worker and message: see `Scheme.counter`."""
 
 NO_NORM = 1e-300
 """Squared norm of data that are as good as zero: its inverse would overflow."""
@@ -110,6 +113,11 @@ class Scheme(ABC):
                 f"choose --load from 1 to {blocks} (N = {blocks} blocks)"
             )
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "is_decodable" in vars(cls) and "counter" not in vars(cls):
+            cls.counter = Scheme.counter  # type: ignore[method-assign]  # not one of other rules
+
     def fit(self, rows: int, block_norms: Callable[[int], Floats]) -> None:
         """Adapt the placement to the data, before it is asked for.
 
@@ -153,6 +161,23 @@ class Scheme(ABC):
     @abstractmethod
     def is_decodable(self, arrived: Bools) -> bool:
         """Whether the messages marked in `arrived`, of shape (M, J), suffice; monotone."""
+
+    def counter(self) -> Counter:
+        """Count the messages of one iteration, so that none is looked at twice.
+
+        Returns
+        -------
+        callable
+            Takes a message that has arrived, each once, and returns whether all so far suffice:
+            `is_decodable` of them. After it has returned True it is not called again.
+        """
+        arrived = np.zeros(self.expected.shape, dtype=np.bool_)
+
+        def take(worker: int, message: int) -> bool:
+            arrived[worker, message] = True
+            return self.is_decodable(arrived)
+
+        return take
 
     @abstractmethod
     def completion_time(self, times: Floats) -> Floats:
@@ -321,6 +346,10 @@ class Threshold(Scheme):
 
     def is_decodable(self, arrived: Bools) -> bool:
         return int(np.count_nonzero(arrived)) >= self.threshold
+
+    def counter(self) -> Counter:
+        numbers = count(1)
+        return lambda worker, message: next(numbers) >= self.threshold
 
     def completion_time(self, times: Floats) -> Floats:
         return kth_smallest(times, self.threshold)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from coded_dgd.codes.circle import spread_ranks
-from coded_dgd.codes.cyclic import cyclic_code, decode_weights
+from coded_dgd.codes.cyclic import Solutions, cyclic_code, decode_weights, solutions, vanishing
 from coded_dgd.codes.repetition import groups
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, Threshold
@@ -57,6 +59,22 @@ class GC(Threshold, ReplicationScheme):
             _, first = np.unique(self.B[answered].argmax(axis=1), return_index=True)
             weights[answered[first]] = 1.0
             return weights
-        values, residual = decode_weights(self.B[answered])
-        weights[answered, 0] = values if residual <= CERTIFICATE else np.nan
+        weights[:, 0] = vanishing(self._solutions, np.flatnonzero(~arrived))
+        if self._residual(weights) > CERTIFICATE:
+            values, residual = decode_weights(self.B[answered])
+            weights[answered, 0] = values if residual <= CERTIFICATE else np.nan
         return weights
+
+    @cached_property
+    def _solutions(self) -> Solutions:
+        return solutions(self.B, self.load - 1)
+
+    @cached_property
+    def _support(self) -> Integers:
+        return np.array([self.held(worker) for worker in range(self.workers)])
+
+    def _residual(self, weights: Floats) -> float:
+        """max |a^T B - 1| for a of shape (M, 1)."""
+        terms = weights * np.take_along_axis(self.B, self._support, axis=1)
+        sums = np.bincount(self._support.ravel(), terms.ravel(), self.blocks)
+        return float(np.abs(sums - 1).max())

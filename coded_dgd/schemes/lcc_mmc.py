@@ -9,7 +9,7 @@ import numpy as np
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._lagrange import LagrangeScheme
 from coded_dgd.schemes._rules import Count, Rule
-from coded_dgd.schemes.base import Bools, Floats
+from coded_dgd.schemes.base import Bools, Counter, Floats
 
 
 class LCCMMC(LagrangeScheme):
@@ -53,6 +53,18 @@ class LCCMMC(LagrangeScheme):
 
     def is_decodable(self, arrived: Bools) -> bool:
         return super().is_decodable(arrived) or (self.coset and bool(arrived.all(axis=0).any()))
+
+    def counter(self) -> Counter:
+        enough = super().counter()
+        if not self.coset:
+            return enough
+        workers_of = [0] * self.messages
+
+        def take(worker: int, message: int) -> bool:
+            workers_of[message] += 1
+            return enough(worker, message) or workers_of[message] == self.workers
+
+        return take
 
     def completion_time(self, times: Floats) -> Floats:
         completion = super().completion_time(times)

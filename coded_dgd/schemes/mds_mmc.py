@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from coded_dgd.codes.mds import orthogonal_rows
+from coded_dgd.codes.mds import decode_weights, orthogonal_rows
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Threshold
 
@@ -35,6 +35,7 @@ class MDSMMC(Threshold, CodedScheme):
         rows = orthogonal_rows(blocks, copies).reshape(-1, blocks)[: workers * load]
         # message j of all workers comes before message j + 1: the first tasks are uncoded
         self._rows = rows.reshape(load, workers, blocks).transpose(1, 0, 2)
+        self._indices = np.arange(load * workers).reshape(load, workers).T
 
     def generator(self, worker: int) -> Floats:
         rows: Floats = self._rows[worker]
@@ -62,10 +63,6 @@ class MDSMMC(Threshold, CodedScheme):
         return tuple(range(1, self.load + 1))
 
     def weights(self, arrived: Bools) -> Floats:
-        weights = np.full((self.pieces, *arrived.shape), 0.0)
-        q, r = np.linalg.qr(self._rows[arrived])
-        try:
-            weights[:, arrived] = np.linalg.solve(r, q.T)
-        except np.linalg.LinAlgError:
-            weights[:, arrived] = np.nan
+        weights = np.zeros((self.pieces, *arrived.shape))
+        weights[:, arrived] = decode_weights(self._rows[arrived], self._indices[arrived])
         return weights if self.pieces > 1 else weights[0]

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._copies import first_copies
 from coded_dgd.schemes._rules import Coverage, Rule
-from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, kth_smallest
+from coded_dgd.schemes.base import (
+    Bools,
+    Counter,
+    Floats,
+    Integers,
+    ReplicationScheme,
+    kth_smallest,
+)
 
 
 class UCMMC(ReplicationScheme):
@@ -42,11 +51,22 @@ class UCMMC(ReplicationScheme):
         return Coverage(self.needed, self.block)
 
     def is_decodable(self, arrived: Bools) -> bool:
-        if np.count_nonzero(arrived) < self.needed:
-            return False
-        covered = np.zeros(self.blocks, dtype=np.bool_)
-        covered[self.block[arrived]] = True
-        return int(np.count_nonzero(covered)) >= self.needed
+        return len(np.unique(self.block[arrived])) >= self.needed
+
+    def counter(self) -> Counter:
+        blocks, covered = self._blocks, set[int]()
+
+        def take(worker: int, message: int) -> bool:
+            covered.add(blocks[worker][message])
+            return len(covered) >= self.needed
+
+        return take
+
+    @cached_property
+    def _blocks(self) -> list[list[int]]:
+        """`block` for looking up single numbers, which are slow to get from an array."""
+        blocks: list[list[int]] = self.block.tolist()
+        return blocks
 
     def completion_time(self, times: Floats) -> Floats:
         flat = times.reshape(len(times), -1)

@@ -11,6 +11,7 @@ from coded_dgd.codes import cyclic
 from coded_dgd.errors import Infeasible
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import objectives
+from coded_dgd.schemes import gc
 
 SMALL = [(n, s) for n in range(1, 9) for s in range(n)]
 BY_REPETITION, CYCLIC = 1e-9, 1e-6  # largest error, relative to the gradient
@@ -125,6 +126,17 @@ def test_a_residual_above_the_certificate_is_refused(change, accepted):
     scheme.B[3, scheme.held(3)[0]] *= 1 + change
     arrived = answered(scheme, [7])
     assert np.isfinite(scheme.weights(arrived)).all() == accepted
+
+
+def test_a_system_of_the_stragglers_is_enough(monkeypatch):
+    """Least squares over all that have answered is for codes that are nearly of lower rank."""
+    monkeypatch.setattr(gc, "decode_weights", None)
+    for n, load in [(7, 3), (40, 3), (40, 6), (41, 12)]:
+        scheme = schemes.create("gc", n, load=load)
+        rng = np.random.default_rng(0)
+        for _ in range(10):
+            weights = scheme.weights(answered(scheme, rng.permutation(n)[: load - 1]))
+            np.testing.assert_allclose(weights[:, 0] @ scheme.B, 1, rtol=1e-10)
 
 
 def test_messages_that_do_not_decode_at_all_are_refused():

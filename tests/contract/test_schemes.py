@@ -462,6 +462,54 @@ def test_decodability_is_monotone(name):
         assert answers == sorted(answers), title(scheme)
 
 
+def assert_counted(scheme, order):
+    """The counter and `is_decodable` agree after every message, up to the first that suffices."""
+    take = scheme.counter()
+    for known in range(1, len(order) + 1):
+        expected = scheme.is_decodable(mask(scheme, order[:known]))
+        assert take(*map(int, order[known - 1])) == expected, (title(scheme), order[:known])
+        if expected:
+            return known
+    return None
+
+
+@every_scheme
+def test_counting_messages_one_by_one_is_as_good_as_looking_at_all(name):
+    rng = np.random.default_rng(0)
+    for scheme in [*feasible(name), build(name, LARGE, LARGE, LOADS[-1])]:
+        messages = np.argwhere(scheme.expected)
+        for _ in range(4):
+            assert assert_counted(scheme, rng.permutation(messages)) is not None
+
+
+@every_scheme
+def test_counting_goes_by_the_workers_that_are_lost(name):
+    rng = np.random.default_rng(0)
+    for scheme in feasible(name):
+        scheme.lost = frozenset(rng.permutation(scheme.workers)[: scheme.workers // 2].tolist())
+        try:
+            messages = rng.permutation(np.argwhere(scheme.expected))
+            assert_counted(scheme, messages[: len(messages) // 2])
+            assert_counted(scheme, [m for m in messages if m[0] not in scheme.lost])
+        finally:
+            scheme.lost = frozenset()
+
+
+@pytest.mark.parametrize("base", ["uncoded", "uc-mmc", "lcc-mmc", "sgc"])
+def test_a_scheme_with_rules_of_its_own_is_not_counted_by_those_that_it_inherits(base):
+    inherited, _ = schemes.find(base)
+
+    class Everything(inherited):
+        def is_decodable(self, arrived):
+            return bool(arrived[self.expected].all())
+
+    sizes = {"load": 2} if "load" in inherited.sizes else {}
+    scheme = Everything("everything", 4, 4, **sizes)
+    scheme.fit(4, lambda count: np.ones(count))
+    messages = np.argwhere(scheme.expected)
+    assert assert_counted(scheme, messages) == len(messages)
+
+
 @every_scheme
 def test_weights_leave_what_they_are_given_alone(name):
     for scheme in feasible(name)[::5]:

@@ -190,6 +190,60 @@ def test_more_points_give_the_sum_with_weights_of_minimum_norm(data):
     np.testing.assert_allclose(inside, weights, atol=1e-10 * max(scale, 1))
 
 
+def misses(weights, points, grid, nodes):
+    """|V^T w - n e| / |w|_1, in extended precision: what a decode of an h of size 1 is off by."""
+    turns = np.multiply.outer(np.arange(1, nodes), points) % grid
+    angles = turns * (2 * np.arccos(np.longdouble(-1)) / grid)
+    V = np.vstack([np.sqrt(2) * np.cos(angles), np.sqrt(2) * np.sin(angles), np.ones(len(points))])
+    sums = V @ weights.astype(np.longdouble)
+    sums[-1] -= nodes
+    return float(np.sqrt((sums**2).sum()) / np.abs(weights).sum())
+
+
+SETS = [(1, 1, 7), (2, 2, 2), (3, 7, 3), (5, 5, 4), (8, 5, 4), (9, 40, 1), (20, 37, 3), (40, 40, 5)]
+
+
+@pytest.mark.parametrize(("nodes", "workers", "messages"), SETS)
+def test_at_the_threshold_weights_miss_by_their_own_rounding_only(nodes, workers, messages):
+    rng = np.random.default_rng(nodes)
+    every, grid = circle.golden_placement(workers, messages).ravel(), workers * messages
+    for _ in range(20):
+        points = rng.choice(every, 2 * nodes - 1, replace=False)
+        weights = circle.interpolation_weights(points, grid, nodes)
+        assert misses(weights, points, grid, nodes) <= 1e-15
+        shortest = circle.shortest_weights(points, grid, nodes)
+        scale = np.abs(weights).sum()
+        assert np.abs(weights - shortest).max() <= 1e-15 * scale**2  # QR loses what is amplified
+        np.testing.assert_array_equal(circle.sum_weights(points, grid, nodes), weights)
+
+
+def test_weights_of_many_points_in_pieces(monkeypatch):
+    nodes, workers = 700, 700  # the products of chords leave the range of float64 on the way
+    grid = 3 * workers
+    every = circle.golden_placement(workers, 3).ravel()
+    points = np.sort(np.random.default_rng(0).permutation(every)[: 2 * nodes - 1])
+    weights = circle.interpolation_weights(points, grid, nodes)
+    assert misses(weights, points, grid, nodes) <= 1e-14
+    monkeypatch.setattr(circle, "LARGEST_TABLE", 5000)
+    np.testing.assert_allclose(
+        circle.interpolation_weights(points, grid, nodes), weights, rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("extended", [True, False])
+def test_products_out_of_range_or_no_extended_precision_leave_it_to_least_squares(
+    extended, monkeypatch
+):
+    nodes, grid = 20, 50
+    points = np.arange(2 * nodes - 1)
+    expected = circle.shortest_weights(points, grid, nodes)
+    monkeypatch.setattr(circle, "EXTENDED", extended)
+    if extended:
+        lost = np.full(len(points), np.nan)
+        monkeypatch.setattr(circle, "interpolation_weights", lambda *_: lost)
+    np.testing.assert_array_equal(circle.sum_weights(points, grid, nodes), expected)
+
+
 @pytest.mark.parametrize(("nodes", "grid"), [(1, 1), (1, 5), (2, 3), (5, 9), (20, 40), (40, 200)])
 def test_weights_of_the_complete_grid_are_all_the_same(nodes, grid):
     points = np.random.default_rng(0).permutation(grid)

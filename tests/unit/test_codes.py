@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from coded_dgd.codes.assignment import balanced_design, proportional_copies, random_assignment
 from coded_dgd.codes.circle import spread_ranks
-from coded_dgd.codes.cyclic import cyclic_code, decode_weights, mds_code, random_code
+from coded_dgd.codes.cyclic import (
+    cyclic_code,
+    decode_weights,
+    mds_code,
+    random_code,
+    solutions,
+    vanishing,
+)
+from coded_dgd.codes.mds import decode_weights as mds_weights
 from coded_dgd.codes.mds import orthogonal_rows
 from coded_dgd.codes.repetition import groups
 from coded_dgd.errors import Infeasible
@@ -101,6 +109,23 @@ def test_neighbouring_stragglers_of_40_decode(s, order):
         assert error <= 1e-6, (first, residual)
 
 
+@pytest.mark.parametrize(("n", "s"), [(7, 2), (12, 7), (20, 10), (40, 2), (41, 3), (41, 6)])
+def test_weights_without_the_missing_are_the_shortest_that_there_are(n, s):
+    B = cyclic_code(n, s)
+    every = solutions(B, s)
+    np.testing.assert_allclose(every.null.T @ B, 0, atol=1e-12)
+    rng = np.random.default_rng(0)
+    for count in (*range(s + 1), *[s] * 20):
+        missing = rng.permutation(n)[:count]
+        answered = np.delete(np.arange(n), missing)
+        expected, _ = decode_weights(B[answered])
+        weights = vanishing(every, missing)
+        assert not weights[missing].any()
+        scale = np.abs(expected).sum()
+        np.testing.assert_allclose(weights[answered], expected, atol=1e-12 * scale**2)
+        assert np.abs(weights @ B - 1).max() <= 1e-13 * scale
+
+
 def test_the_residual_tells_what_does_not_decode():
     weights, residual = decode_weights(cyclic_code(7, 2)[:4])  # one too few
     assert residual > 0.01
@@ -137,6 +162,40 @@ def test_any_rows_of_an_mds_code_are_invertible():
     rows = orthogonal_rows(3, 3).reshape(9, 3)
     for some in combinations(range(9), 3):
         assert np.linalg.cond(rows[list(some)]) < 1e4
+
+
+def arrivals(blocks, copies, plain, rng):
+    """Indices of rows of a code that have arrived, in some order: so many blocks as they are."""
+    coded = blocks + rng.permutation(blocks * (copies - 1))[: blocks - plain]
+    return rng.permutation(np.concatenate([rng.permutation(blocks)[:plain], coded]))
+
+
+@pytest.mark.parametrize("plain", [0, 1, 11, 20, 38, 39, 40])
+def test_blocks_come_back_whichever_of_them_are_plain(plain):
+    rng = np.random.default_rng(plain)
+    every = orthogonal_rows(40, 3).reshape(120, 40)
+    indices = arrivals(40, 3, plain, rng)
+    rows = every[indices]
+    weights = mds_weights(rows, indices)
+    np.testing.assert_allclose(weights, np.linalg.inv(rows), rtol=1e-9, atol=1e-9)
+    scale = np.abs(weights).sum(axis=1).max()
+    assert np.abs(weights @ rows - np.eye(40)).max() <= 1e-14 * scale
+    known = indices[indices < 40]
+    np.testing.assert_array_equal(weights[known], indices == known[:, None])
+
+
+def test_more_rows_than_blocks_give_the_shortest_weights():
+    every = orthogonal_rows(8, 3).reshape(24, 8)
+    indices = np.random.default_rng(0).permutation(24)[:13]
+    rows = every[indices]
+    np.testing.assert_allclose(mds_weights(rows, indices), np.linalg.pinv(rows), atol=1e-12)
+
+
+@pytest.mark.parametrize("indices", [[1, 4, 5], [1, 4, 5, 6]])
+def test_rows_that_are_no_code_give_no_weights(indices):
+    rows = np.zeros((len(indices), 3))
+    rows[0, 1] = 1
+    assert np.isnan(mds_weights(rows, np.array(indices))).all()
 
 
 # Numbers of copies

@@ -173,7 +173,7 @@ def test_many_workers_have_a_code_at_once_and_it_decodes(n, s, monkeypatch):
     def decode(_):
         raise AssertionError("codes are compared")
 
-    monkeypatch.setattr(cyclic, "worst_contiguous", decode)
+    monkeypatch.setattr(cyclic, "worst", decode)
     B = cyclic.cyclic_code(n, s)
     rng = np.random.default_rng(0)
     for _ in range(5):

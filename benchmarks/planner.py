@@ -1,13 +1,15 @@
 """Is what the planner recommends the best, and does it take what it predicts?
 
-python benchmarks/planner.py [--ranks 11] [--situations none,paper] [--repetitions 8] [--job 300]
+python benchmarks/planner.py [--ranks 11] [--situations none,paper] [--repetitions 8] [--job 1000]
     [--seed 0] [--json FILE]
 
-Six situations. In each, one launch probes the workers, plans, and then trains with all that the
-plan has ranked first of each scheme and with other loads of the same schemes. They take turns, in
-an order that is drawn anew for each repetition: `BURST` iterations each, of which the first does
-not count, as its data are not in the caches. Before, what is left of another scheme is waited for,
-which its own job would not meet either. A job is the start of a scheme and `--job` iterations.
+Six situations. In each, one launch probes the workers as `plan` does, plans, and then trains with
+all that the plan has ranked first of each scheme with exact gradients and with other loads of the
+same schemes. They take turns, in
+an order that is drawn anew for each repetition: at least `BURST` iterations and `TURN` seconds, of
+which the first iteration does not count, as its data are not in the caches. Before, what is left of
+another scheme is waited for, which its own job would not meet either. A job is the start of a
+scheme and `--job` iterations.
 
 Some dozens of iterations of a delay model may well be slow or fast ones, and then all schemes meet
 the same luck. How much that was is known: the same draws in virtual time, where messages take
@@ -34,8 +36,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-BURST = 8
-"""Iterations of a scheme in each repetition."""
+BURST, TURN = 8, 0.3
+"""Iterations of a scheme in each repetition, and seconds that they take, at least."""
 QUIET, LONGEST = 0.2, 3.0
 """Seconds without a message after which nothing is left of another scheme, and at most."""
 SMALL = "synthetic:rows=1000,features=100"
@@ -97,6 +99,36 @@ def others(plan: Any) -> Iterable[Any]:
             yield entry
 
 
+def take_turn(trainer: Any) -> range:
+    """Run iterations of one scheme; return the numbers of those that count."""
+    begin, first = monotonic(), trainer.iteration
+    while trainer.iteration < first + BURST or monotonic() < begin + TURN:
+        trainer.step()
+    return range(first + 1, trainer.iteration)
+
+
+def judged(trainer: Any, turns: Sequence[range]) -> dict[str, Any]:
+    """What iterations took, in seconds, and what they would have taken without luck."""
+    counted = [iteration for turn in turns for iteration in turn]
+    seconds = np.array(trainer.stage.spans)[counted]
+    ideal, expected, unsure = luck(trainer.stage.scheme, trainer.setup.delay, counted)
+    ends = np.cumsum([len(turn) for turn in turns])[:-1]
+    beyond = np.array([each.mean() for each in np.split(seconds - ideal, ends)])
+    error = beyond.std(ddof=1) / np.sqrt(len(beyond))
+    parts = ("completion_time", "weights_time", "decode_time", "compute_time", "update_time")
+    return {
+        "measured": float(seconds.mean()),
+        "ideal": float(ideal.mean()),
+        "expected_ideal": expected,
+        "fair": expected + float((seconds - ideal).mean()),
+        "standard_error": float(np.hypot(error, unsure)),
+        "parts": {
+            part: float(np.mean([getattr(trainer.log[each], part) for each in counted]))
+            for part in parts
+        },
+    }
+
+
 def luck(scheme: Any, delay: Any, iterations: Sequence[int]) -> tuple[Floats, float, float]:
     """Ideal of some iterations of a run, its mean over all draws, and the standard error of that.
 
@@ -116,6 +148,7 @@ def inside(name: str, repetitions: int, job: int, seed: int) -> dict[str, Any]:
     """Rank 0 of one situation."""
     from coded_dgd import delays
     from coded_dgd.advising import measuring
+    from coded_dgd.cli.plan import PROBE, PROBE_SECONDS
     from coded_dgd.config import RunConfig
     from coded_dgd.engine.job import stopping
     from coded_dgd.engine.setup import prepare
@@ -134,14 +167,14 @@ def inside(name: str, repetitions: int, job: int, seed: int) -> dict[str, Any]:
     with stopping(transport):
         begin = monotonic()
         source, data_bytes = measuring.open_data(config)
-        measured = measuring.measure(config, transport, source, 20, 15.0)
+        measured = measuring.measure(config, transport, source, PROBE, PROBE_SECONDS)
         probed = monotonic()
         plan = make_plan(
             measured,
             config,
             source,
             transport.workers,
-            Limits(),
+            Limits(exact=True),
             data_bytes=data_bytes,
             injected=delays.create(config.delay, 0).injects,
         )
@@ -163,30 +196,15 @@ def inside(name: str, repetitions: int, job: int, seed: int) -> dict[str, Any]:
                     "start": monotonic() - started,
                 }
             )
-        seconds = np.empty((repetitions, len(trainers), BURST))
+        turns: list[list[range]] = [[] for _ in trainers]
         rng = np.random.default_rng(seed)
-        for repetition in seconds:
+        for _ in range(repetitions):
             for k in rng.permutation(len(trainers)):
                 settle(transport)
-                for turn in range(BURST):
-                    started = monotonic()
-                    trainers[k].step()
-                    repetition[k, turn] = monotonic() - started
-    for k, (row, trainer) in enumerate(zip(rows, trainers, strict=True)):
-        counted = np.arange(seconds[:, k].size).reshape(repetitions, BURST)[:, 1:]
-        ideal, expected, error = luck(
-            trainer.stage.scheme, trainer.setup.delay, counted.ravel().tolist()
-        )
-        row["measured"] = float(seconds[:, k, 1:].mean())
-        row["ideal"], row["expected_ideal"] = float(ideal.mean()), expected
-        beyond = (seconds[:, k, 1:] - ideal.reshape(counted.shape)).mean(axis=1)
-        row["fair"] = expected + float(beyond.mean())
-        row["standard_error"] = float(np.hypot(beyond.std(ddof=1) / np.sqrt(repetitions), error))
+                turns[k].append(take_turn(trainers[k]))
+    for row, trainer, counted in zip(rows, trainers, turns, strict=True):
+        row |= judged(trainer, counted)
         row["measured_job"] = row["start"] + job * row["fair"]
-        row["parts"] = {
-            part: float(np.mean([getattr(each, part) for each in trainer.log]))
-            for part in ("completion_time", "weights_time", "decode_time", "compute_time")
-        }
     return {
         "situation": name,
         "probe_seconds": probed - begin,
@@ -235,7 +253,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="file for all figures")
-    parser.add_argument("--job", type=int, default=300)
+    parser.add_argument("--job", type=int, default=1000)
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:

@@ -60,7 +60,7 @@ def adviser(
         Whether other schemes may be taken.
     """
     if network is None:
-        network = Network(*probe_messages(config, transport, source.features))
+        network = Network(**probe_messages(config, transport, source.features)._asdict())
     return Adviser(network, measure_speed(), dict(given), free)
 
 

@@ -297,13 +297,36 @@ def test_bytes_handed_out_are_those_of_the_run(name):
 def test_the_probe_sees_the_injected_delays():
     config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=5", seed=4)
     source = open_source(config.data, config.seed)
-    found = probe(config, SimulatedTransport(WORKERS), source, 6, 100.0)
-    assert found.finish.shape == (6, WORKERS, 2)
+    found = probe(config, SimulatedTransport(WORKERS), source, 5, 100.0)
+    assert found.finish.shape == (5, WORKERS, 2)
     others = np.delete(found.finish, 2, axis=1)
     assert others[..., 0] == pytest.approx(0.01)
     assert others[..., 1] == pytest.approx(0.02)
-    assert found.finish[:, 2] == pytest.approx(np.tile([0.05, 0.1], (6, 1)))
+    assert found.finish[:, 2] == pytest.approx(np.tile([0.05, 0.1], (5, 1)))
     assert np.isinf(found.until).all()
+
+
+def test_most_iterations_of_a_probe_do_not_wait_for_the_slowest():
+    config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=20", seed=4)
+    source = open_source(config.data, config.seed)
+    found = probe(config, SimulatedTransport(WORKERS), source, 200, 8.0)
+    assert len(found.finish) == 200
+    assert found.finish[:5, 2] == pytest.approx(np.tile([0.2, 0.4], (5, 1)))
+    assert np.isnan(found.finish[5:, 2]).all()
+    assert found.until[5:] == pytest.approx(1.5 * 0.02)
+    assert np.isfinite(np.delete(found.finish, 2, axis=1)).all()
+
+
+def test_what_comes_late_from_one_group_is_not_taken_for_an_answer_in_the_next(monkeypatch):
+    monkeypatch.setattr("coded_dgd.engine.probe._group_size", lambda finish, busy: 2)
+    config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=3")
+    source = open_source(config.data, config.seed)
+    found = probe(config, SimulatedTransport(WORKERS), source, 40, 100.0)
+    slow = found.finish[5:, 2]
+    assert np.isnan(slow[:, 1]).all()
+    assert found.finish[..., 0][np.isfinite(found.finish[..., 0])].min() == pytest.approx(0.01)
+    assert np.nanmax(found.finish[:, 3]) == pytest.approx(0.02)
+    assert (np.isnan(slow[:, 0]) | np.isclose(slow[:, 0], 0.03)).all()
 
 
 def test_the_probe_does_not_wait_for_ever():

@@ -107,10 +107,13 @@ def make_plan(
     if loads is None:
         largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
         loads = [config.load] if config.load else range(1, largest + 1)
-    times = measured.times.earlier(measured.network.latency_of(source.features))
-    held_up = None
+    network, held_up = measured.network, None
     if measured.hosts and not injected:
-        times, held_up = share_cores(times, measured.compute, measured.hosts)
+        times, network, held_up = share_cores(
+            measured.times, measured.compute, measured.hosts, network, source.features
+        )
+    else:
+        times = measured.times.earlier(network.latency_of(source.features))
     fits = fit(times, alike=held_up is not None)
     some = sample(source)
     objective = objectives.create(config.objective)
@@ -124,7 +127,8 @@ def make_plan(
         config.seed,
     )
     sizes = Sizes.of(source, objective, config, some.rows)
-    judge = Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights, held_up or 0.0)
+    here = replace(measured, network=network)
+    judge = Judge(here, fits[0], sizes, limits, data_bytes, injected, weights, held_up)
     entries = [
         judge.first(candidate)
         for candidate in candidates(

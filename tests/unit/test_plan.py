@@ -427,14 +427,45 @@ def test_ranks_that_share_cores_end_together():
     order = np.arange(WORKERS) // 2 * 0.004
     finish = (order[None, :, None] + [0.002, 0.004]) * np.ones((10, 1, 1))
     times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
-    found, held_up = share_cores(times, 0.002, ["one"] * WORKERS)
+    found, _, held_up = share_cores(times, 0.002, ["one"] * WORKERS, IDEAL, 20)
     assert held_up == pytest.approx((14 / 16 - 1 / 2) / (1 / 2))  # the last worker's first task
     assert found.finish == pytest.approx(np.tile([0.008, 0.016], (10, WORKERS, 1)))
     # the same on hosts of their own, each as fast as it computes: nothing to correct
     alone = replace(times, finish=np.tile([0.002, 0.004], (10, WORKERS, 1)))
-    found, held_up = share_cores(alone, 0.002, [str(w) for w in range(WORKERS)])
+    hosts = [str(w) for w in range(WORKERS)]
+    found, network, held_up = share_cores(alone, 0.002, hosts, IDEAL, 20)
     assert held_up is None
+    assert network is IDEAL
     assert (found.finish == alone.finish).all()
+
+
+def test_where_cores_are_shared_waking_up_and_messages_do_not_grow_with_tasks():
+    """Workers that wake up late, 2 ms for a round of messages, and 0.1 ms for a task of all."""
+    service, wake, task = 1e-4, 2e-3, 1e-4
+    alone = 1e-3
+    network = Network(
+        (1, 20), (alone,) * 2, (service,) * 2, gathering=(wake + (WORKERS - 1) * service,) * 2
+    )
+
+    def seen(tasks, messages):
+        return wake + task * tasks + service * (WORKERS * messages - 1)
+
+    finish = np.tile([seen(1, 1), seen(2, 2)], (10, WORKERS, 1))
+    times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
+    measured = Measurements(times, 2e-5, network, SPEED, ("one",) * WORKERS)
+    config = RunConfig(scheme="auto", delay="none", data=DATA)
+    found = make_plan(
+        measured, config, open_source(config.data, 0), WORKERS, Limits(), data_bytes=0,
+        injected=False, names=["uncoded", "uc-mmc", "gc", "lcc"],
+    )  # fmt: skip
+    by_name = {e.candidate.arguments: e.iteration for e in found.entries if e.iteration}
+    for name, tasks in (("uncoded", 1), ("gc --load 4", 4), ("lcc --load 8", 8)):
+        assert by_name[f"--scheme {name}"].completion == pytest.approx(
+            seen(tasks, 1), abs=WORKERS * service
+        )
+    assert by_name["--scheme uc-mmc --load 8"].completion == pytest.approx(seen(1, 1), rel=0.02)
+    # what was measured is what is recorded
+    assert found.measured.network == network
 
 
 def test_redundancy_does_not_pay_where_cores_are_shared():

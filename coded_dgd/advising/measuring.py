@@ -54,6 +54,7 @@ def measure(
         ),
         measure_speed(),
         found.hosts,
+        found.cores,
     )
 
 

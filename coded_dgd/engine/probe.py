@@ -25,6 +25,8 @@ TASKS = 2
 """Tasks of a worker in an iteration: two tell whether they share a duration."""
 ROUNDS = 7
 """Times that messages of each length are sent by everybody at once, and by one after the other."""
+MOST_ROUNDS, LITTLE = 100, 0.1
+"""Times that all are asked for one answer, at most, and seconds that it may take more often."""
 BURST = 8
 """Messages that a worker sends one after the other when it takes no work."""
 ALONE = 8
@@ -74,6 +76,8 @@ class Probe:
     """Between the last message of an iteration and the next point, median."""
     hosts: tuple[str, ...]
     """Of the workers."""
+    cores: tuple[int, ...]
+    """That each of them may use."""
 
 
 def probe(
@@ -128,6 +132,7 @@ def probe(
         handed_out / size,
         overhead,
         tuple(transport.host_of(peer) for peer in range(workers)),
+        tuple(transport.cores_of(peer) for peer in range(workers)),
     )
 
 
@@ -315,7 +320,10 @@ class _Echo:
 
     def gathering(self) -> float:
         """Seconds until all have answered, median."""
-        return float(np.median([self._ask(self.crew.members)[-1] for _ in range(ROUNDS)]))
+        seconds = list[float]()
+        while len(seconds) < ROUNDS or (len(seconds) < MOST_ROUNDS and sum(seconds) < LITTLE):
+            seconds.append(self._ask(self.crew.members)[-1])
+        return float(np.median(seconds))
 
     def all_answer(self) -> None:
         """Wait until everybody has answered."""

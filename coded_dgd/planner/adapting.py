@@ -352,16 +352,17 @@ class _Predictor:
     def _judge(self, workers: tuple[int, ...]) -> Judge | None:
         """Fit a law to the tasks of these workers; None where nothing is known of them."""
         now, columns = self.situation, list(workers)
-        seen, network = now.measured.times, now.measured.network
+        seen = now.measured.times
         times = TaskTimes(seen.finish[:, columns], seen.done[columns], seen.until[:, columns])
         hosts = tuple(now.measured.hosts[worker] for worker in workers if now.measured.hosts)
+        cores = tuple(now.measured.cores[worker] for worker in workers if now.measured.cores)
+        measured = replace(now.measured, times=times, hosts=hosts, cores=cores)
         length, held_up = self._sizes.features, None
         if hosts and not now.injected:
-            times, network, held_up = share_cores(
-                times, now.measured.compute, hosts, network, length
-            )
+            measured, held_up = share_cores(measured, length)
+            times = measured.times
         else:
-            times = times.earlier(network.latency_of(length))
+            times = times.earlier(measured.network.latency_of(length))
         if not now.injected and now.config.blocks is None:
             # blocks are as many as workers: with fewer of them each is larger
             times = times.scaled(now.workers / len(workers))
@@ -369,7 +370,7 @@ class _Predictor:
             fitted = fit(times, alike=held_up is not None)[0]
         except ValueError:  # no task was seen to end
             return None
-        measured = replace(now.measured, times=times, hosts=hosts, network=network)
+        measured = replace(measured, times=times)
         return Judge(measured, fitted, self._sizes, Limits(), 0.0, now.injected, None, held_up)
 
     def _error(self, judge: Judge, entry: Entry) -> float:

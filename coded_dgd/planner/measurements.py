@@ -79,6 +79,8 @@ class Measurements:
     speed: Speed
     hosts: tuple[str, ...] = ()
     """Of the workers, where that is known."""
+    cores: tuple[int, ...] = ()
+    """That each of them may use, where that is known."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; what was not seen is null."""
@@ -91,6 +93,7 @@ class Measurements:
             "network": asdict(self.network),
             "speed": asdict(self.speed),
             "hosts": list(self.hosts),
+            "cores": list(self.cores),
         }
 
     @classmethod
@@ -111,6 +114,7 @@ class Measurements:
             Network(**network),
             Speed(**values["speed"]),
             tuple(values["hosts"]),
+            tuple(values.get("cores", ())),
         )
 
 

@@ -107,13 +107,12 @@ def make_plan(
     if loads is None:
         largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
         loads = [config.load] if config.load else range(1, largest + 1)
-    network, held_up = measured.network, None
+    here, held_up = measured, None
     if measured.hosts and not injected:
-        times, network, held_up = share_cores(
-            measured.times, measured.compute, measured.hosts, network, source.features
-        )
+        here, held_up = share_cores(measured, source.features)
+        times = here.times
     else:
-        times = measured.times.earlier(network.latency_of(source.features))
+        times = measured.times.earlier(measured.network.latency_of(source.features))
     fits = fit(times, alike=held_up is not None)
     some = sample(source)
     objective = objectives.create(config.objective)
@@ -127,7 +126,6 @@ def make_plan(
         config.seed,
     )
     sizes = Sizes.of(source, objective, config, some.rows)
-    here = replace(measured, network=network)
     judge = Judge(here, fits[0], sizes, limits, data_bytes, injected, weights, held_up)
     entries = [
         judge.first(candidate)

@@ -427,16 +427,28 @@ def test_ranks_that_share_cores_end_together():
     order = np.arange(WORKERS) // 2 * 0.004
     finish = (order[None, :, None] + [0.002, 0.004]) * np.ones((10, 1, 1))
     times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
-    found, _, held_up = share_cores(times, 0.002, ["one"] * WORKERS, IDEAL, 20)
+    measured = Measurements(times, 0.002, IDEAL, SPEED, ("one",) * WORKERS, (2,) * WORKERS)
+    found, held_up = share_cores(measured, 20)
     assert held_up == pytest.approx((14 / 16 - 1 / 2) / (1 / 2))  # the last worker's first task
-    assert found.finish == pytest.approx(np.tile([0.008, 0.016], (10, WORKERS, 1)))
+    assert found.times.finish == pytest.approx(np.tile([0.008, 0.016], (10, WORKERS, 1)))
     # the same on hosts of their own, each as fast as it computes: nothing to correct
     alone = replace(times, finish=np.tile([0.002, 0.004], (10, WORKERS, 1)))
-    hosts = [str(w) for w in range(WORKERS)]
-    found, network, held_up = share_cores(alone, 0.002, hosts, IDEAL, 20)
+    hosts = tuple(str(w) for w in range(WORKERS))
+    found, held_up = share_cores(replace(measured, times=alone, hosts=hosts), 20)
     assert held_up is None
-    assert network is IDEAL
-    assert (found.finish == alone.finish).all()
+    assert found.network is IDEAL
+    assert (found.times.finish == alone.finish).all()
+
+
+def test_a_task_takes_no_longer_than_the_cores_need_for_all():
+    """Workers that wake up later than idle ones did: not three times as late with three tasks."""
+    seen = np.tile([0.004, 0.0042], (10, WORKERS, 1))
+    times = TaskTimes(seen, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
+    network = replace(IDEAL, latency=(1e-3,) * 2, gathering=(2e-3,) * 2)
+    measured = Measurements(times, 5e-5, network, SPEED, ("one",) * WORKERS, (2,) * WORKERS)
+    found, held_up = share_cores(measured, 20)
+    assert found.times.finish[..., 0] == pytest.approx(5e-5 * WORKERS / 2)
+    assert held_up == pytest.approx(0)
 
 
 def test_where_cores_are_shared_waking_up_and_messages_do_not_grow_with_tasks():

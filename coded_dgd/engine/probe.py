@@ -35,7 +35,7 @@ BUSY = 0.7
 """Part of a task's time that the port may be busy with all messages of those that are asked."""
 PATIENCE = 5.0
 """Seconds to wait for an answer that takes no work."""
-WHOLE = 5
+WHOLE = 10
 """Iterations in which also the slowest are waited for: each half of its share of the time."""
 GLIMPSE = 1.5
 """How long the others are watched, in times that half of the workers took for all their tasks."""
@@ -65,8 +65,8 @@ class Probe:
     done: NDArray[np.int64]
     """(M, J): tasks done by then."""
     until: Floats
-    """(iterations, M): how long a worker was waited for, who was asked together with others; inf
-    where all of these had answered."""
+    """(iterations, M): how long a worker was waited for, or would have been; inf where all who were
+    asked together were waited for."""
     compute: float
     """What a task computed, median."""
     messages: Messages
@@ -181,8 +181,9 @@ def _watch(
             rest = max(end - clock(), 0.0)
             limits = (rest / (2 * (left - number)), rest) if left else (min(glimpse, rest),) * 2
             begin = clock()
-            until[group] = _ask(crew, iteration, group, *limits, finish, computed)
-            if np.isinf(until[group]).all():
+            waited = _ask(crew, iteration, group, *limits, finish, computed)
+            until[group] = waited if left else limits[0]
+            if np.isinf(waited):
                 overheads.append(clock() - begin - float(finish[group].max()))
         rows.append((finish, until))
         if iteration == 0 and computed:

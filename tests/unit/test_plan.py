@@ -11,7 +11,7 @@ from coded_dgd import delays, schemes
 from coded_dgd.cli import run_command_line
 from coded_dgd.cli.plan import parse_bytes
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.probe import probe
+from coded_dgd.engine.probe import WHOLE, probe
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.planner import memory
@@ -309,12 +309,28 @@ def test_the_probe_sees_the_injected_delays():
 def test_most_iterations_of_a_probe_do_not_wait_for_the_slowest():
     config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=20", seed=4)
     source = open_source(config.data, config.seed)
-    found = probe(config, SimulatedTransport(WORKERS), source, 200, 8.0)
+    found = probe(config, SimulatedTransport(WORKERS), source, 200, 20.0)
     assert len(found.finish) == 200
-    assert found.finish[:5, 2] == pytest.approx(np.tile([0.2, 0.4], (5, 1)))
-    assert np.isnan(found.finish[5:, 2]).all()
-    assert found.until[5:] == pytest.approx(1.5 * 0.02)
+    assert found.finish[:WHOLE, 2] == pytest.approx(np.tile([0.2, 0.4], (WHOLE, 1)))
+    assert np.isnan(found.finish[WHOLE:, 2]).all()
+    assert found.until[WHOLE:] == pytest.approx(1.5 * 0.02)
     assert np.isfinite(np.delete(found.finish, 2, axis=1)).all()
+
+
+def test_bursts_are_recognised_in_a_probe():
+    """In which most iterations were cut off, and those without a slow worker were not."""
+    shares = []
+    for seed in range(6):
+        config = RunConfig(data=DATA, delay="markov:onset=0.05,recovery=0.2,factor=20", seed=seed)
+        source = open_source(config.data, config.seed)
+        found = probe(config, SimulatedTransport(WORKERS), source, 200, 8.0)
+        best, *_ = fit(TaskTimes(found.finish, found.done, found.until))
+        assert best.name == "markov"
+        assert best.distance < 0.02
+        assert best.parameters["factor"] == pytest.approx(20)
+        shares.append(best.model(0).slow_share(0))
+    assert shares == pytest.approx([0.2] * 6, abs=0.1)
+    assert np.mean(shares) == pytest.approx(0.2, abs=0.04)
 
 
 def test_what_comes_late_from_one_group_is_not_taken_for_an_answer_in_the_next(monkeypatch):
@@ -322,7 +338,7 @@ def test_what_comes_late_from_one_group_is_not_taken_for_an_answer_in_the_next(m
     config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=3")
     source = open_source(config.data, config.seed)
     found = probe(config, SimulatedTransport(WORKERS), source, 40, 100.0)
-    slow = found.finish[5:, 2]
+    slow = found.finish[WHOLE:, 2]
     assert np.isnan(slow[:, 1]).all()
     assert found.finish[..., 0][np.isfinite(found.finish[..., 0])].min() == pytest.approx(0.01)
     assert np.nanmax(found.finish[:, 3]) == pytest.approx(0.02)

@@ -5,11 +5,10 @@ python benchmarks/planner.py [--ranks 11] [--situations none,paper] [--repetitio
 
 Six situations. In each, one launch probes the workers as `plan` does, plans, and then trains with
 all that the plan has ranked first of each scheme with exact gradients and with other loads of the
-same schemes. They take turns, in
-an order that is drawn anew for each repetition: at least `BURST` iterations and `TURN` seconds, of
-which the first iteration does not count, as its data are not in the caches. Before, what is left of
-another scheme is waited for, which its own job would not meet either. A job is the start of a
-scheme and `--job` iterations.
+same schemes. They take turns, in an order that is drawn anew for each repetition: at least `BURST`
+iterations and `TURN` seconds, of which the first iteration does not count, as its data are not in
+the caches. Before, what is left of another scheme is waited for, which its own job would not meet
+either. A job is the start of a scheme and `--job` iterations.
 
 Some dozens of iterations of a delay model may well be slow or fast ones, and then all schemes meet
 the same luck. How much that was is known: the same draws in virtual time, where messages take

@@ -60,7 +60,7 @@ def adviser(
         Whether other schemes may be taken.
     """
     if network is None:
-        network = Network(*probe_messages(config, transport, source.features))
+        network = Network(**probe_messages(config, transport, source.features)._asdict())
     return Adviser(network, measure_speed(), dict(given), free)
 
 
@@ -142,6 +142,7 @@ class Adviser:
             overhead=0.0 if virtual else max(float(np.median(rest)), 0.0),
         )
         hosts = tuple(crew.transport.host_of(peer) for peer in crew.members)
+        cores = tuple(crew.transport.cores_of(peer) for peer in crew.members)
         size = task_size(scheme, _sizes(trainer), injected) * float(scheme.work[0])
         compute = float(np.median([each.compute_time for each in log])) / _tasks_of_a_message(stage)
         situation = Situation(
@@ -152,6 +153,7 @@ class Adviser:
                 network,
                 self.speed,
                 () if virtual else hosts,
+                () if virtual else cores,
             ),
             tuple(w for w in range(scheme.workers) if w not in crew.lost),
             float(np.mean(spans)),

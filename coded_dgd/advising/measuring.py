@@ -21,7 +21,7 @@ PLAN = "plan.json"
 """In a run folder: the plan that chose its scheme."""
 AUTO = "auto"
 """What ``--scheme`` takes to have one chosen."""
-AUTO_PROBE, AUTO_SECONDS = 10, 8.0
+AUTO_PROBE, AUTO_SECONDS = 100, 5.0
 """Iterations of the probe within a run, and about what they may take."""
 
 
@@ -48,12 +48,13 @@ def measure(
         TaskTimes(found.finish, found.done, found.until),
         found.compute,
         Network(
-            *found.messages,
-            found.distribution,
-            found.overhead,
+            **found.messages._asdict(),
+            distribution=found.distribution,
+            overhead=found.overhead,
         ),
         measure_speed(),
         found.hosts,
+        found.cores,
     )
 
 

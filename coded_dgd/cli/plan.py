@@ -17,6 +17,8 @@ from coded_dgd.cli.connection import connect
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
 
+PROBE = 200
+"""Iterations of the probe, at most."""
 PROBE_SECONDS = 8.0
 """What the probe may take, messages and the handing out of data aside."""
 
@@ -36,7 +38,9 @@ PROBE_SECONDS = 8.0
 @options.delay
 @options.guard
 @click.option(
-    "--probe", default=20, help="Number of iterations of two tasks per worker that are timed."
+    "--probe",
+    default=PROBE,
+    help="Number of iterations of two tasks per worker that are timed, in about 8 s at most.",
 )
 @click.option(
     "--from",

@@ -25,14 +25,20 @@ TASKS = 2
 """Tasks of a worker in an iteration: two tell whether they share a duration."""
 ROUNDS = 7
 """Times that messages of each length are sent by everybody at once, and by one after the other."""
+MOST_ROUNDS, LITTLE = 100, 0.1
+"""Times that all are asked for one answer, at most, and seconds that it may take more often."""
 BURST = 8
 """Messages that a worker sends one after the other when it takes no work."""
 ALONE = 8
 """Workers that are also asked alone."""
-BUSY = 0.2
-"""Part of a task's time that the port may be busy with the messages of those that are asked."""
+BUSY = 0.7
+"""Part of a task's time that the port may be busy with all messages of those that are asked."""
 PATIENCE = 5.0
 """Seconds to wait for an answer that takes no work."""
+WHOLE = 10
+"""Iterations in which also the slowest are waited for: each half of its share of the time."""
+GLIMPSE = 1.5
+"""How long the others are watched, in times that half of the workers took for all their tasks."""
 
 
 class Messages(NamedTuple):
@@ -46,6 +52,8 @@ class Messages(NamedTuple):
     """Between one answer and the next where all workers answer at once."""
     set_up: float
     """Handing out a plan and next to no data."""
+    gathering: tuple[float, float]
+    """A point leaves to all idle workers -> each has answered, once."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,8 @@ class Probe:
     done: NDArray[np.int64]
     """(M, J): tasks done by then."""
     until: Floats
-    """(iterations, M): how long a worker was waited for, who was asked together with others; inf
-    where all of these had answered."""
+    """(iterations, M): how long a worker was waited for, or would have been; inf where all who were
+    asked together were waited for."""
     compute: float
     """What a task computed, median."""
     messages: Messages
@@ -68,6 +76,8 @@ class Probe:
     """Between the last message of an iteration and the next point, median."""
     hosts: tuple[str, ...]
     """Of the workers."""
+    cores: tuple[int, ...]
+    """That each of them may use."""
 
 
 def probe(
@@ -80,7 +90,8 @@ def probe(
     Parameters
     ----------
     iterations : int
-        Iterations of `TASKS` tasks per worker.
+        Iterations of `TASKS` tasks per worker, at most. The first `WHOLE` tell how slow the slow
+        ones are, the others, which take less time, how many they are and how long they stay so.
     seconds : float
         About what these may take; what has not come by then is left out.
 
@@ -110,7 +121,7 @@ def probe(
     size = float(np.dtype(config.dtype).itemsize * numbers)
 
     finish, until, compute, overhead = _watch(crew, iterations, seconds, messages.service[1])
-    short.again(crew.lane).all_answer()
+    short.again(crew.lane, 1).all_answer()
     done = np.tile(np.arange(1, load + 1), (workers, 1))
     return Probe(
         finish,
@@ -121,6 +132,7 @@ def probe(
         handed_out / size,
         overhead,
         tuple(transport.host_of(peer) for peer in range(workers)),
+        tuple(transport.cores_of(peer) for peer in range(workers)),
     )
 
 
@@ -133,15 +145,15 @@ def _probe_messages(
     config: RunConfig, transport: Transport, features: int
 ) -> tuple[_Echo, Messages]:
     """Measure messages; also return a lane on which workers answer at once."""
-    workers = transport.workers - config.spare
-    echo = schemes.create("uc-mmc", workers, max(workers, BURST), BURST)
-    short = _Echo(transport, echo, features, config, False)
+    short = _Echo(transport, features, config, False)
     begin = transport.clock()
-    full = _Echo(transport, echo, features, config, True)
+    full = _Echo(transport, features, config, True)
     set_up = transport.clock() - begin  # the second time: what has to be imported is there
     latency = short.alone(), full.alone()
     service = short.together(), full.together()
-    return short, Messages((1, features), latency, service, set_up)
+    once = short.again(short.crew.lane, 1), full.again(full.crew.lane, 1)
+    gathering = once[0].gathering(), once[1].gathering()
+    return once[0], Messages((1, features), latency, service, set_up, gathering)
 
 
 def _crew(transport: Transport, scheme: Scheme, payload: int, replaces: int | None = None) -> Crew:
@@ -161,15 +173,17 @@ def _watch(
     groups, computed = [everyone], list[float]()
     rows: list[tuple[Floats, Floats]] = []
     overheads: list[float] = []
-    end = clock() + seconds
+    end, glimpse = clock() + seconds, np.inf
     for iteration in range(iterations):
         finish, until = np.full(scheme.expected.shape, np.nan), np.full(scheme.workers, np.inf)
+        left = len(groups) * max(min(WHOLE, iterations) - iteration, 0)
         for number, group in enumerate(groups):
-            left = len(groups) * (iterations - iteration) - number
             rest = max(end - clock(), 0.0)
+            limits = (rest / (2 * (left - number)), rest) if left else (min(glimpse, rest),) * 2
             begin = clock()
-            until[group] = _ask(crew, iteration, group, rest / left, rest, finish, computed)
-            if np.isinf(until[group]).all():
+            waited = _ask(crew, iteration, group, *limits, finish, computed)
+            until[group] = waited if left else limits[0]
+            if np.isinf(waited):
                 overheads.append(clock() - begin - float(finish[group].max()))
         rows.append((finish, until))
         if iteration == 0 and computed:
@@ -177,6 +191,8 @@ def _watch(
             if size < scheme.workers:
                 groups = np.array_split(everyone, -(-scheme.workers // size))
                 rows.clear()  # at a busy port
+        elif iteration == WHOLE - 1:
+            glimpse = GLIMPSE * _half_done([times for times, _ in rows])
         if clock() >= end and rows:
             break
     if not computed:
@@ -193,6 +209,13 @@ def _group_size(finish: Floats, busy: float) -> int:
     """How many workers may be asked at once, if each keeps the port busy for so long."""
     typical = float(np.nanmedian(finish[:, 0]))
     return max(1, int(BUSY * typical / busy)) if busy * len(finish) > typical else len(finish)
+
+
+def _half_done(finish: list[Floats]) -> float:
+    """When half of the workers had done all their tasks, median of some iterations."""
+    last = np.sort(np.max(finish, axis=2), axis=1)  # nan comes last
+    half = last[:, (last.shape[1] - 1) // 2]
+    return np.inf if np.isnan(half).all() else float(np.nanmedian(half))
 
 
 def _ask(
@@ -231,7 +254,9 @@ def _ask(
         if np.isin(missing, workers[lost]).all() or transport.clock() >= end:
             return transport.clock() - left
         for arrived in crew.receive(iteration, end):
-            if isinstance(arrived, Message) and arrived.result.iteration == iteration:
+            if not isinstance(arrived, Message) or arrived.result.iteration != iteration:
+                continue
+            if arrived.worker in workers:  # not late ones, of another group
                 result = arrived.result
                 finish[arrived.worker, result.message] = result.time - left
                 computed.append(result.compute_seconds)
@@ -243,25 +268,27 @@ class _Echo:
     def __init__(
         self,
         transport: Transport,
-        scheme: Scheme,
         features: int,
         config: RunConfig,
         whole: bool,
+        answers: int = BURST,
         replaces: int | None = None,
     ) -> None:
         self._transport, self._config, self._iteration = transport, config, 0
-        self._beta = np.zeros(features)
+        self._beta, self._whole, self._answers = np.zeros(features), whole, answers
+        workers = transport.workers - config.spare
+        scheme = schemes.create("uc-mmc", workers, max(workers, answers), answers)
         self.crew = _crew(transport, scheme, features if whole else 1, replaces)
         for worker, peer in enumerate(self.crew.members):
             plan = Plan(
                 lane=self.crew.lane,
                 replaces=replaces,
                 worker=worker,
-                tasks=BURST,
+                tasks=answers,
                 height=1,
                 features=features,
                 labels=False,
-                ends=tuple(range(1, BURST + 1)),
+                ends=tuple(range(1, answers + 1)),
                 coefficients=None,
                 unit=1.0,
                 product=not whole,
@@ -271,13 +298,13 @@ class _Echo:
                 dtype=config.dtype,
             )
             transport.plan(peer, plan)
-            transport.piece(peer, 0, np.zeros((BURST, 1, features), config.dtype), None)
+            transport.piece(peer, 0, np.zeros((answers, 1, features), config.dtype), None)
         self.all_answer()
 
-    def again(self, replaces: int) -> _Echo:
-        """Return another such lane for short answers, in the place of one that is done with."""
+    def again(self, replaces: int, answers: int) -> _Echo:
+        """Return another such lane in the place of one that is done with."""
         features = len(self._beta)
-        return _Echo(self._transport, self.crew.scheme, features, self._config, False, replaces)
+        return _Echo(self._transport, features, self._config, self._whole, answers, replaces)
 
     def alone(self) -> float:
         """Seconds that one worker takes to answer, median."""
@@ -292,6 +319,13 @@ class _Echo:
             spans.append((answers[-1] - answers[0]) / max(1, len(answers) - 1))
         return float(np.median(spans))
 
+    def gathering(self) -> float:
+        """Seconds until all have answered, median."""
+        seconds = list[float]()
+        while len(seconds) < ROUNDS or (len(seconds) < MOST_ROUNDS and sum(seconds) < LITTLE):
+            seconds.append(self._ask(self.crew.members)[-1])
+        return float(np.median(seconds))
+
     def all_answer(self) -> None:
         """Wait until everybody has answered."""
         self._ask(self.crew.members, np.inf)
@@ -299,7 +333,7 @@ class _Echo:
     def _ask(self, peers: Iterable[int], patience: float = PATIENCE) -> list[float]:
         """Seconds until each answer, in order, when they all are here."""
         clock, lost = self._transport.clock, self._transport.lost
-        missing, answers = {peer: BURST for peer in peers}, []
+        missing, answers = dict.fromkeys(peers, self._answers), []
         left = clock()
         self._transport.broadcast(Point(self.crew.lane, self._iteration, self._beta), missing)
         while missing := {peer: n for peer, n in missing.items() if n and peer not in lost}:

@@ -352,24 +352,26 @@ class _Predictor:
     def _judge(self, workers: tuple[int, ...]) -> Judge | None:
         """Fit a law to the tasks of these workers; None where nothing is known of them."""
         now, columns = self.situation, list(workers)
-        times = TaskTimes(
-            self._times.finish[:, columns], self._times.done[columns], self._times.until[:, columns]
-        )
+        seen = now.measured.times
+        times = TaskTimes(seen.finish[:, columns], seen.done[columns], seen.until[:, columns])
+        hosts = tuple(now.measured.hosts[worker] for worker in workers if now.measured.hosts)
+        cores = tuple(now.measured.cores[worker] for worker in workers if now.measured.cores)
+        measured = replace(now.measured, times=times, hosts=hosts, cores=cores)
+        length, held_up = self._sizes.features, None
+        if hosts and not now.injected:
+            measured, held_up = share_cores(measured, length)
+            times = measured.times
+        else:
+            times = times.earlier(measured.network.latency_of(length))
         if not now.injected and now.config.blocks is None:
             # blocks are as many as workers: with fewer of them each is larger
             times = times.scaled(now.workers / len(workers))
-        hosts = tuple(now.measured.hosts[worker] for worker in workers if now.measured.hosts)
-        held_up = None
-        if hosts and not now.injected:
-            times, held_up = share_cores(times, now.measured.compute, hosts)
         try:
             fitted = fit(times, alike=held_up is not None)[0]
         except ValueError:  # no task was seen to end
             return None
-        measured = replace(now.measured, times=times, hosts=hosts)
-        return Judge(
-            measured, fitted, self._sizes, Limits(), 0.0, now.injected, None, held_up or 0.0
-        )
+        measured = replace(measured, times=times)
+        return Judge(measured, fitted, self._sizes, Limits(), 0.0, now.injected, None, held_up)
 
     def _error(self, judge: Judge, entry: Entry) -> float:
         """Root mean square error of gradients, relative to the exact one; 0 of exact schemes."""

@@ -95,7 +95,7 @@ def iteration(
     sizes: Sizes,
     *,
     injected: bool,
-    held_up: float = 0.0,
+    held_up: float | None = None,
     realisations: int = REALISATIONS,
     replays: int = 4,
 ) -> Iteration:
@@ -107,23 +107,24 @@ def iteration(
         Of tasks that are 1/N of a gradient.
     injected : bool
         Whether the durations are those of a delay model that counts tasks, whatever they compute.
-    held_up : float
-        How far tasks of others hold up the first ones; see `contention.held_up`.
+    held_up : float, optional
+        How far tasks of others hold up the first ones where cores are shared; see
+        `contention.held_up`.
     replays : int
         Realisations that are decoded under the guard.
     """
     rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(8,)))
     work = scheme.message_work * task_size(scheme, sizes, injected)
-    work = work + held_up * (work.max() - work)
+    work = work + (held_up or 0.0) * (work.max() - work)
     times = delay.sample(rng, realisations, scheme.workers, work)
     times[:, ~scheme.expected] = inf
     ideal = scheme.completion_time(times)
     length = scheme.payload(sizes.features)
     per_row = scheme.messages > 1 and blocks_are_rows(scheme, sizes)
     stands_for = sizes.rows / sizes.sampled_rows if per_row else 1.0
-    arrived, completion = _taken_in(
-        scheme, times, measured.network, length, stands_for * measured.network.service_of(length)
-    )
+    service = stands_for * measured.network.service_of(length)
+    wave = 0.0 if held_up is None else scheme.workers * service
+    arrived, completion = _taken_in(scheme, times, measured.network, length, service, wave)
     done = np.isfinite(completion)
     used = messages_used(scheme, arrived[done], completion[done]).mean() if done.any() else inf
     waiting, weights = _guarded(scheme, times[:replays], ideal[:replays], sizes.guard)
@@ -144,15 +145,25 @@ def iteration(
 
 
 def _taken_in(
-    scheme: Scheme, times: Floats, network: Network, length: int, service: float
+    scheme: Scheme, times: Floats, network: Network, length: int, service: float, wave: float
 ) -> tuple[Floats, Floats]:
     """When messages are there, and when they suffice, one iteration after the other.
 
     What is at the port when they suffice, or leaves until the next point is there, is taken in
     before messages of the next iteration. The realisations are taken for consecutive iterations.
+
+    Parameters
+    ----------
+    service : float
+        Seconds that the port takes for a message.
+    wave : float
+        Where cores are shared: seconds that they take for a message of everybody, before anybody's
+        next. Then workers are at work all the time, and notice the next point at once.
     """
     latency = network.latency_of(length)  # of a message that is taken in at once
     sent = times + max(latency - network.service_of(length), 0.0)
+    sent += wave * np.arange(scheme.messages)
+    unaware = 0.0 if wave else latency / 2
     backlog = np.zeros(len(times))
     completion = np.full(len(times), np.nan)
     for _ in range(ROUNDS):
@@ -163,7 +174,7 @@ def _taken_in(
         if abs(completion.mean() / before.mean() - 1) < SETTLED:
             break
         leaves = completion + network.overhead
-        late = sent <= (leaves + latency / 2)[:, None, None]
+        late = sent <= (leaves + unaware)[:, None, None]
         free = np.where(late, arrived, 0.0).max(axis=(1, 2))
         backlog = np.roll(np.maximum(free - leaves, 0.0), 1)
     return arrived, completion

@@ -206,7 +206,7 @@ def _persistent(sample: Sample, slow: Bools) -> Fit:
     these = sample.of(np.broadcast_to(slow, sample.known.shape))
     law = Shifted.fit(others)
     mean = law.alpha + law.mean_excess
-    factor = these.exposure / max(these.ends, 1) / mean
+    factor = law.slowdown(these, np.ones(these.seconds.shape))
     variation = law.mean_excess / mean
     likelihood = law.log_likelihood(others).sum()
     likelihood += law.log_likelihood(these.shorter(factor)).sum()
@@ -248,7 +248,7 @@ def _bernoulli(times: TaskTimes) -> Fit:
     known = np.isfinite(first)
     ends = np.where(known, first, times.until)
     low, high = float(ends.min()), float(ends.max())
-    late = ends > sqrt(low * high)
+    late = (ends > sqrt(low * high)) | ~known
     p = float(late.mean()) if high > 2 * low else 0.0
     slow = float(ends[late & known].mean()) if (late & known).any() else inf
     if not p:

@@ -75,7 +75,7 @@ class Judge:
         data_bytes: float,
         injected: bool,
         weights: Mapping[str, Sequence[float]] | None,
-        held_up: float = 0.0,
+        held_up: float | None = None,
     ) -> None:
         self.measured, self.fitted, self.sizes = measured, fitted, sizes
         self.limits, self.data_bytes, self.injected = limits, data_bytes, injected
@@ -162,7 +162,7 @@ class Judge:
         """Mean completion time where messages take no time, where it is known exactly."""
         scheme = entry.candidate.scheme
         assert scheme is not None
-        if (scheme.gram and not self.injected) or self.held_up:
+        if (scheme.gram and not self.injected) or self.held_up is not None:
             return None
         exact = exact_completion(scheme, self.delay)
         mean = integrate(exact).mean if exact is not None else inf

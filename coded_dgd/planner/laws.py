@@ -13,6 +13,8 @@ NOISE = 0.02
 """Spread, as a fraction of the duration, that is put down to the measurement."""
 BELOW = 20.0
 """How much faster than above the density falls off below the smallest duration of the law."""
+ROUNDS = 20
+"""In which what is missing is put in, at most."""
 TICK = 1e-6
 """Seconds that a clock tells apart."""
 
@@ -57,6 +59,28 @@ class Shifted:
             "mu": 0.0 if self.constant else 1 / self.mean_excess / sqrt(self.ends),
             "alpha": self.mean_excess / sqrt(self.ends) if self.constant else alpha,
         }
+
+    def slowdown(self, times: Sample, weights: Floats) -> float:
+        """How many times as long weighted durations are on average, at least 1.
+
+        Those of which only a lower limit is known are taken for what is to be expected of them: the
+        mean of the law where the limit is below all that it allows for, and the excess on top
+        where it is not. That is the mean where all are known, and exposure by ends where the law
+        has no least duration, or none has ended.
+        """
+        known = weights * times.known
+        ends, total = float(known.sum()), float((known * times.seconds).sum())
+        mean, factor = self.alpha + self.mean_excess, 1.0
+        if ends < 0.5:
+            return max(1.0, float((weights * times.seconds).sum()) / mean)
+        for _ in range(ROUNDS):
+            before = factor
+            above = weights * (~times.known & (times.seconds >= self.alpha * factor))
+            longest = total + float((above * times.seconds).sum())
+            factor = max(1.0, longest / float(ends * mean + above.sum() * self.alpha))
+            if factor == before:
+                break
+        return factor
 
     def log_likelihood(self, times: Sample) -> Floats:
         """Of each duration; what is a little below alpha is unlikely, but not impossible."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -28,6 +28,8 @@ class Network:
     """Handing out data, per byte that workers hold."""
     overhead: float = 0.0
     """Between the last message of an iteration and the next point, decoding aside."""
+    gathering: tuple[float, ...] = ()
+    """A point leaves to all idle workers -> each has answered, once."""
 
     def latency_of(self, length: float) -> float:
         """For messages of that many numbers."""
@@ -36,6 +38,18 @@ class Network:
     def service_of(self, length: float) -> float:
         """For messages of that many numbers."""
         return self._at(length, self.service)
+
+    def gathering_of(self, length: float) -> float:
+        """For messages of that many numbers; where it is not known, as if one answered."""
+        return self._at(length, self.gathering or self.latency)
+
+    def crowded(self, workers: int) -> Network:
+        """Return the same where so many workers take a point at once, each as late as the last."""
+        if not self.gathering:
+            return self
+        pairs = zip(self.gathering, self.service, strict=True)
+        latency = tuple(max(last - (workers - 1) * port, port) for last, port in pairs)
+        return replace(self, latency=latency)
 
     def _at(self, length: float, seconds: tuple[float, ...]) -> float:
         if len(seconds) < 2 or length <= self.lengths[-1]:
@@ -65,6 +79,8 @@ class Measurements:
     speed: Speed
     hosts: tuple[str, ...] = ()
     """Of the workers, where that is known."""
+    cores: tuple[int, ...] = ()
+    """That each of them may use, where that is known."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; what was not seen is null."""
@@ -77,6 +93,7 @@ class Measurements:
             "network": asdict(self.network),
             "speed": asdict(self.speed),
             "hosts": list(self.hosts),
+            "cores": list(self.cores),
         }
 
     @classmethod
@@ -97,6 +114,7 @@ class Measurements:
             Network(**network),
             Speed(**values["speed"]),
             tuple(values["hosts"]),
+            tuple(values.get("cores", ())),
         )
 
 

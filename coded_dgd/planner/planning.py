@@ -107,10 +107,12 @@ def make_plan(
     if loads is None:
         largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
         loads = [config.load] if config.load else range(1, largest + 1)
-    times = measured.times.earlier(measured.network.latency_of(source.features))
-    held_up = None
+    here, held_up = measured, None
     if measured.hosts and not injected:
-        times, held_up = share_cores(times, measured.compute, measured.hosts)
+        here, held_up = share_cores(measured, source.features)
+        times = here.times
+    else:
+        times = measured.times.earlier(measured.network.latency_of(source.features))
     fits = fit(times, alike=held_up is not None)
     some = sample(source)
     objective = objectives.create(config.objective)
@@ -124,7 +126,7 @@ def make_plan(
         config.seed,
     )
     sizes = Sizes.of(source, objective, config, some.rows)
-    judge = Judge(measured, fits[0], sizes, limits, data_bytes, injected, weights, held_up or 0.0)
+    judge = Judge(here, fits[0], sizes, limits, data_bytes, injected, weights, held_up)
     entries = [
         judge.first(candidate)
         for candidate in candidates(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 from coded_dgd.planner.laws import BELOW, Shifted
 from coded_dgd.planner.observations import Floats, Sample
@@ -26,6 +27,7 @@ class States(NamedTuple):
     """Iterations of workers that were fast, summed, the last of each left out."""
     slow: float
     log_likelihood: float
+    """Less the entropy of the states: two that nobody can tell apart are no better than one."""
 
 
 def two_states(times: Sample) -> States:
@@ -42,8 +44,7 @@ def two_states(times: Sample) -> States:
     likelihood = 0.0
     for _ in range(ROUNDS):
         law = Shifted.fit(times, state[0])
-        base = law.alpha + law.mean_excess
-        factor = max(1.0, _mean(times, state[1]) / base)
+        factor = law.slowdown(times, state[1])
         moves = pairs.sum(axis=(2, 3)) + 0.5 / times.seconds.size
         change = moves / moves.sum(axis=1, keepdims=True)
         before, emission = likelihood, _emission(times, law, factor)
@@ -51,7 +52,10 @@ def two_states(times: Sample) -> States:
         if abs(likelihood - before) < 1e-6 * abs(likelihood):
             break
     visits = pairs.sum(axis=(1, 2, 3))
-    return States(law, factor, change[0, 1], change[1, 0], visits[0], visits[1], likelihood)
+    entropy = -float(special.xlogy(state, state).sum())
+    return States(
+        law, factor, change[0, 1], change[1, 0], visits[0], visits[1], likelihood - entropy
+    )
 
 
 def _split(times: Sample) -> float:
@@ -62,11 +66,6 @@ def _split(times: Sample) -> float:
     between = (sums / n - (x.sum() - sums) / (len(x) - n)) ** 2 * n * (len(x) - n)
     cut = int(between.argmax())
     return float(np.exp((x[cut] + x[cut + 1]) / 2))
-
-
-def _mean(times: Sample, weights: Floats) -> float:
-    """Mean duration where some are only known to be longer, as for an exponential law."""
-    return float((weights * times.seconds).sum() / max((weights * times.known).sum(), 1.0))
 
 
 def _emission(times: Sample, law: Shifted, factor: float) -> Floats:

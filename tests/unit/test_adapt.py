@@ -150,7 +150,7 @@ def test_another_number_to_wait_for_needs_no_data(capsys):
     before = Counting(WORKERS)
     prepared = prepare(config, None)
     job.run(prepared, before)
-    echoes = 2 * WORKERS  # of the measurement of messages
+    echoes = 4 * WORKERS  # of the measurement of messages
     assert counting.pieces == before.pieces + echoes
 
 

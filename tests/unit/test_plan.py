@@ -11,7 +11,7 @@ from coded_dgd import delays, schemes
 from coded_dgd.cli import run_command_line
 from coded_dgd.cli.plan import parse_bytes
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.probe import probe
+from coded_dgd.engine.probe import WHOLE, probe
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.planner import memory
@@ -297,13 +297,52 @@ def test_bytes_handed_out_are_those_of_the_run(name):
 def test_the_probe_sees_the_injected_delays():
     config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=5", seed=4)
     source = open_source(config.data, config.seed)
-    found = probe(config, SimulatedTransport(WORKERS), source, 6, 100.0)
-    assert found.finish.shape == (6, WORKERS, 2)
+    found = probe(config, SimulatedTransport(WORKERS), source, 5, 100.0)
+    assert found.finish.shape == (5, WORKERS, 2)
     others = np.delete(found.finish, 2, axis=1)
     assert others[..., 0] == pytest.approx(0.01)
     assert others[..., 1] == pytest.approx(0.02)
-    assert found.finish[:, 2] == pytest.approx(np.tile([0.05, 0.1], (6, 1)))
+    assert found.finish[:, 2] == pytest.approx(np.tile([0.05, 0.1], (5, 1)))
     assert np.isinf(found.until).all()
+
+
+def test_most_iterations_of_a_probe_do_not_wait_for_the_slowest():
+    config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=20", seed=4)
+    source = open_source(config.data, config.seed)
+    found = probe(config, SimulatedTransport(WORKERS), source, 200, 20.0)
+    assert len(found.finish) == 200
+    assert found.finish[:WHOLE, 2] == pytest.approx(np.tile([0.2, 0.4], (WHOLE, 1)))
+    assert np.isnan(found.finish[WHOLE:, 2]).all()
+    assert found.until[WHOLE:] == pytest.approx(1.5 * 0.02)
+    assert np.isfinite(np.delete(found.finish, 2, axis=1)).all()
+
+
+def test_bursts_are_recognised_in_a_probe():
+    """In which most iterations were cut off, and those without a slow worker were not."""
+    shares = []
+    for seed in range(6):
+        config = RunConfig(data=DATA, delay="markov:onset=0.05,recovery=0.2,factor=20", seed=seed)
+        source = open_source(config.data, config.seed)
+        found = probe(config, SimulatedTransport(WORKERS), source, 200, 8.0)
+        best, *_ = fit(TaskTimes(found.finish, found.done, found.until))
+        assert best.name == "markov"
+        assert best.distance < 0.02
+        assert best.parameters["factor"] == pytest.approx(20)
+        shares.append(best.model(0).slow_share(0))
+    assert shares == pytest.approx([0.2] * 6, abs=0.1)
+    assert np.mean(shares) == pytest.approx(0.2, abs=0.04)
+
+
+def test_what_comes_late_from_one_group_is_not_taken_for_an_answer_in_the_next(monkeypatch):
+    monkeypatch.setattr("coded_dgd.engine.probe._group_size", lambda finish, busy: 2)
+    config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=3")
+    source = open_source(config.data, config.seed)
+    found = probe(config, SimulatedTransport(WORKERS), source, 40, 100.0)
+    slow = found.finish[WHOLE:, 2]
+    assert np.isnan(slow[:, 1]).all()
+    assert found.finish[..., 0][np.isfinite(found.finish[..., 0])].min() == pytest.approx(0.01)
+    assert np.nanmax(found.finish[:, 3]) == pytest.approx(0.02)
+    assert (np.isnan(slow[:, 0]) | np.isclose(slow[:, 0], 0.03)).all()
 
 
 def test_the_probe_does_not_wait_for_ever():
@@ -404,14 +443,57 @@ def test_ranks_that_share_cores_end_together():
     order = np.arange(WORKERS) // 2 * 0.004
     finish = (order[None, :, None] + [0.002, 0.004]) * np.ones((10, 1, 1))
     times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
-    found, held_up = share_cores(times, 0.002, ["one"] * WORKERS)
+    measured = Measurements(times, 0.002, IDEAL, SPEED, ("one",) * WORKERS, (2,) * WORKERS)
+    found, held_up = share_cores(measured, 20)
     assert held_up == pytest.approx((14 / 16 - 1 / 2) / (1 / 2))  # the last worker's first task
-    assert found.finish == pytest.approx(np.tile([0.008, 0.016], (10, WORKERS, 1)))
+    assert found.times.finish == pytest.approx(np.tile([0.008, 0.016], (10, WORKERS, 1)))
     # the same on hosts of their own, each as fast as it computes: nothing to correct
     alone = replace(times, finish=np.tile([0.002, 0.004], (10, WORKERS, 1)))
-    found, held_up = share_cores(alone, 0.002, [str(w) for w in range(WORKERS)])
+    hosts = tuple(str(w) for w in range(WORKERS))
+    found, held_up = share_cores(replace(measured, times=alone, hosts=hosts), 20)
     assert held_up is None
-    assert (found.finish == alone.finish).all()
+    assert found.network is IDEAL
+    assert (found.times.finish == alone.finish).all()
+
+
+def test_a_task_takes_no_longer_than_the_cores_need_for_all():
+    """Workers that wake up later than idle ones did: not three times as late with three tasks."""
+    seen = np.tile([0.004, 0.0042], (10, WORKERS, 1))
+    times = TaskTimes(seen, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
+    network = replace(IDEAL, latency=(1e-3,) * 2, gathering=(2e-3,) * 2)
+    measured = Measurements(times, 5e-5, network, SPEED, ("one",) * WORKERS, (2,) * WORKERS)
+    found, held_up = share_cores(measured, 20)
+    assert found.times.finish[..., 0] == pytest.approx(5e-5 * WORKERS / 2)
+    assert held_up == pytest.approx(0)
+
+
+def test_where_cores_are_shared_waking_up_and_messages_do_not_grow_with_tasks():
+    """Workers that wake up late, 2 ms for a round of messages, and 0.1 ms for a task of all."""
+    service, wake, task = 1e-4, 2e-3, 1e-4
+    alone = 1e-3
+    network = Network(
+        (1, 20), (alone,) * 2, (service,) * 2, gathering=(wake + (WORKERS - 1) * service,) * 2
+    )
+
+    def seen(tasks, messages):
+        return wake + task * tasks + service * (WORKERS * messages - 1)
+
+    finish = np.tile([seen(1, 1), seen(2, 2)], (10, WORKERS, 1))
+    times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((10, WORKERS), np.inf))
+    measured = Measurements(times, 2e-5, network, SPEED, ("one",) * WORKERS)
+    config = RunConfig(scheme="auto", delay="none", data=DATA)
+    found = make_plan(
+        measured, config, open_source(config.data, 0), WORKERS, Limits(), data_bytes=0,
+        injected=False, names=["uncoded", "uc-mmc", "gc", "lcc"],
+    )  # fmt: skip
+    by_name = {e.candidate.arguments: e.iteration for e in found.entries if e.iteration}
+    for name, tasks in (("uncoded", 1), ("gc --load 4", 4), ("lcc --load 8", 8)):
+        assert by_name[f"--scheme {name}"].completion == pytest.approx(
+            seen(tasks, 1), abs=WORKERS * service
+        )
+    assert by_name["--scheme uc-mmc --load 8"].completion == pytest.approx(seen(1, 1), rel=0.02)
+    # what was measured is what is recorded
+    assert found.measured.network == network
 
 
 def test_redundancy_does_not_pay_where_cores_are_shared():

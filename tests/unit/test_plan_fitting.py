@@ -158,3 +158,52 @@ def test_iterations_that_end_with_the_seventh_of_ten_tell_the_law_of_all():
     best, *_ = fit(TaskTimes(finish, np.ones((10, 1), dtype=np.int64), until))
     assert best.name == "shifted-exponential"
     assert best.parameters["mu"] == pytest.approx(50, abs=4 * best.errors["mu"])
+
+
+def glimpsed(text, seed, iterations, limit):
+    """Five iterations that are watched to the end, and then many for a short time."""
+    finish = delays.create(text, seed).trace(iterations, WORKERS, np.array([1.0, 2.0]))
+    until = np.full((iterations, WORKERS), np.inf)
+    until[5:] = limit
+    finish[5:][finish[5:] > limit] = np.nan
+    return TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), until)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("persistent:ranks=2,5,factor=10,mu=100,alpha=0.01", 0.06),
+        ("markov:onset=0.05,recovery=0.2,factor=20", 0.03),
+        ("markov:onset=0.1,recovery=0.3,factor=20,mu=100", 0.06),
+    ],
+)
+def test_how_slow_the_slow_ones_are_is_known_from_a_few_iterations(text, limit):
+    """As for an exponential law, exposure by ends, it would be 2 to 8 times too much."""
+    factors = []
+    for seed in range(5):
+        best, *_ = fit(glimpsed(text, seed, 150, limit))
+        assert best.name == text.partition(":")[0]
+        assert best.parameters.get("ranks") == ("2,5" if "ranks" in text else None)
+        factors.append(best.parameters["factor"])
+    assert np.mean(factors) == pytest.approx(delays.create(text, 0).factor, rel=0.15)
+
+
+def test_many_short_iterations_tell_how_many_are_slow():
+    text = "markov:onset=0.05,recovery=0.2,factor=20"
+    true = delays.create(text, 0).slow_share(0)
+
+    def error(iterations):
+        shares = [
+            fit(glimpsed(text, seed, iterations, 0.03))[0].model(0).slow_share(0)
+            for seed in range(8)
+        ]
+        return float(np.sqrt(np.mean((np.array(shares) - true) ** 2)))
+
+    assert error(200) < 0.04 < error(20)
+
+
+def test_who_was_not_waited_for_is_late():
+    text = "bernoulli:p=0.3,slow=1,fast=0.01"
+    (best,) = fit(glimpsed(text, 1, 100, 0.015))
+    assert best.parameters["p"] == pytest.approx(0.3, abs=4 * best.errors["p"])
+    assert best.parameters["slow"] == pytest.approx(1.0)

@@ -100,6 +100,10 @@ class Transport(ABC):
     def host_of(self, peer: int) -> str:
         """Name of the machine that a peer runs on."""
 
+    def cores_of(self, peer: int) -> int:
+        """Cores of it that the peer may use; 1 where that is not known."""
+        return 1
+
     def dismiss(self, peer: int, iteration: int, cause: str) -> None:
         """Count a peer among the lost though it lives."""
         report = Report(peer, self.host_of(peer), 0, 0.0, 0.0, iteration, cause)

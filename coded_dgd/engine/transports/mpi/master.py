@@ -325,6 +325,10 @@ class MPIMaster(Transport):
     def host_of(self, peer: int) -> str:
         return self._peers[peer].host
 
+    def cores_of(self, peer: int) -> int:
+        greetings = self._peers[peer].greetings
+        return greetings[-1].cores if greetings else 1
+
     def greeting(self, peer: int, timeout: float) -> tuple[Greeting, float, float] | None:
         """Ask a peer who it is; None where it does not answer within `timeout` seconds.
 

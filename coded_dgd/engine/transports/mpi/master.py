@@ -100,6 +100,8 @@ class MPIMaster(Transport):
         """What came while nobody asked."""
         self._iteration = 0
         self._next_look = 0.0
+        self._missing: set[int] = set()
+        """Ranks that had ended at the last look. What they said before is read by the next one."""
         self._stopped = self._released = False
         self._refusal = ""
         """Why a worker cannot be worked with."""
@@ -243,13 +245,14 @@ class MPIMaster(Transport):
         visible = any(peer.visible for peer in self._peers)
         # MPI does not tell of one that is killed at the very end of MPI_Init
         unheard = any(not peer.host and not peer.gone for peer in self._peers)
-        lost = lost_here(world().size) if unheard else ()
+        lost = lost_here(world().size) if unheard else set()
         for peer in self._peers:
-            peer.look(visible, lost)
+            peer.look(visible, lost & self._missing)
             if not self._stopped and self.silence < inf:
                 peer.ping(passed)
                 if peer.silent > self.silence:
                     peer.give_up(f"no sign of life for {self.silence:g} s (--silence)")
+        self._missing = lost
         self._next_look = now + LOOK_SECONDS
 
     def _salvage(self, group: slice) -> list[tuple[int, int]]:

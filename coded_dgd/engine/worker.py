@@ -10,9 +10,6 @@ from coded_dgd.engine.marks import Activity, Marks, unmarked
 from coded_dgd.engine.protocol import Point, Reals, result_parts
 from coded_dgd.engine.share import Share
 
-LOOK_SECONDS = 1e-4
-"""Time between two looks for a newer point while nothing else is waited for."""
-
 Wait = Generator[float, Point | None, None]
 """Yields the instant until which to wait; is sent the newest point, or None if there is none."""
 
@@ -61,7 +58,7 @@ class Worker:
         due = (begin + share.finish_times(point.iteration)).tolist()
         beta = point.beta.astype(share.dtype, copy=False)
         first, mark, lane, iteration = 0, self._mark, point.lane, point.iteration
-        injects, looked = share.delay.injects, begin
+        injects = share.delay.injects
         for index, last in enumerate(plan.ends):
             message = share.new_message()
             header, payload = result_parts(message)
@@ -73,16 +70,14 @@ class Worker:
                 payload += share.compute(first, stop, beta)
                 compute_seconds += perf_counter() - begin
                 first = stop
-                now = self.clock()
                 if injects:
                     mark(Activity.DELAY, lane, iteration, index)
-                    overrun = max(overrun, now - due[stop - 1])
-                elif now < looked + LOOK_SECONDS:
+                    overrun = max(overrun, self.clock() - due[stop - 1])
+                elif stop == plan.tasks:  # a newer point is found a moment later
                     continue
                 newer = yield due[stop - 1]
                 if newer is not None:
                     return newer
-                looked = now
                 share.finish_times(iteration + 1)
             mark(Activity.SEND, lane, iteration, index)
             header[0], header[1], header[2] = lane, iteration, index

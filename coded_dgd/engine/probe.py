@@ -15,6 +15,7 @@ from coded_dgd.engine import kernels
 from coded_dgd.engine.crew import Crew, Message
 from coded_dgd.engine.distribute import distribute
 from coded_dgd.engine.protocol import Floats, Plan, Point
+from coded_dgd.engine.rehearsal import rehearse
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.problems import objectives
@@ -53,7 +54,8 @@ class Messages(NamedTuple):
     set_up: float
     """Handing out a plan and next to no data."""
     gathering: tuple[float, float]
-    """A point leaves to all idle workers -> each has answered, once."""
+    """A point leaves to all idle workers -> each has answered, once; of a `Probe`, in a real
+    iteration (`engine.rehearsal`)."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,13 @@ def probe(
     load = min(blocks, max(TASKS, -(-blocks // workers)))
     scheme = schemes.create("uc-mmc", workers, blocks, load)
     short, messages = _probe_messages(config, transport, source.features)
+    real = rehearse(config, transport, source.features)
+    more = max(real.completion - messages.gathering[1], 0.0)
+    messages = messages._replace(
+        gathering=(messages.gathering[0] + more, messages.gathering[1] + more)
+    )
     begin = transport.clock()
-    crew = _crew(transport, scheme, source.features)
+    crew = _crew(transport, scheme, source.features, real.lane)
     # as in the run, as far as that can be said of all schemes
     crew.kernel = kernels.choose(config, objectives.create(config.objective), source, scheme)
     # delays like those of the run, but not the same
@@ -120,7 +127,7 @@ def probe(
     numbers = workers * load * -(-source.rows // blocks) * (source.features + 1)
     size = float(np.dtype(config.dtype).itemsize * numbers)
 
-    finish, until, compute, overhead = _watch(crew, iterations, seconds, messages.service[1])
+    finish, until, compute = _watch(crew, iterations, seconds, messages.service[1])
     short.again(crew.lane, 1).all_answer()
     done = np.tile(np.arange(1, load + 1), (workers, 1))
     return Probe(
@@ -130,7 +137,7 @@ def probe(
         compute,
         messages,
         handed_out / size,
-        overhead,
+        real.between,
         tuple(transport.host_of(peer) for peer in range(workers)),
         tuple(transport.cores_of(peer) for peer in range(workers)),
     )
@@ -163,8 +170,8 @@ def _crew(transport: Transport, scheme: Scheme, payload: int, replaces: int | No
 
 def _watch(
     crew: Crew, iterations: int, seconds: float, service: float
-) -> tuple[Floats, Floats, float, float]:
-    """Take down when tasks end: finish, until, what a task computes, and the master's overhead.
+) -> tuple[Floats, Floats, float]:
+    """Take down when tasks end: finish, until, and what a task computes.
 
     Where so many messages at once keep the master's port busy, workers are asked in groups.
     """
@@ -172,7 +179,6 @@ def _watch(
     everyone = np.arange(scheme.workers)
     groups, computed = [everyone], list[float]()
     rows: list[tuple[Floats, Floats]] = []
-    overheads: list[float] = []
     end, glimpse = clock() + seconds, np.inf
     for iteration in range(iterations):
         finish, until = np.full(scheme.expected.shape, np.nan), np.full(scheme.workers, np.inf)
@@ -180,11 +186,8 @@ def _watch(
         for number, group in enumerate(groups):
             rest = max(end - clock(), 0.0)
             limits = (rest / (2 * (left - number)), rest) if left else (min(glimpse, rest),) * 2
-            begin = clock()
             waited = _ask(crew, iteration, group, *limits, finish, computed)
             until[group] = waited if left else limits[0]
-            if np.isinf(waited):
-                overheads.append(clock() - begin - float(finish[group].max()))
         rows.append((finish, until))
         if iteration == 0 and computed:
             size = _group_size(finish, service * scheme.messages)
@@ -201,8 +204,7 @@ def _watch(
             "with --blocks, or more workers"
         )
     times, limits = zip(*rows, strict=True)
-    overhead = float(np.median(overheads)) if overheads else 0.0
-    return np.array(times), np.array(limits), float(np.median(computed)), overhead
+    return np.array(times), np.array(limits), float(np.median(computed))
 
 
 def _group_size(finish: Floats, busy: float) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.adapting import Change
-from coded_dgd.engine.probe import probe_messages
+from coded_dgd.engine.echo import measure_messages
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.stage import Stage
 from coded_dgd.engine.trainer import Trainer
@@ -60,7 +60,7 @@ def adviser(
         Whether other schemes may be taken.
     """
     if network is None:
-        network = Network(**probe_messages(config, transport, source.features)._asdict())
+        network = Network(**measure_messages(config, transport, source.features)[1]._asdict())
     return Adviser(network, measure_speed(), dict(given), free)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,48 +12,22 @@ from coded_dgd.config import RunConfig
 from coded_dgd.engine import kernels
 from coded_dgd.engine.crew import Crew, Message
 from coded_dgd.engine.distribute import distribute
-from coded_dgd.engine.protocol import Floats, Plan, Point
+from coded_dgd.engine.echo import Messages, crew_of_all, measure_messages
+from coded_dgd.engine.protocol import Floats, Point
 from coded_dgd.engine.rehearsal import rehearse
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.problems import objectives
 from coded_dgd.problems.sources import Source
-from coded_dgd.schemes.base import Scheme
 
 TASKS = 2
 """Tasks of a worker in an iteration: two tell whether they share a duration."""
-ROUNDS = 7
-"""Times that messages of each length are sent by everybody at once, and by one after the other."""
-MOST_ROUNDS, LITTLE = 100, 0.1
-"""Times that all are asked for one answer, at most, and seconds that it may take more often."""
-BURST = 8
-"""Messages that a worker sends one after the other when it takes no work."""
-ALONE = 8
-"""Workers that are also asked alone."""
 BUSY = 0.7
 """Part of a task's time that the port may be busy with all messages of those that are asked."""
-PATIENCE = 5.0
-"""Seconds to wait for an answer that takes no work."""
 WHOLE = 10
 """Iterations in which also the slowest are waited for: each half of its share of the time."""
 GLIMPSE = 1.5
 """How long the others are watched, in times that half of the workers took for all their tasks."""
-
-
-class Messages(NamedTuple):
-    """What messages take. Times in seconds."""
-
-    lengths: tuple[int, int]
-    """Numbers in the messages of the next two."""
-    latency: tuple[float, float]
-    """A point leaves -> the answer of one idle worker is here."""
-    service: tuple[float, float]
-    """Between one answer and the next where all workers answer at once."""
-    set_up: float
-    """Handing out a plan and next to no data."""
-    gathering: tuple[float, float]
-    """A point leaves to all idle workers -> each has answered, once; of a `Probe`, in a real
-    iteration (`engine.rehearsal`)."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +80,14 @@ def probe(
     blocks = config.blocks or workers
     load = min(blocks, max(TASKS, -(-blocks // workers)))
     scheme = schemes.create("uc-mmc", workers, blocks, load)
-    short, messages = _probe_messages(config, transport, source.features)
+    short, messages = measure_messages(config, transport, source.features)
     real = rehearse(config, transport, source.features)
     more = max(real.completion - messages.gathering[1], 0.0)
     messages = messages._replace(
         gathering=(messages.gathering[0] + more, messages.gathering[1] + more)
     )
     begin = transport.clock()
-    crew = _crew(transport, scheme, source.features, real.lane)
+    crew = crew_of_all(transport, scheme, source.features, real.lane)
     # as in the run, as far as that can be said of all schemes
     crew.kernel = kernels.choose(config, objectives.create(config.objective), source, scheme)
     # delays like those of the run, but not the same
@@ -141,31 +113,6 @@ def probe(
         tuple(transport.host_of(peer) for peer in range(workers)),
         tuple(transport.cores_of(peer) for peer in range(workers)),
     )
-
-
-def probe_messages(config: RunConfig, transport: Transport, features: int) -> Messages:
-    """Measure what messages take, with workers that have no work; see `probe`."""
-    return _probe_messages(config, transport, features)[1]
-
-
-def _probe_messages(
-    config: RunConfig, transport: Transport, features: int
-) -> tuple[_Echo, Messages]:
-    """Measure messages; also return a lane on which workers answer at once."""
-    short = _Echo(transport, features, config, False)
-    begin = transport.clock()
-    full = _Echo(transport, features, config, True)
-    set_up = transport.clock() - begin  # the second time: what has to be imported is there
-    latency = short.alone(), full.alone()
-    service = short.together(), full.together()
-    once = short.again(short.crew.lane, 1), full.again(full.crew.lane, 1)
-    gathering = once[0].gathering(), once[1].gathering()
-    return once[0], Messages((1, features), latency, service, set_up, gathering)
-
-
-def _crew(transport: Transport, scheme: Scheme, payload: int, replaces: int | None = None) -> Crew:
-    members = list(range(scheme.workers))
-    return Crew(transport, scheme, transport.new_lane(), members, list(members), payload, replaces)
 
 
 def _watch(
@@ -262,92 +209,3 @@ def _ask(
                 result = arrived.result
                 finish[arrived.worker, result.message] = result.time - left
                 computed.append(result.compute_seconds)
-
-
-class _Echo:
-    """A lane on which workers answer at once, several times: products with rows of zeros."""
-
-    def __init__(
-        self,
-        transport: Transport,
-        features: int,
-        config: RunConfig,
-        whole: bool,
-        answers: int = BURST,
-        replaces: int | None = None,
-    ) -> None:
-        self._transport, self._config, self._iteration = transport, config, 0
-        self._beta, self._whole, self._answers = np.zeros(features), whole, answers
-        workers = transport.workers - config.spare
-        scheme = schemes.create("uc-mmc", workers, max(workers, answers), answers)
-        self.crew = _crew(transport, scheme, features if whole else 1, replaces)
-        for worker, peer in enumerate(self.crew.members):
-            plan = Plan(
-                lane=self.crew.lane,
-                replaces=replaces,
-                worker=worker,
-                tasks=answers,
-                height=1,
-                features=features,
-                labels=False,
-                ends=tuple(range(1, answers + 1)),
-                coefficients=None,
-                unit=1.0,
-                product=not whole,
-                objective=config.objective,
-                delay="none",
-                seed=config.seed,
-                dtype=config.dtype,
-            )
-            transport.plan(peer, plan)
-            transport.piece(peer, 0, np.zeros((answers, 1, features), config.dtype), None)
-        self.all_answer()
-
-    def again(self, replaces: int, answers: int) -> _Echo:
-        """Return another such lane in the place of one that is done with."""
-        features = len(self._beta)
-        return _Echo(self._transport, features, self._config, self._whole, answers, replaces)
-
-    def alone(self) -> float:
-        """Seconds that one worker takes to answer, median."""
-        some = self.crew.members[:ALONE]
-        return float(np.median([self._ask([peer])[0] for peer in some * ROUNDS]))
-
-    def together(self) -> float:
-        """Seconds between two answers of many, median."""
-        spans = []
-        for _ in range(ROUNDS):
-            answers = self._ask(self.crew.members)
-            spans.append((answers[-1] - answers[0]) / max(1, len(answers) - 1))
-        return float(np.median(spans))
-
-    def gathering(self) -> float:
-        """Seconds until all have answered, median."""
-        seconds = list[float]()
-        while len(seconds) < ROUNDS or (len(seconds) < MOST_ROUNDS and sum(seconds) < LITTLE):
-            seconds.append(self._ask(self.crew.members)[-1])
-        return float(np.median(seconds))
-
-    def all_answer(self) -> None:
-        """Wait until everybody has answered."""
-        self._ask(self.crew.members, np.inf)
-
-    def _ask(self, peers: Iterable[int], patience: float = PATIENCE) -> list[float]:
-        """Seconds until each answer, in order, when they all are here."""
-        clock, lost = self._transport.clock, self._transport.lost
-        missing, answers = dict.fromkeys(peers, self._answers), []
-        left = clock()
-        self._transport.broadcast(Point(self.crew.lane, self._iteration, self._beta), missing)
-        while missing := {peer: n for peer, n in missing.items() if n and peer not in lost}:
-            for arrived in self.crew.receive(self._iteration, left + patience):
-                if isinstance(arrived, Message) and arrived.result.iteration == self._iteration:
-                    missing[arrived.result.peer] -= 1
-                    answers.append(arrived.result.time - left)
-            if self._transport.interrupted:
-                raise Interrupted("stopped while the cluster was measured")
-            if clock() >= left + patience:
-                raise Undecodable(f"{len(missing)} workers do not answer within {patience:g} s")
-        self._iteration += 1
-        if not answers:
-            raise Undecodable("all workers are lost")
-        return answers

@@ -1,0 +1,163 @@
+"""What messages take: workers answer at once, with nothing to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from coded_dgd import schemes
+from coded_dgd.config import RunConfig
+from coded_dgd.engine.crew import Crew, Message
+from coded_dgd.engine.protocol import Plan, Point
+from coded_dgd.engine.transports.base import Transport
+from coded_dgd.errors import Interrupted, Undecodable
+from coded_dgd.schemes.base import Scheme
+
+ROUNDS = 7
+"""Times that messages of each length are sent by everybody at once, and by one after the other."""
+MOST_ROUNDS, LITTLE = 100, 0.1
+"""Times that all are asked for one answer, at most, and seconds that it may take more often."""
+BURST = 8
+"""Messages that a worker sends one after the other when it takes no work."""
+ALONE = 8
+"""Workers that are also asked alone."""
+PATIENCE = 5.0
+"""Seconds to wait for an answer that takes no work."""
+
+
+class Messages(NamedTuple):
+    """What messages take. Times in seconds."""
+
+    lengths: tuple[int, int]
+    """Numbers in the messages of the next two."""
+    latency: tuple[float, float]
+    """A point leaves -> the answer of one idle worker is here."""
+    service: tuple[float, float]
+    """Between one answer and the next where all workers answer at once."""
+    set_up: float
+    """Handing out a plan and next to no data."""
+    gathering: tuple[float, float]
+    """A point leaves to all idle workers -> each has answered, once; of a `Probe`, in a real
+    iteration (`engine.rehearsal`)."""
+
+
+def measure_messages(
+    config: RunConfig, transport: Transport, features: int
+) -> tuple[Echo, Messages]:
+    """Measure what messages take; also return a lane on which workers answer at once.
+
+    Raises
+    ------
+    Undecodable
+        If workers do not answer.
+    Interrupted
+        If the transport is interrupted.
+    """
+    short = Echo(transport, features, config, False)
+    begin = transport.clock()
+    full = Echo(transport, features, config, True)
+    set_up = transport.clock() - begin  # the second time: what has to be imported is there
+    latency = short.alone(), full.alone()
+    service = short.together(), full.together()
+    once = short.again(short.crew.lane, 1), full.again(full.crew.lane, 1)
+    gathering = once[0].gathering(), once[1].gathering()
+    return once[0], Messages((1, features), latency, service, set_up, gathering)
+
+
+def crew_of_all(
+    transport: Transport, scheme: Scheme, payload: int, replaces: int | None = None
+) -> Crew:
+    """Return the crew of the first peers, on a lane of its own; see `Crew`."""
+    members = list(range(scheme.workers))
+    return Crew(transport, scheme, transport.new_lane(), members, list(members), payload, replaces)
+
+
+class Echo:
+    """A lane on which workers answer at once, several times: products with rows of zeros."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        features: int,
+        config: RunConfig,
+        whole: bool,
+        answers: int = BURST,
+        replaces: int | None = None,
+    ) -> None:
+        self._transport, self._config, self._iteration = transport, config, 0
+        self._beta, self._whole, self._answers = np.zeros(features), whole, answers
+        workers = transport.workers - config.spare
+        scheme = schemes.create("uc-mmc", workers, max(workers, answers), answers)
+        self.crew = crew_of_all(transport, scheme, features if whole else 1, replaces)
+        for worker, peer in enumerate(self.crew.members):
+            plan = Plan(
+                lane=self.crew.lane,
+                replaces=replaces,
+                worker=worker,
+                tasks=answers,
+                height=1,
+                features=features,
+                labels=False,
+                ends=tuple(range(1, answers + 1)),
+                coefficients=None,
+                unit=1.0,
+                product=not whole,
+                objective=config.objective,
+                delay="none",
+                seed=config.seed,
+                dtype=config.dtype,
+            )
+            transport.plan(peer, plan)
+            transport.piece(peer, 0, np.zeros((answers, 1, features), config.dtype), None)
+        self.all_answer()
+
+    def again(self, replaces: int, answers: int) -> Echo:
+        """Return another such lane in the place of one that is done with."""
+        features = len(self._beta)
+        return Echo(self._transport, features, self._config, self._whole, answers, replaces)
+
+    def alone(self) -> float:
+        """Seconds that one worker takes to answer, median."""
+        some = self.crew.members[:ALONE]
+        return float(np.median([self._ask([peer])[0] for peer in some * ROUNDS]))
+
+    def together(self) -> float:
+        """Seconds between two answers of many, median."""
+        spans = []
+        for _ in range(ROUNDS):
+            answers = self._ask(self.crew.members)
+            spans.append((answers[-1] - answers[0]) / max(1, len(answers) - 1))
+        return float(np.median(spans))
+
+    def gathering(self) -> float:
+        """Seconds until all have answered, median."""
+        seconds = list[float]()
+        while len(seconds) < ROUNDS or (len(seconds) < MOST_ROUNDS and sum(seconds) < LITTLE):
+            seconds.append(self._ask(self.crew.members)[-1])
+        return float(np.median(seconds))
+
+    def all_answer(self) -> None:
+        """Wait until everybody has answered."""
+        self._ask(self.crew.members, np.inf)
+
+    def _ask(self, peers: Iterable[int], patience: float = PATIENCE) -> list[float]:
+        """Seconds until each answer, in order, when they all are here."""
+        clock, lost = self._transport.clock, self._transport.lost
+        missing, answers = dict.fromkeys(peers, self._answers), []
+        left = clock()
+        self._transport.broadcast(Point(self.crew.lane, self._iteration, self._beta), missing)
+        while missing := {peer: n for peer, n in missing.items() if n and peer not in lost}:
+            for arrived in self.crew.receive(self._iteration, left + patience):
+                if isinstance(arrived, Message) and arrived.result.iteration == self._iteration:
+                    missing[arrived.result.peer] -= 1
+                    answers.append(arrived.result.time - left)
+            if self._transport.interrupted:
+                raise Interrupted("stopped while the cluster was measured")
+            if clock() >= left + patience:
+                raise Undecodable(f"{len(missing)} workers do not answer within {patience:g} s")
+        self._iteration += 1
+        if not answers:
+            raise Undecodable("all workers are lost")
+        return answers

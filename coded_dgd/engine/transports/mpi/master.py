@@ -8,10 +8,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import inf
 from time import monotonic, sleep, time
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,6 @@ from coded_dgd.engine.marks import Marked
 from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.protocol import (
     Command,
-    Floats,
     Greeting,
     Holding,
     Plan,
@@ -31,19 +29,16 @@ from coded_dgd.engine.protocol import (
     Result,
     point_word,
     read_result,
-    result_parts,
-    result_size,
 )
 from coded_dgd.engine.threads import threads
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
+from coded_dgd.engine.transports.mpi.inbox import Inbox
 from coded_dgd.engine.transports.mpi.library import (
     DATA,
     MASTER_PAUSE,
     MPI,
     PLAN,
     REPORT,
-    REPORT_BYTES,
-    RESULT,
     WORKER_PAUSE,
     Pause,
     fault_tolerant,
@@ -66,9 +61,6 @@ mpiexec tells all others of each, and aborts where too many of them are leaving 
 FORWARD_SECONDS = 0.3
 """Time for mpiexec to pass on what has been printed."""
 
-NOBODY = -1
-"""Source of a status that has been read."""
-
 SILENT_AT_END = "it did not stop"
 
 
@@ -90,12 +82,7 @@ class MPIMaster(Transport):
         self.workers = comm.size - 1
         self.host = socket.gethostname()
         self._peers: list[Peer] = []
-        # receives: results of peer p at 2 p, its reports at 2 p + 1
-        self._requests: list[MPI.Request] = []
-        self._posted: list[bool] = []
-        self._statuses: list[MPI.Status] = []
-        self._buffers: list[Any] = []
-        self._parts: dict[int, tuple[Floats, Reals]] = {}  # of the buffers of results, by peer
+        self._inbox = Inbox()
         self._early: list[Result | Report] = []
         """What came while nobody asked."""
         self._iteration = 0
@@ -107,20 +94,15 @@ class MPIMaster(Transport):
         """Why a worker cannot be worked with."""
         self._intercomms: list[MPI.Intercomm] = []  # of workers that have just been started
         self._hiring: list[threading.Thread] = []
-        for rank in range(1, comm.size):
-            self._add(comm, rank)
-        self._groups = [slice(0, len(self._requests))]
-        """Receives of one communicator each: in another one ranks mean others."""
+        self._add(comm, range(1, comm.size))
 
-    def _add(self, comm: MPI.Comm, rank: int) -> int:
-        number = len(self._peers)
-        self._peers.append(Peer(comm, rank, lambda cause: self._lose(number, cause)))
-        self._requests += [MPI.REQUEST_NULL] * 2
-        self._posted += [False] * 2
-        self._statuses += [MPI.Status(), MPI.Status()]
-        self._buffers += [None, bytearray(REPORT_BYTES)]
-        self._post(2 * number + 1)
-        return number
+    def _add(self, comm: MPI.Comm, ranks_of_peers: Iterable[int]) -> list[int]:
+        """Take on peers that are ranks of a communicator; return their numbers."""
+        first = len(self._peers)
+        for number, rank in enumerate(ranks_of_peers, start=first):
+            self._peers.append(Peer(comm, rank, partial(self._lose, number)))
+        self._inbox.add(self._peers[first:])
+        return list(range(first, len(self._peers)))
 
     def _lose(self, number: int, cause: str) -> None:
         """Note that the process of a peer is gone."""
@@ -136,11 +118,7 @@ class MPIMaster(Transport):
 
     def plan(self, peer: int, plan: Plan) -> None:
         target = self._peers[peer]
-        if self._buffers[2 * peer] is None:
-            size = result_size(plan.features, plan.dtype)
-            self._buffers[2 * peer] = np.empty(size, plan.dtype)
-            self._parts[peer] = result_parts(self._buffers[2 * peer])
-            self._post(2 * peer)
+        self._inbox.expect_results(peer, plan.features, plan.dtype)
         target.plan, target.rows = plan, 0
         target.command(Command.PLAN)
         target.send(json.dumps(asdict(plan)).encode(), PLAN)
@@ -183,7 +161,7 @@ class MPIMaster(Transport):
         for index, length in indices:
             if arrived := self._read(index, length, now):
                 yield arrived
-            self._post(index)
+            self._inbox.post(index)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
         deadline, pause = monotonic() + seconds, Pause(WORKER_PAUSE)
@@ -203,7 +181,7 @@ class MPIMaster(Transport):
                 arrived = arrived._replace(payload=arrived.payload.copy())
             if arrived:
                 collected.append(arrived)
-            self._post(index)
+            self._inbox.post(index)
         return collected
 
     def _arrived(self) -> list[tuple[int, int]]:
@@ -211,29 +189,7 @@ class MPIMaster(Transport):
         if self._refusal and not self._stopped:
             raise UsageError(self._refusal)
         self._look()
-        return [each for group in self._groups for each in self._test(group)]
-
-    def _test(self, group: slice) -> list[tuple[int, int]]:
-        some, requests, statuses = (
-            MPI.Request.Testsome,
-            self._requests[group],
-            self._statuses[group],
-        )
-        try:
-            # one call seldom completes a message that has just arrived
-            indices = some(requests, statuses) or some(requests, statuses) or []
-        except MPI.Exception:
-            return self._salvage(group)
-        arrived = []
-        for position, status in zip(indices, statuses, strict=False):
-            index = group.start + position
-            self._posted[index] = False
-            if not index % 2:
-                self._peers[index // 2].received += 1
-            self._peers[index // 2].silent = 0.0
-            arrived.append((index, status.Get_count(MPI.BYTE)))
-            status.source = NOBODY
-        return arrived
+        return self._inbox.arrived()
 
     def _look(self) -> None:
         """Notice, from time to time, that processes have ended without a signal, or are silent."""
@@ -255,47 +211,14 @@ class MPIMaster(Transport):
         self._missing = lost
         self._next_look = now + LOOK_SECONDS
 
-    def _salvage(self, group: slice) -> list[tuple[int, int]]:
-        """As `_test`, where a peer has been lost.
-
-        The indices are gone with the exception: they are those of requests that have become null,
-        and not every one of them has a status.
-        """
-        arrived, statuses = [], self._statuses[group]
-        for index in range(group.start, group.stop):
-            if not self._posted[index] or self._requests[index] != MPI.REQUEST_NULL:
-                continue
-            self._posted[index] = False
-            peer = self._peers[index // 2]
-            tag = REPORT if index % 2 else RESULT
-            mine = [status for status in statuses if status.source == peer.rank]
-            exact = [status for status in mine if status.tag == tag]
-            classes = {MPI.Get_error_class(status.error) for status in mine}
-            too_long = any(
-                MPI.Get_error_class(status.error) == MPI.ERR_TRUNCATE for status in exact
-            )
-            lost = not exact or not classes <= {MPI.SUCCESS, MPI.ERR_TRUNCATE}
-            if lost:
-                peer.fail()
-            else:
-                peer.received += 1 - index % 2
-                arrived.append((index, 0 if too_long else exact[0].Get_count(MPI.BYTE)))
-        for status in statuses:
-            status.error, status.source = 0, NOBODY
-        return arrived
-
     def _read(self, index: int, length: int, now: float) -> Result | Report | None:
-        number, buffer = index // 2, self._buffers[index]
+        number = index // 2
         peer = self._peers[number]
         if not index % 2:
             if peer.unreachable:  # what it has sent in time comes too late all the same
                 return None
-            whole = length == buffer.nbytes
-            parts = (
-                self._parts[number] if whole else result_parts(buffer[: length // buffer.itemsize])
-            )
-            return read_result(number, now, *parts)
-        fields = json.loads(bytes(buffer[:length]))
+            return read_result(number, now, *self._inbox.result(number, length))
+        fields = json.loads(self._inbox.report(number, length))
         if isinstance(fields[0], str):  # a report begins with a number
             greeting = Greeting(*fields[: len(Greeting._fields)])
             if greeting.version != __version__:
@@ -316,14 +239,6 @@ class MPIMaster(Transport):
             self.lost[number] = report
             return report
         return None
-
-    def _post(self, index: int) -> None:
-        peer = self._peers[index // 2]
-        if index % 2 and peer.report is not None:
-            return  # a report is the last one
-        tag = REPORT if index % 2 else RESULT
-        self._requests[index] = peer.listen(self._buffers[index], tag)
-        self._posted[index] = not peer.gone
 
     def host_of(self, peer: int) -> str:
         return self._peers[peer].host
@@ -381,8 +296,7 @@ class MPIMaster(Transport):
     def hired(self) -> list[int]:
         hired = []
         while self._intercomms:
-            hired.append(self._add(self._intercomms.pop(), 0))
-            self._groups.append(slice(len(self._requests) - 2, len(self._requests)))
+            hired += self._add(self._intercomms.pop(), [0])
         return hired
 
     def stop(self, timeout: float) -> tuple[list[Report], int]:
@@ -397,9 +311,7 @@ class MPIMaster(Transport):
                     peer.send(np.empty(0), DATA)
                 peer.command(Command.STOP)
             before = sum(peer.received for peer in self._peers)
-            for index in range(len(self._requests)):
-                if not self._posted[index] and self._buffers[index] is not None:
-                    self._post(index)
+            self._inbox.post_all()
             pause = Pause(WORKER_PAUSE)
             while not self._drained() and monotonic() < deadline:
                 self._collect()
@@ -432,13 +344,7 @@ class MPIMaster(Transport):
         sys.stderr.flush()
         if any(peer.vanished for peer in self._peers):
             sleep(FORWARD_SECONDS)
-        for index, request in enumerate(self._requests):
-            if request != MPI.REQUEST_NULL:
-                request.Cancel()
-                try:
-                    request.Wait()
-                except MPI.Exception:
-                    self._peers[index // 2].fail()
+        self._inbox.cancel()
         hard = self.hard
         deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)
         for peer in self._peers:

@@ -40,17 +40,27 @@ class ArrivalLog:
         weakref.finalize(self, self._file.close)  # where a run has ended with an error
         self._row: Floats = np.full(shape, np.nan)
         self._current = -1
+        # what comes late is mostly of the iteration before, and not worth a write each
+        self._row_before: Floats = np.full(shape, np.nan)
+        self._before = -1
+        self._late = False
 
     def begin(self, iteration: int) -> None:
-        """Start a row."""
+        """Start a row, or start it again."""
+        if iteration != self._current:
+            self._write_late()
+            self._row, self._row_before = self._row_before, self._row
+            self._current, self._before = iteration, self._current
         self._row.fill(np.nan)
-        self._current = iteration
         self._fill(iteration - self.first)
 
     def note(self, iteration: int, worker: int, message: int, elapsed: float) -> None:
         """Take down one arrival, of this iteration or an earlier one."""
         if iteration == self._current:
             self._row[worker, message] = elapsed
+        elif iteration == self._before >= self.first:
+            self._row_before[worker, message] = elapsed
+            self._late = True
         elif iteration >= self.first:
             index = worker * self.shape[1] + message
             offset = (iteration - self.first) * self._length + 8 * index
@@ -58,15 +68,24 @@ class ArrivalLog:
 
     def end(self, iteration: int) -> None:
         """Write the row of an iteration that is complete."""
-        offset = (iteration - self.first) * self._length
-        os.pwrite(self._file.fileno(), self._row.tobytes(), offset)
+        self._write(iteration, self._row)
 
     def read(self, iterations: int) -> Floats:
         """Return that many iterations, mapped from the file."""
         if not iterations or not self._length:
             return np.empty((iterations, *self.shape))
+        self._write_late()
         self._fill(iterations)
         return np.memmap(self._file, np.float64, "r", shape=(iterations, *self.shape))
+
+    def _write(self, iteration: int, row: Floats) -> None:
+        offset = (iteration - self.first) * self._length
+        os.pwrite(self._file.fileno(), row.tobytes(), offset)
+
+    def _write_late(self) -> None:
+        if self._late:
+            self._write(self._before, self._row_before)
+            self._late = False
 
     def _fill(self, iterations: int) -> None:
         """Fill up with nan where so many iterations are not all there."""
@@ -78,4 +97,5 @@ class ArrivalLog:
 
     def close(self) -> None:
         """Close the file."""
+        self._write_late()
         self._file.close()

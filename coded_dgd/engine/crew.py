@@ -135,6 +135,8 @@ class Crew:
             return "wrong header"
         if not 0 <= result.message < self._messages[worker]:
             return "wrong message number"
+        if result.iteration < iteration:
+            return None  # it is not used, whatever is in it
         if len(result.payload) != self.payload:
             return "wrong length"
         if not isfinite(np.add.reduce(result.payload, dtype=np.float64)):

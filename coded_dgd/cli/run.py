@@ -165,8 +165,8 @@ def run(
     from coded_dgd.engine.crew import Crew
     from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.master import Iteration
+    from coded_dgd.engine.observer import Start
     from coded_dgd.engine.rank_log import LOG, LogDir
-    from coded_dgd.engine.trainer import Start
     from coded_dgd.engine.transports.simulated import SimulatedTransport
     from coded_dgd.planner import memory
     from coded_dgd.report import summary, table

@@ -14,9 +14,10 @@ from coded_dgd.config import RunConfig
 from coded_dgd.engine.job import Ending, Outcome, conclude, stopping
 from coded_dgd.engine.losses import REDUNDANCY
 from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.observer import Start
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.setup import prepare
-from coded_dgd.engine.trainer import Start, Trainer
+from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import CodedDGDError, Diverged, Infeasible, Undecodable, UsageError
 

@@ -14,11 +14,12 @@ from coded_dgd.engine.adapting import Adaptation, Adviser
 from coded_dgd.engine.checkpoint import Checkpoint, Keeper
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.observer import Start
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import Stage
-from coded_dgd.engine.trainer import Start, Trainer
+from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.problems.sources import Source

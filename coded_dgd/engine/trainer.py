@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from math import inf
 from pathlib import Path
 from time import monotonic, sleep, time
@@ -22,6 +22,7 @@ from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import distribute, sharing
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Absence, Iteration, Master
+from coded_dgd.engine.observer import Start
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup, check_delay, scheme_of
@@ -32,7 +33,7 @@ from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import optimizers
 from coded_dgd.problems.problem import Problem
 from coded_dgd.schemes.base import Scheme
-from coded_dgd.theory.predictor import GuardForecast, forecast
+from coded_dgd.theory.predictor import forecast
 
 FORECAST_SECONDS = 0.2
 HIRE_SECONDS = 30.0
@@ -41,24 +42,6 @@ OFTEN = 0.5
 """Fraction of iterations in which a guard that waits is worth a word."""
 EXPLOSION = 1e10
 """A gradient that has grown by this factor since the first one will not come back."""
-
-
-@dataclass
-class Start:
-    """What is known when the first beta_t leaves."""
-
-    problem: Problem
-    step: float
-    forecast: GuardForecast | None
-    """What the guard will do; None where decode weights cannot amplify errors."""
-    startup_time: float
-    """Seconds since this process started."""
-    left_at: float
-    """Now, in seconds since the Epoch."""
-    cautions: list[str]
-    """What speaks against the scheme for these data."""
-    kernel: str
-    """How workers compute (`engine.kernels`)."""
 
 
 class Trainer:

@@ -8,9 +8,9 @@ import numpy as np
 
 from coded_dgd import __version__
 from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.observer import Start
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.threads import BY_SHARE, threads
-from coded_dgd.engine.trainer import Start
 from coded_dgd.planner.memory import Peaks
 from coded_dgd.report.status import Status
 from coded_dgd.report.steps import Steps

@@ -166,10 +166,11 @@ def run(
     from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.master import Iteration
     from coded_dgd.engine.observer import Start
-    from coded_dgd.engine.rank_log import LOG, LogDir
+    from coded_dgd.engine.rank_log import LOG
     from coded_dgd.engine.transports.simulated import SimulatedTransport
     from coded_dgd.planner import memory
     from coded_dgd.report import summary, table
+    from coded_dgd.report.log_dir import LogDir
     from coded_dgd.report.progress import Progress
     from coded_dgd.report.run_folder import RunFolder
     from coded_dgd.report.timeline import TimelineFile

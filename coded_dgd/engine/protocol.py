@@ -17,6 +17,7 @@ import json
 from dataclasses import dataclass
 from enum import IntEnum
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -233,6 +234,18 @@ class Report(NamedTuple):
     """How many it sends along, where a timeline is wanted (`engine.marks`)."""
     memory: int = 0
     """Peak of its memory, in bytes; 0 where nobody has measured it."""
+
+
+class Logs(NamedTuple):
+    """Where the ranks of a job write their logs, and how much."""
+
+    folder: Path
+    """Absolute: a worker may run elsewhere."""
+    level: str
+
+    def file(self, rank: int) -> str:
+        """Name of the log of a rank."""
+        return str(self.folder / f"rank-{rank:03d}.log")
 
 
 def result_size(length: int, dtype: str | np.dtype[Any]) -> int:

@@ -9,10 +9,9 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from coded_dgd.engine.marks import MASTER_MARKS, Marked, Marks
-from coded_dgd.engine.protocol import Holding, Plan, Point, Reals, Report, Result
+from coded_dgd.engine.protocol import Holding, Logs, Plan, Point, Reals, Report, Result
 
 if TYPE_CHECKING:
-    from coded_dgd.engine.rank_log import Logs
     from coded_dgd.problems.sparse import SparseRows
 
 STOP_SECONDS = 10.0

@@ -27,7 +27,7 @@ def largest_error(scheme: str, load: int, guard: float, iterations: int) -> floa
     )
     prepared = setup.prepare(config, None)
     transport = SimulatedTransport(prepared.scheme.workers)
-    outcome = job.run(prepared, transport, lambda _: None, lambda _: None)
+    outcome = job.run(prepared, transport)
     return max(record.gradient_error or 0.0 for record in outcome.log)
 
 

@@ -30,7 +30,7 @@ def train(
     X: ArrayLike | None = None,
     y: ArrayLike | None = None,
     *,
-    objective: str | Objective = "least-squares",
+    objective: str | Objective | None = None,
     **options: Any,
 ) -> Training | None:
     """Train by coded distributed gradient descent; every rank calls it.
@@ -43,12 +43,14 @@ def train(
     X : (m, l) array, optional
     y : (m,) array, optional
         The data, needed on rank 0 only. Left out, `data` says where they are.
-    objective : str or Objective
-        A name, or an object of one's own, the same on every rank.
+    objective : str or Objective, optional
+        A name, or an object of one's own, the same on every rank; least squares by default.
     **options
-        Those of ``coded-dgd run`` with underscores for dashes: ``scheme="gc"``, ``load=4``,
-        ``iterations=200``, ``delay="none"``, ``data="file.npy"``, ``transport="simulated"``, ...
-        Nothing is delayed unless `delay` says so.
+        Those of ``coded-dgd run`` with underscores for dashes: ``scheme="gc"`` (or ``"auto"``),
+        ``load=4``, ``iterations=200``, ``delay="none"``, ``data="file.npy"``,
+        ``transport="simulated"``, ... Nothing is delayed unless `delay` says so. A run folder with
+        checkpoints is written only with ``out=FOLDER``, and ``resume=FOLDER`` goes on with one.
+        Nothing is printed unless ``quiet=False``.
 
     Returns
     -------
@@ -81,9 +83,9 @@ def train(
     True
     """
     own = objective if isinstance(objective, Objective) else None
-    options.setdefault("delay", "none")
-    options.setdefault("objective", type(own).__name__ if own else objective)
-    if options.get("transport", "mpi") == "simulated":
+    if objective is not None:
+        options["objective"] = type(own).__name__ if own else objective
+    if options.setdefault("transport", "mpi") == "simulated":
         return _train(None, X, y, own, options)
     from coded_dgd.engine.transports.mpi.library import leave, world
     from coded_dgd.engine.transports.mpi.master import MPIMaster
@@ -110,35 +112,10 @@ def _train(
     objective: Objective | None,
     options: dict[str, Any],
 ) -> Training:
-    from coded_dgd.config import RunConfig
-    from coded_dgd.engine import job, setup
-    from coded_dgd.engine.transports.simulated import SimulatedTransport
-    from coded_dgd.errors import UsageError
-    from coded_dgd.problems.sources.base import ArraySource
-    from coded_dgd.report.summary import summarize
+    from coded_dgd.app import arguments, running
 
-    source = None
-    if (X is None) != (y is None):
-        raise UsageError("train takes X and y together, or data=... instead of both")
-    if X is not None and y is not None:
-        source = ArraySource("X, y", np.asarray(X), np.asarray(y), "in memory")
-        options["data"] = "X, y"
-        if options.get("encode") == "local":
-            raise UsageError('encode="local" needs data=..., a file that every rank can read')
-    try:
-        config = RunConfig(**options)
-    except TypeError as error:
-        raise UsageError(f"train: {str(error).rpartition('() ')[2]}") from None
-    prepared = setup.prepare(config, None if master is None else master.workers, objective)
-    transport = master or SimulatedTransport(prepared.scheme.workers, objective)
-    adviser = None
-    if config.adapt:
-        from coded_dgd.advising import adapting
-
-        if objective is not None:
-            raise UsageError("train: adapt=True plans for objectives that have a name: give one")
-        data = source or prepared.problem().source
-        given = config.scheme_options
-        adviser = adapting.adviser(config, transport, data, given, None, free=False)
-    outcome = job.run(prepared, transport, source=source, adviser=adviser)
-    return Training(outcome.beta, len(outcome.log), outcome.log, summarize(outcome, None))
+    source = arguments.source(X, y, options)
+    records = arguments.records(options)
+    config = arguments.configuration(records, options)
+    outcome, summary = running.run(config, master, records, source, objective)
+    return Training(outcome.beta, len(outcome.log), outcome.log, summary)

@@ -24,6 +24,7 @@ DTYPES = tuple(DEFAULT_GUARDS)
 KERNELS = ("auto", "products", "gram", "sparse")
 ON_LOSS = ("stop", "replan")
 ENCODE = ("master", "local")
+LOG_LEVELS = ("info", "debug")
 LARGEST = {
     **dict.fromkeys(("workers", "blocks", "load", "spare"), 100_000),
     **dict.fromkeys(("iterations", "checkpoint_every"), 10**9),

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
-from coded_dgd.advising import measuring
 from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
-from coded_dgd.config import ON_LOSS, RunConfig, read_toml
-from coded_dgd.errors import UsageError
-from coded_dgd.files import replacing
+from coded_dgd.config import LOG_LEVELS, ON_LOSS, RunConfig, read_toml
 
 
 def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -103,7 +98,7 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 )
 @click.option(
     "--log-level",
-    type=click.Choice(["info", "debug"]),
+    type=click.Choice(LOG_LEVELS),
     default="info",
     help="With --log-dir: debug also logs every plan and every iteration.",
 )
@@ -147,8 +142,6 @@ def run(
     else:
         from coded_dgd.report import resume as resuming
 
-        if out is not None:
-            raise UsageError("--resume goes on in the folder that it names: leave --out out")
         default = click.core.ParameterSource.DEFAULT
         given = {
             name: value
@@ -160,113 +153,19 @@ def run(
         click.echo(config.to_toml(), nl=False)
         return None
     master = connect(config.transport)
-    from coded_dgd.engine import job, setup
-    from coded_dgd.engine.checkpoint import Keeper
-    from coded_dgd.engine.crew import Crew
-    from coded_dgd.engine.interrupts import Interrupts
-    from coded_dgd.engine.master import Iteration
-    from coded_dgd.engine.observer import Start
-    from coded_dgd.engine.rank_log import LOG
-    from coded_dgd.engine.transports.simulated import SimulatedTransport
-    from coded_dgd.planner import memory
-    from coded_dgd.report import summary, table
-    from coded_dgd.report.log_dir import LogDir
-    from coded_dgd.report.progress import Progress
-    from coded_dgd.report.run_folder import RunFolder
-    from coded_dgd.report.timeline import TimelineFile
+    from coded_dgd.app import running
+    from coded_dgd.report import table
 
-    started = None if master is None else master.workers
-    plan = predicted = adviser = None
-    source, held = measuring.open_data(config)
-    free = config.scheme == measuring.AUTO
-    given = config.scheme_options
-    if free:
-        from coded_dgd.planner.record import to_json
-        from coded_dgd.report import plan as planning
-
-        workers = setup.check_workers(config, started)
-        probed = master or SimulatedTransport(workers)
-        with Interrupts(probed):
-            plan = measuring.choose(config, probed, workers, source, held)
-        config = plan.configured(plan.choice)
-        if not quiet:
-            click.echo(planning.why(plan), err=True)
-    prepared = setup.prepare(config, started)
-    transport = master or SimulatedTransport(prepared.scheme.workers)
-    if config.adapt:
-        from coded_dgd.advising import adapting
-
-        network = plan.measured.network if plan else None
-        with Interrupts(transport):
-            adviser = adapting.adviser(config, transport, source, given, network, free)
-    logged = LogDir(log_dir, log_level, transport) if log_dir else nullcontext()
-    drawn = TimelineFile(timeline, transport) if timeline else nullcontext()
-    found = None
-    if resume is None:
-        folder = RunFolder.create(out, prepared)
-        if plan is not None:
-            with replacing(folder.path / measuring.PLAN) as file:
-                file.write(json.dumps(to_json(plan)).encode() + b"\n")
-    else:
-        found = resuming.find(resume, prepared, allow_different_workers)
-        checkpoint = found.resume[0] if found.resume else None
-        folder = RunFolder.reopen(resume, prepared, checkpoint)
-    keeper = Keeper(folder.path, config.checkpoint_every, config.checkpoint_seconds, folder.sync)
-    planned = plan.choice.iteration if plan else None
-    expected = planned.completion if planned else None
-    progress = Progress(prepared, sys.stderr, quiet, expected)
-    with logged, drawn, Interrupts(transport), progress, folder:
-        if found:
-            for complaint in found.complaints:
-                progress.warn(complaint)
-                LOG.warning("%s", complaint)
-            progress.resumed(checkpoint.iteration if checkpoint else 0)
-
-        def on_start(start: Start) -> None:
-            progress.start(start)
-            for caution in start.cautions:
-                LOG.warning("%s", caution)
-            LOG.info("the first iteration begins %.3f s after the process", start.startup_time)
-
-        def on_iteration(record: Iteration) -> None:
-            folder.add(record)
-            progress.update(record)
-            LOG.debug("%s", record)
-
-        def say(line: str, details: str) -> None:
-            progress.warn(line)
-            folder.log(line, details)
-            LOG.warning("%s", f"{line}\n{details}".strip())
-
-        def on_data(crew: Crew) -> None:
-            nonlocal predicted
-            if config.transport == "mpi":
-                predicted = memory.peaks(
-                    crew.scheme,
-                    source,
-                    prepared.objective,
-                    config,
-                    held,
-                    crew.kernel,
-                    crew.together,
-                )
-                progress.memory(predicted)
-
-        outcome = job.run(
-            prepared,
-            transport,
-            on_start,
-            on_iteration,
-            source,
-            keeper,
-            found.resume if found else None,
-            say,
-            adviser,
-            on_data,
-        )
-    result = summary.summarize(outcome, folder.path, predicted)
-    result["planned"] = None if plan is None else planning.beside(plan, result)
-    folder.finish(outcome, result)
+    records = running.Records(
+        out=out,
+        resume=resume,
+        allow_different_workers=allow_different_workers,
+        timeline=timeline,
+        log_dir=log_dir,
+        log_level=log_level,
+        quiet=quiet,
+    )
+    outcome, result = running.run(config, master, records)
     if not quiet:
         click.echo(table.format_table(result, outcome), err=True)
     if as_json:

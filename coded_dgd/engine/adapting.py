@@ -180,7 +180,7 @@ class Adapter:
             path = trainer.folder / RECORDS.format(stage.number)
             with replacing(path) as file:
                 file.write(f"{change.record}\n".encode())
-        trainer.say(adaptation.line, "")
+        trainer.observer.warning(adaptation.line)
 
     def measure(self, stage: Stage) -> None:
         """Take down what has come of the latest change, as far as its stage tells."""

@@ -14,7 +14,7 @@ from coded_dgd.config import RunConfig
 from coded_dgd.engine.job import Ending, Outcome, conclude, stopping
 from coded_dgd.engine.losses import REDUNDANCY
 from coded_dgd.engine.master import Iteration
-from coded_dgd.engine.observer import Start
+from coded_dgd.engine.observer import Observer, Start
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.trainer import Trainer
@@ -140,7 +140,7 @@ def compare(
     )
 
 
-class _Field:
+class _Field(Observer):
     """The schemes that are to be compared, and those of them that are left out."""
 
     def __init__(self, configs: Sequence[RunConfig], say: Callable[[str], None]) -> None:
@@ -148,8 +148,9 @@ class _Field:
         self.left_out: dict[str, CodedDGDError] = {}
         self._said: set[str] = set()
 
-    def say(self, line: str, _: str = "") -> None:
-        """Say what has not been said: a lost worker is lost to all schemes."""
+    def warning(self, line: str, details: str = "") -> None:
+        """Pass a warning on unless it has been: a lost worker is lost to all schemes."""
+        del details
         if line not in self._said:
             self._said.add(line)
             self._say(line)
@@ -164,7 +165,7 @@ class _Field:
             reasons = "; ".join(f"{', '.join(each)}: {reason}" for reason, each in names.items())
             error.args = (f"none of the schemes can be run: {reasons}",)
             raise error
-        self.say(f"{name} is left out: {error}")
+        self.warning(f"{name} is left out: {error}")
 
     def line_up(self, transport: Transport) -> list[Contender]:
         """Prepare every scheme that exists for these sizes and data, and distribute the data."""
@@ -178,7 +179,7 @@ class _Field:
         problem = setups[0].problem()
         for setup in setups:
             try:
-                trainer = Trainer(setup, transport, problem, say=self.say, mend=REDUNDANCY)
+                trainer = Trainer(setup, transport, problem, observer=self, mend=REDUNDANCY)
                 contenders.append(Contender(trainer, trainer.start()))
             except Infeasible as error:
                 self.leave_out(setup.scheme.name, error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -12,9 +12,8 @@ import numpy as np
 
 from coded_dgd.engine.adapting import Adaptation, Adviser
 from coded_dgd.engine.checkpoint import Checkpoint, Keeper
-from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.master import Iteration
-from coded_dgd.engine.observer import Start
+from coded_dgd.engine.observer import Observer, Start
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup
@@ -116,31 +115,26 @@ def conclude(
 def run(
     setup: Setup,
     transport: Transport,
-    on_start: Callable[[Start], None] = lambda _: None,
-    on_iteration: Callable[[Iteration], None] = lambda _: None,
+    observer: Observer | None = None,
     source: Source | None = None,
     keeper: Keeper | None = None,
     resume: Resume | None = None,
-    say: Callable[[str, str], None] = lambda line, details: None,
     adviser: Adviser | None = None,
-    on_data: Callable[[Crew], None] = lambda _: None,
 ) -> Outcome:
     """Distribute the data, train, and stop the workers, whatever happens.
 
     Parameters
     ----------
+    observer : Observer, optional
+        Is informed of what happens; entered by the caller.
     source : Source, optional
         The data; by default those that the configuration names.
     keeper : Keeper, optional
         Writes checkpoints, the last one where the run ends.
     resume : Resume, optional
         Where to go on from.
-    say : callable, optional
-        Told of lost workers, and of changes of the scheme.
     adviser : Adviser, optional
         Asked between iterations whether to change the scheme.
-    on_data : callable
-        Told who gets the data, before they are handed out.
 
     Raises
     ------
@@ -148,20 +142,20 @@ def run(
         Bad data, too many lost workers, divergence, a gradient that cannot be decoded, or a request
         to stop.
     """
+    observer = observer or Observer()
     with stopping(transport) as ending:
         trainer = Trainer(
             setup,
             transport,
             setup.problem(source),
             keeper.folder if keeper else None,
-            say,
+            observer,
             adviser=adviser,
-            on_data=on_data,
         )
         if resume:
             trainer.restore(*resume)
         start = trainer.start()
-        on_start(start)
+        observer.start(start)
         # divergence is found out
         unusual: Literal["ignore", "warn"] = "warn" if transport.logs else "ignore"
         begin = monotonic()
@@ -171,7 +165,7 @@ def run(
                     break
                 with np.errstate(over=unusual, invalid=unusual):
                     record = trainer.step()
-                on_iteration(record)
+                observer.iteration(record)
                 if keeper and keeper.due(trainer.iteration):
                     keeper.keep(trainer.state())
         except (Interrupted, Undecodable) as error:

@@ -1,9 +1,14 @@
-"""What is known when a run starts."""
+"""What a run informs: progress, run folder, logs and timeline are observers of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from types import TracebackType
 
+from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.master import Iteration
 from coded_dgd.problems.problem import Problem
 from coded_dgd.theory.predictor import GuardForecast
 
@@ -24,3 +29,83 @@ class Start:
     """What speaks against the scheme for these data."""
     kernel: str
     """How workers compute (`engine.kernels`)."""
+
+
+class Observer:
+    """Is informed of the events of a run; every method does nothing unless it is overridden.
+
+    A run is the body of a ``with`` statement over its observers. They are called on rank 0, between
+    two iterations, and what they raise ends the run.
+    """
+
+    def __enter__(self) -> Observer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end(error)
+
+    def end(self, error: BaseException | None) -> None:
+        """The run has ended, by `error` where it has ended early."""
+
+    def resumed(self, iterations: int, complaints: Sequence[str]) -> None:
+        """The run goes on after so many iterations; newer checkpoints have these defects."""
+
+    def distributing(self, crew: Crew) -> None:
+        """Data are about to be handed out to the workers of `crew`, for the first time."""
+
+    def start(self, start: Start) -> None:
+        """The first beta_t is about to leave."""
+
+    def iteration(self, record: Iteration) -> None:
+        """An iteration has ended."""
+
+    def warning(self, line: str, details: str = "") -> None:
+        """Something is wrong that does not end the run; `details` may have further lines."""
+
+
+class Observers(Observer):
+    """Several observers as one: entered and called in order, left in reverse order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+        self._entered = ExitStack()
+
+    def __enter__(self) -> Observer:
+        with ExitStack() as stack:
+            for observer in self._observers:
+                stack.enter_context(observer)
+            self._entered = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._entered.__exit__(kind, error, trace)
+
+    def resumed(self, iterations: int, complaints: Sequence[str]) -> None:
+        for observer in self._observers:
+            observer.resumed(iterations, complaints)
+
+    def distributing(self, crew: Crew) -> None:
+        for observer in self._observers:
+            observer.distributing(crew)
+
+    def start(self, start: Start) -> None:
+        for observer in self._observers:
+            observer.start(start)
+
+    def iteration(self, record: Iteration) -> None:
+        for observer in self._observers:
+            observer.iteration(record)
+
+    def warning(self, line: str, details: str = "") -> None:
+        for observer in self._observers:
+            observer.warning(line, details)

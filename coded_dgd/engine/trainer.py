@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, replace
 from math import inf
 from pathlib import Path
@@ -22,7 +22,7 @@ from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import distribute, sharing
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Absence, Iteration, Master
-from coded_dgd.engine.observer import Start
+from coded_dgd.engine.observer import Observer, Start
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup, check_delay, scheme_of
@@ -55,14 +55,12 @@ class Trainer:
     problem : Problem
     folder : Path, optional
         Where to write arrival times while the run goes on.
-    say : callable, optional
-        Told, in one line and with details if there are any, of what goes wrong but not amiss.
+    observer : Observer, optional
+        Is informed before data are handed out for the first time, and of warnings.
     mend : str
         What the command offers against the loss of too many workers.
     adviser : Adviser, optional
         Asked before each iteration whether to go on with another scheme.
-    on_data : callable
-        Told who gets the data, before they are handed out for the first time.
     """
 
     def __init__(
@@ -71,18 +69,17 @@ class Trainer:
         transport: Transport,
         problem: Problem,
         folder: Path | None = None,
-        say: Callable[[str, str], None] = lambda line, details: None,
+        observer: Observer | None = None,
         mend: str = OR_OPTIONS,
         adviser: Adviser | None = None,
-        on_data: Callable[[Crew], None] = lambda _: None,
     ) -> None:
         self.setup, self.transport = setup, transport
-        self._on_data = on_data
+        self.observer = observer or Observer()
         self._mend = mend
         self.adapter = Adapter(adviser)
         transport.silence = setup.config.silence or inf
         self.config = config = setup.config
-        self.folder, self.say = folder, say
+        self.folder = folder
         self.problem, self.source = problem, problem.source
         self.problem.check_labels()
         self._fit(setup.scheme)
@@ -190,7 +187,7 @@ class Trainer:
             crew.kernel = kernels.choose(config, self.setup.objective, self.source, scheme)
             crew.together = sharing(crew, config, self.source)
             if not self.stages:
-                self._on_data(crew)
+                self.observer.distributing(crew)
             data = distribute(self.source, crew, config)
         number = len(self.stages) + self._stages_before + 1
         first = self.iteration if number > 1 else 0
@@ -282,7 +279,7 @@ class Trainer:
             self.losses += fresh
             self._noted |= {report.peer for report in fresh}
             details = {report.traceback for report in fresh if report.traceback}
-            self.say(describe(fresh), "\n".join(sorted(details)))
+            self.observer.warning(describe(fresh), "\n".join(sorted(details)))
 
     @property
     def refused(self) -> Counter[tuple[int, str]]:
@@ -297,7 +294,7 @@ class Trainer:
     def _note_refusals(self) -> None:
         """Take down, once for each worker and reason, that messages were not used."""
         for peer, reason in sorted(self._refused_here.keys() - self._noted_refusals):
-            self.say(f"messages of rank {peer + 1} are not used: {reason}", "")
+            self.observer.warning(f"messages of rank {peer + 1} are not used: {reason}")
         self._noted_refusals = set(self._refused_here)
 
     def _refill(self, seconds: float = 0.0) -> bool:
@@ -333,10 +330,9 @@ class Trainer:
         if filled:
             self.stage.master.back(filled, self.iteration)
             distribute(self.source, crew, self.config, only=filled)
-            self.say(
+            self.observer.warning(
                 f"rank {ranks(crew.members[worker] + 1 for worker in filled)} in the place of "
-                f"worker {ranks(worker + 1 for worker in filled)}",
-                "",
+                f"worker {ranks(worker + 1 for worker in filled)}"
             )
         return bool(filled)
 
@@ -356,10 +352,9 @@ class Trainer:
         members = [old.members[worker] for worker in living]
         draws = [old.draws[worker] for worker in living]
         self._enlist(scheme, members, draws, old.lane)
-        self.say(
+        self.observer.warning(
             f"from iteration {self.iteration} on: {scheme.name} on {scheme.workers} workers, "
-            f"N = {scheme.blocks} blocks, load r = {scheme.load}",
-            "",
+            f"N = {scheme.blocks} blocks, load r = {scheme.load}"
         )
 
     def _refuse_divergence(self) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.observer import Observer, Start
 from coded_dgd.engine.protocol import Logs
 from coded_dgd.engine.rank_log import LOG, open_log
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import CodedDGDError, UsageError
 
 
-class LogDir:
+class LogDir(Observer):
     """The log of rank 0, while it is entered; workers that get a plan then have one as well.
 
     Raises
@@ -43,7 +46,22 @@ class LogDir:
         LOG.info("command: %s", " ".join(sys.argv))
         return self
 
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+    def resumed(self, iterations: int, complaints: Sequence[str]) -> None:
+        for complaint in complaints:
+            self.warning(complaint)
+
+    def start(self, start: Start) -> None:
+        for caution in start.cautions:
+            LOG.warning("%s", caution)
+        LOG.info("the first iteration begins %.3f s after the process", start.startup_time)
+
+    def iteration(self, record: Iteration) -> None:
+        LOG.debug("%s", record)
+
+    def warning(self, line: str, details: str = "") -> None:
+        LOG.warning("%s", f"{line}\n{details}".strip())
+
+    def end(self, error: BaseException | None) -> None:
         if isinstance(error, CodedDGDError):
             LOG.error("%s", error)
         elif error is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TextIO
 
 import numpy as np
 
 from coded_dgd import __version__
 from coded_dgd.engine.master import Iteration
-from coded_dgd.engine.observer import Start
+from coded_dgd.engine.observer import Observer, Start
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.threads import BY_SHARE, threads
 from coded_dgd.planner.memory import Peaks
@@ -22,24 +23,34 @@ KERNELS = {
 """What is worth a line."""
 
 
-class Progress:
+class Progress(Observer):
     """Tells what is run and how far it is; says nothing if `quiet`.
 
     Parameters
     ----------
+    choice : str, optional
+        Why the scheme was chosen, where a plan chose it.
     planned : float, optional
-        Mean completion time in seconds by the plan that chose the scheme.
+        Mean completion time in seconds by that plan.
     """
 
     def __init__(
-        self, setup: Setup, stream: TextIO, quiet: bool, planned: float | None = None
+        self,
+        setup: Setup,
+        stream: TextIO,
+        quiet: bool,
+        choice: str = "",
+        planned: float | None = None,
     ) -> None:
         self._setup, self._stream, self._quiet = setup, stream, quiet
         self._steps = Steps("iteration", setup.config.iterations, stream, quiet)
         self._status = Status(planned)
+        self._choice = choice
 
     def __enter__(self) -> Progress:
         scheme, config = self._setup.scheme, self._setup.config
+        if self._choice:
+            self._say(self._choice)
         self._say(
             f"coded-dgd {__version__}: {scheme.name} on {scheme.workers} workers "
             f"({config.transport}), N = {scheme.blocks} blocks, load r = {scheme.load}, "
@@ -59,7 +70,6 @@ class Progress:
         )
 
     def start(self, start: Start) -> None:
-        """Tell what is known when the first beta_t leaves."""
         config = self._setup.config
         self._say(
             f"{start.problem.source.describe()}; {config.objective}, {config.optimizer}, "
@@ -79,13 +89,13 @@ class Progress:
             )
         self._steps.__enter__()
 
-    def update(self, record: Iteration) -> None:
-        """Count an iteration."""
+    def iteration(self, record: Iteration) -> None:
         self._status.add(record)
         self._steps.count(self._status.__str__)
 
-    def resumed(self, iterations: int) -> None:
-        """Tell that so many iterations have been done before."""
+    def resumed(self, iterations: int, complaints: Sequence[str]) -> None:
+        for complaint in complaints:
+            self.warning(complaint)
         self._say(
             f"goes on after iteration {iterations - 1}"
             if iterations
@@ -93,12 +103,11 @@ class Progress:
         )
         self._steps.skip(iterations)
 
-    def warn(self, line: str) -> None:
-        """Tell of something that went wrong, but not amiss."""
+    def warning(self, line: str, details: str = "") -> None:
         self._say(f"warning: {line}")
 
-    def __exit__(self, *error: object) -> None:
-        self._steps.__exit__(*error)
+    def end(self, error: BaseException | None) -> None:
+        self._steps.__exit__(None, None, None)
 
     def _say(self, line: str) -> None:
         if not self._quiet:

@@ -29,6 +29,7 @@ from coded_dgd.engine.adapting import RECORDS
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.observer import Observer
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import PLANS, Stage, ended_stages
@@ -42,7 +43,7 @@ ENDED, RESUMED = "ended early:", "resumed"
 """How lines of the log begin that tell of the run as a whole."""
 
 
-class RunFolder:
+class RunFolder(Observer):
     """A folder at `path`, to be filled while the run goes on.
 
     As a context manager it goes away again where an error comes before there is anything to keep.
@@ -95,33 +96,33 @@ class RunFolder:
             config.write(setup.config.to_toml().encode())
         folder = cls(path, _open_iterations(path, "a"), empty=False)
         if (path / LOG).exists():
-            folder.log(f"{RESUMED} after {done} iterations", "")
+            folder.warning(f"{RESUMED} after {done} iterations")
         return folder
 
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(self, error: type[BaseException] | None, value: object, _: object) -> None:
+    def end(self, error: BaseException | None) -> None:
         self._iterations.close()
         if error is None:
             return
         if self._empty:
             remove_folder(self.path)
         else:
-            self.log(f"{ENDED} {value}", "")
+            self.warning(f"{ENDED} {error}")
 
     def sync(self) -> None:
         """Have everything that is written so far on the disk."""
         self._iterations.flush()
         os.fsync(self._iterations.fileno())
 
-    def add(self, record: Iteration) -> None:
+    def iteration(self, record: Iteration) -> None:
         """Write the record of an iteration."""
         self._empty = False
         self._iterations.write(json.dumps(asdict(record)) + "\n")
 
-    def log(self, line: str, details: str) -> None:
-        """Take down what went wrong."""
+    def warning(self, line: str, details: str = "") -> None:
+        """Write what went wrong into the log."""
         self._empty = False
         with (self.path / LOG).open("a", encoding="utf-8") as log:
             stamp = datetime.now().isoformat(sep=" ", timespec="milliseconds")

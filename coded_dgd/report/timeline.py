@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from math import inf
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from coded_dgd import __version__
 from coded_dgd.engine.marks import WORKER_MARKS, Activity, Mark
+from coded_dgd.engine.observer import Observer
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import UsageError
@@ -31,7 +31,7 @@ Key = tuple[int, int, int]
 """Lane, iteration, message."""
 
 
-class TimelineFile:
+class TimelineFile(Observer):
     """Writes the timeline of a run to `path` when the run has ended, well or not.
 
     A run that ends before the first beta_t leaves has none.
@@ -55,10 +55,7 @@ class TimelineFile:
             raise UsageError(f"--timeline {path} cannot be written: name another file")
         transport.keep_marks()
 
-    def __enter__(self) -> TimelineFile:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def end(self, error: BaseException | None) -> None:
         assert self._transport.marks is not None
         rows = self._transport.marks.close()
         if (rows[:, 1] == Activity.BROADCAST).any():

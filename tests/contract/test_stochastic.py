@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from observing import Recorder
 
 from coded_dgd import delays, schemes
 from coded_dgd.config import RunConfig
@@ -488,7 +489,7 @@ def run(name, on_iteration=lambda *_: None, workers=WORKERS, **options):
     return job.run(
         setup,
         SimulatedTransport(workers),
-        on_iteration=lambda record: on_iteration(record, setup.scheme),
+        Recorder(lambda record: on_iteration(record, setup.scheme)),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from observing import Recorder
 
 from coded_dgd.advising.adapting import adviser
 from coded_dgd.api import train as train_here
@@ -124,11 +125,9 @@ def train(config, transport):
     prepared = prepare(config, None)
     source = prepared.problem().source
     advice = adviser(config, transport, source, config.scheme_options, None, False)
-    said = []
-    outcome = job.run(
-        prepared, transport, source=source, say=lambda line, _: said.append(line), adviser=advice
-    )
-    return outcome, said
+    said = Recorder()
+    outcome = job.run(prepared, transport, said, source, adviser=advice)
+    return outcome, said.lines
 
 
 def configuration(scheme, trace, **options):
@@ -174,7 +173,7 @@ def test_a_run_that_goes_on_after_a_change_is_the_one_that_never_stopped(monkeyp
             os.kill(os.getpid(), signal.SIGUSR2)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Progress, "update", update)
+        patched.setattr(Progress, "iteration", update)
         assert run_command_line(arguments("slow", "uncoded", *options, "--out", "parts")) == 75
     capsys.readouterr()
     assert run_command_line(["run", "--resume", "parts", "--quiet", "--json"]) == 0

@@ -15,6 +15,7 @@ LAYERS = [
     {"planner"},
     {"report"},
     {"reproduce", "advising"},
+    {"app"},
     {"cli", "api"},
 ]
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}

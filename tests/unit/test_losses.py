@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from observing import Recorder
 
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job
@@ -15,13 +16,13 @@ def run(name, losses, workers=6, peers=None, **options):
     config = RunConfig(
         scheme=name, workers=workers, transport="simulated", check_gradient=True, **options
     )
-    said = []
+    said = Recorder()
     outcome = job.run(
         prepare(config, None),
         SimulatedTransport(peers or workers, losses=losses),
-        say=lambda line, _: said.append(line),
+        said,
     )
-    return outcome, said
+    return outcome, said.lines
 
 
 def completion(outcome):
@@ -148,9 +149,8 @@ def test_a_failure_that_is_only_heard_of_at_the_end_is_told_too():
             return reports, drained
 
     config = RunConfig(scheme="uc-mmc", workers=6, transport="simulated", iterations=2)
-    said = []
-    outcome = job.run(
-        prepare(config, None), LastWord(6), say=lambda line, details: said.append((line, details))
-    )
+    said = Recorder()
+    outcome = job.run(prepare(config, None), LastWord(6), said)
     assert [report.peer for report in outcome.losses] == [2]
-    assert said == [("rank 3 on simulated failed in iteration 1: planted", "where")]
+    assert said.lines == ["rank 3 on simulated failed in iteration 1: planted"]
+    assert said.details == ["where"]

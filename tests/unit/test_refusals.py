@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from observing import Recorder
 
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job
@@ -65,13 +66,13 @@ def run(name, spoil, workers=6, peers=None, last=np.inf, **options):
     config = RunConfig(
         scheme=name, workers=workers, transport="simulated", check_gradient=True, **options
     )
-    said = []
+    said = Recorder()
     outcome = job.run(
         prepare(config, None),
         Spoiling(peers or workers, spoil, last),
-        say=lambda line, _: said.append(line),
+        said,
     )
-    return outcome, said
+    return outcome, said.lines
 
 
 def largest_error(outcome):

@@ -18,12 +18,12 @@ import pytest
 from dying import dies_at_line
 
 from coded_dgd import files, registry, schemes
+from coded_dgd.app import running
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import HARMLESS, RunConfig
 from coded_dgd.engine import job
 from coded_dgd.engine.checkpoint import latest, write
 from coded_dgd.engine.setup import prepare
-from coded_dgd.engine.transports import simulated
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.report import run_folder
 from coded_dgd.report.progress import Progress
@@ -68,7 +68,7 @@ def stop_after(monkeypatch):
             if next(done, None) is None:
                 os.kill(os.getpid(), number)
 
-        monkeypatch.setattr(Progress, "update", update)
+        monkeypatch.setattr(Progress, "iteration", update)
 
     return stop
 
@@ -293,7 +293,7 @@ def test_of_a_plan_only_what_came_before_the_checkpoint_is_left(
     stop_after(8)
     with monkeypatch.context() as patch:
         lossy = partial(SimulatedTransport, losses={2: lost_at})
-        patch.setattr(simulated, "SimulatedTransport", lossy)
+        patch.setattr(running, "SimulatedTransport", lossy)
         assert run(*arguments, "--out", "parts") == 75
     assert [stage.first for stage in read_run(Path("parts")).stages] == first
     damage(max(Path("parts").glob("*.ckpt")))
@@ -508,7 +508,7 @@ def reseal(folder, **changed):
 def test_a_checkpoint_of_other_types_is_passed_over(stop_after, monkeypatch, capsys, changed):
     stop_after(5)
     assert run(*options("sgc"), "--out", "parts") == 75
-    monkeypatch.setattr(Progress, "update", lambda self, record: None)
+    monkeypatch.setattr(Progress, "iteration", lambda self, record: None)
     reseal("parts", **changed)
     capsys.readouterr()
     assert run_command_line(["run", "--resume", "parts"]) == 0

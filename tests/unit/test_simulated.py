@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from observing import Recorder
 
 from coded_dgd import delays, registry, schemes
 from coded_dgd.config import RunConfig
@@ -26,7 +27,7 @@ def run(name="lcc-mmc", workers=6, transport=SimulatedTransport, **options):
     options = {"iterations": 5, "data": DATA, "check_gradient": True} | options
     config = RunConfig(scheme=name, workers=workers, transport="simulated", **options)
     setup = prepare(config, None)
-    return job.run(setup, transport(workers), lambda _: None, lambda _: None)
+    return job.run(setup, transport(workers))
 
 
 def chosen(name, **sizes):
@@ -285,7 +286,7 @@ def test_transport_is_stopped_whatever_happens():
     transport = Watched(4)
     setup = prepare(RunConfig(workers=4, data=DATA, transport="simulated"), None)
     with pytest.raises(RuntimeError, match="stop here"):
-        job.run(setup, transport, lambda _: None, refuse)
+        job.run(setup, transport, Recorder(refuse))
     assert transport.stopped == 1
 
 

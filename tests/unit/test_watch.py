@@ -191,7 +191,7 @@ def test_records_are_there_while_the_run_goes_on(tmp_path, monkeypatch):
     def look(progress, latest):
         seen.append(len(read_log(folder, latest.iteration + 1) or []))
 
-    monkeypatch.setattr("coded_dgd.report.progress.Progress.update", look)
+    monkeypatch.setattr("coded_dgd.report.progress.Progress.iteration", look)
     arguments = ("--iterations", "5", "--quiet", "--out", str(folder))
     assert run_command_line(["run", *SMALL, *arguments]) == 0
     assert seen == [1, 2, 3, 4, 5]

@@ -1,0 +1,197 @@
+"""One run: the same steps whether the command line asks for it or a script does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coded_dgd.advising import measuring
+from coded_dgd.config import LOG_LEVELS, RunConfig
+from coded_dgd.engine import job, setup
+from coded_dgd.engine.checkpoint import Keeper
+from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.interrupts import Interrupts
+from coded_dgd.engine.job import Outcome
+from coded_dgd.engine.observer import Observer, Observers
+from coded_dgd.engine.setup import Setup
+from coded_dgd.engine.transports.base import Transport
+from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.errors import UsageError
+from coded_dgd.files import replacing
+from coded_dgd.planner import memory
+from coded_dgd.planner.memory import Peaks
+from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.sources import Source
+from coded_dgd.report import resume as resuming
+from coded_dgd.report import summary
+from coded_dgd.report.log_dir import LogDir
+from coded_dgd.report.progress import Progress
+from coded_dgd.report.run_folder import RunFolder
+from coded_dgd.report.timeline import TimelineFile
+
+if TYPE_CHECKING:
+    from coded_dgd.planner.planning import Plan
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a run writes and prints, beside its result."""
+
+    folder: bool = True
+    """Whether there is a run folder; without one there are no checkpoints."""
+    out: Path | None = None
+    """The run folder to create; by default a new one below ``runs``."""
+    resume: Path | None = None
+    """The run folder to go on with, instead of a new one."""
+    allow_different_workers: bool = False
+    """Whether a run that is resumed may have another number of workers."""
+    timeline: Path | None = None
+    log_dir: Path | None = None
+    log_level: str = "info"
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.resume and self.out:
+            raise UsageError("--resume goes on in the folder that it names: leave --out out")
+        if self.log_level not in LOG_LEVELS:
+            raise UsageError(f"--log-level: give one of {', '.join(LOG_LEVELS)}")
+
+
+class Finished(NamedTuple):
+    """A run that has ended well."""
+
+    outcome: Outcome
+    summary: dict[str, Any]
+    """The object that ``coded-dgd run --json`` prints."""
+
+
+def run(
+    config: RunConfig,
+    master: Transport | None,
+    records: Records,
+    source: Source | None = None,
+    objective: Objective | None = None,
+) -> Finished:
+    """Train, with a scheme chosen by a probe if the configuration asks for that, and record it.
+
+    Parameters
+    ----------
+    master : Transport, optional
+        The connection to the workers; None to simulate them.
+    source : Source, optional
+        The data; by default those that the configuration names.
+    objective : Objective, optional
+        By default the one that the configuration names.
+
+    Raises
+    ------
+    CodedDGDError
+        See `job.run`; or the folder or a file cannot be used.
+    """
+    started = None if master is None else master.workers
+    held = 0.0
+    if source is None:
+        source, held = measuring.open_data(config)
+    given = config.scheme_options
+    free = config.scheme == measuring.AUTO
+    if objective is not None and (free or config.adapt):
+        raise UsageError(
+            f"{'--scheme auto' if free else '--adapt'} plans for objectives that have a name: "
+            "give one of those, or MODULE:CLASS, instead of an object"
+        )
+    plan = planned = None
+    choice = ""
+    if free:
+        from coded_dgd.planner.record import to_json
+        from coded_dgd.report import plan as planning
+
+        plan = _choose(config, master, source, held)
+        planned, choice = plan.choice.iteration, planning.why(plan)
+        config = plan.configured(plan.choice)
+    prepared = setup.prepare(config, started, objective)
+    transport = master or SimulatedTransport(prepared.scheme.workers, objective)
+    adviser = None
+    if config.adapt:
+        from coded_dgd.advising import adapting
+
+        network = plan.measured.network if plan else None
+        with Interrupts(transport):
+            adviser = adapting.adviser(config, transport, source, given, network, free)
+
+    progress = Progress(
+        prepared, sys.stderr, records.quiet, choice, planned.completion if planned else None
+    )
+    forecast = _MemoryForecast(prepared, source, held, progress)
+    observers: list[Observer] = []
+    if records.log_dir:
+        observers.append(LogDir(records.log_dir, records.log_level, transport))
+    if records.timeline:
+        observers.append(TimelineFile(records.timeline, transport))
+    folder = keeper = found = checkpoint = None
+    if records.resume:
+        found = resuming.find(records.resume, prepared, records.allow_different_workers)
+        checkpoint = found.resume[0] if found.resume else None
+        folder = RunFolder.reopen(records.resume, prepared, checkpoint)
+    elif records.folder:
+        folder = RunFolder.create(records.out, prepared)
+        if plan is not None:
+            with replacing(folder.path / measuring.PLAN) as file:
+                file.write(json.dumps(to_json(plan)).encode() + b"\n")
+    if folder:
+        observers.append(folder)
+        every, seconds = config.checkpoint_every, config.checkpoint_seconds
+        keeper = Keeper(folder.path, every, seconds, folder.sync)
+    everybody = Observers([*observers, progress, forecast])
+    # without checkpoints there is nothing to stop for in good order: signals stay as they are
+    with Interrupts(transport) if folder else nullcontext(), everybody:
+        if found:
+            everybody.resumed(checkpoint.iteration if checkpoint else 0, found.complaints)
+        resume = found.resume if found else None
+        outcome = job.run(prepared, transport, everybody, source, keeper, resume, adviser)
+    result = summary.summarize(outcome, folder.path if folder else None, forecast.peaks)
+    result["planned"] = None if plan is None else planning.beside(plan, result)
+    if folder:
+        folder.finish(outcome, result)
+    return Finished(outcome, result)
+
+
+def _choose(config: RunConfig, master: Transport | None, source: Source, held: float) -> Plan:
+    """Probe the workers, and plan: scheme, load and what else was left open."""
+    workers = setup.check_workers(config, None if master is None else master.workers)
+    probed = master or SimulatedTransport(workers)
+    with Interrupts(probed):
+        return measuring.choose(config, probed, workers, source, held)
+
+
+class _MemoryForecast(Observer):
+    """Predicts peak memory before data are handed out over MPI.
+
+    Parameters
+    ----------
+    held : float
+        Bytes that the data take on rank 0 already.
+    """
+
+    def __init__(self, prepared: Setup, source: Source, held: float, progress: Progress) -> None:
+        self._setup, self._source, self._held = prepared, source, held
+        self._progress = progress
+        self.peaks: Peaks | None = None
+        """None where nothing is predicted."""
+
+    def distributing(self, crew: Crew) -> None:
+        config = self._setup.config
+        if config.transport == "mpi":
+            self.peaks = memory.peaks(
+                crew.scheme,
+                self._source,
+                self._setup.objective,
+                config,
+                self._held,
+                crew.kernel,
+                crew.together,
+            )
+            self._progress.memory(self.peaks)

@@ -22,6 +22,7 @@ from coded_dgd.planner.candidates import LARGEST_LOAD
 from coded_dgd.planner.costs import Sizes, bytes_held, task_size
 from coded_dgd.planner.measurements import Measurements, Network, Speed, measure_speed
 from coded_dgd.planner.observations import TaskTimes
+from coded_dgd.problems import evaluation
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
@@ -233,5 +234,5 @@ def block_gradients(problem: Problem, point: Floats, blocks: int) -> Floats:
     found = np.zeros((blocks, problem.source.features))
     for block in range(blocks):
         X, y = problem.source.read(*partition.bounds(block))
-        found[block] = problem.objective.gradient(X, y, point, None)
+        found[block] = evaluation.gradient(problem.objective, X, y, point, None)
     return found

@@ -10,8 +10,8 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible
 from coded_dgd.planner.observations import Bools, Floats
-from coded_dgd.problems import optimizers
-from coded_dgd.problems.objectives import LinearModel
+from coded_dgd.problems import evaluation, optimizers
+from coded_dgd.problems.objectives import follows_slope
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource, Source
@@ -91,8 +91,9 @@ class Race:
 
     def _slope(self, points: Floats) -> Floats:
         objective = self.problem.objective
-        assert isinstance(objective, LinearModel)
-        return np.asarray(objective.slope(points @ self._X.T, self._y), np.float64)
+        assert follows_slope(objective)
+        slopes = [evaluation.slope(objective, z, self._y) for z in points @ self._X.T]
+        return np.array(slopes, np.float64)
 
     def _exact(self, longest: int, target: float) -> Floats:
         """Norms of the gradients, relative to the first, as far as the target."""
@@ -119,7 +120,7 @@ class Race:
         """
         if not schemes:
             return []
-        if not isinstance(self.problem.objective, LinearModel):
+        if not follows_slope(self.problem.objective):
             return [inf] * len(schemes)
         weights = [self._row_weights(s, a) for s, a in zip(schemes, arrivals, strict=True)]
         rng = np.random.default_rng(self.seed)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.problems import evaluation
 from coded_dgd.problems.objectives import Objective
 
 Reals = NDArray[np.floating[Any]]
@@ -59,13 +60,13 @@ class GradientBlocks(DenseBlocks):
 
     def __init__(self, arrays: Arrays, objective: Objective) -> None:
         super().__init__(arrays)
-        self.objective = objective
+        self._gradient = evaluation.gradient_of(objective)
 
     def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
         X = self.X[first:last]
         y = None if self.y is None else self.y[first:last].ravel()
         weights = None if factors is None else np.repeat(factors, X.shape[1])
-        return self.objective.gradient(X.reshape(-1, X.shape[-1]), y, beta, weights)
+        return self._gradient(X.reshape(-1, X.shape[-1]), y, beta, weights)
 
 
 class ProductBlocks(DenseBlocks):

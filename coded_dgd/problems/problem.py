@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
 from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems import evaluation
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.base import Source
 
@@ -43,19 +44,19 @@ class Problem:
         """Gradient at `beta`, of shape (l,)."""
         total = self.ridge * beta
         for X, y in self.source.windows():
-            total += self.objective.gradient(X, y, beta, None)
+            total += evaluation.gradient(self.objective, X, y, beta, None)
         return total
 
     def loss(self, beta: Floats) -> float:
         """Loss at `beta`, the ridge included."""
-        rows = sum(self.objective.loss(X, y, beta) for X, y in self.source.windows())
+        rows = sum(evaluation.loss(self.objective, X, y, beta) for X, y in self.source.windows())
         return rows + self.ridge / 2 * float(beta @ beta)
 
     def scores(self, beta: Floats) -> dict[str, float]:
         """Further figures of the objective, such as accuracy, as means over the rows."""
         sums: dict[str, float] = {}
         for X, y in self.source.windows():
-            for name, value in self.objective.scores(X, y, beta).items():
+            for name, value in evaluation.scores(self.objective, X, y, beta).items():
                 sums[name] = sums.get(name, 0.0) + value
         return {name: value / self.source.rows for name, value in sums.items()}
 

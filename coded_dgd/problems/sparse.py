@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.problems import evaluation
 from coded_dgd.problems.blocks import Blocks, Reals
 from coded_dgd.problems.objectives import LinearModel
 
@@ -146,7 +147,7 @@ class SparseBlocks(Blocks):
         total: Reals = np.zeros(len(beta), self._dtype)
         for number, (rows, _) in enumerate(self._windows):
             part = self._part(number, first, last)
-            slope = self.objective.slope(part.X @ beta, part.y)
+            slope = evaluation.slope(self.objective, part.X @ beta, part.y)
             if factors is not None:
                 slope = slope * np.repeat(factors, rows.height)
             total += part.transposed @ slope.astype(self._dtype, copy=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,3 +105,8 @@ def rows_at_once(rows: int, features: int, itemsize: int = 8) -> int:
     fitting = CACHE_BYTES // (itemsize * max(1, features))
     small = itemsize * rows * features <= SMALL_BYTES
     return rows if small or fitting < FEWEST_ROWS else fitting
+def follows_slope(objective: Objective) -> TypeGuard[LinearModel]:
+    """Whether the gradient is that of `LinearModel`, so that the slope says everything about it."""
+    return isinstance(objective, LinearModel) and type(objective).gradient is LinearModel.gradient
+
+

@@ -1,0 +1,188 @@
+"""Calls of an objective, which may be a user's own: whatever it does wrong is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import isnan
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from coded_dgd.errors import CodedDGDError, UsageError, one_line
+from coded_dgd.problems.objectives.base import LinearModel, Objective, Reals
+
+Gradient = Callable[[Reals, Reals | None, Reals, Reals | None], Reals]
+"""Takes X, y, beta and weights, see `Objective.gradient`."""
+
+
+def is_built_in(objective: Objective) -> bool:
+    """Whether the objective belongs to this package, so that there is no need to try it."""
+    return type(objective).__module__.startswith("coded_dgd.")
+
+
+def gradient_of(objective: Objective) -> Gradient:
+    """Return `gradient` of one objective; of one that is built in, its method without checks."""
+    return objective.gradient if is_built_in(objective) else partial(gradient, objective)
+
+
+def gradient(
+    objective: Objective, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None
+) -> Reals:
+    """Return `Objective.gradient`.
+
+    Raises
+    ------
+    UsageError
+        If it raises, or is not a real array of the shape of `beta`.
+    """
+    try:
+        found = objective.gradient(X, y, beta, weights)
+    except Exception as error:
+        _refuse_raised(objective, "gradient", error)
+        raise
+    if type(found) is not np.ndarray or found.shape != beta.shape or found.dtype.kind not in "fiu":
+        refuse(
+            objective,
+            f"gradient returned {described(found)}, and has to return a real array of shape "
+            f"{beta.shape}, one number for each feature",
+        )
+    return found
+
+
+def slope(objective: LinearModel, z: Reals, y: Reals | None) -> Reals:
+    """Return `LinearModel.slope`.
+
+    Raises
+    ------
+    UsageError
+        If it raises, or is not a real array of the shape of `z`.
+    """
+    try:
+        found = objective.slope(z, y)
+    except Exception as error:
+        _refuse_raised(objective, "slope", error)
+        raise
+    if type(found) is not np.ndarray or found.shape != z.shape or found.dtype.kind not in "fiu":
+        refuse(
+            objective,
+            f"slope returned {described(found)}, and has to return a real array of shape "
+            f"{z.shape}, one number for each row",
+        )
+    return found
+
+
+def loss(objective: Objective, X: Reals, y: Reals, beta: Reals) -> float:
+    """Return `Objective.loss`.
+
+    Raises
+    ------
+    UsageError
+        If it raises, or is not a real number.
+    """
+    try:
+        found = objective.loss(X, y, beta)
+    except Exception as error:
+        _refuse_raised(objective, "loss", error)
+        raise
+    number = _number(found)
+    if number is None or (isnan(number) and not is_built_in(objective)):
+        refuse(objective, f"loss returned {described(found)}, and has to return one real number")
+    return number
+
+
+def scores(objective: Objective, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
+    """Return `Objective.scores`.
+
+    Raises
+    ------
+    UsageError
+        If it raises, or does not map names to real numbers.
+    """
+    try:
+        found = objective.scores(X, y, beta)
+    except Exception as error:
+        _refuse_raised(objective, "scores", error)
+        raise
+    numbers = {}
+    for name, value in found.items() if isinstance(found, Mapping) else [("", found)]:
+        number = _number(value)
+        if not name or number is None:
+            refuse(
+                objective,
+                f"scores returned {described(value)}{f' for {name!r}' if name else ''}, and has to "
+                "return a dict of names and real numbers",
+            )
+        numbers[name] = number
+    return numbers
+
+
+def label_fault(objective: Objective, classes: Reals) -> str | None:
+    """Return `Objective.check_labels`; raises UsageError if that raises."""
+    try:
+        return objective.check_labels(classes.copy())
+    except Exception as error:
+        _refuse_raised(objective, "check_labels", error)
+        raise
+
+
+def label_codes(objective: Objective, classes: Reals) -> Reals | None:
+    """Return `Objective.encode_labels`.
+
+    Raises
+    ------
+    UsageError
+        If it raises, or is not one finite number for each class.
+    """
+    try:
+        found = objective.encode_labels(classes.copy())
+        codes = None if found is None else np.asarray(found, np.float64)
+    except Exception as error:
+        _refuse_raised(objective, "encode_labels", error)
+        raise
+    if codes is not None and not (codes.shape == classes.shape and np.isfinite(codes).all()):
+        refuse(
+            objective,
+            f"encode_labels returned {described(found)}, and has to return {len(classes)} finite "
+            "numbers, one for each class",
+        )
+    return codes
+
+
+def refuse(objective: Objective, fault: str) -> NoReturn:
+    """Raise what names the objective and its fault."""
+    raise UsageError(f"objective {type(objective).__name__}: {fault}")
+
+
+def described(value: Any) -> str:
+    """Say in a few words what a method has returned."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"{value.dtype} {type(value).__name__} of shape {value.shape}"
+    if isinstance(value, (bool, int, float, complex, np.generic, np.ndarray)):
+        return f"the {type(value).__name__} {value}"
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _number(value: Any) -> float | None:
+    """Return a real number of any type as a float; None for anything else."""
+    if not isinstance(value, (int, float, np.generic, np.ndarray)):
+        return None
+    array = np.asarray(value)
+    return float(array) if array.ndim == 0 and array.dtype.kind in "biuf" else None
+
+
+def _refuse_raised(objective: Objective, method: str, error: Exception) -> None:
+    """Raise one line that says what a user's objective raised and where; else return."""
+    if is_built_in(objective) or isinstance(error, (CodedDGDError, MemoryError)):
+        return
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = ""
+    if trace is not None:
+        place = f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})"
+    raise UsageError(
+        f"objective {type(objective).__name__}: {method} raised {type(error).__name__}: "
+        f"{one_line(error)}{place}"
+    ) from error

@@ -16,6 +16,7 @@ from coded_dgd.errors import DataError, Interrupted
 from coded_dgd.problems import sparse
 from coded_dgd.problems.encoding import Encoder
 from coded_dgd.problems.partition import WINDOW, Partition, Window
+from coded_dgd.problems.problem import Quadratic
 from coded_dgd.problems.sharing import WORTHWHILE, Group, groups, most_saved
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
@@ -39,6 +40,11 @@ class Distributed:
     """||y||^2."""
     block_norms: Floats
     """Squared Frobenius norms of the N blocks."""
+    @property
+    def least_squares(self) -> Quadratic:
+        """Least squares where beta is zero."""
+        return Quadratic(-self.Xy, self.yy / 2)
+
 
 
 def distribute(

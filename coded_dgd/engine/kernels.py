@@ -11,8 +11,8 @@ from math import inf
 
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import Infeasible, UsageError
-from coded_dgd.problems.objectives import LinearModel, Objective
-from coded_dgd.problems.objectives.least_squares import LeastSquares
+from coded_dgd.problems.objectives import Objective, follows_slope
+from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.sources import Source
 from coded_dgd.schemes.base import Scheme
 
@@ -39,8 +39,7 @@ def choose(config: RunConfig, objective: Objective, source: Source, scheme: Sche
         If it cannot be done with this scheme.
     """
     wanted, local = config.kernel, config.encode == "local"
-    quadratic = type(objective) is LeastSquares
-    linear = type(objective).gradient is LinearModel.gradient
+    quadratic, linear = is_least_squares(objective), follows_slope(objective)
     if wanted == "gram" and not quadratic:
         raise UsageError("--kernel gram is for --objective least-squares: use --kernel auto")
     if wanted == "gram" and scheme.gram:

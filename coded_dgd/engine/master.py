@@ -21,6 +21,7 @@ from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.guard import GuardedDecoder
 from coded_dgd.problems.optimizers import GradientDescent
+from coded_dgd.problems.problem import Quadratic
 
 REMEMBERED = 1000
 """Iterations after which a message that is still on its way is not taken down any more."""
@@ -49,7 +50,7 @@ class Iteration:
     """The longest that real computing went beyond an injected delay."""
     gradient_norm: float
     loss: float | None
-    """Loss at beta_t, where the scheme is exact and the gradient tells it: least squares."""
+    """Loss at beta_t, where the scheme is exact and the objective quadratic: the gradient tells."""
     gradient_error: float | None = None
     check_time: float = 0.0
     workers_heard: int = 0
@@ -90,8 +91,8 @@ class Master:
         What is known of the data.
     arrivals : ArrivalLog
         Takes down when each message arrived.
-    quadratic : bool
-        Whether the objective is least squares.
+    quadratic : Quadratic, optional
+        An objective of degree 2 where beta is zero; coded schemes need it.
     ridge : float
     exact_gradient : callable, optional
         For checking: the gradient computed on rank 0.
@@ -106,7 +107,7 @@ class Master:
         optimizer: GradientDescent,
         data: Distributed,
         arrivals: ArrivalLog,
-        quadratic: bool,
+        quadratic: Quadratic | None,
         ridge: float = 0.0,
         exact_gradient: Callable[[Floats], Floats] | None = None,
         on_loss: Callable[[Report], None] = lambda _: None,
@@ -174,8 +175,8 @@ class Master:
         self._mark(Activity.UPDATE, self.crew.lane, iteration)
         begin = perf_counter()
         gradient += self.ridge * point
-        if self.scheme.exact and self.quadratic:
-            record.loss = self._loss(point, gradient)
+        if self.scheme.exact and self.quadratic is not None:
+            record.loss = self.quadratic.loss_at(point, gradient)
         record.gradient_norm = float(np.linalg.norm(gradient))
         self.optimizer.update(gradient)
         record.update_time = perf_counter() - begin
@@ -313,12 +314,9 @@ class Master:
         if self.scheme.pieces > 1:
             gradient = self.data.partition.join(gradient)
         if self.scheme.coded:
-            gradient -= self.data.Xy
+            assert self.quadratic is not None
+            gradient += self.quadratic.gradient
         return gradient
-
-    def _loss(self, point: Floats, gradient: Floats) -> float:
-        """Loss of least squares from its gradient g = (X^T X + ridge I) beta - X^T y."""
-        return float(point @ (gradient - self.data.Xy) + self.data.yy) / 2
 
     def _error(self, gradient: Floats, point: Floats) -> float:
         """Error of the gradient, relative to the exact one, or to the first where that is larger.

@@ -55,11 +55,7 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
     optimizers.find(config.optimizer)
     objective = objective or objectives.create(config.objective)
     scheme = scheme_of(config, workers)
-    if scheme.coded and objective.degree != 2:
-        raise Infeasible(
-            f"{scheme.name} decodes gradients of degree 2 in the data, which that of "
-            f"{config.objective} is not: use uc-mmc, gc or another replication-based scheme"
-        )
+    scheme.check_objective(objective, config.objective)
     setup = Setup(
         config,
         scheme,

@@ -19,7 +19,7 @@ from coded_dgd.engine.adapting import Adaptation, Adapter, Adviser
 from coded_dgd.engine.arrivals import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
-from coded_dgd.engine.distribute import distribute, sharing
+from coded_dgd.engine.distribute import Distributed, distribute, sharing
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Absence, Iteration, Master
 from coded_dgd.engine.observer import Observer, Start
@@ -31,7 +31,8 @@ from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import optimizers
-from coded_dgd.problems.problem import Problem
+from coded_dgd.problems.objectives.least_squares import is_least_squares
+from coded_dgd.problems.problem import Problem, Quadratic
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory.predictor import forecast
 
@@ -149,6 +150,13 @@ class Trainer:
     def _fit(self, scheme: Scheme) -> None:
         scheme.fit(self.source.rows, self.problem.block_norms)
 
+    def _quadratic(self, data: Distributed) -> Quadratic | None:
+        """The objective where beta is zero, if it is of degree 2."""
+        objective = self.setup.objective
+        if is_least_squares(objective):  # then that has been computed as the data were handed out
+            return data.least_squares
+        return self.problem.quadratic if objective.degree == 2 else None
+
     def _adapted(self, last: Adaptation) -> tuple[Scheme, list[int]]:
         """Scheme and members after a change, of which a checkpoint tells."""
         members = [rank - 1 for rank in last.after.ranks]
@@ -198,7 +206,7 @@ class Trainer:
             self.optimizer,
             data,
             ArrivalLog(scheme.expected.shape, path, first),
-            quadratic=self.setup.objective.degree == 2,
+            quadratic=self._quadratic(data),
             ridge=config.ridge,
             exact_gradient=self.problem.gradient if config.check_gradient else None,
             on_loss=self.note,

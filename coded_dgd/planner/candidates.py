@@ -75,8 +75,7 @@ def candidates(
             given_here["blocks"] = blocks
         try:
             scheme = schemes.create(name, workers, seed=seed, **given_here)
-            if scheme.coded and objective.degree != 2:
-                raise Infeasible("its gradient is not of degree 2 in the data, as coding needs")
+            scheme.check_objective(objective, "this objective")
             scheme.fit(rows, block_norms)
         except (Infeasible, UsageError) as error:
             yield Candidate(name, given_here, None, str(error))

@@ -14,6 +14,7 @@ from coded_dgd.delays.base import DelayModel
 from coded_dgd.guard import GuardedDecoder, replay_messages
 from coded_dgd.planner.measurements import Measurements, Network
 from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.sources import Source
 from coded_dgd.schemes.base import Floats, Scheme
 from coded_dgd.theory.monte_carlo import messages_used
@@ -55,7 +56,7 @@ class Sizes:
             source.features,
             source.rows if sampled_rows is None else sampled_rows,
             config.guard,
-            objective.degree == 2,
+            is_least_squares(objective),
             np.dtype(config.dtype).itemsize,
         )
 

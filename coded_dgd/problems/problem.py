@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
 from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems import evaluation
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.base import Source
@@ -21,6 +24,19 @@ FACTORISED_BYTES = 2**22
 """Of X, that are factorised at once unless there are many features."""
 OPTIMUM_FLOPS = 1e11
 """Work above which the optimum is not computed."""
+
+class Quadratic(NamedTuple):
+    """An objective of degree 2 where beta is zero: what the gradient adds to A(X) beta."""
+
+    gradient: Floats
+    """Gradient at beta = 0, of shape (l,): -X^T y for least squares."""
+    loss: float
+    """Loss at beta = 0."""
+
+    def loss_at(self, beta: Floats, gradient: Floats) -> float:
+        """Loss at `beta`, from the gradient there; the ridge included if it is in the gradient."""
+        return float(beta @ (gradient + self.gradient)) / 2 + self.loss
+
 
 
 class Problem:
@@ -59,6 +75,12 @@ class Problem:
             for name, value in evaluation.scores(self.objective, X, y, beta).items():
                 sums[name] = sums.get(name, 0.0) + value
         return {name: value / self.source.rows for name, value in sums.items()}
+    @cached_property
+    def quadratic(self) -> Quadratic:
+        """An objective of degree 2 where beta is zero. Computed once."""
+        zero = np.zeros(self.source.features)
+        return Quadratic(self.gradient(zero), self.loss(zero))
+
 
     def check_labels(self) -> None:
         """Read all labels, once, where the objective does not take any.
@@ -123,7 +145,7 @@ class Problem:
         return 1.001 * max(largest, 0.0)
 
     def optimum(self) -> Floats | None:
-        """Least-squares solution of minimum norm, or None where it would take too much or overflow.
+        """Least-squares solution of minimum norm; None for other objectives, or too much work.
 
         By a QR factorisation that is updated window by window. Computed once.
         """
@@ -132,7 +154,8 @@ class Problem:
     @cached_property
     def _optimum(self) -> Floats | None:
         rows, features = self.source.rows, self.source.features
-        if self.objective.degree != 2 or optimum_flops(rows, features) > OPTIMUM_FLOPS:
+        flops = optimum_flops(rows, features)
+        if not is_least_squares(self.objective) or flops > OPTIMUM_FLOPS:
             return None
         # of its rows some would be zero but for rounding without a ridge, and slow to compute with
         triangle = np.sqrt(self.ridge) * np.eye(features if self.ridge else 0, features + 1)

@@ -38,6 +38,8 @@ from numpy.typing import NDArray
 
 from coded_dgd.errors import Infeasible
 from coded_dgd.problems.encoding import Placement, encode
+from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.schemes._rules import Count, Rule
 
 Bools = NDArray[np.bool_]
@@ -71,10 +73,11 @@ class Scheme(ABC):
 
     coded: ClassVar[bool] = False
     """Whether tasks run on combinations of blocks. Then workers hold no labels, the gradient has
-    to be of degree 2 in the data, and the master adds -X^T y."""
+    to be of degree 2 in the data, and the master adds what labels contribute, as -X^T y."""
 
     gram: ClassVar[bool] = False
-    """Whether the blocks are of Q = X^T X instead of X, and a task is a product with beta."""
+    """Whether the blocks are of Q = X^T X instead of X, and a task is a product with beta. Only
+    gradients of least squares are made of these."""
 
     exact: ClassVar[bool] = True
     """Whether a decoded gradient is the gradient."""
@@ -134,6 +137,30 @@ class Scheme(ABC):
         del rows, features, iterations
         return []
 
+    def check_objective(self, objective: Objective, name: str) -> None:
+        """Refuse an objective whose gradient cannot be decoded.
+
+        Parameters
+        ----------
+        name : str
+            What the message calls the objective.
+
+        Raises
+        ------
+        Infeasible
+            The message names schemes that decode it.
+        """
+        if self.coded and objective.degree != 2:
+            raise Infeasible(
+                f"{self.name} decodes gradients of degree 2 in the data, which that of {name} is "
+                "not: use uc-mmc, gc or another replication-based scheme"
+            )
+        if self.gram and not is_least_squares(objective):
+            raise Infeasible(
+                f"{self.name} decodes products with X^T X, of which only the gradient of "
+                f"least-squares is made, not that of {name}: use lcc-mmc, uc-mmc or another scheme"
+            )
+
     @abstractmethod
     def tasks(self, worker: int) -> int:
         """Number of tasks of `worker`, at most r."""
@@ -157,6 +184,11 @@ class Scheme(ABC):
     def coefficients(self, worker: int) -> Floats:
         """Factors of the task results in the messages, of shape (tasks,)."""
         return np.ones(self.tasks(worker))
+
+    @property
+    def scales_tasks(self) -> bool:
+        """Whether any coefficient is not one, so that workers give weights to rows."""
+        return any((self.coefficients(worker) != 1).any() for worker in range(self.workers))
 
     @abstractmethod
     def is_decodable(self, arrived: Bools) -> bool:

@@ -75,6 +75,15 @@ def test_auto_needs_a_bound_of_the_curvature():
     assert (steps("theorem1", problem(Unbounded())) > 0).all()
 
 
+def test_theorem1_takes_the_steps_of_the_theorem_on_its_own_loss():
+    """||X beta - y||^2 instead of half of it: half the step, for twice the gradient."""
+    twice = Unbounded()
+    twice.curvature = 2.0
+    np.testing.assert_array_equal(
+        2 * steps("theorem1", problem(twice)), steps("theorem1", problem(Unbounded()))
+    )
+
+
 @pytest.mark.parametrize("epsilon", [None, 1e-6, 1e-2, 0.9])
 def test_theorem_1(epsilon):
     """min(1/2, log(1/epsilon^2) / t) / ||X^T X|| for a gradient that is twice ours."""

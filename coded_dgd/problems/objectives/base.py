@@ -27,8 +27,11 @@ class Objective(ABC):
     """
 
     degree: ClassVar[int | None] = None
-    """Degree of the gradient as a polynomial in X where y = 0; None where it is not one. Coded
-    schemes need 2."""
+    """2 if the gradient is A(X) beta + c(X, y): without labels (y = None) linear in beta and a
+    quadratic form in X, as X^T X beta is, and labels add a term that does not depend on beta. None
+    for all others. Coded schemes need 2: their workers hold combinations of rows and no labels, and
+    the master adds the gradient at beta = 0. Factors of rows that depend on y or on the row itself
+    are not of degree 2."""
 
     curvature: ClassVar[float | None] = None
     """Bound c with Hessian <= c X^T X, for ``--step-size auto``; None where there is none."""

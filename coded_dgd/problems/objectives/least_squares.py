@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from coded_dgd.problems.objectives.base import LinearModel, Reals
+from coded_dgd.problems.objectives.base import LinearModel, Objective, Reals
 
 
 class LeastSquares(LinearModel):
@@ -23,3 +23,11 @@ class LeastSquares(LinearModel):
     def loss(self, X: Reals, y: Reals, beta: Reals) -> float:
         residual = X @ beta - y
         return float(residual @ residual) / 2
+
+
+def is_least_squares(objective: Objective) -> bool:
+    """Whether gradient and loss are those of `LeastSquares`, as in a subclass that adds scores."""
+    own = type(objective)
+    return issubclass(own, LeastSquares) and all(
+        getattr(own, name) is getattr(LeastSquares, name) for name in ("gradient", "slope", "loss")
+    )

@@ -26,13 +26,21 @@ AUTO_PROBE, AUTO_SECONDS = 100, 5.0
 
 
 def open_data(config: RunConfig) -> tuple[Source, float]:
-    """Open the data; also return the bytes that they take in memory."""
+    """Open the data, as the objective trains with them; also return the bytes that they take.
+
+    Raises
+    ------
+    UsageError
+        If they cannot be read, or are none for the objective, or that is not what it says.
+    """
     from coded_dgd.planner.memory import resident
+    from coded_dgd.problems import objectives, trial
     from coded_dgd.problems.sources import open_source
 
     before = resident()
     source = open_source(config.data, config.seed)
-    return source, max(resident() - before, 0.0)
+    held = max(resident() - before, 0.0)
+    return trial.admit(objectives.create(config.objective), source), held
 
 
 def measure(

@@ -99,7 +99,7 @@ class Echo:
                 tasks=answers,
                 height=1,
                 features=features,
-                labels=False,
+                labels=whole,
                 ends=tuple(range(1, answers + 1)),
                 coefficients=None,
                 unit=1.0,
@@ -110,7 +110,8 @@ class Echo:
                 dtype=config.dtype,
             )
             transport.plan(peer, plan)
-            transport.piece(peer, 0, np.zeros((answers, 1, features), config.dtype), None)
+            rows = np.zeros((answers, 1, features), config.dtype)
+            transport.piece(peer, 0, rows, rows[:, :, 0] if whole else None)
         self.all_answer()
 
     def again(self, replaces: int, answers: int) -> Echo:

@@ -12,7 +12,7 @@ from coded_dgd.config import DEFAULT_WORKERS, RunConfig
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
-from coded_dgd.problems import objectives, optimizers, step_sizes
+from coded_dgd.problems import objectives, optimizers, step_sizes, trial
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source, open_source
@@ -31,9 +31,15 @@ class Setup:
     step_size: Rule
 
     def problem(self, source: Source | None = None) -> Problem:
-        """Return the problem on these data; by default on those that the configuration names."""
+        """Return the problem on these data; by default on those that the configuration names.
+
+        Raises
+        ------
+        UsageError
+            If the data cannot be read, or are none for the objective, or that is not what it says.
+        """
         data = source or open_source(self.config.data, self.config.seed)
-        return Problem(data, self.objective, self.config.ridge)
+        return Problem(trial.admit(self.objective, data), self.objective, self.config.ridge)
 
 
 def prepare(config: RunConfig, workers: int | None, objective: Objective | None = None) -> Setup:

@@ -30,7 +30,7 @@ from coded_dgd.engine.stage import Refused, Stage, ended_stages
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
-from coded_dgd.problems import optimizers
+from coded_dgd.problems import optimizers, trial
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.problem import Problem, Quadratic
 from coded_dgd.schemes.base import Scheme
@@ -149,6 +149,11 @@ class Trainer:
 
     def _fit(self, scheme: Scheme) -> None:
         scheme.fit(self.source.rows, self.problem.block_norms)
+        if scheme.scales_tasks and (fault := trial.weights_fault(self.problem)):
+            raise Infeasible(
+                f"{scheme.name} has workers multiply gradients by factors, and {fault}: use uc-mmc "
+                "or lcc-mmc, or multiply the gradient of each row by its weight"
+            )
 
     def _quadratic(self, data: Distributed) -> Quadratic | None:
         """The objective where beta is zero, if it is of degree 2."""

@@ -16,7 +16,7 @@ from coded_dgd.planner.costs import Sizes
 from coded_dgd.planner.fitting import Fit, fit
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.problems import objectives, step_sizes
+from coded_dgd.problems import objectives, step_sizes, trial
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
 
@@ -114,8 +114,9 @@ def make_plan(
     else:
         times = measured.times.earlier(measured.network.latency_of(source.features))
     fits = fit(times, alike=held_up is not None)
-    some = sample(source)
     objective = objectives.create(config.objective)
+    source = trial.admit(objective, source)
+    some = sample(source)
     problem = Problem(some, objective, config.ridge * some.rows / source.rows)
     race = Race(
         problem,

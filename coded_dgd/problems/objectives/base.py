@@ -24,6 +24,10 @@ class Objective(ABC):
 
     This is all that replication-based schemes need. For losses of X beta, `LinearModel` is less to
     write.
+
+    Results depend on the arguments only, whatever was called before, and arguments are left as they
+    are. Before training starts, an objective that does not belong to the package is tried on a few
+    rows of the data (`problems.trial`): one that is not what it declares is refused.
     """
 
     degree: ClassVar[int | None] = None
@@ -44,13 +48,14 @@ class Objective(ABC):
         ----------
         X : (k, l) array
         y : (k,) array, or None for all zero
+            None only where `degree` is 2.
         beta : (l,) array
         weights : (k,) array, or None for all one
 
         Returns
         -------
         (l,) array
-            Rows of zeros (padding) have to contribute nothing.
+            Rows of zeros with label 0 (padding) have to contribute nothing.
         """
 
     @abstractmethod

@@ -136,7 +136,7 @@ delivery = together(
 training = together(
     configured(
         "objective",
-        "What to minimise: least-squares (1/2 ||X beta - y||^2), logistic (labels +-1 or 0/1), or "
+        "What to minimise: least-squares (1/2 ||X beta - y||^2), logistic (two classes), or "
         "MODULE:CLASS of your own.",
     ),
     configured(

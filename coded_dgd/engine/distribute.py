@@ -20,8 +20,7 @@ from coded_dgd.problems.problem import Quadratic
 from coded_dgd.problems.sharing import WORTHWHILE, Group, groups, most_saved
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
-from coded_dgd.problems.sources.svm import SparseSource
-from coded_dgd.problems.sparse import SparseRows, SparseWindow
+from coded_dgd.problems.sparse import CompressedRows, SparseRows, SparseWindow
 
 GREETING_SECONDS = 2.0
 """How long to wait for workers to say where they are; later ones share no blocks."""
@@ -40,11 +39,11 @@ class Distributed:
     """||y||^2."""
     block_norms: Floats
     """Squared Frobenius norms of the N blocks."""
+
     @property
     def least_squares(self) -> Quadratic:
         """Least squares where beta is zero."""
         return Quadratic(-self.Xy, self.yy / 2)
-
 
 
 def distribute(
@@ -122,7 +121,7 @@ def _windows(
     partition: Partition, data: Source, size: int, kernel: str
 ) -> Iterator[Window] | Iterator[SparseWindow]:
     if kernel == "sparse":
-        assert isinstance(data, SparseSource)
+        assert isinstance(data, CompressedRows)
         return sparse.windows(partition, data, size)
     return partition.windows(data, size)
 

@@ -13,6 +13,7 @@ from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.protocol import Holding, Plan, Pooled
 from coded_dgd.errors import Interrupted
 from coded_dgd.problems.encoding import Placement, Recipe, fingerprint
+from coded_dgd.problems.labels import EncodedLabels
 from coded_dgd.problems.sharing import Group
 from coded_dgd.problems.sources import Source
 
@@ -45,6 +46,7 @@ class Plans:
         if not self._data.startswith("synthetic:"):
             self._data = str(Path(self._data).absolute())
         self._local = config.encode == "local"
+        self._coding = source.coding if isinstance(source, EncodedLabels) else None
         self._fingerprint = fingerprint(source, self._data) if self._local else ""
         self._pooled: dict[int, Pooled] = {}
 
@@ -62,7 +64,13 @@ class Plans:
         recipe = None
         if self._local and getting is not None:
             recipe = Recipe.of(
-                self._data, config.seed, self._fingerprint, scheme.blocks, getting, scheme.gram
+                self._data,
+                config.seed,
+                self._fingerprint,
+                scheme.blocks,
+                getting,
+                scheme.gram,
+                self._coding,
             )
         if group:
             token = secrets.randbits(60)

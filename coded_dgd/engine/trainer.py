@@ -82,7 +82,6 @@ class Trainer:
         self.config = config = setup.config
         self.folder = folder
         self.problem, self.source = problem, problem.source
-        self.problem.check_labels()
         self._fit(setup.scheme)
         if setup.scheme.data_dependent:
             check_delay(setup)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
+from coded_dgd.problems.labels import Coding, EncodedLabels
 from coded_dgd.problems.partition import OWN_WINDOW, Partition
 from coded_dgd.problems.sources import Source, open_source
 
@@ -96,15 +97,24 @@ class Recipe:
     gram: bool
     """Whether the blocks are of Q = X^T X."""
     labels: bool
+    coding: Coding | None = None
+    """Of the labels, where they name classes."""
 
     @classmethod
     def of(
-        cls, data: str, seed: int, fingerprint: str, blocks: int, placement: Placement, gram: bool
+        cls,
+        data: str,
+        seed: int,
+        fingerprint: str,
+        blocks: int,
+        placement: Placement,
+        gram: bool,
+        coding: Coding | None = None,
     ) -> Recipe:
         """Return the recipe of a placement; copies of blocks have labels."""
         rows = placement.tolist()
         plain = tuple(rows) if placement.ndim == 1 else tuple(map(tuple, rows))
-        return cls(data, seed, fingerprint, blocks, plain, gram, placement.ndim == 1)
+        return cls(data, seed, fingerprint, blocks, plain, gram, placement.ndim == 1, coding)
 
     def pieces(self, window: int = OWN_WINDOW) -> Pieces:
         """Read the data, in one pass; of data that are copied only what is held.
@@ -134,11 +144,13 @@ class Recipe:
         mend = "copy the data of rank 0 to the same path there, or use --encode master"
         try:
             source = open_source(self.data, self.seed)
+            if self.coding is not None:
+                source = EncodedLabels(source, self.coding)
+            found = fingerprint(source, self.data)
         except DataError as error:
             raise DataError(
                 f"--encode local: {self.data} cannot be used on {gethostname()} ({error}): {mend}"
             ) from None
-        found = fingerprint(source, self.data)
         if found != self.fingerprint:
             raise DataError(
                 f"--encode local: {self.data} on {gethostname()} is not what rank 0 reads "

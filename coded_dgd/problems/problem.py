@@ -8,11 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.errors import DataError
-from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems import evaluation
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
-from coded_dgd.problems import evaluation
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.base import Source
 
@@ -25,6 +23,7 @@ FACTORISED_BYTES = 2**22
 OPTIMUM_FLOPS = 1e11
 """Work above which the optimum is not computed."""
 
+
 class Quadratic(NamedTuple):
     """An objective of degree 2 where beta is zero: what the gradient adds to A(X) beta."""
 
@@ -36,7 +35,6 @@ class Quadratic(NamedTuple):
     def loss_at(self, beta: Floats, gradient: Floats) -> float:
         """Loss at `beta`, from the gradient there; the ridge included if it is in the gradient."""
         return float(beta @ (gradient + self.gradient)) / 2 + self.loss
-
 
 
 class Problem:
@@ -75,26 +73,12 @@ class Problem:
             for name, value in evaluation.scores(self.objective, X, y, beta).items():
                 sums[name] = sums.get(name, 0.0) + value
         return {name: value / self.source.rows for name, value in sums.items()}
+
     @cached_property
     def quadratic(self) -> Quadratic:
         """An objective of degree 2 where beta is zero. Computed once."""
         zero = np.zeros(self.source.features)
         return Quadratic(self.gradient(zero), self.loss(zero))
-
-
-    def check_labels(self) -> None:
-        """Read all labels, once, where the objective does not take any.
-
-        Raises
-        ------
-        DataError
-            If they are none of this objective's.
-        """
-        if type(self.objective).check_labels is Objective.check_labels:
-            return
-        labels = np.unique(np.concatenate([np.unique(y) for _, y in self.source.windows()]))
-        if wanted := self.objective.check_labels(labels):
-            raise DataError(f"{self.source.name}: the labels have to be {wanted}: convert them")
 
     def block_norms(self, blocks: int) -> Floats:
         """Squared Frobenius norms of N blocks of rows, of shape (N,)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,26 @@ from coded_dgd.problems.objectives import LinearModel
 
 if TYPE_CHECKING:
     from coded_dgd.problems.partition import Partition
-    from coded_dgd.problems.sources.svm import SparseSource
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Entries = tuple[NDArray[Any], NDArray[Any], Floats, Floats]
+"""Starts, columns and values of compressed rows, and their labels."""
 
 ENTRY_BYTES = 12
 """Of an entry that is not zero: a float64 and a column."""
+
+
+@runtime_checkable
+class CompressedRows(Protocol):
+    """A source that can hand out its rows as they are held, compressed."""
+
+    features: int
+    density: float | None
+
+    def entries(self) -> Entries:
+        """Return starts, columns and values of the rows, and the labels."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -86,7 +99,7 @@ class SparseWindow(NamedTuple):
     y: Floats
 
 
-def windows(partition: Partition, source: SparseSource, size: int) -> Iterator[SparseWindow]:
+def windows(partition: Partition, source: CompressedRows, size: int) -> Iterator[SparseWindow]:
     """Read all blocks side by side, about `size` bytes at a time; each row is read once."""
     assert source.density is not None
     row_bytes = 16 + ENTRY_BYTES * source.density * source.features

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import UsageError
-from coded_dgd.problems import evaluation
+from coded_dgd.problems import evaluation, labels
 from coded_dgd.problems.evaluation import is_built_in
 from coded_dgd.problems.objectives import Objective, follows_slope
 from coded_dgd.problems.problem import Problem
@@ -39,16 +39,19 @@ SAME = 1e-12
 
 
 def admit(objective: Objective, source: Source) -> Source:
-    """Return the data after the objective has been tried on some of them.
+    """Return the data with labels as the objective trains with them, after it has been tried.
 
     Raises
     ------
+    DataError
+        If the labels are none of this objective's.
     UsageError
         If the objective is not what it declares: one line that names it, and says what to correct.
     """
+    data = labels.encoded(source, objective)
     if not is_built_in(objective):
-        Trial(objective, source).run()
-    return source
+        Trial(objective, data).run()
+    return data
 
 
 def weights_fault(problem: Problem) -> str | None:

@@ -54,7 +54,7 @@ def summarize(
         expected = predict(scheme, delay, realisations=REALISATIONS)
     if expected and not np.isfinite(expected.mean):
         expected = None
-    optimum = start.problem.optimum()
+    optimum, classes = start.problem.optimum(), start.problem.source.classes
     checked = [record.gradient_error for record in log if record.gradient_error is not None]
     shares = [report.cpu_seconds / report.seconds for report in ending.reports if report.seconds]
     completion = [record.completion_time for record in log]
@@ -89,6 +89,7 @@ def summarize(
         "straggler_probability": getattr(scheme, "p", None),
         "loss": start.problem.loss(outcome.beta),
         **start.problem.scores(outcome.beta),
+        "classes": classes and list(classes),
         "distance_to_optimum": (
             None if optimum is None else float(np.linalg.norm(outcome.beta - optimum))
         ),

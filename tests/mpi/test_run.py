@@ -11,6 +11,7 @@ from launching import command, mpiexec, mpirun
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig, read_toml
 from coded_dgd.problems import objectives
+from coded_dgd.problems.labels import encoded
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import open_source
 
@@ -23,7 +24,8 @@ FAST = "shifted-exponential:mu=200,alpha=0.002"
 def serial_descent(config):
     """Plain gradient descent with the steps of the run."""
     source = open_source(config["data"], config["seed"])
-    problem = Problem(source, objectives.create(config["objective"]), config["ridge"])
+    objective = objectives.create(config["objective"])
+    problem = Problem(encoded(source, objective), objective, config["ridge"])
     step = 1 / problem.lipschitz()
     beta = np.zeros(problem.source.features)
     for _ in range(config["iterations"]):
@@ -47,17 +49,24 @@ def test_every_scheme_trains_as_serial_gradient_descent_does(tmp_path, scheme):
     assert np.linalg.norm(beta - serial) <= 1e-8 * np.linalg.norm(serial)
 
 
-@pytest.mark.parametrize("scheme", ["gc", "uc-mmc", "sgc"])
-def test_logistic_regression(tmp_path, scheme):
+@pytest.mark.parametrize(
+    ("scheme", "classes", "encode"),
+    [("gc", [0, 1], "master"), ("uc-mmc", [1, 2], "local"), ("sgc", [-3.5, -1], "master")],
+)
+def test_logistic_regression(tmp_path, scheme, classes, encode):
     rng = np.random.default_rng(1)
     X = rng.standard_normal((101, 6))
-    y = (X @ rng.standard_normal(6) + rng.standard_normal(101) > 0).astype(float)
+    positive = X @ rng.standard_normal(6) + rng.standard_normal(101) > 0
+    y = np.where(positive, classes[1], classes[0])
     np.savez(tmp_path / "data.npz", X=X, y=y)
     done = mpirun(
         4, "--scheme", scheme, "--data", "data.npz", "--objective", "logistic", "--ridge", "0.1",
-        "--delay", FAST, "--iterations", "50", "--json", "--out", "run", cwd=tmp_path,
+        "--delay", FAST, "--iterations", "50", "--json", "--out", "run", "--encode", encode,
+        "--check-gradient", cwd=tmp_path,
     )  # fmt: skip
     assert done.code == 0, done.err
+    assert done.json["classes"] == classes
+    assert done.json["gradient_error"]["max"] <= 1e-9
     assert 0.7 < done.json["accuracy"] < 1
     serial = serial_descent(
         {**read_toml(tmp_path / "run/config.toml"), "data": str(tmp_path / "data.npz")}
@@ -115,7 +124,14 @@ def test_an_objective_of_ones_own(tmp_path):
     (tmp_path / "script.py").write_text(HUBER)
     done = command(mpiexec(), "-n", "4", sys.executable, "script.py", cwd=tmp_path)
     assert done.code == 0, done.err
-    assert done.out.splitlines() == ["gc [1.0, 2.0]", "uc-mmc [1.0, 2.0]", "lcc refused: Huber"]
+    assert done.out.splitlines() == [
+        "gc [1.0, 2.0]",
+        "uc-mmc [1.0, 2.0]",
+        "lcc refused: Huber",
+        "lcc-mmc refused: objective Number: slope returned the float 0.0, and has to return a real "
+        "array of shape (8,), one number for each row",
+        "lcc-mmc twice [0.75, 1.5]",
+    ]
 
 
 HUBER = """
@@ -143,6 +159,30 @@ for scheme in ("gc", "uc-mmc", "lcc"):
     else:
         if result:
             print(scheme, (result.coef_.round(1) + 0).tolist())
+
+class Number(LinearModel):
+    degree = 2
+    def slope(self, z, y):
+        return 0.0
+    def loss(self, X, y, beta):
+        return 0.0
+
+class Twice(Number):
+    # ||X beta - y||^2
+    curvature = 2.0
+    def slope(self, z, y):
+        return 2 * (z if y is None else z - y)
+    def loss(self, X, y, beta):
+        return float(np.sum((X @ beta - y) ** 2))
+
+try:
+    train(X, y, scheme="lcc-mmc", objective=Number(), step_size="1")
+except UsageError as error:
+    print("lcc-mmc refused:", error)
+X = np.vstack([np.eye(2)] * 3)
+result = train(X, X @ [1, 2], scheme="lcc-mmc", load=3, objective=Twice(), ridge=2.0)
+if result:
+    print("lcc-mmc twice", (result.coef_.round(9) + 0).tolist())
 """
 
 

@@ -12,6 +12,7 @@ from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import DataError, Infeasible
 from coded_dgd.problems import objectives
+from coded_dgd.problems.labels import encoded
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
 
@@ -150,13 +151,19 @@ def test_accuracy():
 # Labels
 
 
-GOOD = [[1, -1], [1, 0], [1, 1], [0, 0], [-1, -1], [-1, 1, -1]]
-BAD = [[1, -1, 0], [1, 2], [2, 2], [0.5, 1], [3.7, -0.2], [0, -1]]
+GOOD = [[1, -1], [1, 0], [-1, 1, -1], [1, 2], [3.7, -0.2], [0, -1], [1e100, -1e100]]
+BAD = {
+    (1, 1): "and all of them are 1: add rows",
+    (0, 0): "and all of them are 0: add rows",
+    (1, -1, 0): r"and there are 3 different ones \(-1, 0, 1\): convert them",
+    (0.5, 1, 2, 2.5, 3): r"and there are 5 different ones \(0.5, 1, 2, ...\): convert them",
+}
 
 
 @pytest.mark.parametrize("labels", GOOD)
 def test_good_labels(labels):
-    assert LOGISTIC.check_labels(np.array(labels, dtype=float)) is None
+    assert LOGISTIC.check_labels(np.unique(labels)) is None
+    assert LOGISTIC.encode_labels(np.unique(labels)).tolist() == [-1, 1]
 
 
 @pytest.mark.parametrize("labels", BAD)
@@ -172,7 +179,8 @@ def test_bad_labels_are_refused_with_the_name_of_the_file(tmp_path, labels):
         transport="simulated",
         iterations=2,
     )
-    with pytest.raises(DataError, match=r"labels have to be \+1 and -1, or 1 and 0") as caught:
+    words = f"the labels have to be two different numbers, one for each class, {BAD[labels]}"
+    with pytest.raises(DataError, match=words) as caught:
         job.run(prepare(config, None), SimulatedTransport(2))
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
@@ -185,12 +193,12 @@ def test_labels_are_checked_across_windows():
 
     X = np.ones((4, 1))
     for y, good in [([1, 1, -1, -1], True), ([1, 1, 0, 0], True), ([1, -1, 1, 0], False)]:
-        whole = Problem(Windowed("test", X, np.array(y, dtype=float), "in memory"), LOGISTIC)
+        source = Windowed("test", X, np.array(y, dtype=float), "in memory")
         if good:
-            whole.check_labels()
+            assert encoded(source, LOGISTIC).classes == (min(y), max(y))
         else:
             with pytest.raises(DataError, match="test: the labels"):
-                whole.check_labels()
+                encoded(source, LOGISTIC)
 
 
 # Which schemes can do it

@@ -63,8 +63,33 @@ class Objective(ABC):
         """Loss of the rows."""
 
     def check_labels(self, y: Reals) -> str | None:
-        """Return what labels have to be where these are not, else None."""
+        """Return what labels have to be where these are not, else None.
+
+        Parameters
+        ----------
+        y : (C,) array
+            The distinct labels of the data, ascending.
+        """
         del y
+        return None
+
+    def encode_labels(self, classes: Reals) -> Reals | None:
+        """Return the numbers that a classifier trains with instead of its labels.
+
+        Only called with labels that `check_labels` accepts. All other methods get these numbers as
+        y; the labels of the data are kept as `classes` in ``summary.json``.
+
+        Parameters
+        ----------
+        classes : (C,) array
+            The distinct labels of the data, ascending.
+
+        Returns
+        -------
+        (C,) array or None
+            A number for each class; None to train with the labels as they are.
+        """
+        del classes
         return None
 
     def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
@@ -106,6 +131,11 @@ class LinearModel(Objective):
         return gradient
 
 
+def follows_slope(objective: Objective) -> TypeGuard[LinearModel]:
+    """Whether the gradient is that of `LinearModel`, so that the slope says everything about it."""
+    return isinstance(objective, LinearModel) and type(objective).gradient is LinearModel.gradient
+
+
 def rows_at_once(rows: int, features: int, itemsize: int = 8) -> int:
     """Rows of X of which both products are computed while they are in the cache; all if it is small
     or too wide for that to pay.
@@ -113,8 +143,3 @@ def rows_at_once(rows: int, features: int, itemsize: int = 8) -> int:
     fitting = CACHE_BYTES // (itemsize * max(1, features))
     small = itemsize * rows * features <= SMALL_BYTES
     return rows if small or fitting < FEWEST_ROWS else fitting
-def follows_slope(objective: Objective) -> TypeGuard[LinearModel]:
-    """Whether the gradient is that of `LinearModel`, so that the slope says everything about it."""
-    return isinstance(objective, LinearModel) and type(objective).gradient is LinearModel.gradient
-
-

@@ -12,7 +12,8 @@ from coded_dgd.problems.objectives.base import LinearModel, Reals
 class Logistic(LinearModel):
     """``logistic``: sum of log(1 + exp(-s x^T beta)) with s = 1 for labels > 0 and -1 for others.
 
-    Labels are +1 and -1, or 1 and 0. The Hessian is at most X^T X / 4.
+    Labels are any two numbers, the larger one positive: 1 and -1, 1 and 0, 2 and 1. The Hessian is
+    at most X^T X / 4.
     """
 
     curvature: ClassVar[float | None] = 0.25
@@ -28,8 +29,10 @@ class Logistic(LinearModel):
         return float(np.logaddexp(0.0, -_signs(y) * (X @ beta)).sum())
 
     def check_labels(self, y: Reals) -> str | None:
-        good = np.isin(y, (-1.0, 1.0)).all() or np.isin(y, (0.0, 1.0)).all()
-        return None if good else "+1 and -1, or 1 and 0"
+        return None if len(np.unique(y)) == 2 else "two different numbers, one for each class"
+
+    def encode_labels(self, classes: Reals) -> Reals | None:
+        return np.array([-1.0, 1.0])
 
     def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
         return {"accuracy": float(np.count_nonzero(_signs(X @ beta) == _signs(y)))}

@@ -55,6 +55,10 @@ class Source(ABC):
     density: float | None = None
     """Fraction of X that is not zero, where that is what is held; None where all is."""
 
+    classes: tuple[float, ...] | None = None
+    """The distinct labels that `read` replaces by the numbers to train with, ascending; None where
+    labels are as they are stored."""
+
     def __init__(self, name: str, rows: int, features: int, storage: str) -> None:
         refuse_empty(name, rows, features)
         self.name = name

@@ -1,0 +1,107 @@
+"""Labels of a classifier: which classes the data have, and the numbers to train with instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from coded_dgd.errors import DataError
+from coded_dgd.problems import evaluation
+from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.sources.base import Source
+from coded_dgd.problems.sparse import CompressedRows, Entries
+
+Floats = NDArray[np.float64]
+Coding = tuple[tuple[float, ...], tuple[float, ...]]
+"""Classes, ascending, and the number that stands for each of them."""
+
+SHOWN = 3
+"""Distinct labels that an error lists."""
+
+
+class EncodedLabels(Source):
+    """Another source, with a number in place of each class that its labels name.
+
+    Parameters
+    ----------
+    source : Source
+    coding : Coding
+    """
+
+    def __init__(self, source: Source, coding: Coding) -> None:
+        super().__init__(source.name, source.rows, source.features, source.storage)
+        self.dtype, self.density = source.dtype, source.density
+        self.coding = coding
+        self._source = source
+        self._classes, self._codes = map(np.array, coding)
+        self.classes = coding[0]
+
+    def describe(self) -> str:
+        return self._source.describe()
+
+    def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
+        X, y = self._source.read(start, stop)
+        return X, self._encoded(y)
+
+    def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
+        for X, y in self._source.windows(rows_at_once):
+            yield X, self._encoded(y)
+
+    def entries(self) -> Entries:
+        """Return the rows of a sparse source, and the numbers in place of their labels."""
+        assert isinstance(self._source, CompressedRows)
+        starts, columns, values, y = self._source.entries()
+        return starts, columns, values, self._encoded(y)
+
+    def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
+        return self.read(start, stop)
+
+    def _encoded(self, y: Floats) -> Floats:
+        places = np.minimum(np.searchsorted(self._classes, y), len(self._classes) - 1)
+        unknown = y[self._classes[places] != y]
+        if len(unknown):
+            raise DataError(
+                f"{self.name}: the label {unknown[0]:g} is none of the classes "
+                f"{_listed(self.coding[0])} that were found at first: use data that stay the same"
+            )
+        encoded: Floats = self._codes[places]
+        return encoded
+
+
+def encoded(source: Source, objective: Objective) -> Source:
+    """Return the data with labels as the objective trains with them.
+
+    All labels are read, once, where the objective does not take any.
+
+    Raises
+    ------
+    DataError
+        If they are none of this objective's; the message says what they are.
+    """
+    own = type(objective)
+    checks = own.check_labels is not Objective.check_labels
+    encodes = own.encode_labels is not Objective.encode_labels
+    if isinstance(source, EncodedLabels) or not (checks or encodes):
+        return source
+    classes = np.unique(np.concatenate([np.unique(y) for _, y in source.windows()]))
+    if wanted := evaluation.label_fault(objective, classes):
+        raise DataError(f"{source.name}: the labels have to be {wanted}, {_found(classes)}")
+    codes = evaluation.label_codes(objective, classes)
+    if codes is None:
+        return source
+    return EncodedLabels(source, (tuple(classes.tolist()), tuple(codes.tolist())))
+
+
+def _found(classes: Floats) -> str:
+    if len(classes) == 1:
+        return f"and all of them are {classes[0]:g}: add rows with other labels"
+    return (
+        f"and there are {len(classes)} different ones ({_listed(classes.tolist())}): convert them, "
+        "leave out the other rows, or use another --objective"
+    )
+
+
+def _listed(classes: list[float] | tuple[float, ...]) -> str:
+    return ", ".join([f"{each:.6g}" for each in classes[:SHOWN]] + ["..."] * (len(classes) > SHOWN))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from coded_dgd.engine.transports.base import Transport
     from coded_dgd.planner.measurements import Measurements
     from coded_dgd.planner.planning import Plan
+    from coded_dgd.problems.objectives import Objective
     from coded_dgd.problems.sources import Source
 
 PLAN = "plan.json"
@@ -25,8 +26,13 @@ AUTO_PROBE, AUTO_SECONDS = 100, 5.0
 """Iterations of the probe within a run, and about what they may take."""
 
 
-def open_data(config: RunConfig) -> tuple[Source, float]:
+def open_data(config: RunConfig, objective: Objective | None = None) -> tuple[Source, float]:
     """Open the data, as the objective trains with them; also return the bytes that they take.
+
+    Parameters
+    ----------
+    objective : Objective, optional
+        By default the one that the configuration names.
 
     Raises
     ------
@@ -40,7 +46,7 @@ def open_data(config: RunConfig) -> tuple[Source, float]:
     before = resident()
     source = open_source(config.data, config.seed)
     held = max(resident() - before, 0.0)
-    return trial.admit(objectives.create(config.objective), source), held
+    return trial.admit(objective or objectives.create(config.objective), source), held
 
 
 def measure(

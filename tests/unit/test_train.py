@@ -36,6 +36,16 @@ def test_it_needs_an_objective_with_a_name():
         simulated(scheme="auto", load=None, objective=LeastSquares())
 
 
+def test_an_objective_of_ones_own_trains_on_a_file():
+    class Own(LeastSquares):
+        pass
+
+    np.save("data.npy", np.c_[X, X @ BETA])
+    options = {"scheme": "uc-mmc", "load": 2, "iterations": 400, "workers": 4}
+    result = train(data="data.npy", objective=Own(), transport="simulated", **options)
+    np.testing.assert_allclose(result.coef_, BETA, atol=1e-6)
+
+
 def test_a_run_folder_is_written_where_asked_for_and_can_be_resumed():
     assert simulated().summary["run_folder"] is None
     assert not list(Path.cwd().iterdir())

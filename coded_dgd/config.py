@@ -14,6 +14,7 @@ from typing import Any
 from coded_dgd.errors import UsageError
 from coded_dgd.guard import DEFAULT_GUARDS
 from coded_dgd.kinds import misfit, wanted
+from coded_dgd.reading import Reading
 from coded_dgd.spec import nearest
 
 DEFAULT_WORKERS = 40
@@ -78,6 +79,10 @@ class RunConfig:
     normalisation: str | None = None
     early_stop: str | None = None
     data: str = DEFAULT_DATA
+    header: str | bool = "auto"
+    label: str | int | None = None
+    format: str | None = None
+    features: int | None = None
     encode: str = "master"
     share_blocks: bool = True
     objective: str = "least-squares"
@@ -104,6 +109,10 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _refuse_misfit(vars(self), "--")
+        if isinstance(self.header, bool):
+            object.__setattr__(self, "header", "yes" if self.header else "no")
+        if self.label is not None:
+            object.__setattr__(self, "label", str(self.label))
         for name, value in vars(self).items():
             _require(
                 not isinstance(value, str) or _is_text(value),
@@ -133,6 +142,13 @@ class RunConfig:
         _require(self.spare >= 0, "--spare has to be 0 or more")
         _require(self.silence >= 0, "--silence has to be 0 or more seconds")
         _require(self.transport in TRANSPORTS, f"--transport: give one of {', '.join(TRANSPORTS)}")
+        _ = self.reading  # which refuses what is out of range
+
+    @property
+    def reading(self) -> Reading:
+        """How a data file is read."""
+        label = None if self.label is None else str(self.label)
+        return Reading(str(self.header), label, self.format, self.features)
 
     @property
     def scheme_options(self) -> dict[str, float | str | None]:

@@ -36,7 +36,8 @@ def misfit(values: Mapping[str, Any], declared: type) -> str | None:
 
 def wanted(name: str, declared: type) -> str:
     """Return what a value has to be, in words."""
-    return next(word for kind, word in _WORDS.items() if _KINDS[kind] in _declared(declared)[name])
+    kinds = _declared(declared)[name]
+    return " or ".join(word for kind, word in _WORDS.items() if _KINDS[kind] in kinds)
 
 
 @lru_cache

@@ -44,7 +44,7 @@ def open_data(config: RunConfig, objective: Objective | None = None) -> tuple[So
     from coded_dgd.problems.sources import open_source
 
     before = resident()
-    source = open_source(config.data, config.seed)
+    source = open_source(config.data, config.seed, config.reading)
     held = max(resident() - before, 0.0)
     return trial.admit(objective or objectives.create(config.objective), source), held
 

@@ -5,25 +5,38 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import click
 
+from coded_dgd.cli import options
 from coded_dgd.errors import UsageError
+from coded_dgd.reading import Reading
 
 
 @click.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@options.reading
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of synthetic data.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--quiet", is_flag=True, help="Do not say what was written.")
-def convert(source: str, target: Path, force: bool, seed: int, as_json: bool, quiet: bool) -> None:
+def convert(
+    source: str,
+    target: Path,
+    force: bool,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+    **reading: Any,
+) -> None:
     """Convert data: from IN, as of run --data, to OUT, each in the format of its suffix.
 
-    Formats are .npy, .npz, .svm or .libsvm, .csv and .h5. Every number stays what it is; float32
-    stays float32 where the format has it. Rows are read and written by the window: only a
-    compressed .npz is held in memory.
+    Formats are .npy, .npz, .svm or .libsvm, .csv and .h5; .svm and .csv may be compressed, as
+    .csv.gz, .bz2 or .xz. Every number stays what it is; float32 stays float32 where the format has
+    it. Rows are read and written by the window: only a compressed .npz is held in memory. --header,
+    --label, --format and --features are of IN.
     """
     from coded_dgd.problems.sources import open_source, save
 
@@ -34,7 +47,7 @@ def convert(source: str, target: Path, force: bool, seed: int, as_json: bool, qu
         exists = False
     if exists and not force:
         raise UsageError(f"{target} exists and is not overwritten: name a new file, or add --force")
-    data = open_source(source, seed, streamed=True)
+    data = open_source(source, seed, Reading(**reading), streamed=True)
     save(data, target)
     written = {
         "in": source,

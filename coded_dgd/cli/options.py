@@ -9,6 +9,7 @@ import click
 
 from coded_dgd import delays, schemes
 from coded_dgd.config import DEFAULT_DELAY, DTYPES, ENCODE, KERNELS, TRANSPORTS, RunConfig
+from coded_dgd.reading import FORMATS, HEADERS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -114,10 +115,40 @@ of_schemes = together(
         type=str,
     ),
 )
-data = configured(
-    "data",
-    "Data to train on: synthetic:rows=...,features=..., or a file: .npy ([X | y]), .npz (X and y), "
-    ".svm or .libsvm, .csv (label last), .h5 (X and y).",
+reading = together(
+    configured(
+        "header",
+        "Whether the first line of a .csv file names the columns: yes, no, or auto, which refuses "
+        "a line that may be either.",
+        type=click.Choice(HEADERS),
+    ),
+    configured(
+        "label",
+        "Column of the label in a .csv or .npy file: its name in the header or, if no column is "
+        "called so, its number from 1, or from the end from -1.  [default: the last column]",
+        type=str,
+        metavar="NAME|INDEX",
+    ),
+    configured(
+        "format",
+        "Format of the data file, whatever its suffix is.  [default: as the suffix says]",
+        type=click.Choice(FORMATS, case_sensitive=False),
+    ),
+    configured(
+        "features",
+        "Number of features of an .svm file, 1 or more; larger indices in it are refused.  "
+        "[default: the largest index]",
+        metavar="N",
+    ),
+)
+data = together(
+    configured(
+        "data",
+        "Data to train on: synthetic:rows=...,features=..., or a file: .npy ([X | y]), .npz (X and "
+        "y), .svm or .libsvm, .csv, .h5 (X and y); .svm and .csv also compressed, as .csv.gz, .bz2 "
+        "or .xz.",
+    ),
+    reading,
 )
 delivery = together(
     configured(

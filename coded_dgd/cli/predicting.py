@@ -90,6 +90,7 @@ def predict(
         loads,
         data=config.data,
         seed=config.seed,
+        reading=config.reading,
         blocks=config.blocks,
         **config.scheme_options,
     )

@@ -66,6 +66,7 @@ class Plans:
             recipe = Recipe.of(
                 self._data,
                 config.seed,
+                config.reading,
                 self._fingerprint,
                 scheme.blocks,
                 getting,

@@ -128,8 +128,10 @@ class Plan:
                 fields[name] = tuple(fields[name])
         if fields["recipe"] is not None:
             from coded_dgd.problems.encoding import Recipe
+            from coded_dgd.reading import Reading
 
-            fields["recipe"] = Recipe(**fields["recipe"])
+            recipe = fields["recipe"]
+            fields["recipe"] = Recipe(**recipe | {"reading": Reading(**recipe["reading"])})
         if fields["pooled"] is not None:
             fields["pooled"] = Pooled(**fields["pooled"])
         return cls(**fields)

@@ -38,8 +38,9 @@ class Setup:
         UsageError
             If the data cannot be read, or are none for the objective, or that is not what it says.
         """
-        data = source or open_source(self.config.data, self.config.seed)
-        return Problem(trial.admit(self.objective, data), self.objective, self.config.ridge)
+        config = self.config
+        data = source or open_source(config.data, config.seed, config.reading)
+        return Problem(trial.admit(self.objective, data), self.objective, config.ridge)
 
 
 def prepare(config: RunConfig, workers: int | None, objective: Objective | None = None) -> Setup:

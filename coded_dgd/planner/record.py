@@ -118,7 +118,7 @@ def replay(values: Mapping[str, Any], **changed: Any) -> Plan:
     return make_plan(
         measured,
         config,
-        open_source(config.data, config.seed),
+        open_source(config.data, config.seed, config.reading),
         inputs["workers"],
         arguments.pop("limits"),
         data_bytes=inputs["data_bytes"],

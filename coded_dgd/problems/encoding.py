@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from coded_dgd.errors import DataError
 from coded_dgd.problems.labels import Coding, EncodedLabels
 from coded_dgd.problems.partition import OWN_WINDOW, Partition
-from coded_dgd.problems.sources import Source, open_source
+from coded_dgd.problems.sources import Reading, Source, open_source
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
@@ -89,6 +89,8 @@ class Recipe:
     data: str
     """As ``--data`` names them, a path from the root."""
     seed: int
+    reading: Reading
+    """How a file is read."""
     fingerprint: str
     """Of the data, by rank 0."""
     blocks: int
@@ -105,6 +107,7 @@ class Recipe:
         cls,
         data: str,
         seed: int,
+        reading: Reading,
         fingerprint: str,
         blocks: int,
         placement: Placement,
@@ -114,7 +117,8 @@ class Recipe:
         """Return the recipe of a placement; copies of blocks have labels."""
         rows = placement.tolist()
         plain = tuple(rows) if placement.ndim == 1 else tuple(map(tuple, rows))
-        return cls(data, seed, fingerprint, blocks, plain, gram, placement.ndim == 1, coding)
+        copied = placement.ndim == 1
+        return cls(data, seed, reading, fingerprint, blocks, plain, gram, copied, coding)
 
     def pieces(self, window: int = OWN_WINDOW) -> Pieces:
         """Read the data, in one pass; of data that are copied only what is held.
@@ -143,7 +147,7 @@ class Recipe:
     def _open(self) -> Source:
         mend = "copy the data of rank 0 to the same path there, or use --encode master"
         try:
-            source = open_source(self.data, self.seed)
+            source = open_source(self.data, self.seed, self.reading)
             if self.coding is not None:
                 source = EncodedLabels(source, self.coding)
             found = fingerprint(source, self.data)

@@ -33,6 +33,7 @@ class EncodedLabels(Source):
     def __init__(self, source: Source, coding: Coding) -> None:
         super().__init__(source.name, source.rows, source.features, source.storage)
         self.dtype, self.density = source.dtype, source.density
+        self.columns, self.remedy = source.columns, source.remedy
         self.coding = coding
         self._source = source
         self._classes, self._codes = map(np.array, coding)

@@ -107,7 +107,7 @@ class RecordedRun:
         config = self.config
         scheme = scheme_of(config, self.summary["workers"])
         if scheme.data_dependent:
-            source = open_source(config.data, config.seed)
+            source = open_source(config.data, config.seed, config.reading)
             problem = Problem(source, objectives.create("least-squares"))
             scheme.fit(source.rows, problem.block_norms)
             if scheme.blocks != self.summary["blocks"]:

@@ -11,7 +11,7 @@ from coded_dgd import schemes
 from coded_dgd.errors import Infeasible
 from coded_dgd.problems import objectives
 from coded_dgd.problems.problem import Problem
-from coded_dgd.problems.sources import open_source
+from coded_dgd.problems.sources import AS_THEY_ARE, Reading, open_source
 from coded_dgd.schemes.base import Scheme
 
 
@@ -36,6 +36,7 @@ def cases(
     *,
     data: str = "",
     seed: int = 0,
+    reading: Reading = AS_THEY_ARE,
     **options: Any,
 ) -> Iterator[Case]:
     """Build every scheme at every load; sizes and options go to those schemes that take them.
@@ -43,7 +44,8 @@ def cases(
     Parameters
     ----------
     data : str
-        As for `open_source`; opened once, if a scheme has to be fitted to them.
+        As for `open_source`, like `seed` and `reading`; opened once, if a scheme has to be fitted
+        to them.
     **options
         As for `schemes.create`, `blocks` among them.
 
@@ -56,7 +58,7 @@ def cases(
 
     @cache
     def problem() -> Problem:
-        return Problem(open_source(data, seed), objectives.create("least-squares"))
+        return Problem(open_source(data, seed, reading), objectives.create("least-squares"))
 
     for name, share in shares.items():
         done = set()

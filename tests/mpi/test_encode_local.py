@@ -1,5 +1,6 @@
 """``--encode local``: every worker reads the data and makes its own blocks."""
 
+import gzip
 import json
 import sys
 
@@ -36,6 +37,21 @@ def test_the_model_is_the_same_as_with_encode_master(tmp_path, data, scheme):
         assert done.json["gradient_error"]["max"] <= 1e-9
         models.append(np.load(tmp_path / encode / "beta.npy"))
     np.testing.assert_allclose(*models, rtol=1e-10)
+
+
+def test_workers_read_a_table_as_rank_0_does(tmp_path):
+    """A compressed table whose name says nothing, with a header and the label in the middle."""
+    rows = np.random.default_rng(2).standard_normal((60, 6))
+    text = "a,b,label,d,e,f\n" + "".join(",".join(map(repr, row)) + "\n" for row in rows.tolist())
+    (tmp_path / "train").write_bytes(gzip.compress(text.encode()))
+    reading = ["--data", "train", "--format", "csv", "--label", "label"]
+    done = run(tmp_path, "--scheme", "lcc-mmc", *reading, "--iterations", "2000", "--out", "r")
+    assert done.code == 0, done.err
+    assert "train: 60 rows x 5 features, label 'label' (column 3 of 6), in memory" in done.err
+    X, y = np.delete(rows, 2, axis=1), rows[:, 2]
+    np.testing.assert_allclose(
+        np.load(tmp_path / "r" / "beta.npy"), np.linalg.lstsq(X, y, rcond=None)[0], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from coded_dgd.errors import DataError
 from coded_dgd.planner.memory import resident
 from coded_dgd.problems.encoding import Encoder, Recipe, fingerprint
 from coded_dgd.problems.partition import Partition
-from coded_dgd.problems.sources import open_source, save
+from coded_dgd.problems.sources import AS_THEY_ARE, open_source, save
 from coded_dgd.problems.sources.gram import GramSource
 
 SCHEMES = [("lcc-mmc", 3), ("uc-mmc", 3), ("gc", 2), ("mds-mmc", 3)]
@@ -64,7 +64,7 @@ def test_a_worker_makes_the_same_of_the_data_as_rank_0(tmp_path, source, suffix,
     ((_, X, y),) = Partition(theirs.rows, 6).windows(theirs)
     mark = fingerprint(open_source(data, 3), data)
     for worker in range(6):
-        recipe = Recipe.of(data, 3, mark, 6, scheme.placement(worker), scheme.gram)
+        recipe = Recipe.of(data, 3, AS_THEY_ARE, mark, 6, scheme.placement(worker), scheme.gram)
         pieces = list(recipe.pieces(window=1000))
         assert len(pieces) > 1 or scheme.gram
         mine = np.concatenate([piece for _, piece, _ in pieces], axis=1)
@@ -78,7 +78,8 @@ def test_a_worker_makes_the_same_of_the_data_as_rank_0(tmp_path, source, suffix,
 def test_a_worker_refuses_other_data(tmp_path, source):
     path = tmp_path / "data.npy"
     save(source, path)
-    recipe = Recipe.of(str(path), 3, fingerprint(source, str(path)), 6, np.array([0, 1]), False)
+    mark = fingerprint(source, str(path))
+    recipe = Recipe.of(str(path), 3, AS_THEY_ARE, mark, 6, np.array([0, 1]), False)
     assert len(list(recipe.pieces())) == 1
     save(open_source("synthetic:rows=53,features=7", 4), path)
     with pytest.raises(DataError, match="is not what rank 0 reads") as raised:

@@ -1,7 +1,9 @@
-"""Data sources: synthetic, or a file whose suffix selects the reader.
+"""Data sources: synthetic, or a file in a format that its suffix or ``--format`` names.
 
-A format is a module with ``open_file(path) -> Source`` and ``write(file, source)``; it is imported
-when a file needs it. A format of text has ``stream_file(path)`` too, for files of any size.
+A format is a module with ``OPTIONS``, the names of the options of `Reading` that it takes,
+``open_file(path, reading) -> Source`` and ``write(file, source)``; it is imported when a file needs
+it. A format of text has ``stream_file(path, reading)`` too, for files of any size, and files that
+may be compressed.
 """
 
 from __future__ import annotations
@@ -13,10 +15,18 @@ from typing import Any
 
 from coded_dgd.errors import DataError, one_line
 from coded_dgd.files import replacing
+from coded_dgd.problems.sources._compression import (
+    COMPRESSIONS,
+    compressed,
+    compression_suffix,
+    refuse_damaged,
+)
+from coded_dgd.problems.sources._content import TEXT, refuse_other
 from coded_dgd.problems.sources.base import Source
+from coded_dgd.reading import Reading
 from coded_dgd.spec import nearest
 
-__all__ = ["Source", "open_source", "save"]
+__all__ = ["AS_THEY_ARE", "Reading", "Source", "open_source", "save"]
 
 READERS = {
     ".npy": "npy",
@@ -28,9 +38,32 @@ READERS = {
     ".h5": "hdf5",
     ".hdf5": "hdf5",
 }
+AS_THEY_ARE = Reading()
+
+ONLY = {
+    "header": "only csv files have a header",
+    "label": "only csv and npy files hold the label among other columns",
+    "features": "only svm files leave columns out",
+    "format": "they are no file",
+}
+"""Why an option does nothing for other data."""
+
+FOREIGN = {
+    **dict.fromkeys((".xls", ".xlsx", ".ods"), "pandas.read_excel"),
+    ".parquet": "pandas.read_parquet",
+    ".feather": "pandas.read_feather",
+    ".json": "pandas.read_json",
+    **dict.fromkeys((".pkl", ".pickle"), "pandas.read_pickle"),
+    ".tsv": "pandas.read_table",
+    ".dta": "pandas.read_stata",
+    ".sav": "pandas.read_spss",
+}
+"""What reads formats that are not read here."""
 
 
-def open_source(text: str, seed: int, streamed: bool = False) -> Source:
+def open_source(
+    text: str, seed: int, reading: Reading = AS_THEY_ARE, streamed: bool = False
+) -> Source:
     """Return the source that ``--data`` names.
 
     Parameters
@@ -39,26 +72,38 @@ def open_source(text: str, seed: int, streamed: bool = False) -> Source:
         ``synthetic:rows=1000,features=100``, or the path of a file.
     seed : int
         Of synthetic data; files do not depend on it.
+    reading : Reading
+        How a file is to be read.
     streamed : bool
         Whether to parse text each time that it is read, in order, rather than hold it in memory.
 
     Raises
     ------
     DataError
-        If the file is missing, cannot be read, or is not what its suffix says.
+        If the file is missing, cannot be read, is not what its suffix says, or leaves in doubt what
+        it holds.
     UsageError
-        If the text cannot be understood, or an optional package is missing.
+        If the text cannot be understood, an option does nothing for these data, or an optional
+        package is missing.
     """
     if text.partition(":")[0] == "synthetic":
         from coded_dgd.problems.sources import synthetic
 
+        _refuse_idle(text, reading, (), "synthetic data")
         return synthetic.open_text(text, seed)
     path = Path(text)
     _refuse_unreadable(path)
-    reader = _module(path)
+    name = _reader(path, reading)
+    refuse_other(path, name)
+    reader = _module(name)
+    _refuse_idle(text, reading, ("format", *reader.OPTIONS), f"{name} files")
     open_file = getattr(reader, "stream_file", reader.open_file) if streamed else reader.open_file
     try:
-        source: Source = open_file(path)
+        source: Source = open_file(path, reading)
+    except DataError:
+        if name in TEXT:
+            refuse_damaged(path)  # which is the cause then
+        raise
     except OSError as error:
         raise DataError(f"{path} cannot be read: {one_line(error)}") from None
     except MemoryError:
@@ -72,6 +117,8 @@ def open_source(text: str, seed: int, streamed: bool = False) -> Source:
 def save(source: Source, path: Path) -> None:
     """Write all rows to a file, in the format of its suffix; all of them or none.
 
+    Text is compressed where the name ends with .gz, .bz2 or .xz.
+
     Raises
     ------
     DataError
@@ -79,9 +126,9 @@ def save(source: Source, path: Path) -> None:
     UsageError
         If an optional package is missing.
     """
-    writer = _module(path)
+    writer = _module(_reader(path))
     try:
-        with replacing(path) as file:
+        with replacing(path) as plain, compressed(plain, path) as file:
             writer.write(file, source)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise DataError(
@@ -89,15 +136,55 @@ def save(source: Source, path: Path) -> None:
         ) from None
 
 
-def _module(path: Path) -> Any:
-    """The module of the format that the suffix says."""
-    suffix = path.suffix.lower()
-    if suffix not in READERS:
+def _module(name: str) -> Any:
+    return import_module(f"{__name__}.{name}")
+
+
+def _reader(path: Path, reading: Reading | None = None) -> str:
+    """Return the name of the module for the format; `reading` is None for a file to be written."""
+    packed = compression_suffix(path)
+    suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
+    if reading is not None and reading.format is not None:
+        name = READERS[f".{reading.format}"]
+    elif suffix in READERS:
+        name = READERS[suffix]
+    else:
+        raise DataError(f"{path} has unknown suffix {suffix!r}{_foreign(path, suffix, reading)}")
+    if packed and name not in TEXT:
         raise DataError(
-            f"{path} has unknown suffix {suffix!r}{nearest(suffix, READERS)}: "
-            f"name it by its format, one of {', '.join(READERS)}"
+            f"{path}: only text (.csv, .svm) is read and written compressed: "
+            + (f"name it {path.stem}" if reading is None else
+               f"unpack it with {COMPRESSIONS[packed].unpack}")
+        )  # fmt: skip
+    return name
+
+
+def _foreign(path: Path, suffix: str, reading: Reading | None) -> str:
+    """Return what to do with a file whose suffix names no format that is known."""
+    if reading is None:
+        return f"{nearest(suffix, READERS)}: name it by its format, one of {', '.join(READERS)}"
+    if suffix in FOREIGN:
+        return (
+            f": read it with {FOREIGN[suffix]} and write it with to_csv('data.csv', index=False), "
+            "or give --format if it is a file of another format"
         )
-    return import_module(f"{__name__}.{READERS[suffix]}")
+    if suffix == ".mat":
+        return ": read it with scipy.io.loadmat and write it with numpy.savez(path, X=X, y=y)"
+    if suffix in (".zip", ".zst", ".7z", ".rar", ".tar", ".z", ".lz4"):
+        return f": unpack it first, or compress it as one of {', '.join(COMPRESSIONS)}"
+    return (
+        f"{nearest(suffix, READERS)}: name it by its format, one of {', '.join(READERS)}, or add "
+        "--format csv, --format svm, ..."
+    )
+
+
+def _refuse_idle(text: str, reading: Reading, taken: tuple[str, ...], what: str) -> None:
+    """Refuse options that would do nothing."""
+    for option in reading.given:
+        if option not in taken:
+            raise DataError(
+                f"{text}: --{option} does nothing for {what}, as {ONLY[option]}: leave it out"
+            )
 
 
 def _refuse_unreadable(path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from coded_dgd.errors import DataError
+from coded_dgd.problems.sources._compression import opened_text
 from coded_dgd.problems.sources.base import Floats, Source
 
 Row = TypeVar("Row")
@@ -22,10 +23,10 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises
     ------
     DataError
-        If the file is not UTF-8 text.
+        If the file is not UTF-8 text, or is compressed and damaged.
     """
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with opened_text(path) as file:
             for number, line in enumerate(file, start=1):
                 if "\0" in line:
                     raise DataError(f"{path}, line {number}, is not text: save it as UTF-8 text")
@@ -71,6 +72,8 @@ class StreamedSource(Source, Generic[Row]):
         Yields what the rows of the file hold.
     dense : callable
         Makes X and y of several of them.
+    remedy : str, optional
+        What to do where rows do not fit in memory.
     """
 
     def __init__(
@@ -79,8 +82,10 @@ class StreamedSource(Source, Generic[Row]):
         rows: int,
         features: int,
         parse: Callable[[Path], Iterator[Row]],
-        dense: Callable[[list[Row], int], tuple[Floats, Floats]],
+        dense: Callable[[list[Row]], tuple[Floats, Floats]],
+        remedy: str = Source.remedy,
     ) -> None:
+        self.remedy = remedy
         super().__init__(str(path), rows, features, "read as text")
         self._path, self._parse, self._dense = path, parse, dense
 
@@ -100,4 +105,4 @@ class StreamedSource(Source, Generic[Row]):
         found = list(itertools.islice(parsed, rows))
         if len(found) < rows:
             raise DataError(f"{self.name} has become shorter while it was read: try again")
-        return self._dense(found, self.features)
+        return self._dense(found)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coded_dgd.errors import DataError, one_line
+from coded_dgd.problems.sources._columns import Columns
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +60,12 @@ class Source(ABC):
     """The distinct labels that `read` replaces by the numbers to train with, ascending; None where
     labels are as they are stored."""
 
+    columns: Columns | None = None
+    """Names of the columns and place of the label; None where the data are no table."""
+
+    remedy = "use fewer features, or more and smaller blocks"
+    """What to do where rows do not fit in memory."""
+
     def __init__(self, name: str, rows: int, features: int, storage: str) -> None:
         refuse_empty(name, rows, features)
         self.name = name
@@ -70,7 +77,8 @@ class Source(ABC):
 
     def describe(self) -> str:
         """Return one short line."""
-        return f"{self.name}: {self.rows} rows x {self.features} features, {self.storage}"
+        label = f", {self.columns.describe()}" if self.columns else ""
+        return f"{self.name}: {self.rows} rows x {self.features} features{label}, {self.storage}"
 
     def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
         """Return rows `start` to `stop`, counted from 0, `stop` excluded.
@@ -110,8 +118,7 @@ class Source(ABC):
     def _too_many(self, rows: int) -> DataError:
         return DataError(
             f"{self.name}: {rows} rows x {self.features} features do not fit in memory "
-            f"({8e-9 * rows * self.features:.3g} GB dense): use fewer features, or more and "
-            "smaller blocks"
+            f"({8e-9 * rows * self.features:.3g} GB dense): {self.remedy}"
         )
 
     def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
@@ -128,7 +135,7 @@ class Source(ABC):
         """Let go of memory that the last rows took and that can be read again."""
 
     def _refuse_unusable(self, start: int, X: Floats, y: Floats) -> None:
-        for values, what in ((X, "column {}"), (y[:, None], "the label")):
+        for values in (X, y[:, None]):
             if not values.size or (values.min() >= -LARGEST and values.max() <= LARGEST):
                 continue  # nan is on neither side
             row, column = divmod(int((np.abs(values) <= LARGEST).argmin()), values.shape[1])
@@ -138,9 +145,14 @@ class Source(ABC):
                 if np.isfinite(value)
                 else f"{value} is not a finite number: drop the row or fill the value"
             )
-            raise DataError(
-                f"{self.name}, row {start + row + 1}, {what.format(column + 1)}: {wrong}"
-            )
+            where = self._label_title() if values is not X else self._feature_title(column)
+            raise DataError(f"{self.name}, row {start + row + 1}, {where}: {wrong}")
+
+    def _feature_title(self, feature: int) -> str:
+        return self.columns.feature_title(feature) if self.columns else f"column {feature + 1}"
+
+    def _label_title(self) -> str:
+        return self.columns.label_title() if self.columns else "the label"
 
 
 class ArraySource(Source):
@@ -174,17 +186,6 @@ class ArraySource(Source):
         self._mapped = 0
         if all(each.dtype.kind == "f" and each.dtype.itemsize <= 4 for each in (X, y)):
             self.dtype = np.dtype(np.float32)
-
-    @classmethod
-    def joined(cls, name: str, A: NDArray[Any], storage: str) -> ArraySource:
-        """Return the source of A = [X | y], shape (m, l + 1)."""
-        if A.ndim != 2:
-            raise DataError(
-                f"{name}: the array has shape {A.shape}: save it as (rows, features + 1), "
-                "the last column the labels"
-            )
-        refuse_empty(name, len(A), A.shape[1] - 1)
-        return cls(name, A[:, :-1], A[:, -1], storage)
 
     def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
         self._mapped += 8 * (stop - start) * self.features

@@ -1,49 +1,66 @@
-"""Comma-separated values: features and then the label on each line, after an optional header."""
+"""Comma-separated values: a row on each line, one column the label, after an optional header."""
 
 from __future__ import annotations
 
-import re
-import reprlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from coded_dgd.errors import DataError
-from coded_dgd.problems.sources._text import (
-    StreamedSource,
-    is_number,
-    numbered_lines,
-    to_number,
-    to_text,
+from coded_dgd.problems.sources._columns import Columns
+from coded_dgd.problems.sources._fields import (
+    is_svm,
+    kind,
+    other_separator,
+    split,
+    uncommented,
+    why_no_number,
 )
-from coded_dgd.problems.sources.base import ArraySource, Floats, Source, refuse_empty
+from coded_dgd.problems.sources._header import COUNTED, find_header, may_count, refuse_count
+from coded_dgd.problems.sources._label import find_columns
+from coded_dgd.problems.sources._table import split_rows, table_source
+from coded_dgd.problems.sources._text import StreamedSource, numbered_lines, to_number, to_text
+from coded_dgd.problems.sources.base import ArraySource, Source, refuse_empty
+from coded_dgd.reading import Reading
 
-QUOTED = re.compile('"[^"]*"')  # a name in the header may hold commas
+OPTIONS = ("header", "label")
+"""Options of `Reading` that a file of this format takes, beside its name."""
+
+Row = list[float]
 
 
-def open_file(path: Path) -> ArraySource:
+@dataclass(frozen=True)
+class Head:
+    """What the beginning of a file says."""
+
+    columns: Columns
+    begin: int
+    """Number of the line after which rows begin: the header's, or 0."""
+    may_count: bool
+    """Whether the first column may be an index."""
+
+
+def open_file(path: Path, reading: Reading) -> ArraySource:
     """Return the source of the file, held in memory.
-
-    A first line in which no column is a number is taken as the header.
 
     Raises
     ------
     DataError
-        If the file is not such text, naming the line.
+        If the file is not such text, naming the line, or leaves in doubt what it holds.
     """
+    head = _read_head(path, reading)
     values = array("d")
-    width = rows = 0
-    for row in _rows(path):
-        values.extend(row)
-        width = len(row)
-        rows += 1
-    return ArraySource.joined(str(path), np.asarray(values).reshape(rows, width), "in memory")
+    rows = _scan(path, head, values.extend)
+    A = np.asarray(values).reshape(rows, head.columns.width)
+    return table_source(str(path), A, head.columns, "in memory")
 
 
-def stream_file(path: Path) -> StreamedSource[list[float]]:
+def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
     """Return the source of the file, parsed as it is read.
 
     Raises
@@ -51,45 +68,148 @@ def stream_file(path: Path) -> StreamedSource[list[float]]:
     DataError
         As `open_file`.
     """
-    width = rows = 0
-    for row in _rows(path):
-        width = len(row)
-        rows += 1
-    refuse_empty(str(path), rows, width - 1)
-    return StreamedSource(path, rows, width - 1, _rows, _dense)
+    head = _read_head(path, reading)
+    rows, features = _scan(path, head, lambda row: None), head.columns.width - 1
+    refuse_empty(str(path), rows, features)
+    parse, dense = partial(_rows, head=head), partial(split_rows, columns=head.columns)
+    source = StreamedSource(path, rows, features, parse, dense)
+    source.columns = head.columns
+    return source
 
 
 def write(file: IO[bytes], source: Source) -> None:
-    """Write all rows, as `open_file` reads them, without a header."""
+    """Write all rows, as `open_file` reads them, without a header, the label last.
+
+    Numbers of the first row have a decimal point or an exponent: they are no numbers of columns.
+    """
+    text: Callable[[float], str] = repr
     for X, y in source.windows():
         for row in np.column_stack([X, y]).tolist():
-            file.write((",".join(map(to_text, row)) + "\n").encode())
+            file.write((",".join(map(text, row)) + "\n").encode())
+            text = to_text
 
 
-def _dense(rows: list[list[float]], _: int) -> tuple[Floats, Floats]:
-    A = np.array(rows)
-    return A[:, :-1].copy(), A[:, -1].copy()
-
-
-def _rows(path: Path) -> Iterator[list[float]]:
-    width = 0
+def _read_head(path: Path, reading: Reading) -> Head:
+    comment: str | None = None
+    lines: list[tuple[int, list[str]]] = []
     for number, line in numbered_lines(path):
-        tokens = line.strip().split(",")
-        if not width:
-            width = len(tokens)
-            if not any(map(is_number, tokens)):
-                width = QUOTED.sub("", line).count(",") + 1
+        text = uncommented(line)
+        if text is None:
+            where = f"{path}, line {number}"
+            _refuse_separator(line, where)
+            lines.append((number, _split(line, where)))
+            if len(lines) == 2:
+                break
+        elif not lines:
+            comment = text
+    if not lines:
+        return Head(Columns(2, 1), 0, False)  # of no rows, which is refused
+    number, first = lines[0]
+    second = lines[1][1] if len(lines) > 1 else []
+    where = f"{path}, line {number}"
+    header = find_header(first, second, _names_in(comment), reading.header, where)
+    columns = find_columns(len(first), header.names, reading, str(path))
+    begin = number if header.in_first_line else 0
+    return Head(columns, begin, may_count(first, columns, reading))
+
+
+def _names_in(comment: str | None) -> list[str] | None:
+    try:
+        return None if comment is None else split(comment)
+    except ValueError:
+        return None
+
+
+def _scan(path: Path, head: Head, take: Callable[[Row], Any]) -> int:
+    """Hand over all rows one after the other; return their number.
+
+    Raises
+    ------
+    DataError
+        If a line is no row, or the first column counts the rows.
+    """
+    rows, counting, first = 0, head.may_count, 0.0
+    for row in _rows(path, head):
+        take(row)
+        if counting:
+            first = row[0] if not rows else first
+            counting = row[0] == first + rows
+        rows += 1
+    if counting and rows >= COUNTED:
+        refuse_count(str(path), int(first))
+    return rows
+
+
+def _rows(path: Path, head: Head) -> Iterator[Row]:
+    width = head.columns.width
+    lines = numbered_lines(path)
+    if head.begin:
+        next((number for number, _ in lines if number == head.begin), None)
+    for number, line in lines:
+        fields = line.split(",")
+        if len(fields) == width and "_" not in line:  # Python would read 1_000
+            try:
+                row = list(map(float, fields))
+            except ValueError:
+                pass
+            else:
+                yield row
                 continue
-        if len(tokens) != width:
-            raise DataError(
-                f"{path}, line {number}: {len(tokens)} columns, but {width} on the first line: "
-                "give every line the same columns"
-            )
-        try:
-            yield [to_number(token) for token in tokens]
-        except ValueError:
-            column = [is_number(token) for token in tokens].index(False)
-            raise DataError(
-                f"{path}, line {number}, column {column + 1}: {reprlib.repr(tokens[column])} is "
-                "not a number: write numbers with commas between, below a header of names only"
-            ) from None
+        if uncommented(line) is None:
+            yield _numbers(line, head, f"{path}, line {number}")
+
+
+def _numbers(line: str, head: Head, where: str) -> Row:
+    """Return the numbers of a line with quotes; refuse any other that is not plain numbers."""
+    columns = head.columns
+    fields = _split(line, where)
+    if len(fields) != columns.width:
+        _refuse_width(line, fields, columns, where)
+    if columns.names is not None and tuple(fields) == columns.names:
+        raise DataError(f"{where}: this is the header again: delete the line")
+    try:
+        return [to_number(field) for field in fields]
+    except ValueError:
+        place = [kind(field) == "number" for field in fields].index(False)
+    _refuse_separator(line, where)
+    if place == columns.width - 1 and not fields[place]:
+        raise DataError(
+            f"{where} ends with a comma, and its last column is blank: delete the comma at the end "
+            "of each line, or fill the value"
+        )
+    separator = " " if not fields[place] else ": "
+    raise DataError(f"{where}, {columns.title(place)}{separator}{why_no_number(fields[place])}")
+
+
+def _split(line: str, where: str) -> list[str]:
+    try:
+        return split(line)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None
+
+
+def _refuse_separator(line: str, where: str) -> None:
+    if is_svm(line):
+        raise DataError(f"{where} is a line of an svm file: add --format svm")
+    if separator := other_separator(line):
+        raise DataError(
+            f"{where}: columns are separated by {separator}, not by commas: write commas between "
+            "columns and points in numbers, as numpy.savetxt(..., delimiter=',') or pandas' to_csv "
+            "do"
+        )
+
+
+def _refuse_width(line: str, fields: list[str], columns: Columns, where: str) -> None:
+    _refuse_separator(line, where)
+    if len(fields) == columns.width + 1 and not fields[-1]:
+        remedy = "delete the comma at the end of the line"
+    elif len(fields) == columns.width + 1 and columns.names is not None:
+        remedy = (
+            "give every line the same columns; where R has written row names, which have no name "
+            "in the header, write the file with row.names=FALSE"
+        )
+    else:
+        remedy = "give every line the same columns, and write numbers without commas in them"
+    raise DataError(
+        f"{where}: {len(fields)} columns, but {columns.width} on the first line: {remedy}"
+    )

@@ -7,11 +7,15 @@ from typing import IO, Any
 
 from coded_dgd.errors import DataError, UsageError, one_line
 from coded_dgd.problems.sources.base import ArraySource, Source, refuse_unreal
+from coded_dgd.reading import Reading
+
+OPTIONS = ()
+"""Options of `Reading` that a file of this format takes, beside its name."""
 
 DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # what h5py raises on content
 
 
-def open_file(path: Path) -> ArraySource:
+def open_file(path: Path, reading: Reading) -> ArraySource:
     """Return the source of a file with datasets X (m x l) and y (m).
 
     Raises

@@ -11,22 +11,34 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
+from coded_dgd.problems.sources._label import find_columns
+from coded_dgd.problems.sources._table import table_source
 from coded_dgd.problems.sources.base import ArraySource, Source, refuse_truncated, refuse_unreal
+from coded_dgd.reading import Reading
+
+OPTIONS = ("label",)
+"""Options of `Reading` that a file of this format takes, beside its name."""
 
 Header = tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]
 
 
-def open_file(path: Path) -> ArraySource:
+def open_file(path: Path, reading: Reading) -> ArraySource:
     """Return the source of a file that ``np.save(path, A)`` wrote, A of shape (m, l + 1).
 
     Raises
     ------
     DataError
-        If it holds anything else.
+        If it holds anything else, or has no such column as the label is to be.
     """
     with path.open("rb") as file:
         A = read_array(file, str(path), path.stat().st_size, mapped=True)
-    return ArraySource.joined(str(path), A, "memory-mapped")
+    if A.ndim != 2:
+        raise DataError(
+            f"{path}: the array has shape {A.shape}: save it as (rows, features + 1), "
+            "the last column the labels"
+        )
+    columns = find_columns(A.shape[1], None, reading, str(path))
+    return table_source(str(path), A, columns, "memory-mapped")
 
 
 def write(file: IO[bytes], source: Source) -> None:

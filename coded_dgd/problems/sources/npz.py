@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from coded_dgd.errors import DataError
 from coded_dgd.problems.sources.base import ArraySource, Source
 from coded_dgd.problems.sources.npy import read_array, write_header
+from coded_dgd.reading import Reading
+
+OPTIONS = ()
+"""Options of `Reading` that a file of this format takes, beside its name."""
 
 LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and the extra field
 
@@ -21,7 +25,7 @@ LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and 
 UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
 
 
-def open_file(path: Path) -> ArraySource:
+def open_file(path: Path, reading: Reading) -> ArraySource:
     """Return the source of a file that ``np.savez(path, X=X, y=y)`` wrote.
 
     Raises
@@ -60,7 +64,13 @@ def _read_member(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[Any
     try:
         member = archive.getinfo(f"{name}.npy")
     except KeyError:
-        found = ", ".join(file.removesuffix(".npy") for file in archive.namelist()[:9]) or "none"
+        names = [file.removesuffix(".npy") for file in archive.namelist()]
+        if {"indptr", "indices", "data"} <= {*names}:
+            raise DataError(
+                f"{path} is a sparse matrix of scipy, without labels: write both as .svm, as "
+                "dump_svmlight_file(X, y, path, zero_based=False) of scikit-learn does"
+            ) from None
+        found = ", ".join(names[:9]) or "none"
         raise DataError(
             f"{path} has no array {name} (it has: {found}): "
             "write it with numpy.savez(path, X=X, y=y)"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import reprlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -14,8 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from coded_dgd.errors import DataError
 from coded_dgd.problems.sources._text import StreamedSource, numbered_lines, to_number, to_text
 from coded_dgd.problems.sources.base import LARGEST, Floats, Source, refuse_empty
+from coded_dgd.reading import LARGEST_INDEX, Reading
 
-LARGEST_INDEX = 2**31 - 1
+OPTIONS = ("features",)
+"""Options of `Reading` that a file of this format takes, beside its name."""
+
+ZERO_BASED = "# Column indices are zero-based"
+"""What scikit-learn writes above such rows."""
 
 
 class SparseSource(Source):
@@ -28,14 +34,26 @@ class SparseSource(Source):
         Row i has the entries starts[i] to starts[i + 1] of the next two.
     columns, values : ndarray
         Columns, from 0, and what stands there.
+    features : int, optional
+        Number of columns; by default that of the last one that is not empty.
+    remedy : str, optional
+        What to do where rows do not fit in memory.
     """
 
     def __init__(
-        self, name: str, labels: Floats, starts: ArrayLike, columns: ArrayLike, values: Floats
+        self,
+        name: str,
+        labels: Floats,
+        starts: ArrayLike,
+        columns: ArrayLike,
+        values: Floats,
+        features: int | None = None,
+        remedy: str = Source.remedy,
     ) -> None:
         from scipy.sparse import csr_array
 
-        features = int(np.max(columns, initial=-1)) + 1
+        self.remedy = remedy
+        features = features or int(np.max(columns, initial=-1)) + 1
         super().__init__(name, len(labels), features, "sparse in memory")
         self._X = csr_array((values, columns, starts), shape=(self.rows, self.features))
         self._y = labels
@@ -62,14 +80,23 @@ class SparseSource(Source):
 
 
 class Row(NamedTuple):
-    """What stands on a line; columns count from 0."""
+    """What stands on a line, whose number is `line`; columns count from 0."""
 
+    line: int
     label: float
     columns: list[int]
     values: list[float]
 
 
-def open_file(path: Path) -> SparseSource:
+class Size(NamedTuple):
+    """Number of rows and of columns, and what to do where those do not fit in memory."""
+
+    rows: int
+    features: int
+    remedy: str
+
+
+def open_file(path: Path, reading: Reading) -> SparseSource:
     """Return the source of the file; comments (#) and query ids (qid:) are skipped.
 
     Raises
@@ -79,15 +106,26 @@ def open_file(path: Path) -> SparseSource:
     """
     labels, values = array("d"), array("d")
     columns, starts = array("i"), array("q", [0])
-    for row in _rows(path):
+
+    def take(row: Row) -> None:
         labels.append(row.label)
         columns.extend(row.columns)
         values.extend(row.values)
         starts.append(len(columns))
-    return SparseSource(str(path), *map(np.asarray, (labels, starts, columns, values)))
+
+    size = _scan(path, reading, take)
+    return SparseSource(
+        str(path),
+        np.asarray(labels),
+        np.asarray(starts),
+        np.asarray(columns),
+        np.asarray(values),
+        size.features,
+        size.remedy,
+    )
 
 
-def stream_file(path: Path) -> StreamedSource[Row]:
+def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
     """Return the source of the file, parsed as it is read.
 
     Raises
@@ -95,12 +133,9 @@ def stream_file(path: Path) -> StreamedSource[Row]:
     DataError
         As `open_file`.
     """
-    rows = features = 0
-    for row in _rows(path):
-        rows += 1
-        features = max(features, row.columns[-1] + 1 if row.columns else 0)
-    refuse_empty(str(path), rows, features)
-    return StreamedSource(path, rows, features, _rows, _dense)
+    size = _scan(path, reading, lambda row: None)
+    parse, dense = partial(_rows, reading=reading), partial(_dense, features=size.features)
+    return StreamedSource(path, size.rows, size.features, parse, dense, size.remedy)
 
 
 def write(file: IO[bytes], source: Source) -> None:
@@ -118,6 +153,31 @@ def write(file: IO[bytes], source: Source) -> None:
             file.write((" ".join([to_text(label), *entries]) + "\n").encode())
 
 
+def _scan(path: Path, reading: Reading, take: Callable[[Row], None]) -> Size:
+    """Hand over all rows one after the other; return how many rows and columns there are.
+
+    Raises
+    ------
+    DataError
+        If a line is no row, or there is no row or no feature.
+    """
+    rows = largest = at = 0
+    for row in _rows(path, reading):
+        take(row)
+        rows += 1
+        if row.columns and row.columns[-1] >= largest:
+            largest, at = row.columns[-1] + 1, row.line
+    refuse_empty(str(path), rows, reading.features or largest)
+    if reading.features:
+        return Size(rows, reading.features, Source.remedy)
+    return Size(
+        rows,
+        largest,
+        f"the largest index, {largest}, is on line {at}: if it is wrong, correct it (--features "
+        f"with the number of features names such lines), else {Source.remedy}",
+    )
+
+
 def _dense(rows: list[Row], features: int) -> tuple[Floats, Floats]:
     X = np.zeros((len(rows), features))
     for dense, row in zip(X, rows, strict=True):
@@ -125,10 +185,13 @@ def _dense(rows: list[Row], features: int) -> tuple[Floats, Floats]:
     return X, np.array([row.label for row in rows])
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path, reading: Reading) -> Iterator[Row]:
+    most = reading.features or LARGEST_INDEX
     for number, line in numbered_lines(path):
         tokens = line.partition("#")[0].split()
         if not tokens:
+            if line.startswith(ZERO_BASED):
+                raise DataError(f"{path}, line {number}: {_FROM_0}")
             continue
         if len(tokens) > 1 and tokens[1].startswith("qid:"):
             del tokens[1]
@@ -141,17 +204,43 @@ def _rows(path: Path) -> Iterator[Row]:
                 if not index_text.isdecimal():
                     raise ValueError(index_text)
                 index = int(index_text)
-                if not previous < index <= LARGEST_INDEX:
+                if not previous < index <= most:
                     raise DataError(
-                        f"{path}, line {number}: index {index} after {previous}: "
-                        "write the indices of a line ascending from 1, each once"
+                        f"{path}, line {number}: {_index_refusal(index, previous, reading)}"
                     )
                 columns.append(index - 1)
                 values.append(to_number(value_text))
                 previous = index
         except ValueError:
+            csv = ", or add --format csv if commas separate the columns" if "," in token else ""
             raise DataError(
                 f"{path}, line {number}: {reprlib.repr(token)} is not a number or index:value: "
-                "write lines as 'label index:value index:value'"
+                f"write lines as 'label index:value index:value'{csv}"
             ) from None
-        yield Row(label, columns, values)
+        yield Row(number, label, columns, values)
+
+
+_FROM_0 = (
+    "indices count from 0, and have to count from 1: add 1 to all indices, or write the file with "
+    "dump_svmlight_file(..., zero_based=False)"
+)
+
+
+def _index_refusal(index: int, previous: int, reading: Reading) -> str:
+    """Return why an index cannot be, and the remedy."""
+    if index == 0 == previous:
+        return f"index 0: {_FROM_0}"
+    if index <= previous:
+        return (
+            f"index {index} after {previous}: write the indices of a line ascending from 1, each "
+            "once"
+        )
+    if reading.features:
+        return (
+            f"index {index} is larger than --features {reading.features}: correct the line, or "
+            "give a larger number"
+        )
+    return (
+        f"index {index} is larger than any that can be read, {LARGEST_INDEX}: correct the line "
+        "(--features with the number of features names all such lines)"
+    )

@@ -1,0 +1,45 @@
+"""What the columns of a table are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table: one is the label, the others are the features in their order.
+
+    Parameters
+    ----------
+    width : int
+        Number of columns, l + 1.
+    label : int
+        Place of the label, from 0.
+    names : tuple of str, optional
+        Names of all columns; None where there is no header.
+    """
+
+    width: int
+    label: int
+    names: tuple[str, ...] | None = None
+
+    def describe(self) -> str:
+        """Return which column is the label, in a few words."""
+        number = f"column {self.label + 1} of {self.width}"
+        if self.names is None or not self.names[self.label]:
+            return f"label {number}"
+        return f"label {self.names[self.label]!r} ({number})"
+
+    def title(self, place: int) -> str:
+        """Return what errors call a column, by its place from 0."""
+        name = self.names[place] if self.names is not None and place < len(self.names) else ""
+        return f"column {place + 1}" + (f" ({name!r})" if name else "")
+
+    def feature_title(self, feature: int) -> str:
+        """Return what errors call the column of a feature."""
+        return self.title(feature + (feature >= self.label))
+
+    def label_title(self) -> str:
+        """Return what errors call the label."""
+        name = self.names[self.label] if self.names is not None else ""
+        return "the label" + (f" ({name!r})" if name else "")

@@ -1,0 +1,108 @@
+"""The fields of a line of comma-separated values, and why one of them is no number."""
+
+from __future__ import annotations
+
+import csv
+import re
+import reprlib
+
+from coded_dgd.problems.sources._text import is_number
+
+MISSING = {
+    "?", "-", "--", ".", "na", "n/a", "nan", "<na>", "none", "null", "nil", "nat", "missing",
+    "#n/a", "#value!", "#div/0!", "#ref!", "#name?", "#num!", "#null!",
+}  # fmt: skip
+"""What stands for a missing value, in lower case."""
+
+FILL = "drop the row or fill the value"
+ENCODE = "encode text as numbers, as pandas.get_dummies does, or leave the column out"
+
+SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'", " ": "spaces"}
+_QUOTED = re.compile('"[^"]*"')
+_SVM = re.compile(r"\S+(\s+(qid|[0-9]+):\S+)+")
+_DECIMAL_COMMA = re.compile(",(?=[0-9])")
+
+
+def split(line: str) -> list[str]:
+    """Return the fields of a line, without double quotes and the blanks around them.
+
+    Raises
+    ------
+    ValueError
+        With the cause and the remedy, if its quotes do not match.
+    """
+    if '"' not in line:
+        return [field.strip() for field in line.split(",")]
+    try:
+        (fields,) = csv.reader([line.strip()], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError) as error:
+        if "unexpected end" in str(error):
+            raise ValueError(
+                "a field in double quotes goes on in the next line: write names and values "
+                "without line breaks, each row on one line"
+            ) from None
+        raise ValueError(
+            f"its double quotes do not match ({error}): quote whole fields, or none"
+        ) from None
+    return [field.strip() for field in fields]
+
+
+def other_separator(line: str) -> str | None:
+    """Return what separates the columns of a line if it is not commas, in words."""
+    bare = _QUOTED.sub('""', line).strip()
+    for separator, title in SEPARATORS.items():
+        fields = bare.split(separator) if separator != " " else bare.split()
+        if len(fields) > 1 and (
+            "," not in bare
+            or all(is_number(_DECIMAL_COMMA.sub(".", field, count=1)) for field in fields)
+        ):
+            return title
+    return None
+
+
+def is_svm(line: str) -> bool:
+    """Return whether a line has a label and then entries with indices, as an svm file."""
+    return "," not in line and _SVM.match(line) is not None
+
+
+def kind(field: str) -> str:
+    """Return what a field is: number, blank, missing or text."""
+    if not field:
+        return "blank"
+    if is_number(field):
+        return "number"
+    return "missing" if field.lower() in MISSING else "text"
+
+
+def why_no_number(field: str) -> str:
+    """Return why a field is no number, and the remedy.
+
+    Examples
+    --------
+    >>> why_no_number("NA")
+    "'NA' stands for a missing value: drop the row or fill the value"
+    """
+    shown = reprlib.repr(field)
+    if not field:
+        return f"is blank, a missing value: {FILL}"
+    if field.lower() in MISSING:
+        return f"{shown} stands for a missing value: {FILL}"
+    if re.fullmatch(r"[+-]?[\d., '_\u00a0\u202f]*\d[\d.,eE+-]*", field):
+        return (
+            f"{shown} is not a number: write a decimal point, and no commas, blanks or other signs "
+            "between the digits"
+        )
+    if re.match("[+-]?0[xX]", field):
+        return f"{shown} is not a number: write hexadecimal numbers in decimal"
+    return f"{shown} is not a number: {ENCODE}"
+
+
+def uncommented(line: str) -> str | None:
+    """Return the text of a comment, which begins with #; None for any other line.
+
+    An error of Excel, such as #N/A, is a missing value and no comment.
+    """
+    text = line.strip()
+    if not text.startswith("#") or text.partition(",")[0].lower() in MISSING:
+        return None
+    return text.lstrip("#").strip()

@@ -1,0 +1,52 @@
+"""How a data file is read, where the file alone does not say it: plain values of the options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from coded_dgd.errors import UsageError
+
+HEADERS = ("auto", "yes", "no")
+FORMATS = ("csv", "svm", "libsvm", "svmlight", "npy", "npz", "h5", "hdf5")
+LARGEST_INDEX = 2**31 - 1
+"""Largest index of a column in an svm file: indices are held as 32-bit integers."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The options ``--header``, ``--label``, ``--format`` and ``--features`` of ``--data``.
+
+    Parameters
+    ----------
+    header : str
+        Whether the first line of a csv file names the columns: one of `HEADERS`.
+    label : str, optional
+        Name or number of the label's column; None for the last.
+    format : str, optional
+        One of `FORMATS`; None for the one that the suffix of the file names.
+    features : int, optional
+        Number of columns of an svm file; None for the largest index in it.
+
+    Raises
+    ------
+    UsageError
+        If a value is none of these.
+    """
+
+    header: str = "auto"
+    label: str | None = None
+    format: str | None = None
+    features: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.header not in HEADERS:
+            raise UsageError(f"--header: give one of {', '.join(HEADERS)}")
+        if self.format is not None and self.format not in FORMATS:
+            raise UsageError(f"--format: give one of {', '.join(FORMATS)}")
+        if self.features is not None and not 1 <= self.features <= LARGEST_INDEX:
+            raise UsageError(f"--features has to be from 1 to {LARGEST_INDEX}")
+
+    @property
+    def given(self) -> list[str]:
+        """Names of the options that do not have their default."""
+        return [each.name for each in fields(self) if getattr(self, each.name) != each.default]

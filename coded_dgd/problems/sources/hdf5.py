@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from coded_dgd.errors import DataError, UsageError, one_line
+from coded_dgd.problems.sources._hdf5_parts import refuse_absent, refuse_broken_link
 from coded_dgd.problems.sources.base import ArraySource, Source, refuse_unreal
 from coded_dgd.reading import Reading
 
@@ -21,7 +22,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     Raises
     ------
     DataError
-        If it holds anything else.
+        If it holds anything else, or not all that it refers to is there.
     UsageError
         If h5py is not installed.
     """
@@ -30,6 +31,9 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
         raise DataError(f"{path} is not an HDF5 file: write it with h5py, datasets X and y")
     try:
         file = h5py.File(path, "r")  # stays open as long as its datasets are held
+    except OSError as error:
+        raise DataError(f"{path} {_why_closed(error)}") from None
+    try:
         X, y = (_dataset(h5py, file, path, name) for name in ("X", "y"))
     except DAMAGED as error:
         raise DataError(f"{path} cannot be read ({one_line(error)}): write it again") from None
@@ -62,12 +66,31 @@ def _h5py(name: str) -> Any:
     return h5py
 
 
+def _why_closed(error: OSError) -> str:
+    """Return why a file cannot be opened, and the remedy."""
+    text = str(error)
+    if "already open for write" in text:
+        return (
+            "is open for writing by another process, or by one that ended without closing it: wait "
+            "for that process, or clear the mark with h5clear -s"
+        )
+    if "unable to lock" in text or "file locking" in text:
+        return (
+            "is locked, as another process has it open for writing, or its file system has no "
+            "locks: wait for that process, or set HDF5_USE_FILE_LOCKING=FALSE if there is none"
+        )
+    return f"cannot be read ({one_line(error)}): write it again"
+
+
 def _dataset(h5py: Any, file: Any, path: Path, name: str) -> Any:
     found = file.get(name)
     if not isinstance(found, h5py.Dataset):
+        refuse_broken_link(h5py, file, path, name)
         raise DataError(
             f"{path} has no dataset {name} (it has: {', '.join(map(str, [*file][:9])) or 'none'}): "
             "write datasets X, of shape (rows, features), and y, of shape (rows,)"
         )
-    refuse_unreal(f"{path}, dataset {name}", found.dtype)
+    title = f"{path}, dataset {name}"
+    refuse_unreal(title, found.dtype)
+    refuse_absent(h5py, found, title)
     return found

@@ -8,6 +8,7 @@ unpickled object, memory without bound or a hang. ``test_fuzz.py`` runs a few ca
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import itertools
 import json
@@ -181,7 +182,9 @@ def array(kind: str, *shape: int) -> np.ndarray:
 
 @lru_cache
 def whole_files(suffix: str) -> list[bytes]:
-    """Small files of data that can be read."""
+    """Small files of data that can be read, once it is said what is doubtful in them."""
+    if suffix.endswith(".gz"):
+        return [gzip.compress(whole) for whole in whole_files(suffix.removesuffix(".gz"))]
     X, y = array("f8", 9, 3), array("f8", 9)
     joined = np.c_[X, y]
     arrays = [joined, joined.astype("f4"), joined.astype(">i4"), np.asfortranarray(joined)]
@@ -204,7 +207,17 @@ def whole_files(suffix: str) -> list[bytes]:
             files.append(stream.getvalue())
     elif suffix == ".csv":
         rows = "".join(",".join(map(repr, row)) + "\n" for row in joined.tolist())
-        files = [rows.encode(), f'a,"b, c",d,label\r\n{rows}'.encode()]
+        quoted = "".join(
+            f'"{line.replace(",", chr(34) + "," + chr(34))}"\n' for line in rows.split()
+        )
+        heads = [
+            'a,"b, c",d,label\r\n',
+            "# a,b,c,label\n",
+            "0,1,2,3\n",
+            "label,x,y,z\n",
+            ",a,b,c\n",
+        ]
+        files = [rows.encode(), *(f"{head}{rows}".encode() for head in heads), quoted.encode()]
     else:
         rows = "".join(
             f"{label} " + " ".join(f"{i}:{v}" for i, v in enumerate(row, 1) if v) + " # x\n"
@@ -592,7 +605,8 @@ VALID: dict[str, list[str]] = {
     "timeline": ["timeline.json", "config.toml", "new.json", "no/new.json"],
     "interval": ["0.05", "0.01"],
     "checkpoint-seconds": ["0", "1e-9", "inf"],
-    "format": ["svg"],
+    "format": ["svg", "csv", "svm", "npy"],
+    "label": ["1", "-1", "0", "4", "label", "a"],
     "jobs": ["1", "0"],
     "seed": ["0", "1", "99999999999999999999"],
     "realisations": ["2", "10", "0"],
@@ -607,7 +621,10 @@ ARGUMENTS = [
     "data.csv",
     "new.csv",
 ]
-TARGETS_OF_CONVERT = [*(f"new{suffix}" for suffix in READERS), "data.npy", "folder", "no/x.npy"]
+TARGETS_OF_CONVERT = [
+    *(f"new{suffix}" for suffix in READERS),
+    *("new.csv.gz", "new.svm.xz", "new.npy.gz", "data.npy", "folder", "no/x.npy"),
+]
 LEFT_OUT = {"--help", "--version", "--transport"}
 
 
@@ -702,7 +719,7 @@ def _commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click
 COMMANDS = dict(_commands(cli.command))
 TARGETS: dict[str, Callable[[], Target]] = {
     **{f"data {suffix}": lambda s=suffix: data_file(s) for suffix in
-       (".npy", ".npz", ".svm", ".csv", ".h5")},
+       (".npy", ".npz", ".svm", ".csv", ".h5", ".csv.gz", ".svm.gz")},
     **{f"trace {suffix}": lambda s=suffix: trace_file(s) for suffix in (".npy", ".npz", ".csv")},
     "config.toml": config_file,
     "run --resume": resume_folder,

@@ -109,8 +109,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _refuse_misfit(vars(self), "--")
-        if isinstance(self.header, bool):
-            object.__setattr__(self, "header", "yes" if self.header else "no")
+        object.__setattr__(self, "header", _yes_or_no(self.header))
         if self.label is not None:
             object.__setattr__(self, "label", str(self.label))
         for name, value in vars(self).items():
@@ -213,7 +212,12 @@ def read_toml(path: Path) -> Mapping[str, Any]:
                 f"{', '.join(known)}"
             )
     _refuse_misfit(values, f"--config {path}: ")
-    return values
+    return {**values, "header": _yes_or_no(values["header"])} if "header" in values else values
+
+
+def _yes_or_no(header: Any) -> Any:
+    """Return what ``--header`` calls a truth value, and any other value as it is."""
+    return {True: "yes", False: "no"}[header] if isinstance(header, bool) else header
 
 
 def _is_text(value: str) -> bool:

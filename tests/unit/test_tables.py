@@ -451,6 +451,10 @@ def test_toml_and_variables_take_the_options(capsys, monkeypatch):
     printed = capsys.readouterr().out
     for line in ('label = "2"', "features = 7", 'format = "svm"', 'header = "no"'):
         assert f"\n{line}\n" in printed
+    monkeypatch.delenv("CODED_DGD_RUN_HEADER")
+    write("c.toml", "header = true\n")
+    assert run_command_line(["run", "--config", "c.toml", "--print-config"]) == 0
+    assert '\nheader = "yes"\n' in capsys.readouterr().out
 
 
 def test_training_from_python_takes_the_options():

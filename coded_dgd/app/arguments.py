@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from coded_dgd.app.running import Records
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
-from coded_dgd.problems.sources import Source
+from coded_dgd.problems.sources import Reading, Source
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.report import resume as resuming
 from coded_dgd.spec import nearest
@@ -30,6 +30,9 @@ def source(X: ArrayLike | None, y: ArrayLike | None, options: dict[str, Any]) ->
         raise UsageError("train takes X and y, or data=... instead: leave one of them out")
     if options.get("encode") == "local":
         raise UsageError('encode="local" needs data=..., a file that every rank can read')
+    for name in (field.name for field in fields(Reading)):
+        if options.get(name) is not None:
+            raise UsageError(f"train: {name} says how to read a file, and X and y are arrays")
     options["data"] = "X, y"
     return ArraySource("X, y", np.asarray(X), np.asarray(y), "in memory")
 

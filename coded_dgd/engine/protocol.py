@@ -128,10 +128,8 @@ class Plan:
                 fields[name] = tuple(fields[name])
         if fields["recipe"] is not None:
             from coded_dgd.problems.encoding import Recipe
-            from coded_dgd.reading import Reading
 
-            recipe = fields["recipe"]
-            fields["recipe"] = Recipe(**recipe | {"reading": Reading(**recipe["reading"])})
+            fields["recipe"] = Recipe.from_json(fields["recipe"])
         if fields["pooled"] is not None:
             fields["pooled"] = Pooled(**fields["pooled"])
         return cls(**fields)

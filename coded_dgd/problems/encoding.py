@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
@@ -119,6 +119,11 @@ class Recipe:
         plain = tuple(rows) if placement.ndim == 1 else tuple(map(tuple, rows))
         copied = placement.ndim == 1
         return cls(data, seed, reading, fingerprint, blocks, plain, gram, copied, coding)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of the plain values that it was turned into."""
+        return cls(**{**values, "reading": Reading(**values["reading"])})
 
     def pieces(self, window: int = OWN_WINDOW) -> Pieces:
         """Read the data, in one pass; of data that are copied only what is held.

@@ -1,6 +1,7 @@
 """Classifiers train with any two labels: nothing but `classes` tells which ones they were."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from coded_dgd.problems.encoding import Recipe, fingerprint
 from coded_dgd.problems.labels import EncodedLabels, encoded
 from coded_dgd.problems.objectives import Objective, create
 from coded_dgd.problems.objectives.logistic import Logistic
-from coded_dgd.problems.sources import open_source, save
+from coded_dgd.problems.sources import Reading, open_source, save
 from coded_dgd.problems.sources.base import ArraySource
 
 RNG = np.random.default_rng(6)
@@ -135,8 +136,8 @@ def test_a_worker_that_reads_the_data_itself_finds_the_same_classes(tmp_path):
     source = encoded(open_source(path, 0), create("logistic"))
     assert isinstance(source, EncodedLabels)
     blocks, mark = np.arange(2), fingerprint(source, path)
-    recipe = Recipe.of(path, 0, mark, 2, blocks, False, source.coding)
-    recipe = Recipe(**json.loads(json.dumps(vars(recipe))))
+    recipe = Recipe.of(path, 0, Reading(), mark, 2, blocks, False, source.coding)
+    recipe = Recipe.from_json(json.loads(json.dumps(asdict(recipe))))
     found = np.concatenate([y.ravel() for _, _, y in recipe.pieces()])
     assert set(found) <= {-1.0, 0.0, 1.0}
     write(tmp_path / "data.npy", (1.0, 3.0))

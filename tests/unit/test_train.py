@@ -79,6 +79,8 @@ def test_nothing_is_printed_unless_asked_for(capsys):
         ({"allow_different_workers": True}, "allow_different_workers does nothing without resume"),
         ({"data": "file.npy"}, "X and y, or data"),
         ({"encode": "local"}, "needs data="),
+        ({"label": "price"}, "label says how to read a file"),
+        ({"header": False}, "header says how to read a file"),
         ({"out": "a", "resume": "b"}, "leave --out out"),
         ({"out": 3}, "out has to be a path, not 3"),
         ({"log_dir": "logs", "log_level": "loud"}, "give one of info, debug"),

@@ -119,7 +119,7 @@ def plant_in_worker(kind, worker, iteration):
         from coded_dgd.problems import encoding
 
         read = encoding.open_source
-        encoding.open_source = lambda data, seed: read(f"{data}.gone", seed)
+        encoding.open_source = lambda data, *rest: read(f"{data}.gone", *rest)
     elif kind == "build":
         before(Share, "__init__", while_building)
     elif kind == "old":

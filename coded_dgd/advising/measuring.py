@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from coded_dgd.engine.transports.base import Transport
     from coded_dgd.planner.measurements import Measurements
     from coded_dgd.planner.planning import Plan
-    from coded_dgd.problems.objectives import Objective
     from coded_dgd.problems.sources import Source
 
 PLAN = "plan.json"
@@ -26,27 +25,21 @@ AUTO_PROBE, AUTO_SECONDS = 100, 5.0
 """Iterations of the probe within a run, and about what they may take."""
 
 
-def open_data(config: RunConfig, objective: Objective | None = None) -> tuple[Source, float]:
-    """Open the data, as the objective trains with them; also return the bytes that they take.
-
-    Parameters
-    ----------
-    objective : Objective, optional
-        By default the one that the configuration names.
-
-    Raises
-    ------
-    UsageError
-        If they cannot be read, or are none for the objective, or that is not what it says.
-    """
+def open_data(config: RunConfig) -> tuple[Source, float]:
+    """Open the data; also return the bytes that they take in memory."""
     from coded_dgd.planner.memory import resident
-    from coded_dgd.problems import objectives, trial
     from coded_dgd.problems.sources import open_source
 
     before = resident()
     source = open_source(config.data, config.seed, config.reading)
-    held = max(resident() - before, 0.0)
-    return trial.admit(objective or objectives.create(config.objective), source), held
+    return source, max(resident() - before, 0.0)
+
+
+def admit(config: RunConfig, source: Source) -> Source:
+    """Return the data as the objective trains with them; see `problems.trial.admit`."""
+    from coded_dgd.problems import objectives, trial
+
+    return trial.admit(objectives.create(config.objective), source)
 
 
 def measure(
@@ -83,6 +76,7 @@ def choose(
     from coded_dgd.planner.judging import Limits
     from coded_dgd.planner.planning import make_plan
 
+    source = admit(config, source)
     return make_plan(
         measure(config, transport, source, AUTO_PROBE, AUTO_SECONDS),
         config,

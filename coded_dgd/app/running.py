@@ -95,7 +95,7 @@ def run(
     started = None if master is None else master.workers
     held = 0.0
     if source is None:
-        source, held = measuring.open_data(config, objective)
+        source, held = measuring.open_data(config)
     given = config.scheme_options
     free = config.scheme == measuring.AUTO
     if objective is not None and (free or config.adapt):

@@ -110,6 +110,7 @@ def plan(
         transport = master or SimulatedTransport(workers)
         with stopping(transport), Interrupts(transport):
             source, data_bytes = measuring.open_data(config)
+            source = measuring.admit(config, source)
             measured = measuring.measure(config, transport, source, probe, PROBE_SECONDS)
     else:
         default = click.core.ParameterSource.DEFAULT

@@ -400,7 +400,7 @@ SIMULATED = ["--transport", "simulated", "--workers", "4", "--iterations", "3", 
 
 @pytest.mark.parametrize("command", ["run", "plan", "compare"])
 def test_commands_try_it_as_well(folder, capsys, command):
-    given = ["--schemes", "uc-mmc,uncoded"] if command == "compare" else []
+    given = {"run": ["--scheme", "gc"], "compare": ["--schemes", "uc-mmc,gc"]}.get(command, [])
     assert run_command_line([command, *SIMULATED, *given, "--objective", "my_own:Wrong"]) == 2
     said = [line for line in capsys.readouterr().err.splitlines() if "Wrong" in line]
     assert len(said) == 1

@@ -1,6 +1,7 @@
 """Data sources: every format reads to the same rows, and everything else is refused in one line."""
 
 import io
+import mmap
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.problems.sources import READERS, Source, open_source
+from coded_dgd.problems.sources.base import ArraySource
 
 A9A = Path(__file__).parents[3] / "shared" / "data" / "a9a.svm"
 
@@ -58,6 +60,7 @@ GOOD = {
     "version2.npy": lambda path: path.write_bytes(saved(A, (2, 0))),
     "stored.npz": lambda path: np.savez(path, y=y, X=X),
     "fortran.npz": lambda path: np.savez(path, X=np.asfortranarray(X), y=y, other=1),
+    "column.npz": lambda path: np.savez(path, X=X, y=y[:, None]),
     "packed.npz": lambda path: np.savez_compressed(path, X=np.asfortranarray(X), y=y),
     "a.svm": lambda path: path.write_text(svm_text()),
     "a.libsvm": lambda path: path.write_text(svm_text("qid:3 ")),
@@ -68,6 +71,7 @@ GOOD = {
     "bom.csv": lambda path: path.write_text(csv_text(), "utf-8-sig", newline="\r\n"),
     "a.h5": lambda path: save_h5(path, X=X, y=y),
     "a.hdf5": lambda path: save_h5(path, X=X, y=y),
+    "column.h5": lambda path: save_h5(path, X=X, y=y[:, None]),
 }
 
 
@@ -118,6 +122,21 @@ def test_what_is_read_belongs_to_the_caller(tmp_path):
         rows[:] = labels[:] = 0
         for again, before in zip(source.read(0, source.rows), expected, strict=True):
             np.testing.assert_array_equal(again, before)
+
+
+@pytest.mark.parametrize("mode", ["c", "r+", None])
+def test_a_mapped_array_keeps_what_has_been_written_to_it(tmp_path, mode):
+    shape = (700, 1000)  # more than may stay in memory
+    if mode:
+        np.save(tmp_path / "b.npy", np.zeros(shape))
+        B = np.load(tmp_path / "b.npy", mmap_mode=mode)
+    else:
+        private = mmap.mmap(-1, 8 * 700 * 1000, mmap.MAP_PRIVATE)
+        B = np.frombuffer(private).reshape(shape)
+    B[:] = 1
+    source = ArraySource("B", B[:, :-1], B[:, -1], "mapped")
+    for _ in range(2):
+        assert all(X.all() and y.all() for X, y in source.windows())
 
 
 def test_rows_that_are_not_there_are_an_index_error():
@@ -223,11 +242,11 @@ BAD = [
     ("a.npy", saved(np.ones((0, 4))), "no rows: give at least one"),
     ("a.npy", saved(np.ones((4, 0))), "no features: give at least one"),
     ("a.npy", saved(np.ones((4, 1))), "no features: give at least one"),
-    ("a.npy", saved(A + 1j), "complex128 values: save it as real numbers"),
-    ("a.npy", saved(A.astype(str)), "<U32 values: save it as real numbers"),
-    ("a.npy", saved(A.astype("M8[s]")), r"datetime64\[s\] values: save it as real numbers"),
-    ("a.npy", saved(A.astype(object)), "object values: save it as real numbers"),
-    ("a.npy", saved(np.zeros(3, "f8,i4")), "values: save it as real numbers"),
+    ("a.npy", saved(A + 1j), "complex128 values: give real numbers"),
+    ("a.npy", saved(A.astype(str)), "<U32 values: give real numbers"),
+    ("a.npy", saved(A.astype("M8[s]")), r"datetime64\[s\] values: give real numbers"),
+    ("a.npy", saved(A.astype(object)), "object values: give real numbers"),
+    ("a.npy", saved(np.zeros(3, "f8,i4")), "values: give real numbers"),
     ("a.npy", saved(with_nan(A, (4, 2))), "row 5, column 3: nan is not a finite.*: drop the row"),
     ("a.npy", saved(with_nan(A, (22, 5), np.inf)), "row 23, the label: inf is not a finite.*drop"),
     ("a.npy", saved(with_nan(A.astype("g"), (0, 0), "1e4000")), "row 1, column 1: inf .*drop"),
@@ -242,11 +261,13 @@ BAD = [
     ("a.npz", zip_of(0, X=b"text", y=b""), "array X is not in NumPy's format: write it"),
     ("a.npz", zip_of(0, X=saved(X)[:-1], y=saved(y)), "array X, of shape .*cut short: write"),
     ("a.npz", zip_of(8, X=saved(X), y=saved(y)[:-1]), "array y, of shape .*cut short: write"),
-    ("a.npz", zipped(X=X, y=y.astype(object)), "array y holds object values: save it as real"),
-    ("a.npz", zipped(True, X=X * 1j, y=y), "array X holds complex128 values: save it as real"),
+    ("a.npz", zipped(X=X, y=y.astype(object)), "array y holds object values: give real"),
+    ("a.npz", zipped(True, X=X * 1j, y=y), "array X holds complex128 values: give real"),
     ("a.npz", zipped(X=X, y=y[1:]), "X has 23 rows but y has 22: give one label"),
-    ("a.npz", zipped(X=X, y=y[:, None]), r"y \(23, 1\): save X as \(rows, features\), y as \(ro"),
-    ("a.npz", zipped(X=y, y=y), r"X has shape \(23,\) and .*: save X as \(rows, features\)"),
+    ("a.npz", zipped(X=X, y=A[:, :2]), r"y \(23, 2\): give X as .*, y as \(rows,\); of several"),
+    ("a.npz", zipped(X=X, y=y[None]), r"y \(1, 23\): give X as .*, y as \(rows,\); a row is y.rav"),
+    ("a.npz", zipped(X=y, y=X), r"X has shape \(23,\) and .*; they seem to have changed places"),
+    ("a.npz", zipped(X=y, y=y), r"X has shape \(23,\) and .*: give X as \(rows, features\)"),
     ("a.npz", zipped(X=X[:0], y=y[:0]), "no rows: give at least one"),
     ("a.npz", zipped(X=X[:, :0], y=y), "no features: give at least one"),
     ("a.npz", zipped(X=X, y=with_nan(y, 6, -np.inf)), "row 7, the label: -inf is not .*drop"),
@@ -298,11 +319,11 @@ BAD = [
     ("a.h5", hdf5(data=X, y=y), r"no dataset X \(it has: data, y\): write datasets X"),
     ("a.h5", hdf5(), r"no dataset X \(it has: none\): write datasets X"),
     ("a.h5", hdf5(**{"X/inner": X, "y": y}), "no dataset X .*: write datasets X"),
-    ("a.h5", hdf5(X=X, y=1.0), r"y \(\): save X as \(rows, features\)"),
-    ("a.h5", hdf5(X=X, y=h5py.Empty("f8")), "y None: save X as"),
+    ("a.h5", hdf5(X=X, y=1.0), r"y \(\): give X as \(rows, features\)"),
+    ("a.h5", hdf5(X=X, y=h5py.Empty("f8")), "y None: give X as"),
     ("a.h5", hdf5(X=X, y=y[:5]), "X has 23 rows but y has 5: give one label"),
-    ("a.h5", hdf5(X=X * 1j, y=y), "dataset X holds complex128 values: save it as real"),
-    ("a.h5", hdf5(X=X, y=["text"] * 23), "dataset y holds object values: save it as real"),
+    ("a.h5", hdf5(X=X * 1j, y=y), "dataset X holds complex128 values: give real"),
+    ("a.h5", hdf5(X=X, y=["text"] * 23), "dataset y holds object values: give real"),
     ("a.h5", hdf5(X=X[:0], y=y[:0]), "no rows: give at least one"),
     ("a.h5", hdf5(X=with_nan(X, (9, 0)), y=y), "row 10, column 1: nan is not a finite.*: drop"),
     ("a.txt", "1,2\n", r"unknown suffix '.txt': name it by its format, one of .npy, .npz, .svm"),

@@ -145,8 +145,13 @@ class Source(ABC):
                 if np.isfinite(value)
                 else f"{value} is not a finite number: drop the row or fill the value"
             )
-            where = self._label_title() if values is not X else self._feature_title(column)
-            raise DataError(f"{self.name}, row {start + row + 1}, {where}: {wrong}")
+            feature = column if values is X else None
+            raise DataError(f"{self._place(start + row, feature)}: {wrong}")
+
+    def _place(self, row: int, feature: int | None) -> str:
+        """Return what errors call a value, by its row from 0 and its feature; None: the label."""
+        what = self._label_title() if feature is None else self._feature_title(feature)
+        return f"{self.name}, row {row + 1}, {what}"
 
     def _feature_title(self, feature: int) -> str:
         return self.columns.feature_title(feature) if self.columns else f"column {feature + 1}"
@@ -161,7 +166,7 @@ class ArraySource(Source):
     Parameters
     ----------
     X : array of shape (m, l)
-    y : array of shape (m,)
+    y : array of shape (m,) or (m, 1)
         In memory, memory-mapped, or HDF5 datasets; of any real type.
 
     Raises
@@ -171,15 +176,7 @@ class ArraySource(Source):
     """
 
     def __init__(self, name: str, X: Any, y: Any, storage: str) -> None:
-        if X.ndim != 2 or y.ndim != 1:
-            raise DataError(
-                f"{name}: X has shape {X.shape} and y {y.shape}: save X as (rows, features), "
-                "y as (rows,)"
-            )
-        if len(X) != len(y):
-            raise DataError(
-                f"{name}: X has {len(X)} rows but y has {len(y)}: give one label for each row of X"
-            )
+        refuse_misshapen(name, X, y)
         super().__init__(name, X.shape[0], X.shape[1], storage)
         self._X, self._y = X, y
         self._mappings = [mapping for each in (X, y) if (mapping := _mapping(each)) is not None]
@@ -189,7 +186,7 @@ class ArraySource(Source):
 
     def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
         self._mapped += 8 * (stop - start) * self.features
-        return self._X[start:stop], self._y[start:stop]
+        return self._X[start:stop], np.reshape(self._y[start:stop], -1)
 
     def _release(self) -> None:
         if self._mapped >= MAPPED_BYTES:
@@ -199,10 +196,16 @@ class ArraySource(Source):
 
 
 def _mapping(array: Any) -> mmap.mmap | None:
-    """The file that an array is a view of, where it can be asked to leave memory."""
+    """The file that an array is a view of, where it can be asked to leave memory.
+
+    A private copy of a file, and memory of no file, would lose what has been written to them.
+    """
+    shared = False
     while isinstance(array, np.ndarray):
+        shared = shared or (isinstance(array, np.memmap) and array.mode != "c")
         array = array.base
-    return array if isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
+    found = shared and isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED")
+    return array if found else None
 
 
 def _owned(values: ArrayLike) -> Floats:
@@ -228,6 +231,50 @@ def refuse_empty(name: str, rows: int, features: int) -> None:
         raise DataError(f"{name} has no features: give at least one beside the labels")
 
 
+def refuse_misshapen(name: str, X: Any, y: Any) -> None:
+    """Refuse arrays that are not the rows of a matrix and a label for each.
+
+    Parameters
+    ----------
+    X, y : array
+        Anything with `ndim` and `shape`. y may be a column, of shape (m, 1).
+
+    Raises
+    ------
+    DataError
+        If the shapes are others.
+    """
+    if X.ndim != 2 or not (y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)):
+        remedy = ""
+        if X.ndim == 1 and y.ndim == 2:
+            remedy = "; they seem to have changed places"
+        elif X.ndim == 1:
+            remedy = "; a single feature is X.reshape(-1, 1)"
+        elif X.ndim == y.ndim == 2:
+            row = y.shape[0] == 1
+            remedy = "; a row is y.ravel()" if row else "; of several labels take one, y[:, 0]"
+        raise DataError(
+            f"{name}: X has shape {X.shape} and y {y.shape}: give X as (rows, features), "
+            f"y as (rows,){remedy}"
+        )
+    rows, labels = X.shape[0], y.shape[0]
+    if rows != labels:
+        raise DataError(
+            f"{name}: X has {rows} rows but y has {labels}: give one label for each row of X"
+        )
+
+
+REAL = {
+    "c": "such as the real part or the magnitude",
+    "M": "such as the days since a date",
+    "m": "such as seconds",
+    "O": "with .astype(float)",
+    "V": "each field a column",
+    **dict.fromkeys("UST", "a number for each word"),
+}
+"""What real numbers may be instead, by the kind of a numpy type."""
+
+
 def refuse_unreal(name: str, dtype: np.dtype[Any]) -> None:
     """Refuse an array that holds anything but real numbers.
 
@@ -237,9 +284,8 @@ def refuse_unreal(name: str, dtype: np.dtype[Any]) -> None:
         If its type is complex, text, objects, dates or records.
     """
     if dtype.kind not in "biuf":
-        raise DataError(
-            f"{name} holds {dtype} values: save it as real numbers, with .astype(float)"
-        )
+        instead = REAL.get(dtype.kind, REAL["O"])
+        raise DataError(f"{name} holds {dtype} values: give real numbers, {instead}")
 
 
 def refuse_truncated(name: str, shape: tuple[int, ...], itemsize: int, size: int) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import reprlib
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from math import inf
+from numbers import Integral, Real
+from os import PathLike, fsdecode
 from pathlib import Path
 from typing import Any
 
-from coded_dgd.errors import UsageError
+import numpy as np
+
+from coded_dgd.errors import UsageError, shown
 from coded_dgd.guard import DEFAULT_GUARDS
 from coded_dgd.kinds import misfit, wanted
 from coded_dgd.reading import Reading
@@ -57,6 +60,10 @@ SCHEME_OPTIONS = (
 )
 
 
+TEXT_OR_NUMBER = ("step_size", "p", "label")
+"""Options whose text may be a number."""
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """Options of ``run``, by the names of the command line; None where the scheme decides.
@@ -79,8 +86,8 @@ class RunConfig:
     normalisation: str | None = None
     early_stop: str | None = None
     data: str = DEFAULT_DATA
-    header: str | bool = "auto"
-    label: str | int | None = None
+    header: str = "auto"
+    label: str | None = None
     format: str | None = None
     features: int | None = None
     encode: str = "master"
@@ -108,10 +115,7 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _refuse_misfit(vars(self), "--")
-        object.__setattr__(self, "header", _yes_or_no(self.header))
-        if self.label is not None:
-            object.__setattr__(self, "label", str(self.label))
+        refuse_misfit(vars(self), "--")
         for name, value in vars(self).items():
             _require(
                 not isinstance(value, str) or _is_text(value),
@@ -146,8 +150,7 @@ class RunConfig:
     @property
     def reading(self) -> Reading:
         """How a data file is read."""
-        label = None if self.label is None else str(self.label)
-        return Reading(str(self.header), label, self.format, self.features)
+        return Reading(self.header, self.label, self.format, self.features)
 
     @property
     def scheme_options(self) -> dict[str, float | str | None]:
@@ -165,13 +168,47 @@ def _require(condition: bool, mend: str) -> None:
         raise UsageError(mend)
 
 
-def _refuse_misfit(values: Mapping[str, Any], where: str) -> None:
-    name = misfit(values, RunConfig)
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as a configuration holds them: numbers of any type as Python's, and as text
+    where an option takes that; the path of data, a type of numpy and the truth value of ``header``
+    as text; all else as it is.
+    """
+    return {name: _plain(name, value) for name, value in values.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            return bool(value) if name != "header" else "yes" if value else "no"
+        if isinstance(value, Real):
+            nearest_float = float(value)  # raises where there is none
+            number = int(value) if isinstance(value, Integral) else nearest_float
+            return str(number) if name in TEXT_OR_NUMBER else number
+        if name == "dtype" and isinstance(value, (type, np.dtype)):
+            return np.dtype(value).name
+        return fsdecode(value) if name == "data" and isinstance(value, PathLike) else value
+    except (OverflowError, TypeError, ValueError):
+        return value
+
+
+def refuse_misfit(values: Mapping[str, Any], where: str, declared: type = RunConfig) -> None:
+    """Refuse an option whose value is not of the type that a class declares for it.
+
+    Parameters
+    ----------
+    where : str
+        What the message begins with, before the name.
+
+    Raises
+    ------
+    UsageError
+        Names the first one.
+    """
+    name = misfit(values, declared)
     if name is not None:
         option = name.replace("_", "-") if where == "--" else name
-        raise UsageError(
-            f"{where}{option} has to be {wanted(name, RunConfig)}, not {reprlib.repr(values[name])}"
-        )
+        what = "text or a number" if name in TEXT_OR_NUMBER else wanted(name, declared)
+        raise UsageError(f"{where}{option} has to be {what}, not {shown(values[name])}")
 
 
 def _toml(value: str | float | bool) -> str:
@@ -183,6 +220,8 @@ def _toml(value: str | float | bool) -> str:
 
 def read_toml(path: Path) -> Mapping[str, Any]:
     """Read options of ``run`` from a TOML file, such as ``config.toml`` of a run folder.
+
+    Names may have dashes, as on the command line, or underscores.
 
     Raises
     ------
@@ -205,19 +244,20 @@ def read_toml(path: Path) -> Mapping[str, Any]:
             "write it"
         ) from None
     known = [field.name for field in fields(RunConfig)]
-    for key in values:
-        if key not in known:
+    given: dict[str, Any] = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in known:
             raise UsageError(
-                f"--config {path}: unknown option {key!r}{nearest(key, known)}; there are: "
+                f"--config {path}: unknown option {key!r}{nearest(name, known)}; there are: "
                 f"{', '.join(known)}"
             )
-    _refuse_misfit(values, f"--config {path}: ")
-    return {**values, "header": _yes_or_no(values["header"])} if "header" in values else values
-
-
-def _yes_or_no(header: Any) -> Any:
-    """Return what ``--header`` calls a truth value, and any other value as it is."""
-    return {True: "yes", False: "no"}[header] if isinstance(header, bool) else header
+        if name in given:
+            raise UsageError(f"--config {path} gives {name} twice: keep one of them")
+        given[name] = value
+    given = plain(given)
+    refuse_misfit(given, f"--config {path}: ")
+    return given
 
 
 def _is_text(value: str) -> bool:

@@ -6,6 +6,7 @@ cannot be used, 3 diverged, 4 undecodable, 75 stopped on request.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -57,6 +58,14 @@ def naming(option: str) -> Iterator[None]:
         if not isinstance(error, DataError):
             error.args = (f"{option}: {error}",)
         raise
+
+
+def shown(value: object) -> str:
+    """Return a value as errors show it: in one line that is not too long."""
+    try:
+        return " ".join(reprlib.repr(value).split())
+    except Exception:  # an int may have too many digits, and an object's own repr may fail
+        return f"an object of type {type(value).__name__}"
 
 
 def one_line(error: Exception) -> str:

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from numbers import Integral, Real
+from pathlib import Path
 from types import NoneType
 from typing import Any
 
-_KINDS = {"int": Integral, "float": Real, "str": str, "bool": bool, "None": NoneType}
+_KINDS = {
+    "int": Integral,
+    "float": Real,
+    "str": str,
+    "bool": bool,
+    "Path": Path,
+    "None": NoneType,
+}
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
     "str": "text",
     "bool": "true or false",
+    "Path": "a path",
 }
 
 
@@ -23,9 +32,9 @@ def misfit(values: Mapping[str, Any], declared: type) -> str | None:
     Parameters
     ----------
     declared : type
-        A class that annotates its fields with ``int``, ``float``, ``str``, ``bool``, ``None`` and
-        unions of these. Numbers of numpy count as such too, a bool is no number, and a whole number
-        is a float if there is a float that large.
+        A class that annotates its fields with ``int``, ``float``, ``str``, ``bool``, ``Path``,
+        ``None`` and unions of these. Numbers of numpy count as such too, a bool is no number, and a
+        whole number is a float if there is a float that large.
     """
     kinds = _declared(declared)
     for name, value in values.items():
@@ -57,7 +66,7 @@ def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
         return bool in kinds
     if not isinstance(value, kinds):
         return False
-    if Real in kinds and isinstance(value, Integral):
+    if Real in kinds and isinstance(value, Real):
         try:
             float(value)
         except OverflowError:

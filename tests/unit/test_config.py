@@ -88,7 +88,10 @@ def test_a_configuration_survives_toml(tmp_path, options):
 
 BAD_FILES = [
     (b"laod = 3\n", r"unknown option 'laod' \(did you mean 'load'\?\)"),
-    (b"stop-at = 0.1\n", r"unknown option 'stop-at' \(did you mean 'stop_at'\?\)"),
+    (b"stop-on = 0.1\n", r"unknown option 'stop-on' \(did you mean 'stop_at'\?\)"),
+    (b"stop-at = 0.1\nstop_at = 0.1\n", "gives stop_at twice: keep one of them"),
+    (b"step_size = true\n", "step_size has to be text or a number, not True"),
+    (b"iterations = 9.0\n", r"iterations has to be a whole number, not 9\.0"),
     (b"[run]\nload = 3\n", "unknown option 'run'"),
     (b"load = \n", "is not TOML"),
     (b"load = 3\nload = 4\n", "is not TOML"),

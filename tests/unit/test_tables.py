@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coded_dgd.cli import run_command_line
-from coded_dgd.config import RunConfig
+from coded_dgd.config import RunConfig, plain
 from coded_dgd.engine.protocol import Plan
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.problems.encoding import Recipe, fingerprint
@@ -434,9 +434,11 @@ def test_a_run_keeps_the_options_and_goes_on_with_them(capsys):
 
 
 def test_a_configuration_takes_names_numbers_and_truth_values():
-    assert RunConfig(label=3).label == "3"
-    assert RunConfig(label=-1, header=False).reading == Reading(header="no", label="-1")
-    assert RunConfig(header=True, format="svm", features=9).reading == Reading(
+    assert RunConfig(**plain({"label": 3})).label == "3"
+    assert RunConfig(**plain({"label": -1, "header": False})).reading == Reading(
+        header="no", label="-1"
+    )
+    assert RunConfig(**plain({"header": True, "format": "svm", "features": 9})).reading == Reading(
         header="yes", format="svm", features=9
     )
     for options in {"label": 1.5}, {"header": "maybe"}, {"format": "xls"}, {"features": 0}:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import atexit
+from abc import ABCMeta
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from coded_dgd.errors import CodedDGDError, UsageError, one_line
 from coded_dgd.problems.objectives import Objective
 
 
@@ -27,10 +30,10 @@ class Training:
 
 
 def train(
-    X: ArrayLike | None = None,
-    y: ArrayLike | None = None,
-    *,
-    objective: str | Objective | None = None,
+    X: Any = None,
+    y: Any = None,
+    *unnamed: NoReturn,
+    objective: str | Objective | type[Objective] | None = None,
     **options: Any,
 ) -> Training | None:
     """Train by coded distributed gradient descent; every rank calls it.
@@ -40,17 +43,20 @@ def train(
 
     Parameters
     ----------
-    X : (m, l) array, optional
-    y : (m,) array, optional
-        The data, needed on rank 0 only. Left out, `data` says where they are.
-    objective : str or Objective, optional
-        A name, or an object of one's own, the same on every rank; least squares by default.
+    X : (m, l) array, data frame or sparse matrix, optional
+    y : (m,) array or column of a data frame, optional
+        The data, needed on rank 0 only. Left out, `data` says where they are. docs/data.md says
+        what is taken; missing and masked values, text, dates and complex numbers are refused.
+    objective : str, Objective or class, optional
+        A name, or an object or class of one's own, the same on every rank; least squares by
+        default.
     **options
         Those of ``coded-dgd run`` with underscores for dashes: ``scheme="gc"`` (or ``"auto"``),
-        ``load=4``, ``iterations=200``, ``delay="none"``, ``data="file.npy"``,
-        ``transport="simulated"``, ... Nothing is delayed unless `delay` says so. A run folder with
-        checkpoints is written only with ``out=FOLDER``, and ``resume=FOLDER`` goes on with one.
-        Nothing is printed unless ``quiet=False``.
+        ``load=4``, ``iterations=200``, ``step_size=0.01``, ``delay="none"``, ``data="file.npy"``,
+        ``transport="simulated"``, ... Numbers may be those of numpy, and paths ``pathlib.Path``.
+        Nothing is delayed unless `delay` says so. A run folder with checkpoints is written only
+        with ``out=FOLDER``, and ``resume=FOLDER`` goes on with one. Nothing is printed unless
+        ``quiet=False``.
 
     Returns
     -------
@@ -59,7 +65,8 @@ def train(
     Raises
     ------
     CodedDGDError
-        On rank 0, as on the command line; the workers have been stopped then.
+        On rank 0, as on the command line, also where an argument is not what it should be; the
+        workers have been stopped then.
 
     Examples
     --------
@@ -82,23 +89,24 @@ def train(
     >>> result.summary["gradient_error"]["max"] < 1e-12
     True
     """
-    own = objective if isinstance(objective, Objective) else None
-    if objective is not None:
-        options["objective"] = type(own).__name__ if own else objective
-    if options.setdefault("transport", "mpi") == "simulated":
-        return _train(None, X, y, own, options)
+    options.setdefault("transport", "mpi")
+    if not isinstance(options["transport"], str) or options["transport"] != "mpi":
+        return _train(None, X, y, unnamed, objective, options)
     from coded_dgd.engine.transports.mpi.library import leave, world
     from coded_dgd.engine.transports.mpi.master import MPIMaster
 
     if world().rank > 0:
         from coded_dgd.engine.serve import serve
 
+        own = None
+        with suppress(UsageError):  # which rank 0 raises
+            own = _instance(objective)
         if serve(own):
             atexit.register(leave, 0)
         return None
     master = MPIMaster(hard=False)
     try:
-        return _train(master, X, y, own, options)
+        return _train(master, X, y, unnamed, objective, options)
     finally:
         master.stop_or_abort()
         if master.hard:
@@ -107,15 +115,40 @@ def train(
 
 def _train(
     master: Any,
-    X: ArrayLike | None,
-    y: ArrayLike | None,
-    objective: Objective | None,
+    X: Any,
+    y: Any,
+    unnamed: tuple[Any, ...],
+    objective: str | Objective | type[Objective] | None,
     options: dict[str, Any],
 ) -> Training:
     from coded_dgd.app import arguments, running
 
-    source = arguments.source(X, y, options)
-    records = arguments.records(options)
-    config = arguments.configuration(records, options)
-    outcome, summary = running.run(config, master, records, source, objective)
+    own = _instance(objective)
+    if objective is not None:
+        options["objective"] = type(own).__name__ if own else objective
+    given = arguments.parse(X, y, unnamed, options)
+    outcome, summary = running.run(given.config, master, given.records, given.source, own)
     return Training(outcome.beta, len(outcome.log), outcome.log, summary)
+
+
+def _instance(objective: str | Objective | type[Objective] | None) -> Objective | None:
+    """Return the objective that is not given by its name, if any is.
+
+    Raises
+    ------
+    UsageError
+        If its class cannot be called without arguments.
+    """
+    if isinstance(objective, Objective):
+        return objective
+    if not (isinstance(objective, ABCMeta) and issubclass(objective, Objective)):
+        return None
+    try:
+        return objective()
+    except CodedDGDError:
+        raise
+    except Exception as error:  # whatever somebody's class may raise
+        raise UsageError(
+            f"objective {objective.__qualname__} cannot be made without arguments "
+            f"({type(error).__name__}: {one_line(error)}): give an object of it"
+        ) from error

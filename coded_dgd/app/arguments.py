@@ -2,57 +2,91 @@
 
 from __future__ import annotations
 
-import reprlib
 from dataclasses import fields, replace
-from os import PathLike
+from os import fsdecode
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import Any, NamedTuple
 
 from coded_dgd.app.running import Records
-from coded_dgd.config import RunConfig
+from coded_dgd.config import RunConfig, plain, refuse_misfit
 from coded_dgd.errors import UsageError
-from coded_dgd.problems.sources import Reading, Source
-from coded_dgd.problems.sources.base import ArraySource
+from coded_dgd.problems.sources import Source
+from coded_dgd.problems.sources.in_memory import NAME, open_arrays
+from coded_dgd.reading import Reading
 from coded_dgd.report import resume as resuming
 from coded_dgd.spec import nearest
 
-
-def source(X: ArrayLike | None, y: ArrayLike | None, options: dict[str, Any]) -> Source | None:
-    """Return the data that were given as arrays, if they were."""
-    if (X is None) != (y is None):
-        raise UsageError("train takes X and y together, or data=... instead of both")
-    if X is None or y is None:
-        return None
-    if "data" in options:
-        raise UsageError("train takes X and y, or data=... instead: leave one of them out")
-    if options.get("encode") == "local":
-        raise UsageError('encode="local" needs data=..., a file that every rank can read')
-    for name in (field.name for field in fields(Reading)):
-        if options.get(name) is not None:
-            raise UsageError(f"train: {name} says how to read a file, and X and y are arrays")
-    options["data"] = "X, y"
-    return ArraySource("X, y", np.asarray(X), np.asarray(y), "in memory")
+INSTEAD = {
+    "data": "a path, or the arrays themselves as train(X, y)",
+    "delay": 'text such as "shifted-exponential:mu=10,alpha=0.01"',
+    "objective": "a name, an Objective, or a class of one",
+    "scheme": 'a name, or "MODULE:CLASS" of a class that can be imported',
+    "wait": '"all", "fastest:K" or "deadline:SECONDS"',
+}
+"""What to give for options for which something else may be taken to do."""
 
 
-def records(options: dict[str, Any]) -> Records:
-    """Take from the options those that are not of the configuration.
+class Arguments(NamedTuple):
+    """What a run is made of."""
+
+    source: Source | None
+    """The data, if they were given as arrays."""
+    records: Records
+    config: RunConfig
+
+
+def parse(X: Any, y: Any, unnamed: tuple[Any, ...], options: dict[str, Any]) -> Arguments:
+    """Check all that is given to `train`.
+
+    Parameters
+    ----------
+    unnamed : tuple
+        What follows X and y without a name.
+    options : dict
+        Those of ``coded-dgd run``, by their names with underscores.
 
     Raises
     ------
     UsageError
-        If one of them would do nothing.
+        If one of them is of another type, does not exist, would do nothing, or does not go with
+        the others; or X and y are no data.
     """
-    given = {
-        field.name: options.pop(field.name)
-        for field in fields(Records)
-        if field.name in options and field.name != "folder"
-    }
+    if unnamed:
+        raise UsageError("train takes X and y, and all else by name, such as scheme='uc-mmc'")
+    written, options = _split(options)
+    _refuse_unknown(options)
+    records = _records(written, options)
+    source = _source(X, y, options)
+    return Arguments(source, records, _configuration(records, options))
+
+
+def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Separate options that say what to write and print from those of the configuration."""
+    names = {field.name for field in fields(Records)} - {"folder"}
+    written = {name: value for name, value in options.items() if name in names}
+    return written, plain({name: value for name, value in options.items() if name not in names})
+
+
+def _refuse_unknown(options: dict[str, Any]) -> None:
+    """Refuse options that do not exist, and values of another type."""
+    known = [field.name for field in fields(RunConfig)]
+    for name in options:
+        if name not in known:
+            raise UsageError(f"train has no option {name!r}{nearest(name, known)}")
+        try:
+            refuse_misfit({name: options[name]}, "train: ")
+        except UsageError as error:
+            if name in INSTEAD:
+                error.args = (f"{error}: give {INSTEAD[name]}",)
+            raise
+
+
+def _records(given: dict[str, Any], options: dict[str, Any]) -> Records:
+    """Return what to write and print; refuse what would do nothing."""
     for name in ("out", "resume", "timeline", "log_dir"):
-        if given.get(name) is not None:
+        if name in given:
             given[name] = _path(name, given[name])
+    refuse_misfit(given, "train: ", Records)
     found = Records(**{"quiet": True, **given})
     found = replace(found, folder=bool(found.out or found.resume))
     if not found.folder:
@@ -65,18 +99,36 @@ def records(options: dict[str, Any]) -> Records:
     return found
 
 
-def configuration(records: Records, options: dict[str, Any]) -> RunConfig:
+def _source(X: Any, y: Any, options: dict[str, Any]) -> Source | None:
+    """Return the data that were given as arrays, if they were."""
+    if (X is None) != (y is None):
+        raise UsageError("train takes X and y together, or data=... instead of both")
+    if X is None:
+        return None
+    if "data" in options:
+        raise UsageError("train takes X and y, or data=... instead: leave one of them out")
+    if options.get("encode") == "local":
+        raise UsageError('encode="local" needs data=..., a file that every rank can read')
+    for name in (field.name for field in fields(Reading)):
+        if options.get(name) is not None:
+            raise UsageError(f"train: {name} says how to read a file, and X and y are arrays")
+    options["data"] = NAME
+    return open_arrays(X, y)
+
+
+def _configuration(records: Records, options: dict[str, Any]) -> RunConfig:
     """Return the configuration, when a run is resumed that of its folder with what is given."""
-    known = [field.name for field in fields(RunConfig)]
-    for name in options:
-        if name not in known:
-            raise UsageError(f"train has no option {name!r}{nearest(name, known)}")
     if records.resume:
         return resuming.configuration(records.resume, options, records.allow_different_workers)
     return RunConfig(**{"delay": "none", **options})
 
 
-def _path(name: str, value: Any) -> Path:
-    if not isinstance(value, (str, PathLike)):
-        raise UsageError(f"train: {name} has to be a path, not {reprlib.repr(value)}")
-    return Path(value)
+def _path(name: str, value: Any) -> Any:
+    """Return a path as such, anything else as it is."""
+    try:
+        text = fsdecode(value)
+    except TypeError:
+        return value
+    if "\0" in text:
+        raise UsageError(f"train: {name} is no path: there is a NUL in {text!r}")
+    return Path(text)

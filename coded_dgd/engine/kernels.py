@@ -47,7 +47,10 @@ def choose(config: RunConfig, objective: Objective, source: Source, scheme: Sche
     if wanted == "sparse" and local:
         raise UsageError("--kernel sparse needs --encode master: workers read dense rows")
     if wanted == "sparse" and (source.density is None or not linear):
-        raise UsageError("--kernel sparse is for .svm data and losses of X beta: use --kernel auto")
+        raise UsageError(
+            "--kernel sparse is for sparse data (.svm, or a matrix of scipy) and losses of X beta: "
+            "use --kernel auto"
+        )
     if wanted == "sparse" and scheme.coded:
         raise Infeasible(
             f"--kernel sparse: what {scheme.name} encodes is dense: use --kernel auto, or uc-mmc, "

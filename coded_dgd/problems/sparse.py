@@ -123,7 +123,8 @@ def _taken(
     ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     entries = np.arange(ends[-1]) + np.repeat(first - ends[:-1], counts)
     own = columns[entries].astype(np.int32, copy=False)
-    return SparseRows(ends, own, values[entries], blocks, features)
+    chosen = values[entries].astype(np.float64, copy=False)
+    return SparseRows(ends, own, chosen, blocks, features)
 
 
 def _sums(places: NDArray[Any], values: Reals, length: int) -> Floats:

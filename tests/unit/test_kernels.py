@@ -219,7 +219,7 @@ def test_bad_values_are_refused_as_in_dense_rows(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("uc-mmc", {"kernel": "sparse"}, "--kernel sparse is for .svm data"),
+        ("uc-mmc", {"kernel": "sparse"}, "--kernel sparse is for sparse data"),
         ("mds-mmc", {"kernel": "gram"}, "--kernel gram: mds-mmc has a way of its own"),
     ],
 )

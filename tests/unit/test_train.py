@@ -1,14 +1,19 @@
 """`coded_dgd.train` in one process: its options are those of `run`, and none is ignored."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from coded_dgd import train
+from coded_dgd.config import RunConfig, read_toml
+from coded_dgd.delays import create as create_delay
 from coded_dgd.errors import UsageError
+from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import LeastSquares
+from coded_dgd.schemes import find
 
 X = np.random.default_rng(0).standard_normal((60, 4))
 BETA = np.array([1.0, -2.0, 0.5, 3.0])
@@ -94,6 +99,119 @@ def test_an_option_that_does_nothing_or_does_not_exist_is_refused(options, said)
     with pytest.raises(UsageError, match=said):
         simulated(**options)
     assert not list(Path.cwd().iterdir())
+
+
+GIVEN_AS_THEY_ARE = {
+    "step_size": [0.01, np.float64(0.01), "0.01", 1 / 100],
+    "seed": [3, np.int64(3), np.uint8(3)],
+    "iterations": [40, np.int32(40)],
+    "ridge": [2, 2.0, np.float32(2), Fraction(2)],
+    "check_gradient": [True, np.True_],
+    "dtype": ["float32", np.float32, np.dtype("f4")],
+    "scheme": ["gc", np.str_("gc")],
+    "objective": [LeastSquares, LeastSquares(), "least-squares"],
+}
+
+
+@pytest.mark.parametrize("name", GIVEN_AS_THEY_ARE)
+def test_numbers_and_classes_may_be_given_as_what_they_are(name):
+    values = GIVEN_AS_THEY_ARE[name]
+    first, *others = (simulated(**{"iterations": 40} | {name: value}) for value in values)
+    for other in others:
+        np.testing.assert_array_equal(other.coef_, first.coef_)
+
+
+def test_paths_may_be_given_as_such_and_numbers_of_numpy_are_written_down():
+    np.save("a.npy", np.c_[X, X @ BETA])
+    options = {"transport": "simulated", "workers": 4, "scheme": "sgc", "p": 0.25, "iterations": 9}
+    options |= {"step_size": np.float64(0.01), "seed": np.int64(3)}
+    result = train(data=Path("a.npy"), out=Path("run"), **options)
+    written = RunConfig(**read_toml(Path("run/config.toml")))
+    assert (written.data, written.p, written.step_size, written.seed) == (
+        "a.npy",
+        "0.25",
+        "0.01",
+        3,
+    )
+    again = train(resume="run", data=Path("a.npy"), **options | {"iterations": np.int64(12)})
+    assert (result.n_iter_, again.n_iter_) == (9, 12)
+
+
+def test_numbers_are_numbers_in_a_configuration_file():
+    Path("own.toml").write_text("step-size = 0.01\np = 0.25\nstop_at = 1e-3\n")
+    values = read_toml(Path("own.toml"))
+    assert values == {"step_size": "0.01", "p": "0.25", "stop_at": 1e-3}
+
+
+class NeedsAnArgument(LeastSquares):
+    def __init__(self, factor):
+        self.factor = factor
+
+
+class NotComplete(Objective):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"step_size": True}, "train: step_size has to be text or a number, not True"),
+        ({"step_size": [0.1]}, r"step_size has to be text or a number, not \[0\.1\]"),
+        ({"step_size": 10**400}, "step_size has to be text or a number, not 1000"),
+        ({"step_size": 10**5000}, "step_size has to be text or a number, not an object of type in"),
+        ({"step_size": float("nan")}, "give auto or a positive number"),
+        ({"step_size": None}, "step_size has to be text or a number, not None"),
+        ({"seed": 3.0}, r"train: seed has to be a whole number, not 3\.0"),
+        ({"iterations": 100.0}, r"iterations has to be a whole number, not 100\.0"),
+        ({"iterations": np.True_}, "iterations has to be a whole number, not True"),
+        ({"iterations": None}, "iterations has to be a whole number, not None"),
+        ({"workers": "4"}, "workers has to be a whole number, not '4'"),
+        ({"ridge": Fraction(10**400)}, "ridge has to be a number, not Fraction"),
+        ({"ridge": np.array([1.0, 2.0])}, "ridge has to be a number, not array"),
+        ({"check_gradient": 1}, "check_gradient has to be true or false, not 1"),
+        ({"checkpoint_every": np.array([1, 2])}, "checkpoint_every has to be a whole number"),
+        ({"scheme": find("gc")[0]}, 'scheme has to be text.*: give a name, or "MODULE:CLASS"'),
+        ({"delay": create_delay("none", 0)}, 'delay has to be text.*: give text such as "shifted'),
+        ({"wait": 0.5}, 'wait has to be text, not 0.5: give "all", "fastest:K" or "deadline'),
+        ({"data": X}, "data has to be text.*: give a path, or the arrays themselves as train"),
+        (
+            {"objective": NeedsAnArgument},
+            "NeedsAnArgument cannot be made without arguments.*: give",
+        ),
+        ({"objective": NotComplete}, "NotComplete cannot be made without arguments"),
+        ({"objective": 3}, "objective has to be text, not 3: give a name, an Objective, or a cla"),
+        ({"objective": list[int]}, "objective has to be text"),
+        ({"transport": "mip"}, "--transport: give one of mpi, simulated"),
+        ({"transport": np.array(["mpi", "mpi"])}, "transport has to be text"),
+        ({"encode": np.array([1, 2])}, "encode has to be text"),
+        ({"dtype": int}, "--dtype: give one of float64, float32"),
+        ({"quiet": None}, "train: quiet has to be true or false, not None"),
+        ({"log_level": np.array([1, 2]), "log_dir": "logs"}, "log_level has to be text"),
+        ({"out": "a\0b"}, "out is no path"),
+        ({"out": np.eye(3)}, "out has to be a path, not array"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_in_one_line(options, said):
+    with pytest.raises(UsageError, match=said) as caught:
+        train(X, X @ BETA, **{"transport": "simulated", "workers": 4, "iterations": 2} | options)
+    assert "\n" not in str(caught.value)
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((X,), "X and y together"),
+        ((None, X @ BETA), "X and y together"),
+        ((X, X @ BETA, "gc"), "all else by name"),
+        (("data.npy", X @ BETA), "X is text: give an array, or name a file with data="),
+        ((X @ BETA, X), "they seem to have changed places"),
+    ],
+    ids=["no y", "no X", "three", "a path", "exchanged"],
+)
+def test_arguments_by_position(given, said):
+    with pytest.raises(UsageError, match=said):
+        train(*given, transport="simulated", workers=4)
 
 
 def test_resuming_keeps_what_was_configured():

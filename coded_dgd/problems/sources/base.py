@@ -248,7 +248,7 @@ def refuse_misshapen(name: str, X: Any, y: Any) -> None:
         remedy = ""
         if X.ndim == 1 and y.ndim == 2:
             remedy = "; they seem to have changed places"
-        elif X.ndim == 1:
+        elif X.ndim == 1 and X.size:
             remedy = "; a single feature is X.reshape(-1, 1)"
         elif X.ndim == y.ndim == 2:
             row = y.shape[0] == 1

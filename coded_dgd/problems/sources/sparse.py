@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from coded_dgd.problems.sources.base import LARGEST, Floats, Source
 
+Reals = NDArray[Any]
+
 
 class SparseSource(Source):
     """Rows held sparse and made dense as they are read.
@@ -19,7 +21,7 @@ class SparseSource(Source):
     starts : ndarray, shape (m + 1,)
         Row i has the entries starts[i] to starts[i + 1] of the next two.
     columns, values : ndarray
-        Columns, from 0, and what stands there.
+        Columns, from 0, and what stands there, of any real type.
     features : int, optional
         Number of columns; by default that of the last one that is not empty.
     remedy : str, optional
@@ -32,14 +34,15 @@ class SparseSource(Source):
         labels: Floats,
         starts: ArrayLike,
         columns: ArrayLike,
-        values: Floats,
+        values: Reals,
         features: int | None = None,
         remedy: str = Source.remedy,
     ) -> None:
         from scipy.sparse import csr_array
 
         self.remedy = remedy
-        features = features or int(np.max(columns, initial=-1)) + 1
+        if features is None:
+            features = int(np.max(columns, initial=-1)) + 1
         super().__init__(name, len(labels), features, "sparse in memory")
         self._X = csr_array((values, columns, starts), shape=(self.rows, self.features))
         self._y = labels
@@ -48,7 +51,7 @@ class SparseSource(Source):
     def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
         return self._X[start:stop].toarray(), self._y[start:stop]
 
-    def entries(self) -> tuple[NDArray[Any], NDArray[Any], Floats, Floats]:
+    def entries(self) -> tuple[NDArray[Any], NDArray[Any], Reals, Floats]:
         """Return starts, columns and values of the rows, and the labels.
 
         Raises
@@ -58,7 +61,7 @@ class SparseSource(Source):
         """
         starts, values = self._X.indptr, self._X.data
         for numbers, of_row in ((values, starts[1:]), (self._y, np.arange(1, self.rows + 1))):
-            usable = np.abs(numbers) <= LARGEST  # nan is not
+            usable = np.abs(numbers) <= np.float64(LARGEST)  # nan is not
             if not usable.all():
                 row = int(np.searchsorted(of_row, usable.argmin(), "right"))
                 self.read(row, row + 1)

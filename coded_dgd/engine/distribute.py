@@ -15,6 +15,7 @@ from coded_dgd.engine.protocol import Floats
 from coded_dgd.errors import DataError, Interrupted
 from coded_dgd.problems import sparse
 from coded_dgd.problems.encoding import Encoder
+from coded_dgd.problems.norms import SMALLEST_SQUARE, USUAL, norms_of, refusal
 from coded_dgd.problems.partition import WINDOW, Partition, Window
 from coded_dgd.problems.problem import Quadratic
 from coded_dgd.problems.sharing import WORTHWHILE, Group, groups, most_saved
@@ -46,6 +47,7 @@ class Distributed:
         return Quadratic(-self.Xy, self.yy / 2)
 
 
+@np.errstate(over="ignore")  # of float32: refused
 def distribute(
     source: Source,
     crew: Crew,
@@ -106,8 +108,7 @@ def distribute(
             transport.piece(crew.members[worker], start, coded, labels)
     if gram:
         kept.Xy, kept.yy = gram.Xy, gram.yy
-    if config.dtype == "float32":
-        _refuse_out_of_range(data, kept)
+    _refuse_out_of_range(source, data, kept, config.dtype)
     left = [worker for group in together for worker in plans.attach(group)]
     # neither reading nor forming Gram matrices is part of the first iteration
     if (local or crew.kernel == "gram") and only is None:
@@ -126,20 +127,35 @@ def _windows(
     return partition.windows(data, size)
 
 
-def _refuse_out_of_range(data: Source, kept: Distributed) -> None:
-    """Refuse data whose squares float32 cannot hold.
+def _refuse_out_of_range(source: Source, data: Source, kept: Distributed, dtype: str) -> None:
+    """Refuse data whose squares, or whose products with the labels, the type cannot hold.
+
+    Parameters
+    ----------
+    data : Source
+        What has been handed out: the source, or Q of it.
 
     Raises
     ------
     DataError
         With the mend.
     """
-    for what, norm in (("X", sqrt(kept.block_norms.sum())), ("the labels", sqrt(kept.yy))):
-        if norm and not 1 / FLOAT32_NORM < norm < FLOAT32_NORM:
-            raise DataError(
-                f"{data.name}: the norm of {what} is {norm:.1e}, whose square float32 cannot hold "
-                "well: scale the data, or use --dtype float64"
-            )
+    matrix, labels = sqrt(kept.block_norms.sum()), sqrt(kept.yy)
+    rows = matrix
+    if min(matrix, labels) < USUAL[0]:  # squares may have underflowed
+        rows, labels = norms_of(source)
+        matrix = rows if data is source else norms_of(data)[0]
+    if dtype == "float32":
+        for what, size in ((data.matrix, matrix), ("the labels", labels)):
+            if size and not 1 / FLOAT32_NORM < size < FLOAT32_NORM:
+                raise refusal(data, what, size, dtype)
+    elif 0 < matrix < sqrt(SMALLEST_SQUARE) or (rows and not matrix):
+        raise refusal(data, data.matrix, matrix)
+    elif rows and labels and rows * labels < SMALLEST_SQUARE:
+        raise DataError(
+            f"{data.name}: the norm of X is {rows:.1e} and that of the labels {labels:.1e}, whose "
+            "product float64 cannot hold well: scale the data"
+        )
 
 
 def sharing(crew: Crew, config: RunConfig, source: Source) -> list[Group]:

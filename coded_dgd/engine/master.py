@@ -20,6 +20,7 @@ from coded_dgd.engine.marks import Activity, unmarked
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.guard import GuardedDecoder
+from coded_dgd.problems.norms import norm
 from coded_dgd.problems.optimizers import GradientDescent
 from coded_dgd.problems.problem import Quadratic
 
@@ -177,7 +178,7 @@ class Master:
         gradient += self.ridge * point
         if self.scheme.exact and self.quadratic is not None:
             record.loss = self.quadratic.loss_at(point, gradient)
-        record.gradient_norm = float(np.linalg.norm(gradient))
+        record.gradient_norm = norm(gradient)
         self.optimizer.update(gradient)
         record.update_time = perf_counter() - begin
         record.workers_heard = len({worker for worker, _ in self.decoder.order})
@@ -326,7 +327,7 @@ class Master:
         """
         assert self.exact_gradient is not None
         exact = self.exact_gradient(point)
-        norm = float(np.linalg.norm(exact))
-        self.first_norm = self.first_norm or norm
-        scale = max(norm, self.first_norm)
-        return float(np.linalg.norm(gradient - exact)) / scale if scale else 0.0
+        size = norm(exact)
+        self.first_norm = self.first_norm or size
+        scale = max(size, self.first_norm)
+        return norm(gradient - exact) / scale if scale else 0.0

@@ -31,6 +31,7 @@ from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import optimizers, trial
+from coded_dgd.problems.norms import norm
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.problem import Problem, Quadratic
 from coded_dgd.schemes.base import Scheme
@@ -370,22 +371,22 @@ class Trainer:
         )
 
     def _refuse_divergence(self) -> None:
-        norm = self.log[-1].gradient_norm
-        if not norm <= EXPLOSION * self.first_norm or not np.isfinite(norm):
-            self._diverged(norm)
+        size = self.log[-1].gradient_norm
+        if not size <= EXPLOSION * self.first_norm or not np.isfinite(size):
+            self._diverged(size)
 
     def _refuse_overflow(self) -> None:
         """Tell workers that send numbers that are not finite from a model that has run away."""
         if self.log and self.stage.master.refusals:
-            norm = float(np.linalg.norm(self.problem.gradient(self.optimizer.point)))
-            if not np.isfinite(norm):
-                self._diverged(norm)
+            size = norm(self.problem.gradient(self.optimizer.point))
+            if not np.isfinite(size):
+                self._diverged(size)
 
-    def _diverged(self, norm: float) -> NoReturn:
+    def _diverged(self, size: float) -> NoReturn:
         curvature = self.problem.lipschitz()
         safe = f"--step-size {1 / curvature:.2g} or --step-size auto is safe" if curvature else ""
         raise Diverged(
-            f"diverged in iteration {self.iteration - 1} (gradient {norm:.1e}): "
+            f"diverged in iteration {self.iteration - 1} (gradient {size:.1e}): "
             f"{safe or 'a smaller --step-size may help'} for these data"
         )
 

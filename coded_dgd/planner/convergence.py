@@ -11,6 +11,7 @@ import numpy as np
 from coded_dgd.errors import Infeasible
 from coded_dgd.planner.observations import Bools, Floats
 from coded_dgd.problems import evaluation, optimizers
+from coded_dgd.problems.norms import norm
 from coded_dgd.problems.objectives import follows_slope
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
@@ -102,7 +103,7 @@ class Race:
         for _ in range(longest + 1):
             with np.errstate(over="ignore", invalid="ignore"):
                 gradient = self.problem.gradient(optimizer.point)
-                norms.append(float(np.linalg.norm(gradient)))
+                norms.append(norm(gradient))
                 if norms[-1] <= target * norms[0]:
                     break
                 optimizer.update(gradient)
@@ -128,13 +129,13 @@ class Race:
         found = [inf] * len(schemes)
         features, ridge = self.problem.source.features, self.problem.ridge
         runs = [self._optimizer(features, self._schedule) for _ in schemes]
-        first = float(np.linalg.norm(self.problem.gradient(np.zeros(features)))) or 1.0
+        first = norm(self.problem.gradient(np.zeros(features))) or 1.0
         for iteration in range(round(min(LONGEST, max(50, FACTOR * self.iterations))) + 1):
             points = np.array([runs[k].point for k in racing])
             with np.errstate(over="ignore", invalid="ignore"):
                 slope = self._slope(points)
                 exact = slope @ self._X + ridge * points
-                norms = np.linalg.norm(exact, axis=1) / first
+                norms = np.linalg.norm(exact / first, axis=1)
                 for k in [k for k, norm in zip(racing, norms, strict=True) if norm <= self.target]:
                     found[k] = float(max(iteration, 1))
                 alive = [

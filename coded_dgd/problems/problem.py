@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.problems import evaluation
+from coded_dgd.problems.norms import SMALLEST_SQUARE, norms_of, refusal
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.partition import Partition
@@ -16,8 +17,6 @@ from coded_dgd.problems.sources.base import Source
 
 Floats = NDArray[np.float64]
 
-NEGLIGIBLE = 1e-100
-"""Curvature that is none."""
 FACTORISED_BYTES = 2**22
 """Of X, that are factorised at once unless there are many features."""
 OPTIMUM_FLOPS = 1e11
@@ -64,7 +63,7 @@ class Problem:
     def loss(self, beta: Floats) -> float:
         """Loss at `beta`, the ridge included."""
         rows = sum(evaluation.loss(self.objective, X, y, beta) for X, y in self.source.windows())
-        return rows + self.ridge / 2 * float(beta @ beta)
+        return rows + (self.ridge / 2 * float(beta @ beta) if self.ridge else 0.0)
 
     def scores(self, beta: Floats) -> dict[str, float]:
         """Further figures of the objective, such as accuracy, as means over the rows."""
@@ -100,6 +99,11 @@ class Problem:
 
         By Lanczos iteration: products with X and X^T only, memory for some vectors of length l.
         Computed once.
+
+        Raises
+        ------
+        DataError
+            If it is too small to be computed with, and X is not zero.
         """
         return self._largest_eigenvalue
 
@@ -119,14 +123,25 @@ class Problem:
         else:
             from scipy.sparse.linalg import LinearOperator, eigsh
 
-            operator = LinearOperator((features, features), matvec=product, dtype=np.float64)
             start = product(np.random.default_rng(0).standard_normal(features))
-            if np.abs(start).max() < NEGLIGIBLE:
-                return 0.0  # then any step is stable, and products of these would be 0
-            largest = float(
+            if not start.any():
+                return self._no_eigenvalue()
+            scale = 2.0 ** np.frexp(np.abs(start).max())[1]  # changes no digit of what is found
+            operator = LinearOperator(
+                (features, features), matvec=lambda v: product(v) / scale, dtype=np.float64
+            )
+            start = start / scale
+            largest = scale * float(
                 eigsh(operator, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)[0]
             )
-        return 1.001 * max(largest, 0.0)
+        return 1.001 * largest if largest > SMALLEST_SQUARE else self._no_eigenvalue()
+
+    def _no_eigenvalue(self) -> float:
+        """Return 0 where X is zero; refuse X whose squares underflow."""
+        size, _ = norms_of(self.source)
+        if size:
+            raise refusal(self.source, "X", size)
+        return 0.0
 
     def optimum(self) -> Floats | None:
         """Least-squares solution of minimum norm; None for other objectives, or too much work.
@@ -148,7 +163,7 @@ class Problem:
             triangle = np.asarray(np.linalg.qr(stacked, mode="r"), np.float64)
         cutoff = np.finfo(np.float64).eps * max(rows, features)  # of what rounding has left
         solution: Floats = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=cutoff)[0]
-        return solution if np.abs(solution).max() < 1 / NEGLIGIBLE else None
+        return solution if np.isfinite(solution).all() else None
 
 
 def factorised_rows(features: int) -> int:

@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from coded_dgd.config import SCHEME_OPTIONS, RunConfig
 from coded_dgd.engine import setup
 from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import UsageError
+from coded_dgd.problems.norms import norm
 from coded_dgd.report.folder import new_folder, remove_folder
 from coded_dgd.theory.cases import Case
 
@@ -51,7 +50,7 @@ def train(config: RunConfig, case: Case, iterations: int) -> list[Step]:
     seconds = 0.0
     while True:
         beta = trainer.optimizer.beta
-        distance = None if optimum is None else float(np.linalg.norm(beta - optimum))
+        distance = None if optimum is None else norm(beta - optimum)
         steps.append(Step(trainer.iteration, seconds, problem.loss(beta), distance))
         if trainer.iteration == iterations:
             return steps

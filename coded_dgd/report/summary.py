@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.process import peak_memory
 from coded_dgd.planner.memory import Peaks
+from coded_dgd.problems.norms import norm
 from coded_dgd.report.environment import environment
 from coded_dgd.theory import predict
 
@@ -90,9 +91,7 @@ def summarize(
         "loss": start.problem.loss(outcome.beta),
         **start.problem.scores(outcome.beta),
         "classes": classes and list(classes),
-        "distance_to_optimum": (
-            None if optimum is None else float(np.linalg.norm(outcome.beta - optimum))
-        ),
+        "distance_to_optimum": (None if optimum is None else norm(outcome.beta - optimum)),
         "step_size": start.step,
         "kernel": start.kernel,
         "dtype": setup.config.dtype,

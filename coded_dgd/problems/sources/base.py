@@ -53,6 +53,9 @@ class Source(ABC):
 
     dtype: np.dtype[Any] = np.dtype(np.float64)
 
+    matrix = "X"
+    """What errors call the rows."""
+
     density: float | None = None
     """Fraction of X that is not zero, where that is what is held; None where all is."""
 

@@ -25,6 +25,8 @@ class GramSource(Source):
         ||y||^2.
     """
 
+    matrix = "Q = X^T X"
+
     def __init__(self, source: Source) -> None:
         features = source.features
         if 8 * features**2 > memory() / 2:
@@ -39,6 +41,9 @@ class GramSource(Source):
             self._Q += X.T @ X
             self.Xy += y @ X
             self.yy += float(y @ y)
+
+    def _place(self, row: int, feature: int | None) -> str:
+        return f"{self.name}, {self.matrix}, row {row + 1}, column {(feature or 0) + 1}"
 
     def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
         return self._Q[start:stop], np.zeros(stop - start)

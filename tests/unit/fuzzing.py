@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import fuzzing_train
 import h5py
 import numpy as np
 from hypothesis import strategies as st
@@ -728,5 +729,6 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "checkpoint": checkpoint_values,
     "checkpoint bytes": checkpoint_bytes,
     "timeline": timeline,
+    "train": lambda: Target(fuzzing_train.cases(), fuzzing_train.check),
     **{f"command {name}": lambda n=name: a_command(n) for name in COMMANDS},
 }  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError, shown
-from coded_dgd.problems.sources.base import LARGEST, Floats, refuse_unreal
+from coded_dgd.problems.sources.base import LARGEST, REAL_KINDS, Floats, refuse_unreal
 
 NUMBERS = (Real, Decimal, np.bool_)
 USUAL = (bool, float, np.floating, np.bool_)
@@ -45,8 +45,8 @@ def real_array(name: str, given: Any) -> NDArray[Any]:
             "or numbers"
         )
     array = _unmasked(name, _array(name, given))
-    if array.dtype.kind in "UST" and isinstance(given, Sequence):  # numbers are text now, too
-        array = np.array(given, dtype=object)
+    if array.dtype.kind not in REAL_KINDS and isinstance(given, Sequence):
+        array = np.array(given, dtype=object)  # of a word among numbers numpy makes words of all
     if array.dtype.kind == "O":
         return _numbers(name, array)
     refuse_unreal(name, array.dtype)
@@ -76,7 +76,7 @@ def _joined(name: str, frame: Any, names: list[str]) -> NDArray[Any]:
     """Return a frame as one array; where its columns are of one type as numpy sees the frame."""
     types = [*getattr(frame, "dtypes", [])]
     one = types[0] if len({*map(str, types)}) == 1 else None
-    if isinstance(one, np.dtype) and one.kind in "biuf":
+    if isinstance(one, np.dtype) and one.kind in REAL_KINDS:
         return np.asarray(frame)
     columns = zip(names, _columns(frame), strict=True)
     arrays = [real_array(f"{name}, column {title}", each) for title, each in columns]

@@ -267,7 +267,9 @@ def refuse_misshapen(name: str, X: Any, y: Any) -> None:
         )
 
 
-REAL = {
+REAL_KINDS = "biuf"
+"""Kinds of numpy types that are real numbers."""
+INSTEAD = {
     "c": "such as the real part or the magnitude",
     "M": "such as the days since a date",
     "m": "such as seconds",
@@ -286,8 +288,8 @@ def refuse_unreal(name: str, dtype: np.dtype[Any]) -> None:
     DataError
         If its type is complex, text, objects, dates or records.
     """
-    if dtype.kind not in "biuf":
-        instead = REAL.get(dtype.kind, REAL["O"])
+    if dtype.kind not in REAL_KINDS:
+        instead = INSTEAD.get(dtype.kind, INSTEAD["O"])
         raise DataError(f"{name} holds {dtype} values: give real numbers, {instead}")
 
 

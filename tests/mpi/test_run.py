@@ -120,6 +120,51 @@ for factor in (1, 2):
 """
 
 
+def test_arguments_of_a_script_are_checked_where_there_are_workers(tmp_path):
+    (tmp_path / "script.py").write_text(ARGUMENTS)
+    done = command(mpiexec(), "-n", "3", sys.executable, "script.py", cwd=tmp_path)
+    assert done.code == 0, done.err
+    said = [*dict.fromkeys(done.out.splitlines())]  # whichever ranks say it
+    assert [line.partition(":")[0] for line in said] == [
+        "y, row 2", "objective Needs cannot be made without arguments (TypeError",
+        "train takes X and y, and all else by name, such as scheme='uc-mmc'", "sparse", "products",
+    ]  # fmt: skip
+    assert [line.partition(":")[2] for line in said[3:]] == [" [1.0, 2.0]"] * 2
+
+
+ARGUMENTS = """
+import numpy as np
+import scipy.sparse as sp
+from coded_dgd import train
+from coded_dgd.errors import CodedDGDError
+from coded_dgd.problems.objectives.least_squares import LeastSquares
+
+class Own(LeastSquares):
+    pass
+
+class Needs(LeastSquares):
+    def __init__(self, factor):
+        pass
+
+X = np.vstack([np.eye(2)] * 3)
+y = X @ [1, 2]
+for arguments, options in (
+    ((X, np.ma.masked_array(y, np.arange(6) == 1)), {}),
+    ((X, y), {"objective": Needs}),
+    ((X, y, "gc"), {}),
+    ((sp.csc_array(X), y[:, None]), {"kernel": "sparse"}),
+    ((X.tolist(), list(y)), {"objective": Own, "step_size": np.float32(0.25), "seed": np.int64(3)}),
+):
+    try:
+        result = train(*arguments, scheme="uc-mmc", load=2, iterations=100, **options)
+    except CodedDGDError as error:
+        print(error)
+    else:
+        if result:
+            print(f"{result.summary['kernel']}: {result.coef_.round(6).tolist()}")
+"""
+
+
 def test_an_objective_of_ones_own(tmp_path):
     (tmp_path / "script.py").write_text(HUBER)
     done = command(mpiexec(), "-n", "4", sys.executable, "script.py", cwd=tmp_path)

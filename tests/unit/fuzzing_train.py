@@ -187,7 +187,8 @@ def wholes() -> st.SearchStrategy[Whole]:
 # Data that are none: one thing is wrong with X or y
 
 VALUES = [
-    np.nan, np.inf, -np.inf, 1e101, -1e300, None, "word", "1.0", 1j, pd.NA, pd.NaT, np.ma.masked,
+    *[np.ma.masked] * 4, np.nan, np.inf, -np.inf, 1e101, -1e300, None, "word", "1.0", 1j, pd.NA,
+    pd.NaT,
     10**400, datetime.date(2020, 1, 1), decimal.Decimal("NaN"), decimal.Decimal("sNaN"), {},
     np.datetime64("2020-01-01"), b"1", object(), Broken,
 ]  # fmt: skip
@@ -379,7 +380,7 @@ def optionals() -> st.SearchStrategy[Optional]:
 
 
 def cases() -> st.SearchStrategy[Whole | Flawed | Optional]:
-    return st.one_of(wholes(), wholes(), flaws(), optionals())
+    return st.one_of(wholes(), wholes(), flaws(), flaws(), optionals())
 
 
 def check(case: Whole | Flawed | Optional) -> None:

@@ -31,6 +31,10 @@ class DataError(UsageError):
     """Input data that cannot be used: missing, empty, ragged, not finite, of another format."""
 
 
+class StorageError(CodedDGDError):
+    """A file cannot be written: its disk is full or fails, or its folder has gone."""
+
+
 class Diverged(CodedDGDError):
     """The iterates left the finite numbers; the message names a step size that is safe."""
 

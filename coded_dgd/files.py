@@ -1,32 +1,85 @@
-"""Files that are there as a whole or not at all, whenever the process dies."""
+"""Files that are there as a whole or not at all, and one line where a file cannot be written."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from coded_dgd.errors import StorageError, UsageError, one_line
+
+FAILURES = {
+    errno.ENOSPC: "free space on its disk",
+    errno.EDQUOT: "free space within the quota, or ask for a larger one",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EIO: "check its disk or file server",
+    errno.ESTALE: "check its file server",
+}
+"""Failures of a disk, whatever the name of the file, and their remedies."""
+OTHERS = {
+    errno.EROFS: "make its file system writable again",
+    errno.ENOENT: "its folder was removed or moved: move it back",
+}
+"""What else can befall a file that could be written before."""
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def writing(path: Path, otherwise: str = "") -> Iterator[None]:
+    """Turn what the system says while `path` is written into one line with the remedy.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or the folder that files are written to.
+    otherwise : str
+        The remedy where it is the choice of `path` that is at fault, not the disk.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or fails; without `otherwise` for any other reason as well.
+    UsageError
+        If nothing can be written to that path.
+    """
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or errno.ENOSPC  # numpy and HDF5 give none where a write is cut short
+        failed = f"{path} cannot be written ({one_line(error)})"
+        if otherwise and number not in FAILURES:
+            raise UsageError(f"{failed}: {otherwise}") from error
+        remedy = (FAILURES | OTHERS).get(number, "check its folder and the permissions")
+        raise StorageError(f"{failed}: {remedy}") from error
+
+
+@contextmanager
+def replacing(path: Path, otherwise: str = "") -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` once all of it is on the disk.
 
     Until then, and where writing ends with an error, what was there before stays.
+
+    Raises
+    ------
+    StorageError, UsageError
+        See `writing`.
     """
     temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        with temporary.open("w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)  # the new name too
-    finally:
-        os.close(directory)
+    with writing(path, otherwise):
+        try:
+            with temporary.open("w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)  # the new name too
+        finally:
+            os.close(directory)

@@ -138,24 +138,25 @@ def run(
         folder = RunFolder.reopen(records.resume, prepared, checkpoint)
     elif records.folder:
         folder = RunFolder.create(records.out, prepared)
-        if plan is not None:
-            with replacing(folder.path / measuring.PLAN) as file:
-                file.write(json.dumps(to_json(plan)).encode() + b"\n")
     if folder:
         observers.append(folder)
         every, seconds = config.checkpoint_every, config.checkpoint_seconds
         keeper = Keeper(folder.path, every, seconds, folder.sync)
     everybody = Observers([*observers, progress, forecast])
-    # without checkpoints there is nothing to stop for in good order: signals stay as they are
-    with Interrupts(transport) if folder else nullcontext(), everybody:
-        if found:
-            everybody.resumed(checkpoint.iteration if checkpoint else 0, found.complaints)
-        resume = found.resume if found else None
-        outcome = job.run(prepared, transport, everybody, source, keeper, resume, adviser)
-    result = summary.summarize(outcome, folder.path if folder else None, forecast.peaks)
-    result["planned"] = None if plan is None else planning.beside(plan, result)
-    if folder:
-        folder.finish(outcome, result)
+    with everybody:
+        # without checkpoints there is nothing to stop for in good order: signals stay as they are
+        with Interrupts(transport) if folder else nullcontext():
+            if folder and plan:
+                with replacing(folder.path / measuring.PLAN) as file:
+                    file.write(json.dumps(to_json(plan)).encode() + b"\n")
+            if found:
+                everybody.resumed(checkpoint.iteration if checkpoint else 0, found.complaints)
+            resume = found.resume if found else None
+            outcome = job.run(prepared, transport, everybody, source, keeper, resume, adviser)
+        result = summary.summarize(outcome, folder.path if folder else None, forecast.peaks)
+        result["planned"] = None if plan is None else planning.beside(plan, result)
+        if folder:
+            folder.finish(outcome, result)
     return Finished(outcome, result)
 
 

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import traceback
+from contextlib import suppress
 
 import click
 
@@ -24,6 +25,7 @@ from coded_dgd.cli.simulate import simulate
 from coded_dgd.cli.theory import theory
 from coded_dgd.cli.watch import watch
 from coded_dgd.errors import CodedDGDError
+from coded_dgd.files import FAILURES
 
 
 @click.group(
@@ -79,14 +81,29 @@ def run_command_line(argv: list[str]) -> int:
             "rows or features",
             CodedDGDError.exit_code,
         )
-    except Exception as error:
-        if os.environ.get("CODED_DGD_TRACEBACK"):
-            traceback.print_exc()
+    except OSError as error:
+        if error.errno not in FAILURES:
+            return _fail_unexpectedly(error)
+        # whatever writes to a file names it: this is standard output
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left of it
         return _fail(
-            f"rank 0 on {socket.gethostname()} failed: {type(error).__name__}: {error} "
-            "(please report this; CODED_DGD_TRACEBACK=1 shows where)",
+            f"standard output cannot be written ({error.strerror}): {FAILURES[error.errno]}, or "
+            "redirect it elsewhere",
             CodedDGDError.exit_code,
         )
+    except Exception as error:
+        return _fail_unexpectedly(error)
+
+
+def _fail_unexpectedly(error: Exception) -> int:
+    if os.environ.get("CODED_DGD_TRACEBACK"):
+        traceback.print_exc()
+    return _fail(
+        f"rank 0 on {socket.gethostname()} failed: {type(error).__name__}: {error} "
+        "(please report this; CODED_DGD_TRACEBACK=1 shows where)",
+        CodedDGDError.exit_code,
+    )
 
 
 def _fail(message: str, code: int) -> int:

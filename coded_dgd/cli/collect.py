@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from coded_dgd.errors import UsageError
+from coded_dgd.files import writing
 
 
 @click.command()
@@ -24,8 +24,6 @@ def collect(runs: tuple[Path, ...], csv: Path | None, quiet: bool) -> None:
     if not quiet:
         click.echo(collection.format_table(rows))
     if csv is not None:
-        try:
-            with csv.open("w", newline="", encoding="utf-8") as file:
-                collection.write_csv(rows, file)
-        except OSError as error:
-            raise UsageError(f"--csv {csv}: {error.strerror}: name another file") from None
+        named = writing(csv, "name another file with --csv")
+        with named, csv.open("w", newline="", encoding="utf-8") as file:
+            collection.write_csv(rows, file)

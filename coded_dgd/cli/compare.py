@@ -15,6 +15,7 @@ from coded_dgd import __version__
 from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
 from coded_dgd.config import DEFAULT_WORKERS, RunConfig
+from coded_dgd.files import writing
 
 DEFAULT_SCHEMES = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
 
@@ -104,17 +105,18 @@ def compare(
         remove_folder(folder)
         raise
     result = describe(compared, {"schemes": names, **configuration}, folder)
+    say(format_table(result))  # before anything is written, which may fail
     comparison_files.write(folder, result, compared)
     if can_draw():
-        comparison_plot.draw(
-            comparison_plot.panels(result),
-            [each["scheme"] for each in result["results"]],
-            f"{transport.workers} workers, {config.iterations} iterations on the same delays: "
-            f"{config.delay}",
-            [folder / "comparison.png", folder / "comparison.svg"],
-        )
+        with writing(folder):
+            comparison_plot.draw(
+                comparison_plot.panels(result),
+                [each["scheme"] for each in result["results"]],
+                f"{transport.workers} workers, {config.iterations} iterations on the same delays: "
+                f"{config.delay}",
+                [folder / "comparison.png", folder / "comparison.svg"],
+            )
     else:
         say(f"no plot, as matplotlib is not installed: {INSTALL}")
-    say(format_table(result))
     if as_json:
         click.echo(json.dumps(result))

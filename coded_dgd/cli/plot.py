@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from coded_dgd.errors import UsageError
+from coded_dgd.files import writing
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -66,17 +67,13 @@ def plot(
     read = [read_run(run) for run in runs]
     chart = None if timeline is None else gantt.read(timeline, gantt.parse_iterations(iterations))
     folder = out or (runs[0] / "plots" if timeline is None or runs else timeline.parent)
-    try:
+    with writing(folder, "name another folder with --out"):
         folder.mkdir(parents=True, exist_ok=True)
         written = plots.draw_all(plots.plots(read), folder, formats) if read else []
         if chart is not None and timeline is not None:
             files = [folder / f"{timeline.stem}-timeline.{each}" for each in formats]
             gantt.draw(chart, files)
             written += files
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be written ({error.strerror}): name another folder with --out"
-        ) from None
     if not quiet:
         for run in read:
             if not run.finished:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from coded_dgd.errors import UsageError
+from coded_dgd.files import writing
 
 
 @click.command(short_help="Tell who was slow and what was wasted.")
@@ -52,7 +53,6 @@ def report(
     if html is not None:
         if not can_draw() and not quiet:
             click.echo(f"no pictures, as matplotlib is not installed: {INSTALL}", err=True)
-        try:
-            html.write_text(page.page(read, chart), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"--html {html}: {error.strerror}: name another file") from None
+        text = page.page(read, chart)
+        with writing(html, "name another file with --html"):
+            html.write_text(text, encoding="utf-8")

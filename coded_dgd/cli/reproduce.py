@@ -11,6 +11,7 @@ from time import perf_counter
 import click
 
 from coded_dgd import reproduce as figures
+from coded_dgd.files import writing
 
 ALL = "all"
 
@@ -88,8 +89,9 @@ def reproduce(
                 result = figures.compute(one, jobs, steps.count)
             seconds = perf_counter() - begin
             done[name] = one, result
-            files = _files.write(folder, name, one, result)
-            claims = _files.write_claims(folder, done)
+            with writing(folder):
+                files = _files.write(folder, name, one, result)
+                claims = _files.write_claims(folder, done)
             say(f"{name}: {seconds:.1f} s; {', '.join(file.name for file in files)}")
             if quick:
                 say("  --quick is not the size that these claims are about:")

@@ -11,6 +11,7 @@ from typing import IO
 import numpy as np
 
 from coded_dgd.engine.protocol import Floats
+from coded_dgd.files import writing
 
 
 class ArrivalLog:
@@ -27,16 +28,23 @@ class ArrivalLog:
         Where to write it; a temporary file by default. What is there is kept.
     first : int
         Number of the first iteration that is written.
+
+    Raises
+    ------
+    StorageError
+        Here and in every method, if the file cannot be written.
     """
 
     def __init__(self, shape: tuple[int, ...], path: Path | None = None, first: int = 0) -> None:
         self.shape, self.first = shape, first
         self._length = 8 * int(np.prod(shape))
+        self._path = path or Path(tempfile.gettempdir())
         self._file: IO[bytes]
-        if path is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the log)
-        else:
-            self._file = path.open("r+b" if path.exists() else "w+b")
+        with writing(self._path):
+            if path is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the log)
+            else:
+                self._file = path.open("r+b" if path.exists() else "w+b")
         weakref.finalize(self, self._file.close)  # where a run has ended with an error
         self._row: Floats = np.full(shape, np.nan)
         self._current = -1
@@ -64,7 +72,7 @@ class ArrivalLog:
         elif iteration >= self.first:
             index = worker * self.shape[1] + message
             offset = (iteration - self.first) * self._length + 8 * index
-            os.pwrite(self._file.fileno(), np.float64(elapsed).tobytes(), offset)
+            self._put(np.float64(elapsed).tobytes(), offset)
 
     def end(self, iteration: int) -> None:
         """Write the row of an iteration that is complete."""
@@ -80,7 +88,14 @@ class ArrivalLog:
 
     def _write(self, iteration: int, row: Floats) -> None:
         offset = (iteration - self.first) * self._length
-        os.pwrite(self._file.fileno(), row.tobytes(), offset)
+        self._put(row.tobytes(), offset)
+
+    def _put(self, content: bytes, offset: int) -> None:
+        """Write all of it: a full disk may take a part, and what is missing would read as 0."""
+        with writing(self._path):
+            while content:
+                written = os.pwrite(self._file.fileno(), content, offset)
+                content, offset = content[written:], offset + written
 
     def _write_late(self) -> None:
         if self._late:
@@ -93,7 +108,7 @@ class ArrivalLog:
         if missing > 0:
             known = iterations - -(-missing // self._length)
             nan = np.full((iterations - known, *self.shape), np.nan)
-            os.pwrite(self._file.fileno(), nan.tobytes(), known * self._length)
+            self._put(nan.tobytes(), known * self._length)
 
     def close(self) -> None:
         """Close the file."""

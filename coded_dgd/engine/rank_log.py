@@ -12,12 +12,14 @@ import platform
 import socket
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from coded_dgd import __version__
 from coded_dgd.engine.protocol import Plan
+from coded_dgd.files import writing
 
 LOG = logging.getLogger("coded_dgd")
 LOG.addHandler(logging.NullHandler())
@@ -26,11 +28,45 @@ FORMAT = logging.Formatter(
 )
 
 
-def open_log(path: str, level: str) -> logging.FileHandler:
-    """Write to a file what is logged in this process, and the warnings of Python and numpy."""
+class _File(logging.FileHandler):
+    """A log file; of an error in writing it nothing is printed."""
+
+    def __init__(self, path: str, needed: bool) -> None:
+        super().__init__(path, encoding="utf-8")
+        self.setFormatter(FORMAT)
+        self._needed = needed
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name of logging's)
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+        elif self._needed:
+            with writing(Path(self.baseFilename)):
+                raise  # what is being handled
+        else:
+            logging.getLogger().removeHandler(self)
+
+    def close(self) -> None:
+        with suppress(OSError):  # what could not be written is in the way still
+            super().close()
+
+
+def open_log(path: str, level: str, needed: bool) -> logging.FileHandler:
+    """Write to a file what is logged in this process, and the warnings of Python and numpy.
+
+    Parameters
+    ----------
+    needed : bool
+        Whether the run ends where the file cannot be written; else the log ends.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    StorageError
+        Here and wherever something is logged, if the file is `needed` and cannot be written.
+    """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(FORMAT)
+    handler = _File(path, needed)
     logging.getLogger().addHandler(handler)
     LOG.setLevel(level.upper())
     logging.captureWarnings(True)
@@ -44,9 +80,15 @@ def open_log(path: str, level: str) -> logging.FileHandler:
 
 
 def of_worker(plan: Plan) -> logging.Logger:
-    """Begin the log of a worker process, to which the plan says where."""
+    """Begin the log of a worker process, to which the plan says where.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    """
     assert plan.log is not None
-    handler = open_log(plan.log, plan.log_level)
+    handler = open_log(plan.log, plan.log_level, needed=False)
     assert handler.stream is not None
     faulthandler.enable(handler.stream, all_threads=False)  # for crashes
     return LOG

@@ -10,14 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from coded_dgd.engine.comparison import Comparison
+from coded_dgd.files import writing
 
 
 def write(folder: Path, description: dict[str, Any], comparison: Comparison) -> None:
-    """Write the object of ``compare --json``, a row per scheme, and a row per iteration of each."""
+    """Write the object of ``compare --json``, a row per scheme, and a row per iteration of each.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or fails.
+    """
     text = json.dumps(description, indent=1) + "\n"
-    (folder / "comparison.json").write_text(text, encoding="utf-8")
-    _write_csv(folder / "schemes.csv", [_flat(result) for result in description["results"]])
-    _write_csv(folder / "iterations.csv", _iterations(comparison))
+    with writing(folder):
+        (folder / "comparison.json").write_text(text, encoding="utf-8")
+        _write_csv(folder / "schemes.csv", [_flat(result) for result in description["results"]])
+        _write_csv(folder / "iterations.csv", _iterations(comparison))
 
 
 def _flat(result: dict[str, Any]) -> dict[str, Any]:

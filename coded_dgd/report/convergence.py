@@ -13,6 +13,7 @@ from coded_dgd.engine import setup
 from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import UsageError
+from coded_dgd.files import writing
 from coded_dgd.problems.norms import norm
 from coded_dgd.report.folder import new_folder, remove_folder
 from coded_dgd.theory.cases import Case
@@ -122,7 +123,7 @@ class Convergence:
         assert self._folder is not None
         path = self._folder / "convergence.csv"
         new = not path.exists()
-        with path.open("a", encoding="utf-8", newline="") as file:
+        with writing(path), path.open("a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             if new:
                 writer.writerow(["scheme", "load", *Step._fields])

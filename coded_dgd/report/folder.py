@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from coded_dgd.errors import UsageError
+from coded_dgd.files import writing
 
 RUNS = Path("runs")
 """Where folders are made unless ``--out`` says otherwise."""
@@ -18,6 +20,8 @@ def new_folder(path: Path | None, name: str) -> Path:
     ------
     UsageError
         If it exists, or cannot be made.
+    StorageError
+        If the disk is full or fails.
     """
     given = path is not None
     if path is None:
@@ -25,25 +29,26 @@ def new_folder(path: Path | None, name: str) -> Path:
     stem, number = path, 1
     while True:
         try:
-            path.mkdir(parents=True)
+            with writing(path, "name one that can with --out"):
+                path.mkdir(parents=True)
             return path
-        except FileExistsError:
-            if given:
-                raise UsageError(
-                    f"--out {path} exists and is not overwritten: name a new folder"
-                ) from None
-            number += 1
-            path = stem.with_name(f"{stem.name}-{number}")
-        except OSError as error:
-            raise UsageError(
-                f"the folder {path} cannot be made ({error.strerror}): name one that can with --out"
-            ) from None
+        except UsageError as error:
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+        if given:
+            raise UsageError(f"--out {path} exists and is not overwritten: name a new folder")
+        number += 1
+        path = stem.with_name(f"{stem.name}-{number}")
 
 
 def remove_folder(path: Path) -> None:
-    """Remove the folder and the files in it, and ``runs`` where nothing else is left there."""
-    for file in path.iterdir():
-        file.unlink()
-    path.rmdir()
-    if path.parent == RUNS and not any(RUNS.iterdir()):
-        RUNS.rmdir()
+    """Remove the folder and the files in it, and ``runs`` where nothing else is left there.
+
+    What cannot be removed stays: this is called where an error is on its way already.
+    """
+    with suppress(OSError):
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+        if path.parent == RUNS and not any(RUNS.iterdir()):
+            RUNS.rmdir()

@@ -14,7 +14,8 @@ from coded_dgd.engine.observer import Observer, Start
 from coded_dgd.engine.protocol import Logs
 from coded_dgd.engine.rank_log import LOG, open_log
 from coded_dgd.engine.transports.base import Transport
-from coded_dgd.errors import CodedDGDError, UsageError
+from coded_dgd.errors import CodedDGDError, StorageError
+from coded_dgd.files import writing
 
 
 class LogDir(Observer):
@@ -24,22 +25,21 @@ class LogDir(Observer):
     ------
     UsageError
         If the folder or the file cannot be made.
+    StorageError
+        Here and whenever something is logged, if the disk is full or fails.
     """
 
     def __init__(self, folder: Path, level: str, transport: Transport) -> None:
         self._logs = transport.logs = Logs(folder.absolute(), level)
-        try:
+        with writing(folder, "name another folder with --log-dir"):
             folder.mkdir(parents=True, exist_ok=True)
             Path(self._logs.file(0)).touch()
-        except OSError as error:
-            raise UsageError(
-                f"--log-dir {folder} cannot be written ({error.strerror}): name another folder"
-            ) from None
         self._undo = ExitStack()
 
     def __enter__(self) -> LogDir:
         self._undo.enter_context(warnings.catch_warnings())
-        handler = open_log(self._logs.file(0), self._logs.level)
+        with writing(Path(self._logs.file(0))):
+            handler = open_log(self._logs.file(0), self._logs.level, needed=True)
         self._undo.callback(handler.close)
         self._undo.callback(logging.getLogger().removeHandler, handler)
         self._undo.callback(logging.captureWarnings, False)
@@ -62,9 +62,13 @@ class LogDir(Observer):
         LOG.warning("%s", f"{line}\n{details}".strip())
 
     def end(self, error: BaseException | None) -> None:
-        if isinstance(error, CodedDGDError):
-            LOG.error("%s", error)
-        elif error is not None:
-            LOG.error("failed", exc_info=error)
-        LOG.info("stop")
-        self._undo.close()
+        with self._undo:
+            try:
+                if isinstance(error, CodedDGDError):
+                    LOG.error("%s", error)
+                elif error is not None:
+                    LOG.error("failed", exc_info=error)
+                LOG.info("stop")
+            except StorageError:
+                if error is None:  # else that has to be said
+                    raise

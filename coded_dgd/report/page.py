@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from coded_dgd.files import writing
 from coded_dgd.report import plots
 from coded_dgd.report.explain import explain, headline
 from coded_dgd.report.figure import can_draw
@@ -146,7 +147,7 @@ def _pictures(runs: Sequence[RecordedRun], chart: Chart | None) -> str:
     if not can_draw():
         return "<p>No pictures: matplotlib was not installed where this page was made.</p>"
     shown = []
-    with tempfile.TemporaryDirectory() as scratch:
+    with writing(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory() as scratch:
         if chart is not None:
             file = Path(scratch) / "timeline.svg"
             gantt.draw(chart, [file])

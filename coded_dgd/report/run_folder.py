@@ -18,6 +18,7 @@ import itertools
 import json
 import os
 import textwrap
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +34,8 @@ from coded_dgd.engine.observer import Observer
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import PLANS, Stage, ended_stages
-from coded_dgd.files import replacing
+from coded_dgd.errors import StorageError
+from coded_dgd.files import replacing, writing
 from coded_dgd.kinds import misfit
 from coded_dgd.report.folder import new_folder, remove_folder
 
@@ -62,36 +64,33 @@ class RunFolder(Observer):
         ------
         UsageError
             If it exists, or cannot be made.
+        StorageError
+            If the disk is full or fails.
         """
         path = new_folder(path, setup.scheme.name)
-        (path / CONFIG).write_text(setup.config.to_toml(), encoding="utf-8")
-        return cls(path, _open_iterations(path, "w"), empty=True)
+        try:
+            with replacing(path / CONFIG) as config:
+                config.write(setup.config.to_toml().encode())
+            return cls(path, _open_iterations(path, "w"), empty=True)
+        except BaseException:
+            remove_folder(path)
+            raise
 
     @classmethod
     def reopen(cls, path: Path, setup: Setup, checkpoint: Checkpoint | None) -> RunFolder:
         """Go on with a folder after a checkpoint, or from the beginning; what came later goes.
 
         Wherever this is cut off it can be called again.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full or fails.
         """
         done = checkpoint.iteration if checkpoint else 0
         stages = ended_stages(checkpoint, setup.scheme.workers) if checkpoint else 0
-        for result in (SUMMARY, IDEAL):
-            (path / result).unlink(missing_ok=True)
-        with (path / ITERATIONS).open("r+b") as file:
-            for _ in range(done):
-                file.readline()
-            file.truncate(file.tell())
-        for left_over in path.glob("*.tmp"):
-            left_over.unlink()
-        for arrivals in path.glob("arrivals*.*"):
-            number = stage_number(arrivals)
-            if number == 1 and not stages:
-                _unpack(arrivals)
-            elif number > stages:
-                arrivals.unlink()
-        for told in (*path.glob(PLANS.format("*")), *path.glob(RECORDS.format("*"))):
-            if stage_number(told) > max(stages, 1):
-                told.unlink()
+        with writing(path):
+            _cut_back(path, done, stages)
         with replacing(path / CONFIG) as config:
             config.write(setup.config.to_toml().encode())
         folder = cls(path, _open_iterations(path, "a"), empty=False)
@@ -103,28 +102,36 @@ class RunFolder(Observer):
         return self
 
     def end(self, error: BaseException | None) -> None:
-        self._iterations.close()
         if error is None:
+            with writing(self.path / ITERATIONS):
+                self._iterations.close()
             return
+        with suppress(OSError):  # where the disk is full: it is said already
+            self._iterations.close()
         if self._empty:
             remove_folder(self.path)
-        else:
+            return
+        if isinstance(error, StorageError) and is_run_folder(self.path):
+            error.args = (f"{error}, then --resume {self.path} goes on",)
+        with suppress(StorageError):
             self.warning(f"{ENDED} {error}")
 
     def sync(self) -> None:
         """Have everything that is written so far on the disk."""
-        self._iterations.flush()
-        os.fsync(self._iterations.fileno())
+        with writing(self.path / ITERATIONS):
+            self._iterations.flush()
+            os.fsync(self._iterations.fileno())
 
     def iteration(self, record: Iteration) -> None:
         """Write the record of an iteration."""
         self._empty = False
-        self._iterations.write(json.dumps(asdict(record)) + "\n")
+        with writing(self.path / ITERATIONS):
+            self._iterations.write(json.dumps(asdict(record)) + "\n")
 
     def warning(self, line: str, details: str = "") -> None:
         """Write what went wrong into the log."""
         self._empty = False
-        with (self.path / LOG).open("a", encoding="utf-8") as log:
+        with writing(self.path / LOG), (self.path / LOG).open("a", encoding="utf-8") as log:
             stamp = datetime.now().isoformat(sep=" ", timespec="milliseconds")
             log.write(f"{stamp} {line}\n{textwrap.indent(details, '    ')}")
 
@@ -143,9 +150,31 @@ class RunFolder(Observer):
             stage.master.arrivals.close()
         with replacing(self.path / SUMMARY) as file:
             file.write(json.dumps(summary, indent=1).encode() + b"\n")
-        for stage in outcome.stages:
-            (self.path / f"arrivals-{stage.number}.f8").unlink(missing_ok=True)
-            (self.path / PLANS.format(stage.number)).unlink(missing_ok=True)
+        with writing(self.path):
+            for stage in outcome.stages:
+                (self.path / f"arrivals-{stage.number}.f8").unlink(missing_ok=True)
+                (self.path / PLANS.format(stage.number)).unlink(missing_ok=True)
+
+
+def _cut_back(path: Path, done: int, stages: int) -> None:
+    """Remove from a folder what comes after so many iterations and ended stages."""
+    for result in (SUMMARY, IDEAL):
+        (path / result).unlink(missing_ok=True)
+    with (path / ITERATIONS).open("r+b") as file:
+        for _ in range(done):
+            file.readline()
+        file.truncate(file.tell())
+    for left_over in path.glob("*.tmp"):
+        left_over.unlink()
+    for arrivals in path.glob("arrivals*.*"):
+        number = stage_number(arrivals)
+        if number == 1 and not stages:
+            _unpack(arrivals)
+        elif number > stages:
+            arrivals.unlink()
+    for record in (*path.glob(PLANS.format("*")), *path.glob(RECORDS.format("*"))):
+        if stage_number(record) > max(stages, 1):
+            record.unlink()
 
 
 def stage_number(file: Path) -> int:
@@ -172,7 +201,8 @@ def _unpack(arrivals: Path) -> None:
 
 def _open_iterations(path: Path, mode: str) -> TextIO:
     """Open the records of iterations, each to be seen from outside as soon as it is written."""
-    return (path / ITERATIONS).open(mode, buffering=1, encoding="utf-8")  # type: ignore[return-value]
+    with writing(path / ITERATIONS):
+        return (path / ITERATIONS).open(mode, buffering=1, encoding="utf-8")  # type: ignore[return-value]
 
 
 def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:

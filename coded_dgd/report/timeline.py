@@ -22,7 +22,8 @@ from coded_dgd.engine.marks import WORKER_MARKS, Activity, Mark
 from coded_dgd.engine.observer import Observer
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.transports.base import Transport
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import StorageError, UsageError
+from coded_dgd.files import writing
 
 TICKS = 8
 """Per microsecond: a binary fraction, so that a slice ends exactly where the next begins."""
@@ -58,13 +59,24 @@ class TimelineFile(Observer):
     def end(self, error: BaseException | None) -> None:
         assert self._transport.marks is not None
         rows = self._transport.marks.close()
-        if (rows[:, 1] == Activity.BROADCAST).any():
+        if not (rows[:, 1] == Activity.BROADCAST).any():
+            return
+        try:
             write(self._path, events(self._transport, rows), self._transport.host)
+        except StorageError:
+            if error is None:  # else that has to be said
+                raise
 
 
 def write(path: Path, found: Iterable[Event], host: str) -> None:
-    """Write trace events, one in a line."""
-    with path.open("w", encoding="utf-8") as file:
+    """Write trace events, one in a line.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or fails.
+    """
+    with writing(path), path.open("w", encoding="utf-8") as file:
         about = {"program": "coded-dgd", "version": __version__, "host": host}
         file.write(
             f'{{"displayTimeUnit": "ms", "otherData": {json.dumps(about)},\n"traceEvents": ['

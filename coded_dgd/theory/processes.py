@@ -15,10 +15,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, gettempdir
 from typing import IO, TypeVar
 
 from coded_dgd.errors import CodedDGDError, UsageError
+from coded_dgd.files import writing
 
 T = TypeVar("T")
 
@@ -34,16 +35,20 @@ def in_order(function: Callable[[int], T], count: int, jobs: int) -> Iterator[T]
         If `function` cannot be pickled.
     CodedDGDError
         If a process ends before its time; it has said why on stderr.
+    StorageError
+        If the folder for temporary files is full.
     """
     jobs = min(jobs, count)
-    with NamedTemporaryFile() as file, ExitStack() as stack:
+    with ExitStack() as stack:
         try:
-            pickle.dump(function, file)
+            with writing(Path(gettempdir())):
+                file = stack.enter_context(NamedTemporaryFile())
+                pickle.dump(function, file)
+                file.flush()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise UsageError(
                 f"this does not go to other processes ({error}): use --jobs 1"
             ) from None
-        file.flush()
         results = [_start(stack, file.name, first, count, jobs) for first in range(jobs)]
         for index in range(count):
             try:

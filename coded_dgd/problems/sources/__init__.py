@@ -122,18 +122,19 @@ def save(source: Source, path: Path) -> None:
     Raises
     ------
     DataError
-        If the suffix is unknown, or the file cannot be written.
+        If the suffix is unknown.
     UsageError
-        If an optional package is missing.
+        If there can be no such file, or an optional package is missing.
+    StorageError
+        If the disk is full or fails.
     """
     writer = _module(_reader(path))
+    otherwise = "name another file"
     try:
-        with replacing(path) as plain, compressed(plain, path) as file:
+        with replacing(path, otherwise) as plain, compressed(plain, path) as file:
             writer.write(file, source)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise DataError(
-            f"{path} cannot be written ({one_line(error)}): name another file"
-        ) from None
+    except ValueError as error:  # a NUL in the path
+        raise DataError(f"{path} cannot be written ({one_line(error)}): {otherwise}") from None
 
 
 def _module(name: str) -> Any:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -180,8 +181,10 @@ class MPIWorker:
         if self.log is None:
             from coded_dgd.engine.rank_log import of_worker
 
-            self.log = of_worker(plan)
-        self.log.debug("%s", plan)
+            with suppress(OSError):  # a worker that cannot write its log can do its work
+                self.log = of_worker(plan)
+        if self.log:
+            self.log.debug("%s", plan)
 
     def discard_share(self) -> None:
         """Take, and drop, what is under way of plans and data: nobody will want it any more."""

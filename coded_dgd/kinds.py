@@ -34,7 +34,8 @@ def misfit(values: Mapping[str, Any], declared: type) -> str | None:
     declared : type
         A class that annotates its fields with ``int``, ``float``, ``str``, ``bool``, ``Path``,
         ``None`` and unions of these. Numbers of numpy count as such too, a bool is no number, and a
-        whole number is a float if there is a float that large.
+        whole number is a float if there is a float that large. A field of any other type holds no
+        plain value.
     """
     kinds = _declared(declared)
     for name, value in values.items():
@@ -55,9 +56,11 @@ def _declared(declared: type) -> dict[str, tuple[type, ...]]:
         name: str(getattr(annotation, "__forward_arg__", annotation))  # as named tuples keep it
         for name, annotation in declared.__annotations__.items()
     }
+    found = {name: [kind.strip() for kind in each.split("|")] for name, each in written.items()}
     return {
-        name: tuple(_KINDS[kind.strip()] for kind in annotation.split("|"))
-        for name, annotation in written.items()
+        name: tuple(_KINDS[kind] for kind in kinds)
+        for name, kinds in found.items()
+        if _KINDS.keys() >= set(kinds)
     }
 
 

@@ -25,6 +25,13 @@ INSTEAD = {
 }
 """What to give for options for which something else may be taken to do."""
 
+NEEDS = {
+    "log_level": "log_dir",
+    "allow_different_workers": "resume",
+    "wait_for_run": "resume",
+}
+"""Options that do nothing without another one."""
+
 
 class Arguments(NamedTuple):
     """What a run is made of."""
@@ -55,14 +62,14 @@ def parse(X: Any, y: Any, unnamed: tuple[Any, ...], options: dict[str, Any]) -> 
         raise UsageError("train takes X and y, and all else by name, such as scheme='uc-mmc'")
     written, options = _split(options)
     _refuse_unknown(options)
-    records = _records(written, options)
     source = _source(X, y, options)
+    records = _records(written, options)
     return Arguments(source, records, _configuration(records, options))
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Separate options that say what to write and print from those of the configuration."""
-    names = {field.name for field in fields(Records)} - {"folder"}
+    names = {field.name for field in fields(Records)} - {"folder", "given"}
     written = {name: value for name, value in options.items() if name in names}
     return written, plain({name: value for name, value in options.items() if name not in names})
 
@@ -87,15 +94,17 @@ def _records(given: dict[str, Any], options: dict[str, Any]) -> Records:
         if name in given:
             given[name] = _path(name, given[name])
     refuse_misfit(given, "train: ", Records)
+    for name, needed in NEEDS.items():
+        if name in given and not given.get(needed):
+            raise UsageError(f"train: {name} does nothing without {needed}")
     found = Records(**{"quiet": True, **given})
     found = replace(found, folder=bool(found.out or found.resume))
     if not found.folder:
         for name in ("checkpoint_every", "checkpoint_seconds"):
             if options.get(name):
                 raise UsageError(f"train: {name} needs out=FOLDER, where checkpoints are written")
-    for name, needed in (("log_level", "log_dir"), ("allow_different_workers", "resume")):
-        if name in given and not given.get(needed):
-            raise UsageError(f"train: {name} does nothing without {needed}")
+    if found.resume:
+        return replace(found, resume=resuming.locate(found.resume), given=options)
     return found
 
 

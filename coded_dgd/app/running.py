@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from coded_dgd.config import LOG_LEVELS, RunConfig
 from coded_dgd.engine import job, setup
 from coded_dgd.engine.checkpoint import Keeper
 from coded_dgd.engine.crew import Crew
-from coded_dgd.engine.interrupts import Interrupts
+from coded_dgd.engine.interrupts import Interrupts, Waiting
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.observer import Observer, Observers
 from coded_dgd.engine.setup import Setup
@@ -31,6 +32,7 @@ from coded_dgd.report import summary
 from coded_dgd.report.log_dir import LogDir
 from coded_dgd.report.progress import Progress
 from coded_dgd.report.run_folder import RunFolder
+from coded_dgd.report.run_lock import RunLock
 from coded_dgd.report.timeline import TimelineFile
 
 if TYPE_CHECKING:
@@ -47,6 +49,10 @@ class Records:
     """The run folder to create; by default a new one below ``runs``."""
     resume: Path | None = None
     """The run folder to go on with, instead of a new one."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Options that change the configuration of the run that is resumed."""
+    wait_for_run: bool = False
+    """Whether to wait until a run that goes on in that folder has ended."""
     allow_different_workers: bool = False
     """Whether a run that is resumed may have another number of workers."""
     timeline: Path | None = None
@@ -57,6 +63,10 @@ class Records:
     def __post_init__(self) -> None:
         if self.resume and self.out:
             raise UsageError("--resume goes on in the folder that it names: leave --out out")
+        for name in ("allow_different_workers", "wait_for_run"):
+            if getattr(self, name) and not self.resume:
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} does nothing without --resume: add --resume RUNFOLDER")
         if self.log_level not in LOG_LEVELS:
             raise UsageError(f"--log-level: give one of {', '.join(LOG_LEVELS)}")
 
@@ -80,6 +90,8 @@ def run(
 
     Parameters
     ----------
+    config : RunConfig
+        Of a run that is resumed it is read again once nobody else runs in its folder.
     master : Transport, optional
         The connection to the workers; None to simulate them.
     source : Source, optional
@@ -92,6 +104,36 @@ def run(
     CodedDGDError
         See `job.run`; or the folder or a file cannot be used.
     """
+    if not records.resume:
+        return _run(config, master, records, source, objective, None)
+    with _own(records.resume, records) as lock:
+        changed = resuming.configuration(
+            records.resume, records.given, records.allow_different_workers
+        )
+        return _run(changed, master, records, source, objective, lock)
+
+
+def _own(folder: Path, records: Records) -> RunLock:
+    """Own the folder of a run that is resumed; where that is wanted, once nobody else does."""
+
+    def say(line: str) -> None:
+        if not records.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    waiting = Waiting()
+    with Interrupts(waiting):
+        return RunLock.acquire(folder, records.wait_for_run, say, waiting)
+
+
+def _run(
+    config: RunConfig,
+    master: Transport | None,
+    records: Records,
+    source: Source | None,
+    objective: Objective | None,
+    lock: RunLock | None,
+) -> Finished:
+    """See `run`; `lock` is of the folder of a run that is resumed."""
     started = None if master is None else master.workers
     held = 0.0
     if source is None:
@@ -132,10 +174,10 @@ def run(
     if records.timeline:
         observers.append(TimelineFile(records.timeline, transport))
     folder = keeper = found = checkpoint = None
-    if records.resume:
-        found = resuming.find(records.resume, prepared, records.allow_different_workers)
+    if lock:
+        found = resuming.find(lock.folder, prepared, records.allow_different_workers)
         checkpoint = found.resume[0] if found.resume else None
-        folder = RunFolder.reopen(records.resume, prepared, checkpoint)
+        folder = RunFolder.reopen(lock, prepared, checkpoint)
     elif records.folder:
         folder = RunFolder.create(records.out, prepared)
     if folder:

@@ -73,6 +73,12 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     help="Go on with the run in this folder, from its last checkpoint, with the same options.",
 )
 @click.option(
+    "--wait-for-run",
+    is_flag=True,
+    help="With --resume: if the run still goes on, wait until it has ended, and then go on with "
+    "it; for jobs that may be queued twice.",
+)
+@click.option(
     "--allow-different-workers",
     is_flag=True,
     help="With --resume: go on also if the number of workers is another one.",
@@ -126,6 +132,7 @@ def run(
     quiet: bool,
     print_config: bool,
     resume: Path | None,
+    wait_for_run: bool,
     allow_different_workers: bool,
     **configuration: Any,
 ) -> int | None:
@@ -137,6 +144,7 @@ def run(
     Exit codes: 0 done, 1 error, 2 wrong usage or unusable input, 3 diverged, 4 undecodable (too
     many workers lost), 75 stopped on request (SIGTERM, SIGINT, SIGUSR2) with a checkpoint.
     """
+    given: dict[str, Any] = {}
     if resume is None:
         config = RunConfig(**configuration)
     else:
@@ -148,6 +156,7 @@ def run(
             for name, value in configuration.items()
             if context.get_parameter_source(name) is not default
         }
+        resume = resuming.locate(resume)
         config = resuming.configuration(resume, given, allow_different_workers)
     if print_config:
         click.echo(config.to_toml(), nl=False)
@@ -159,6 +168,8 @@ def run(
     records = running.Records(
         out=out,
         resume=resume,
+        given=given,
+        wait_for_run=wait_for_run,
         allow_different_workers=allow_different_workers,
         timeline=timeline,
         log_dir=log_dir,

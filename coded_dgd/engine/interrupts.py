@@ -6,19 +6,30 @@ import os
 import signal
 from socket import gethostname
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from coded_dgd.engine.process import tell_launcher
-from coded_dgd.engine.transports.base import Transport
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
-class Interrupts:
-    """While it is entered, a signal interrupts the transport; a second SIGINT ends at once."""
+class Interruptible(Protocol):
+    """What can be asked to stop, such as a `Transport`."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    interrupted: bool
+
+
+class Waiting:
+    """Something that is waited for."""
+
+    interrupted = False
+
+
+class Interrupts:
+    """While it is entered, a signal interrupts what goes on; a second SIGINT ends at once."""
+
+    def __init__(self, work: Interruptible) -> None:
+        self._work = work
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -39,6 +50,6 @@ class Interrupts:
             signal.signal(each, handler)
 
     def _take(self, number: int, _: FrameType | None) -> None:
-        self._transport.interrupted = True
+        self._work.interrupted = True
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -7,6 +7,7 @@ import resource
 import time
 from contextlib import suppress
 from pathlib import Path
+from socket import gethostname
 
 _IMPORTED = time.monotonic()
 
@@ -28,6 +29,48 @@ def process_age() -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, AttributeError):  # no Linux: as long as we know
         return time.monotonic() - _IMPORTED
+
+
+def started(pid: int) -> int | None:
+    """Return when a process was started, in clock ticks since the boot of this host.
+
+    Returns
+    -------
+    int or None
+        None if there is no such process, or only what is left of one that has ended; 0 if there is
+        one and the system does not say when it was started.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else int(fields[19])
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:  # it belongs to somebody else
+        pass
+    return 0
+
+
+def boot_id() -> str:
+    """Return what tells this boot of this host from all others; without that its name."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return gethostname()
+
+
+def pid_namespace() -> str:
+    """Return the namespace in which processes have the numbers that are seen here."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def cores(pid: int = 0) -> int:

@@ -33,6 +33,29 @@ class Found(NamedTuple):
     """What is wrong with newer checkpoints."""
 
 
+def locate(path: Path) -> Path:
+    """Return the run folder that a path names: the folder itself, or a file in it.
+
+    Raises
+    ------
+    UsageError
+        If it is none; names the newest one below it.
+    """
+    if is_run_folder(path):
+        return path
+    if path.is_file() and is_run_folder(path.parent):
+        return path.parent
+    try:
+        below = [each for each in path.iterdir() if is_run_folder(each)]
+        newest = max(below, key=lambda each: (each / ITERATIONS).stat().st_mtime, default=None)
+    except (OSError, ValueError):  # no folder, or no path at all
+        newest = None
+    raise UsageError(
+        f"--resume {path} is no run folder ({CONFIG} or {ITERATIONS} is missing): "
+        + (f"name one, such as the newest in it, {newest}" if newest else "name one")
+    )
+
+
 def configuration(folder: Path, given: Mapping[str, Any], other_workers: bool) -> RunConfig:
     """Return the configuration of a run folder, changed by what the user has given.
 
@@ -46,12 +69,8 @@ def configuration(folder: Path, given: Mapping[str, Any], other_workers: bool) -
     Raises
     ------
     UsageError
-        If there is no run in the folder, or an option would change what is done already.
+        If an option would change what is done already.
     """
-    if not is_run_folder(folder):
-        raise UsageError(
-            f"--resume {folder} is no run folder ({CONFIG} or {ITERATIONS} is missing): name one"
-        )
     before = RunConfig(**read_toml(folder / CONFIG))
     changed = {name: value for name, value in given.items() if getattr(before, name) != value}
     allowed = (*HARMLESS, "workers") if other_workers else HARMLESS

@@ -7,6 +7,7 @@
 ``ideal.npy``         ideal completion time of each iteration, where delays are injected
 ``beta.npy``          the result
 ``checkpoint-*.ckpt``  the latest two checkpoints; ``--resume`` goes on from them
+``owner.json``        which process runs in the folder, or was the last to
 ``log.txt``           what went wrong: lost workers, with their tracebacks
 ``summary.json``      the object of ``--json``; until it is there ``arrivals-*.f8`` and
                       ``plan-*.npz`` hold what ``arrivals.npz`` is made of
@@ -18,7 +19,7 @@ import itertools
 import json
 import os
 import textwrap
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -34,10 +35,11 @@ from coded_dgd.engine.observer import Observer
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import PLANS, Stage, ended_stages
-from coded_dgd.errors import StorageError
+from coded_dgd.errors import CodedDGDError, StorageError
 from coded_dgd.files import replacing, writing
 from coded_dgd.kinds import misfit
 from coded_dgd.report.folder import new_folder, remove_folder
+from coded_dgd.report.run_lock import RunLock
 
 CONFIG, ITERATIONS, SUMMARY, LOG = "config.toml", "iterations.jsonl", "summary.json", "log.txt"
 IDEAL = "ideal.npy"
@@ -48,12 +50,14 @@ ENDED, RESUMED = "ended early:", "resumed"
 class RunFolder(Observer):
     """A folder at `path`, to be filled while the run goes on.
 
-    As a context manager it goes away again where an error comes before there is anything to keep.
+    As a context manager it goes away again where an error comes before there is anything to keep,
+    and lets go of `lock`.
     """
 
-    def __init__(self, path: Path, iterations: TextIO, empty: bool) -> None:
+    def __init__(self, path: Path, lock: RunLock, mode: str, empty: bool) -> None:
         self.path = path
-        self._iterations = iterations
+        self._lock = lock
+        self._iterations = _open_iterations(path, mode)
         self._empty = empty
 
     @classmethod
@@ -68,32 +72,40 @@ class RunFolder(Observer):
             If the disk is full or fails.
         """
         path = new_folder(path, setup.scheme.name)
-        try:
+        with ExitStack() as undo:
+            undo.callback(remove_folder, path)
+            lock = undo.enter_context(RunLock.create(path))
             with replacing(path / CONFIG) as config:
                 config.write(setup.config.to_toml().encode())
-            return cls(path, _open_iterations(path, "w"), empty=True)
-        except BaseException:
-            remove_folder(path)
-            raise
+            folder = cls(path, lock, "w", empty=True)
+            undo.pop_all()
+        return folder
 
     @classmethod
-    def reopen(cls, path: Path, setup: Setup, checkpoint: Checkpoint | None) -> RunFolder:
+    def reopen(cls, lock: RunLock, setup: Setup, checkpoint: Checkpoint | None) -> RunFolder:
         """Go on with a folder after a checkpoint, or from the beginning; what came later goes.
 
         Wherever this is cut off it can be called again.
+
+        Parameters
+        ----------
+        lock : RunLock
+            Of the folder.
 
         Raises
         ------
         StorageError
             If the disk is full or fails.
         """
+        path = lock.folder
+        lock.check()
         done = checkpoint.iteration if checkpoint else 0
         stages = ended_stages(checkpoint, setup.scheme.workers) if checkpoint else 0
         with writing(path):
             _cut_back(path, done, stages)
         with replacing(path / CONFIG) as config:
             config.write(setup.config.to_toml().encode())
-        folder = cls(path, _open_iterations(path, "a"), empty=False)
+        folder = cls(path, lock, "a", empty=False)
         if (path / LOG).exists():
             folder.warning(f"{RESUMED} after {done} iterations")
         return folder
@@ -102,22 +114,24 @@ class RunFolder(Observer):
         return self
 
     def end(self, error: BaseException | None) -> None:
-        if error is None:
-            with writing(self.path / ITERATIONS):
+        with self._lock:
+            if error is None:
+                with writing(self.path / ITERATIONS):
+                    self._iterations.close()
+                return
+            with suppress(OSError):  # where the disk is full: that is said already
                 self._iterations.close()
-            return
-        with suppress(OSError):  # where the disk is full: it is said already
-            self._iterations.close()
+            if not self._empty:
+                if isinstance(error, StorageError) and is_run_folder(self.path):
+                    error.args = (f"{error}, then --resume {self.path} goes on",)
+                with suppress(CodedDGDError):
+                    self.warning(f"{ENDED} {error}")
         if self._empty:
             remove_folder(self.path)
-            return
-        if isinstance(error, StorageError) and is_run_folder(self.path):
-            error.args = (f"{error}, then --resume {self.path} goes on",)
-        with suppress(StorageError):
-            self.warning(f"{ENDED} {error}")
 
     def sync(self) -> None:
         """Have everything that is written so far on the disk."""
+        self._lock.check()
         with writing(self.path / ITERATIONS):
             self._iterations.flush()
             os.fsync(self._iterations.fileno())
@@ -125,18 +139,21 @@ class RunFolder(Observer):
     def iteration(self, record: Iteration) -> None:
         """Write the record of an iteration."""
         self._empty = False
+        self._lock.check()
         with writing(self.path / ITERATIONS):
             self._iterations.write(json.dumps(asdict(record)) + "\n")
 
     def warning(self, line: str, details: str = "") -> None:
         """Write what went wrong into the log."""
         self._empty = False
+        self._lock.check()
         with writing(self.path / LOG), (self.path / LOG).open("a", encoding="utf-8") as log:
             stamp = datetime.now().isoformat(sep=" ", timespec="milliseconds")
             log.write(f"{stamp} {line}\n{textwrap.indent(details, '    ')}")
 
     def finish(self, outcome: Outcome, summary: dict[str, Any]) -> None:
         """Write the results, each file whole or not at all, the summary last."""
+        self._lock.check()
         with replacing(self.path / "beta.npy") as file:
             np.save(file, outcome.beta)
         if outcome.ideal is not None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from coded_dgd import origin
 from coded_dgd.errors import UsageError, shown
 from coded_dgd.guard import DEFAULT_GUARDS
 from coded_dgd.kinds import misfit, wanted
@@ -222,6 +223,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     """Read options of ``run`` from a TOML file, such as ``config.toml`` of a run folder.
 
     Names may have dashes, as on the command line, or underscores.
+    Paths that are relative to where the run was started, by the file, are absolute ones.
 
     Raises
     ------
@@ -233,7 +235,8 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     else:
         import tomli as tomllib
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values: dict[str, Any] = tomllib.loads(text)
     except OSError as error:
         raise UsageError(
             f"--config {path}: {error.strerror}: name a file such as config.toml of a run folder"
@@ -257,7 +260,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
         given[name] = value
     given = plain(given)
     refuse_misfit(given, f"--config {path}: ")
-    return given
+    return origin.located(given, origin.of(text))
 
 
 def _is_text(value: str) -> bool:

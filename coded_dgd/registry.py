@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -17,6 +18,9 @@ from coded_dgd.errors import UsageError
 from coded_dgd.spec import nearest
 
 T = TypeVar("T")
+
+searched: list[str] = []
+"""Folders that modules are imported from before the current one; workers search them as well."""
 
 
 def names(package: ModuleType) -> list[str]:
@@ -53,11 +57,23 @@ def find(package: ModuleType, name: str, base: type[T], noun: str) -> type[T]:
     raise TypeError(f"{module.__name__} holds no {base.__name__}")
 
 
+def search(folder: Path | str) -> None:
+    """Have modules imported from a folder, too, before the current one."""
+    _search_here()
+    if str(folder) not in searched:
+        searched.append(str(folder))
+        sys.path.insert(0, str(folder))
+
+
+def _search_here() -> None:
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+
+
 def _import(path: str, base: type[T], noun: str) -> type[T]:
     """Return the class at ``module:Class``, also from the current folder."""
     module, _, name = path.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    _search_here()
     try:
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever somebody's module may raise

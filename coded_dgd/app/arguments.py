@@ -28,6 +28,7 @@ INSTEAD = {
 NEEDS = {
     "log_level": "log_dir",
     "allow_different_workers": "resume",
+    "allow_different_data": "resume",
     "wait_for_run": "resume",
 }
 """Options that do nothing without another one."""
@@ -128,7 +129,9 @@ def _source(X: Any, y: Any, options: dict[str, Any]) -> Source | None:
 def _configuration(records: Records, options: dict[str, Any]) -> RunConfig:
     """Return the configuration, when a run is resumed that of its folder with what is given."""
     if records.resume:
-        return resuming.configuration(records.resume, options, records.allow_different_workers)
+        return resuming.configuration(
+            records.resume, options, records.allow_different_workers, records.allow_different_data
+        )
     return RunConfig(**{"delay": "none", **options})
 
 

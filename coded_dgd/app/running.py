@@ -25,8 +25,9 @@ from coded_dgd.errors import UsageError
 from coded_dgd.files import replacing
 from coded_dgd.planner import memory
 from coded_dgd.planner.memory import Peaks
+from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.objectives import Objective
-from coded_dgd.problems.sources import Source
+from coded_dgd.problems.sources import Source, in_memory
 from coded_dgd.report import resume as resuming
 from coded_dgd.report import summary
 from coded_dgd.report.log_dir import LogDir
@@ -55,6 +56,8 @@ class Records:
     """Whether to wait until a run that goes on in that folder has ended."""
     allow_different_workers: bool = False
     """Whether a run that is resumed may have another number of workers."""
+    allow_different_data: bool = False
+    """Whether a run that is resumed may have other data with as many features."""
     timeline: Path | None = None
     log_dir: Path | None = None
     log_level: str = "info"
@@ -63,7 +66,7 @@ class Records:
     def __post_init__(self) -> None:
         if self.resume and self.out:
             raise UsageError("--resume goes on in the folder that it names: leave --out out")
-        for name in ("allow_different_workers", "wait_for_run"):
+        for name in ("wait_for_run", "allow_different_workers", "allow_different_data"):
             if getattr(self, name) and not self.resume:
                 option = f"--{name.replace('_', '-')}"
                 raise UsageError(f"{option} does nothing without --resume: add --resume RUNFOLDER")
@@ -108,8 +111,16 @@ def run(
         return _run(config, master, records, source, objective, None)
     with _own(records.resume, records) as lock:
         changed = resuming.configuration(
-            records.resume, records.given, records.allow_different_workers
+            records.resume,
+            records.given,
+            records.allow_different_workers,
+            records.allow_different_data,
         )
+        if source is None and changed.data == in_memory.NAME:
+            raise UsageError(
+                f"--resume {records.resume}: the data of this run were arrays: give X and y to "
+                "train again, or a file of the same numbers with --data"
+            )
         return _run(changed, master, records, source, objective, lock)
 
 
@@ -174,16 +185,23 @@ def _run(
     if records.timeline:
         observers.append(TimelineFile(records.timeline, transport))
     folder = keeper = found = checkpoint = None
-    if lock:
-        found = resuming.find(lock.folder, prepared, records.allow_different_workers)
+    data = fingerprint(source, config.data) if records.folder or lock else None
+    if lock and data:
+        found = resuming.find(
+            lock.folder,
+            prepared,
+            data,
+            records.allow_different_workers,
+            records.allow_different_data,
+        )
         checkpoint = found.resume[0] if found.resume else None
         folder = RunFolder.reopen(lock, prepared, checkpoint)
     elif records.folder:
         folder = RunFolder.create(records.out, prepared)
-    if folder:
+    if folder and data:
         observers.append(folder)
         every, seconds = config.checkpoint_every, config.checkpoint_seconds
-        keeper = Keeper(folder.path, every, seconds, folder.sync)
+        keeper = Keeper(folder.path, every, seconds, folder.sync, data._asdict())
     everybody = Observers([*observers, progress, forecast])
     with everybody:
         # without checkpoints there is nothing to stop for in good order: signals stay as they are
@@ -193,6 +211,9 @@ def _run(
                     file.write(json.dumps(to_json(plan)).encode() + b"\n")
             if found:
                 everybody.resumed(checkpoint.iteration if checkpoint else 0, found.complaints)
+                if found.differences:
+                    differ = ", ".join(found.differences)
+                    everybody.warning(f"goes on with other data than before: {differ}")
             resume = found.resume if found else None
             outcome = job.run(prepared, transport, everybody, source, keeper, resume, adviser)
         result = summary.summarize(outcome, folder.path if folder else None, forecast.peaks)

@@ -83,6 +83,12 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     is_flag=True,
     help="With --resume: go on also if the number of workers is another one.",
 )
+@click.option(
+    "--allow-different-data",
+    is_flag=True,
+    help="With --resume: go on also if the data have changed, or with --data are others; they need "
+    "as many features.",
+)
 @options.transport
 @options.seed
 @click.option(
@@ -134,6 +140,7 @@ def run(
     resume: Path | None,
     wait_for_run: bool,
     allow_different_workers: bool,
+    allow_different_data: bool,
     **configuration: Any,
 ) -> int | None:
     """Train by coded distributed gradient descent and measure what every iteration took.
@@ -157,7 +164,9 @@ def run(
             if context.get_parameter_source(name) is not default
         }
         resume = resuming.locate(resume)
-        config = resuming.configuration(resume, given, allow_different_workers)
+        config = resuming.configuration(
+            resume, given, allow_different_workers, allow_different_data
+        )
     if print_config:
         click.echo(config.to_toml(), nl=False)
         return None
@@ -171,6 +180,7 @@ def run(
         given=given,
         wait_for_run=wait_for_run,
         allow_different_workers=allow_different_workers,
+        allow_different_data=allow_different_data,
         timeline=timeline,
         log_dir=log_dir,
         log_level=log_level,

@@ -11,7 +11,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -121,12 +121,20 @@ class Keeper:
         Seconds between two checkpoints; 0 for any time.
     before : callable
         Called first: makes sure that everything else in the folder is on the disk.
+    data : mapping, optional
+        What the data are known by, as plain values.
     """
 
     def __init__(
-        self, folder: Path, every: int, seconds: float, before: Callable[[], None]
+        self,
+        folder: Path,
+        every: int,
+        seconds: float,
+        before: Callable[[], None],
+        data: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder, self.every, self.seconds, self.before = folder, every, seconds, before
+        self._data = data
         self.time_spent = 0.0
         self._last = monotonic()
         self._kept = -1
@@ -143,6 +151,6 @@ class Keeper:
             return
         begin = monotonic()
         self.before()
-        write(self.folder, checkpoint)
+        write(self.folder, replace(checkpoint, values={**checkpoint.values, "data": self._data}))
         self._kept, self._last = checkpoint.iteration, monotonic()
         self.time_spent += self._last - begin

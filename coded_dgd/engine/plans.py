@@ -8,11 +8,13 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
+from coded_dgd import registry
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.protocol import Holding, Plan, Pooled
 from coded_dgd.errors import Interrupted
-from coded_dgd.problems.encoding import Placement, Recipe, fingerprint
+from coded_dgd.problems.encoding import Placement, Recipe
+from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.labels import EncodedLabels
 from coded_dgd.problems.sharing import Group
 from coded_dgd.problems.sources import Source
@@ -47,7 +49,7 @@ class Plans:
             self._data = str(Path(self._data).absolute())
         self._local = config.encode == "local"
         self._coding = source.coding if isinstance(source, EncodedLabels) else None
-        self._fingerprint = fingerprint(source, self._data) if self._local else ""
+        self._fingerprint = str(fingerprint(source, self._data)) if self._local else ""
         self._pooled: dict[int, Pooled] = {}
 
     def send(self, worker: int, getting: Placement | None, group: Group | None) -> None:
@@ -102,6 +104,7 @@ class Plans:
             objective=config.objective,
             delay=config.delay,
             seed=config.seed,
+            search=tuple(registry.searched),
             dtype=config.dtype,
             kernel=crew.kernel,
             timeline=transport.marks is not None,

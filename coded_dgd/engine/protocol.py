@@ -105,6 +105,8 @@ class Plan:
     objective: str
     delay: str
     seed: int
+    search: tuple[str, ...] = ()
+    """Folders that modules are imported from besides the current one."""
     dtype: str = "float64"
     """Type of the worker's blocks, products and payloads."""
     kernel: str = "products"
@@ -123,7 +125,7 @@ class Plan:
     def from_json(cls, text: bytes | bytearray) -> Plan:
         """Return what was written as JSON."""
         fields = json.loads(text)
-        for name in ("ends", "coefficients"):
+        for name in ("ends", "coefficients", "search"):
             if fields[name] is not None:
                 fields[name] = tuple(fields[name])
         if fields["recipe"] is not None:

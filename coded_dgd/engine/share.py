@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from coded_dgd import delays
+from coded_dgd import delays, registry
 from coded_dgd.engine.pool import Pool
 from coded_dgd.engine.protocol import Floats, Plan, Reals, result_size
 from coded_dgd.problems import objectives
@@ -45,6 +45,8 @@ class Share:
         self.delay = delays.create(plan.delay, plan.seed)
         self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
         shared = pool and plan.pooled and pool.share(plan.pooled.first, plan.tasks)
+        for folder in plan.search:
+            registry.search(folder)
         objective = objective or objectives.create(plan.objective)
         self.blocks = _blocks(plan, objective, shared or None)
         # Small tasks of one message are computed together.

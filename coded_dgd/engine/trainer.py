@@ -28,7 +28,7 @@ from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup, check_delay, scheme_of
 from coded_dgd.engine.stage import Refused, Stage, ended_stages
 from coded_dgd.engine.transports.base import Transport
-from coded_dgd.errors import Diverged, Infeasible, UsageError
+from coded_dgd.errors import Diverged, Infeasible
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import optimizers, trial
 from coded_dgd.problems.norms import norm
@@ -409,19 +409,8 @@ class Trainer:
         return Checkpoint(self.iteration, values, self.optimizer.state())
 
     def restore(self, checkpoint: Checkpoint, log: list[Iteration]) -> None:
-        """Go on from a checkpoint, and the records of the iterations before it, before `start`.
-
-        Raises
-        ------
-        UsageError
-            If it is of another problem.
-        """
+        """Go on from a checkpoint, and the records of the iterations before it, before `start`."""
         values = checkpoint.values
-        if checkpoint.arrays["beta"].shape != (self.source.features,):
-            raise UsageError(
-                f"the checkpoint has {len(checkpoint.arrays['beta'])} features and the data have "
-                f"{self.source.features}: --resume needs the same data"
-            )
         self.optimizer.restore(checkpoint.arrays)
         self.log = log
         self.losses = [Report(**report) for report in values["losses"]]

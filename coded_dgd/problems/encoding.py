@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from socket import gethostname
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
+from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.labels import Coding, EncodedLabels
 from coded_dgd.problems.partition import OWN_WINDOW, Partition
 from coded_dgd.problems.sources import Reading, Source, open_source
@@ -24,9 +23,6 @@ Placement = NDArray[np.int64] | Floats
 
 Pieces = Iterator[tuple[int, Floats, Floats | None]]
 """Rows of every block from the one whose number comes first: X (tasks, k, l), y (tasks, k)."""
-
-PROBED_ROWS = 16
-"""Rows by which data are told from other data."""
 
 
 def encode(placement: Placement, blocks: Floats, out: Floats | None = None) -> Floats:
@@ -155,7 +151,7 @@ class Recipe:
             source = open_source(self.data, self.seed, self.reading)
             if self.coding is not None:
                 source = EncodedLabels(source, self.coding)
-            found = fingerprint(source, self.data)
+            found = str(fingerprint(source, self.data))
         except DataError as error:
             raise DataError(
                 f"--encode local: {self.data} cannot be used on {gethostname()} ({error}): {mend}"
@@ -166,17 +162,6 @@ class Recipe:
                 f"({found} instead of {self.fingerprint}): {mend}"
             )
         return source
-
-
-def fingerprint(source: Source, data: str) -> str:
-    """Tell data from others: their shape, a checksum of some rows, and the size of their file."""
-    checksum = 0
-    for row in np.linspace(0, source.rows - 1, PROBED_ROWS).astype(int).tolist():
-        for values in source.read(row, row + 1):
-            checksum = crc32(values.tobytes(), checksum)
-    path = Path(data)
-    size = f", {path.stat().st_size} bytes" if path.is_file() else ""
-    return f"{source.rows} x {source.features}, rows {checksum:08x}{size}"
 
 
 def _of_gram(source: Source, placement: Floats, blocks: int) -> Pieces:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from coded_dgd import origin
 from coded_dgd.config import HARMLESS, RunConfig, read_toml
 from coded_dgd.engine.adapting import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint, latest
@@ -20,6 +21,7 @@ from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import Refused
 from coded_dgd.errors import UsageError
 from coded_dgd.kinds import misfit
+from coded_dgd.problems.fingerprint import Fingerprint
 from coded_dgd.report.run_folder import CONFIG, ITERATIONS, finished, is_run_folder, read_log
 from coded_dgd.schemes.base import Scheme
 
@@ -31,6 +33,8 @@ class Found(NamedTuple):
     """None where there is no checkpoint: then the run starts from the beginning."""
     complaints: list[str]
     """What is wrong with newer checkpoints."""
+    differences: list[str]
+    """In what the data differ from those before."""
 
 
 def locate(path: Path) -> Path:
@@ -56,15 +60,17 @@ def locate(path: Path) -> Path:
     )
 
 
-def configuration(folder: Path, given: Mapping[str, Any], other_workers: bool) -> RunConfig:
+def configuration(
+    folder: Path, given: Mapping[str, Any], other_workers: bool, other_data: bool
+) -> RunConfig:
     """Return the configuration of a run folder, changed by what the user has given.
 
     Parameters
     ----------
     given : mapping
         Options that the user has given.
-    other_workers : bool
-        Whether the number of workers may differ.
+    other_workers, other_data : bool
+        Whether the number of workers, or the data, may differ.
 
     Raises
     ------
@@ -72,8 +78,14 @@ def configuration(folder: Path, given: Mapping[str, Any], other_workers: bool) -
         If an option would change what is done already.
     """
     before = RunConfig(**read_toml(folder / CONFIG))
-    changed = {name: value for name, value in given.items() if getattr(before, name) != value}
-    allowed = (*HARMLESS, "workers") if other_workers else HARMLESS
+    changed = {
+        name: value
+        for name, value in given.items()
+        if not origin.same(name, getattr(before, name), value)
+    }
+    # of data that are gone the checkpoint knows whether the others are the same
+    moved = other_data or origin.is_gone("data", before.data)
+    allowed = (*HARMLESS, *["workers"] * other_workers, *["data"] * moved)
     for name, value in changed.items():
         if name not in allowed:
             option = f"--{name.replace('_', '-')}"
@@ -85,17 +97,26 @@ def configuration(folder: Path, given: Mapping[str, Any], other_workers: bool) -
     return replace(before, **changed)
 
 
-def find(folder: Path, setup: Setup, other_workers: bool) -> Found:
+def find(
+    folder: Path, setup: Setup, data: Fingerprint, other_workers: bool, other_data: bool
+) -> Found:
     """Find the newest checkpoint that can be used.
+
+    Parameters
+    ----------
+    data : Fingerprint
+        Of the data to go on with.
+    other_workers, other_data : bool
+        Whether the number of workers, or the data, may differ from those of the run.
 
     Raises
     ------
     UsageError
-        If nothing is left to do, or the number of workers differs and may not.
+        If nothing is left to do, or something differs that may not.
     """
     checkpoint, complaints = latest(folder, lambda each: _usable(each, folder, setup.scheme))
     if checkpoint is None:
-        return Found(None, complaints)
+        return Found(None, complaints, [])
     workers, started = setup.scheme.workers, checkpoint.values["started"]
     if workers != started and not other_workers:
         raise UsageError(
@@ -108,9 +129,30 @@ def find(folder: Path, setup: Setup, other_workers: bool) -> Found:
             f"--resume {folder}: all {checkpoint.iteration} iterations are done: "
             "ask for more with --iterations"
         )
+    differences = _differences(folder, setup.config.data, data, checkpoint, other_data)
     log = read_log(folder, checkpoint.iteration)
     assert log is not None
-    return Found((checkpoint, log), complaints)
+    return Found((checkpoint, log), complaints, differences)
+
+
+def _differences(
+    folder: Path, name: str, data: Fingerprint, checkpoint: Checkpoint, allowed: bool
+) -> list[str]:
+    """Return in what the data differ from those of a checkpoint; see `find`."""
+    features = len(checkpoint.arrays["beta"])
+    if data.features != features:
+        raise UsageError(
+            f"--resume {folder}: the model has {features} features and {name} has "
+            f"{data.features}: --resume needs the same data; start a new run with others"
+        )
+    known = checkpoint.values.get("data")
+    found = data.differences(Fingerprint(**known)) if known else []
+    if found and not allowed:
+        raise UsageError(
+            f"--resume {folder}: {name} is not what the run was trained on ({', '.join(found)}): "
+            "give the same data, start a new run, or add --allow-different-data"
+        )
+    return found
 
 
 class _Values(NamedTuple):
@@ -140,8 +182,10 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
     absences = [Absence(*absence) for absence in values.pop("absences")]
     losses = [Report(**report) for report in values.pop("losses")]
     adaptations = [Adaptation.from_json(each) for each in values.pop("adaptations")]
+    data = values.pop("data", None)  # of older versions there is none
     return (
-        values.keys() == {*_Values._fields}
+        (data is None or misfit(Fingerprint(**data)._asdict(), Fingerprint) is None)
+        and values.keys() == {*_Values._fields}
         and misfit(values, _Values) is None
         and min(values["started"], values["workers"], values["stages"]) >= 1
         and isfinite(values["clock"] + values["first_norm"])

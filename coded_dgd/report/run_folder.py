@@ -27,6 +27,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from coded_dgd import origin
+from coded_dgd.config import RunConfig
 from coded_dgd.engine.adapting import RECORDS
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.job import Outcome
@@ -75,8 +77,7 @@ class RunFolder(Observer):
         with ExitStack() as undo:
             undo.callback(remove_folder, path)
             lock = undo.enter_context(RunLock.create(path))
-            with replacing(path / CONFIG) as config:
-                config.write(setup.config.to_toml().encode())
+            _write_config(path, setup.config, None)
             folder = cls(path, lock, "w", empty=True)
             undo.pop_all()
         return folder
@@ -103,8 +104,8 @@ class RunFolder(Observer):
         stages = ended_stages(checkpoint, setup.scheme.workers) if checkpoint else 0
         with writing(path):
             _cut_back(path, done, stages)
-        with replacing(path / CONFIG) as config:
-            config.write(setup.config.to_toml().encode())
+        started_in = origin.of((path / CONFIG).read_text(encoding="utf-8"))
+        _write_config(path, setup.config, started_in)
         folder = cls(path, lock, "a", empty=False)
         if (path / LOG).exists():
             folder.warning(f"{RESUMED} after {done} iterations")
@@ -171,6 +172,13 @@ class RunFolder(Observer):
             for stage in outcome.stages:
                 (self.path / f"arrivals-{stage.number}.f8").unlink(missing_ok=True)
                 (self.path / PLANS.format(stage.number)).unlink(missing_ok=True)
+
+
+def _write_config(path: Path, config: RunConfig, started_in: Path | None) -> None:
+    """Write the configuration, with the folder in which the run was started, by default this."""
+    options = origin.relative(asdict(config), started_in)
+    with replacing(path / CONFIG) as file:
+        file.write((origin.header(started_in) + RunConfig(**options).to_toml()).encode())
 
 
 def _cut_back(path: Path, done: int, stages: int) -> None:

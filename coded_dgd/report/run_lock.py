@@ -1,11 +1,11 @@
 """One process at a time in a run folder, also where several hosts see it.
 
 The owner holds a lock of the operating system on ``owner.json``, which ends with its process in
-whatever way that ends, and rewrites the file every `BEAT_SECONDS`. On the host of the owner the lock
-decides; where a file system has no locks, whether the process is there. Other hosts may not see a
-lock, or may see that of a host which has failed: for them the owner lives as long as the file
-changes. An owner that was not heard of for `DEAD_SECONDS`, such as one that was suspended, may be
-followed by another; it finds that out before it writes anything more, and ends.
+whatever way that ends, and rewrites the file every `BEAT_SECONDS`. On the host of the owner the
+lock decides; where a file system has no locks, whether the process is there. Other hosts may not
+see a lock, or may see that of a host which has failed: for them the owner lives as long as the
+file changes. An owner that was not heard of for `DEAD_SECONDS`, such as one that was suspended,
+may be followed by another; it finds that out before it writes anything more, and ends.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ import pytest
 from coded_dgd import schemes
 from coded_dgd.errors import DataError
 from coded_dgd.planner.memory import resident
-from coded_dgd.problems.encoding import Encoder, Recipe, fingerprint
+from coded_dgd.problems.encoding import Encoder, Recipe
+from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import AS_THEY_ARE, open_source, save
 from coded_dgd.problems.sources.gram import GramSource
@@ -62,7 +63,7 @@ def test_a_worker_makes_the_same_of_the_data_as_rank_0(tmp_path, source, suffix,
     scheme = schemes.create(name, 6, 6, load)
     theirs = GramSource(source) if scheme.gram else source
     ((_, X, y),) = Partition(theirs.rows, 6).windows(theirs)
-    mark = fingerprint(open_source(data, 3), data)
+    mark = str(fingerprint(open_source(data, 3), data))
     for worker in range(6):
         recipe = Recipe.of(data, 3, AS_THEY_ARE, mark, 6, scheme.placement(worker), scheme.gram)
         pieces = list(recipe.pieces(window=1000))
@@ -78,7 +79,7 @@ def test_a_worker_makes_the_same_of_the_data_as_rank_0(tmp_path, source, suffix,
 def test_a_worker_refuses_other_data(tmp_path, source):
     path = tmp_path / "data.npy"
     save(source, path)
-    mark = fingerprint(source, str(path))
+    mark = str(fingerprint(source, str(path)))
     recipe = Recipe.of(str(path), 3, AS_THEY_ARE, mark, 6, np.array([0, 1]), False)
     assert len(list(recipe.pieces())) == 1
     save(open_source("synthetic:rows=53,features=7", 4), path)

@@ -1,0 +1,97 @@
+"""The folder that a run was started in: relative paths of its configuration are understood from it.
+
+It is the first line of ``config.toml``, a comment, so that older versions read the file as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from coded_dgd import registry
+
+LINE = "# relative paths are understood from "
+PATHS = {"data": "", "delay": "trace:"}
+"""Options that may hold a path, and what a path begins with there."""
+NO_PATH = "synthetic:"
+CLASSES = ("scheme", "objective", "optimizer")
+"""Options that may hold MODULE:CLASS."""
+
+
+def header(folder: Path | None = None) -> str:
+    """Return the line that says where a run was started, by default here."""
+    with suppress(OSError):  # the current folder may have been removed
+        return f"{LINE}{json.dumps(str(folder or Path.cwd()))}\n".replace("\x7f", "\\u007f")
+    return ""
+
+
+def of(text: str) -> Path | None:
+    """Return where a run was started, by its configuration; None if that is not known, or here."""
+    first = text.lstrip("\ufeff").partition("\n")[0]
+    try:
+        folder = Path(json.loads(first.removeprefix(LINE))) if first.startswith(LINE) else None
+        known = folder is not None and folder.is_dir() and not folder.samefile(Path.cwd())
+    except (OSError, ValueError, TypeError):
+        return None
+    return folder if known else None
+
+
+def located(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Return options with the paths that are relative to a folder as absolute ones.
+
+    A file that is not there is left to be found in the current folder. Modules of that folder can
+    be imported from then on.
+    """
+    found = dict(options)
+    if folder is None:
+        return found
+    for name, value in options.items():
+        before, path = _split(name, value)
+        if path and not path.is_absolute() and (folder / path).exists():
+            found[name] = f"{before}{folder / path}"
+    if any(":" in str(options.get(name)) for name in CLASSES):
+        registry.search(folder)
+    return found
+
+
+def relative(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Return options as they are to be written for a folder, the reverse of `located`."""
+    found = dict(options)
+    for name, value in options.items():
+        before, path = _split(name, value)
+        if path and folder:
+            whole = path.absolute()
+            inside = whole.relative_to(folder) if whole.is_relative_to(folder) else whole
+            found[name] = f"{before}{inside}"
+    return found
+
+
+def is_gone(name: str, value: Any) -> bool:
+    """Whether the value of an option names a file that is not there."""
+    path = _split(name, value)[1]
+    return path is not None and not path.exists()
+
+
+def same(name: str, value: Any, other: Any) -> bool:
+    """Whether two values of an option mean the same: also two paths of one file."""
+    path, another = _split(name, value)[1], _split(name, other)[1]
+    if value == other or path is None or another is None:
+        return bool(value == other)
+    try:
+        return path.samefile(another)
+    except (OSError, ValueError):
+        return False
+
+
+def _split(name: str, value: Any) -> tuple[str, Path | None]:
+    """Return the path that an option holds, if it holds one, and what stands before it."""
+    prefix = PATHS.get(name)
+    if prefix is None or not isinstance(value, str) or not value.startswith(prefix):
+        return "", None
+    text = value.removeprefix(prefix).removeprefix("file=" if prefix else "")
+    if not text or text.startswith(NO_PATH):
+        return "", None
+    return prefix, Path(text)

@@ -62,6 +62,33 @@ def test_options_of_the_run_are_quoted_once(tmp_path):
     assert said[6:8] == ["a b", "--out"]
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_job_that_is_queued_twice_waits_and_may_find_nothing_left_to_do(tmp_path, finished):
+    (tmp_path / "bin").mkdir()
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "iterations.jsonl").touch()
+    python = tmp_path / "bin/python"
+    finish = f'touch "{folder}/summary.json"' if finished else ""
+    python.write_text(
+        f'#!/bin/sh\necho "$@"\n{finish}\necho 2 >"$CODED_DGD_LAUNCHER_FOLDER/exit"\nexit 2\n'
+    )
+    mpiexec = tmp_path / "bin/mpiexec"
+    mpiexec.write_text('#!/bin/sh\nshift 4\nexec "$@"\n')
+    for each in python, mpiexec:
+        each.chmod(0o755)
+    script = tmp_path / "s.sh"
+    script.write_text(hosts_script([], str(tmp_path)))
+    (tmp_path / "hosts").write_text("node1 slots=3\n")
+    done = subprocess.run(
+        ["bash", script, tmp_path / "hosts"],
+        env={**os.environ, "RUN": str(folder)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert f"--resume {folder} --wait-for-run" in done.stdout
+    assert done.returncode == (0 if finished else 2), done.stderr
+    assert ("was finished by another job" in done.stderr) is finished
+
+
 def test_sweeps_are_combined():
     assert points(["scheme=gc,lcc", "--seed=1,2"]) == [
         ["--scheme", scheme, "--seed", seed] for scheme in ("gc", "lcc") for seed in ("1", "2")

@@ -26,7 +26,7 @@ if [ -e "$run/summary.json" ]; then
     say "$run is finished"
     exit 0
 elif [ -e "$run/iterations.jsonl" ]; then
-    folder=(--resume "$run")
+    folder=(--resume "$run" --wait-for-run) # a job that was lost sight of may still run
 else
     folder=(--out "$run")
 fi
@@ -80,6 +80,10 @@ elif [ "$status" != 75 ] && [ ! -e "$run/summary.json" ]; then
     new=$(find "$run" -name 'checkpoint-*' -newer "$CODED_DGD_LAUNCHER_FOLDER/rank0" 2>/dev/null) || true
 fi
 rm -rf "$CODED_DGD_LAUNCHER_FOLDER"
+if [ "$status" = 2 ] && [ -e "$run/summary.json" ]; then
+    say "$run was finished by another job" # which this one has waited for
+    exit 0
+fi
 
 # A run that was broken off is queued again only if it has got on, or else it might be for ever.
 if [ "$status" = 75 ] || [ -n "$new" ]; then

@@ -148,6 +148,47 @@ def test_a_job_killed_by_force(tmp_path, whole, fault_tolerance, whom):
     assert go_on(tmp_path, whole) >= 9
 
 
+def test_a_job_queued_twice_waits_for_the_first_and_goes_on_from_elsewhere(tmp_path):
+    """With data, and an objective of one's own, that are where the run was started."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 4))
+    np.save(tmp_path / "a.npy", np.c_[X, X @ [1, 2, 3, 4]])
+    (tmp_path / "my_objective.py").write_text(
+        "from coded_dgd.problems.objectives.least_squares import LeastSquares\n"
+        "class Mine(LeastSquares): pass\n"
+    )
+    own = ["--data", "a.npy", "--objective", "my_objective:Mine", "--checkpoint-every", "1"]
+    process = start(tmp_path, *own)
+    os.kill(children(process.pid)[0], signal.SIGSTOP)  # a frozen master still is one
+    again = ["--resume", "../run", "--quiet"]
+    refused = mpirun(5, *again, cwd=elsewhere)
+    assert refused.code == 2
+    (line,) = refused.said
+    assert "--resume ../run: this run still goes on, as process" in line
+    assert "--wait-for-run" in line
+    waiting = subprocess.Popen(
+        [mpiexec(), "-n", "5", sys.executable, "-m", "coded_dgd.run", *again, "--wait-for-run"],
+        cwd=elsewhere,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(1)
+    assert waiting.poll() is None, waiting.communicate()
+    for pid in (process.pid, *children(process.pid).values()):
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    _, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, err
+    log = [
+        json.loads(line) for line in (tmp_path / "run/iterations.jsonl").read_text().splitlines()
+    ]
+    assert [record["iteration"] for record in log] == list(range(ITERATIONS))
+    np.testing.assert_allclose(np.load(tmp_path / "run/beta.npy"), [1, 2, 3, 4], atol=1e-3)
+
+
 def test_on_another_number_of_ranks(tmp_path, whole):
     process = start(tmp_path)
     os.kill(children(process.pid)[0], signal.SIGTERM)

@@ -55,8 +55,8 @@ def train(
         ``load=4``, ``iterations=200``, ``step_size=0.01``, ``delay="none"``, ``data="file.npy"``,
         ``transport="simulated"``, ... Numbers may be those of numpy, and paths ``pathlib.Path``.
         Nothing is delayed unless `delay` says so. A run folder with checkpoints is written only
-        with ``out=FOLDER``, and ``resume=FOLDER`` goes on with one (with
-        ``wait_for_run=True`` once nobody else runs in it). Nothing is printed unless ``quiet=False``.
+        with ``out=FOLDER``, and ``resume=FOLDER`` goes on with one, with ``wait_for_run=True`` once
+        nobody else runs in it. Nothing is printed unless ``quiet=False``.
 
     Returns
     -------

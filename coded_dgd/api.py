@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import warnings
 from abc import ABCMeta
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.errors import CodedDGDError, UsageError, one_line
+from coded_dgd.errors import CodedDGDError, ConvergenceWarning, UsageError, one_line
 from coded_dgd.problems.objectives import Objective
 
 
@@ -67,6 +68,12 @@ def train(
     CodedDGDError
         On rank 0, as on the command line, also where an argument is not what it should be; the
         workers have been stopped then.
+
+    Warns
+    -----
+    ConvergenceWarning
+        On rank 0, where the result is far from the optimum and more iterations like the last ones
+        would hardly help; the message says what does. It is in ``summary["warnings"]`` too.
 
     Examples
     --------
@@ -128,6 +135,8 @@ def _train(
         options["objective"] = type(own).__name__ if own else objective
     given = arguments.parse(X, y, unnamed, options)
     outcome, summary = running.run(given.config, master, given.records, given.source, own)
+    if outcome.not_converged:
+        warnings.warn(outcome.not_converged, ConvergenceWarning, stacklevel=3)
     return Training(outcome.beta, len(outcome.log), outcome.log, summary)
 
 

@@ -15,6 +15,8 @@ class CodedDGDError(Exception):
     """Base of all errors raised on purpose; ``str(error)`` is one line for the user."""
 
     exit_code = 1
+    stop_reason = "error"
+    """What a run that it has ended says to have stopped for."""
 
 
 class UsageError(CodedDGDError):
@@ -39,18 +41,25 @@ class Diverged(CodedDGDError):
     """The iterates left the finite numbers; the message names a step size that is safe."""
 
     exit_code = 3
+    stop_reason = "diverged"
 
 
 class Undecodable(CodedDGDError):
     """Nothing more can arrive and the gradient cannot be decoded within the guard."""
 
     exit_code = 4
+    stop_reason = "undecodable"
 
 
 class Interrupted(CodedDGDError):
     """The run was asked to stop; it can be resumed from its last checkpoint."""
 
     exit_code = 75
+    stop_reason = "request"
+
+
+class ConvergenceWarning(UserWarning):
+    """Issued by `train`: the result is far from the optimum; the message says what helps."""
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coded_dgd.advising import measuring
+from coded_dgd.app import convergence
 from coded_dgd.config import LOG_LEVELS, RunConfig
 from coded_dgd.engine import job, setup
 from coded_dgd.engine.checkpoint import Keeper
@@ -216,6 +217,10 @@ def _run(
                     everybody.warning(f"goes on with other data than before: {differ}")
             resume = found.resume if found else None
             outcome = job.run(prepared, transport, everybody, source, keeper, resume, adviser)
+        everybody.stopped(outcome.stop)
+        outcome.not_converged = convergence.verdict(outcome)
+        if outcome.not_converged:
+            everybody.warning(outcome.not_converged)
         result = summary.summarize(outcome, folder.path if folder else None, forecast.peaks)
         result["planned"] = None if plan is None else planning.beside(plan, result)
         if folder:

@@ -60,6 +60,7 @@ def compare(
     names = [name.strip() for name in schemes.split(",") if name.strip()]
     config = RunConfig(**configuration)
     master = connect(config.transport)
+    from coded_dgd.app import convergence
     from coded_dgd.engine import comparison
     from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.master import Iteration
@@ -104,6 +105,8 @@ def compare(
     except BaseException:
         remove_folder(folder)
         raise
+    for line, which in convergence.verdicts(compared.outcomes).items():
+        say(f"warning: {', '.join(which)}: {line}")
     result = describe(compared, {"schemes": names, **configuration}, folder)
     say(format_table(result))  # before anything is written, which may fail
     comparison_files.write(folder, result, compared)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -13,11 +13,12 @@ import numpy as np
 from coded_dgd.engine.adapting import Adaptation, Adviser
 from coded_dgd.engine.checkpoint import Checkpoint, Keeper
 from coded_dgd.engine.master import Iteration
-from coded_dgd.engine.observer import Observer, Start
+from coded_dgd.engine.observer import Observer, Start, Stop
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import Stage
+from coded_dgd.engine.trail import Trail
 from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.errors import Interrupted, Undecodable
@@ -48,6 +49,9 @@ class Outcome:
     beta: Floats
     status: str
     """``done`` after all iterations, ``converged`` by ``--stop-at``."""
+    step_size: float
+    """Of the last iteration."""
+    trail: Trail
     log: list[Iteration]
     stages: list[Stage]
     losses: list[Report]
@@ -65,7 +69,20 @@ class Outcome:
     """Changes of the scheme."""
     advice_time: float = 0.0
     """What advising them took."""
+    not_converged: str | None = None
+    """What is to be said of a run that is far from the optimum (`app.convergence`)."""
     ending: Ending = field(default_factory=Ending)
+
+    @property
+    def stop(self) -> Stop:
+        """Why the run has stopped, and how far the gradient had come down."""
+        reached = self.status == "converged"
+        return Stop(
+            len(self.log),
+            "target" if reached else "iterations",
+            reached if self.setup.config.stop_at else None,
+            gradient_norm_ratio(self.log, self.setup.scheme.exact),
+        )
 
     @property
     def arrivals(self) -> list[Floats]:
@@ -75,6 +92,22 @@ class Outcome:
             stage.master.arrivals.read(end - stage.first)
             for stage, end in zip(self.stages, ends, strict=True)
         ]
+
+
+def gradient_norm_ratio(log: Sequence[Iteration], exact: bool) -> float | None:
+    """Return the last ||gradient|| over the first; None where there is no first one.
+
+    Parameters
+    ----------
+    exact : bool
+        Whether a gradient of zero is one; else it is of an iteration in which nothing came in
+        time, and does not count.
+    """
+    norms = [record.gradient_norm for record in log]
+    first = next(filter(None, norms), None)
+    if first is None:
+        return None
+    return (norms[-1] if exact else next(filter(None, reversed(norms)))) / first
 
 
 @contextmanager
@@ -100,6 +133,8 @@ def conclude(
         start=start,
         beta=trainer.optimizer.beta,
         status=status,
+        step_size=trainer.optimizer.step_size,
+        trail=trainer.trail,
         log=trainer.log,
         stages=trainer.stages,
         losses=trainer.losses,

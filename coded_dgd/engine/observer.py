@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
+from typing import NamedTuple
 
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.master import Iteration
@@ -29,6 +30,26 @@ class Start:
     """What speaks against the scheme for these data."""
     kernel: str
     """How workers compute (`engine.kernels`)."""
+
+
+class Stop(NamedTuple):
+    """How a run has come to its end."""
+
+    iterations: int
+    """Those done."""
+    reason: str
+    """``target`` where ``--stop-at`` is reached, ``iterations`` where all are done."""
+    converged: bool | None
+    """Whether ``--stop-at`` is reached; None without it."""
+    gradient_norm_ratio: float | None
+    """The last ||gradient|| over the first; None where there is no first one."""
+
+    def __str__(self) -> str:
+        ratio = self.gradient_norm_ratio
+        found = f"stop_reason {self.reason} after {self.iterations} iterations"
+        if self.converged is not None:
+            found += f", converged {str(self.converged).lower()}"
+        return found if ratio is None else f"{found}, gradient_norm_ratio {ratio:.3g}"
 
 
 class Observer:
@@ -63,6 +84,9 @@ class Observer:
 
     def iteration(self, record: Iteration) -> None:
         """An iteration has ended."""
+
+    def stopped(self, stop: Stop) -> None:
+        """The last iteration is done; not where the run ends early."""
 
     def warning(self, line: str, details: str = "") -> None:
         """Something is wrong that does not end the run; `details` may have further lines."""
@@ -105,6 +129,10 @@ class Observers(Observer):
     def iteration(self, record: Iteration) -> None:
         for observer in self._observers:
             observer.iteration(record)
+
+    def stopped(self, stop: Stop) -> None:
+        for observer in self._observers:
+            observer.stopped(stop)
 
     def warning(self, line: str, details: str = "") -> None:
         for observer in self._observers:

@@ -27,6 +27,7 @@ from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup, check_delay, scheme_of
 from coded_dgd.engine.stage import Refused, Stage, ended_stages
+from coded_dgd.engine.trail import Trail
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible
 from coded_dgd.guard import GuardedDecoder, replay
@@ -88,6 +89,7 @@ class Trainer:
             check_delay(setup)
         self._schedule = setup.step_size(self.problem)
         self.optimizer = optimizers.find(config.optimizer)(self.source.features, self._schedule)
+        self.trail = Trail(self.optimizer.beta)
         self.log: list[Iteration] = []
         self.stages: list[Stage] = []
         self.losses: list[Report] = []
@@ -254,6 +256,7 @@ class Trainer:
                     self._replan(error.amplification)
         self._note_refusals()
         self.log.append(record)
+        self.trail.note(self.optimizer.beta)
         self._clock = self.transport.clock()
         self.stage.spans.append(self._clock - begin)
         self._refuse_divergence()
@@ -412,6 +415,7 @@ class Trainer:
         """Go on from a checkpoint, and the records of the iterations before it, before `start`."""
         values = checkpoint.values
         self.optimizer.restore(checkpoint.arrays)
+        self.trail = Trail(self.optimizer.beta)
         self.log = log
         self.losses = [Report(**report) for report in values["losses"]]
         self._losses_before = len(self.losses)

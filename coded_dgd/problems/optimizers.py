@@ -33,6 +33,11 @@ class GradientDescent:
         self.steps = 0
         self._schedule = schedule
 
+    @property
+    def step_size(self) -> float:
+        """Step size of the latest iteration; before the first one, of that."""
+        return self._schedule(max(self.steps, 1))
+
     def update(self, gradient: Floats) -> None:
         """Take a step along the gradient at `point`; replaces the arrays, never writes to them."""
         self.steps += 1

@@ -88,6 +88,20 @@ class Problem:
         norms: Floats = cumulated[bounds[:, 1]] - cumulated[bounds[:, 0]]
         return norms
 
+    def column_norms(self) -> Floats:
+        """Euclidean norms of the columns of X, of shape (l,)."""
+        squares = np.zeros(self.source.features)
+        for X, _ in self.source.windows():
+            squares += np.einsum("kl,kl->l", X, X)
+        return np.sqrt(squares)
+
+    def gram_product(self, vector: Floats) -> Floats:
+        """Return X^T X v, of shape (l,)."""
+        total = np.zeros(self.source.features)
+        for X, _ in self.source.windows():
+            total += (X @ vector) @ X
+        return total
+
     def lipschitz(self) -> float | None:
         """Bound of the curvature of the whole problem; None where the objective names none."""
         if self.objective.curvature is None:
@@ -109,14 +123,7 @@ class Problem:
 
     @cached_property
     def _largest_eigenvalue(self) -> float:
-        features = self.source.features
-
-        def product(vector: Floats) -> Floats:
-            total = np.zeros(features)
-            for X, _ in self.source.windows():
-                total += (X @ vector) @ X
-            return total
-
+        features, product = self.source.features, self.gram_product
         if features <= 2:  # too small for Lanczos
             gram = np.column_stack([product(unit) for unit in np.eye(features)])
             largest = float(np.linalg.eigvalsh(gram)[-1])

@@ -9,7 +9,8 @@ import numpy as np
 from coded_dgd.engine.losses import ranks
 from coded_dgd.report.pace import STATISTIC, Pace, latest_paces, outliers
 from coded_dgd.report.recorded import RecordedRun
-from coded_dgd.report.run_folder import ENDED, RESUMED
+from coded_dgd.report.run_folder import ABOUT_THE_RUN
+from coded_dgd.report.table import describe_stop
 from coded_dgd.report.unfinished import log_lines
 
 Explanation = list[tuple[str, str]]
@@ -37,6 +38,8 @@ def explain(run: RecordedRun) -> Explanation:
         ("wasted", _wasted(run)),
         ("coding saved", _saved(run)),
     ]
+    if text := describe_stop(run.summary):
+        found.append(("gradient norm", text))
     if run.summary["warnings"]:
         found.append(("warnings", "\n".join(run.summary["warnings"])))
     return found
@@ -114,7 +117,7 @@ def _host(run: RecordedRun, rank: int) -> str:
 
 def _lost(run: RecordedRun) -> str:
     if not run.finished:
-        said = [line for line in log_lines(run.path) if not line[24:].startswith((ENDED, RESUMED))]
+        said = [line for line in log_lines(run.path) if not line[24:].startswith(ABOUT_THE_RUN)]
         return "\n".join(said) or "nobody so far"
     losses = run.summary["losses"]
     if not losses:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from coded_dgd.engine.master import Iteration
-from coded_dgd.engine.observer import Observer, Start
+from coded_dgd.engine.observer import Observer, Start, Stop
 from coded_dgd.engine.protocol import Logs
 from coded_dgd.engine.rank_log import LOG, open_log
 from coded_dgd.engine.transports.base import Transport
@@ -57,6 +57,9 @@ class LogDir(Observer):
 
     def iteration(self, record: Iteration) -> None:
         LOG.debug("%s", record)
+
+    def stopped(self, stop: Stop) -> None:
+        LOG.info("%s", stop)
 
     def warning(self, line: str, details: str = "") -> None:
         LOG.warning("%s", f"{line}\n{details}".strip())

@@ -60,6 +60,7 @@ COLUMNS: Sequence[tuple[str, str, str]] = (
     ("gradient error, max", "gradient_error.max", "{:.1e}"),
     ("loss", "loss", "{:.8g}"),
     ("||beta - optimum||", "distance_to_optimum", "{:.2e}"),
+    ("||gradient|| / first", "gradient_norm_ratio", "{:.1e}"),
     ("accuracy", "accuracy", "{:.2%}"),
     ("training (s)", "training_time", "{:.2f}"),
     ("whole job (s)", "wall_time", "{:.2f}"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from coded_dgd import __version__
 from coded_dgd.engine.master import Iteration
-from coded_dgd.engine.observer import Observer, Start
+from coded_dgd.engine.observer import Observer, Start, Stop
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.threads import BY_SHARE, threads
 from coded_dgd.planner.memory import Peaks
@@ -102,6 +102,9 @@ class Progress(Observer):
             else "there is no checkpoint to go on from: starts from the beginning"
         )
         self._steps.skip(iterations)
+
+    def stopped(self, stop: Stop) -> None:
+        self._steps.__exit__(None, None, None)
 
     def warning(self, line: str, details: str = "") -> None:
         self._say(f"warning: {line}")

@@ -8,7 +8,7 @@
 ``beta.npy``          the result
 ``checkpoint-*.ckpt``  the latest two checkpoints; ``--resume`` goes on from them
 ``owner.json``        which process runs in the folder, or was the last to
-``log.txt``           what went wrong: lost workers, with their tracebacks
+``log.txt``           what went wrong: lost workers, with their tracebacks; why the run has stopped
 ``summary.json``      the object of ``--json``; until it is there ``arrivals-*.f8`` and
                       ``plan-*.npz`` hold what ``arrivals.npz`` is made of
 """
@@ -33,7 +33,7 @@ from coded_dgd.engine.adapting import RECORDS
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.master import Iteration
-from coded_dgd.engine.observer import Observer
+from coded_dgd.engine.observer import Observer, Stop
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import PLANS, Stage, ended_stages
@@ -45,8 +45,9 @@ from coded_dgd.report.run_lock import RunLock
 
 CONFIG, ITERATIONS, SUMMARY, LOG = "config.toml", "iterations.jsonl", "summary.json", "log.txt"
 IDEAL = "ideal.npy"
-ENDED, RESUMED = "ended early:", "resumed"
+ENDED, RESUMED, STOPPED = "ended early:", "resumed", "stopped:"
 """How lines of the log begin that tell of the run as a whole."""
+ABOUT_THE_RUN = (ENDED, RESUMED, STOPPED)
 
 
 class RunFolder(Observer):
@@ -125,8 +126,9 @@ class RunFolder(Observer):
             if not self._empty:
                 if isinstance(error, StorageError) and is_run_folder(self.path):
                     error.args = (f"{error}, then --resume {self.path} goes on",)
+                reason = getattr(error, "stop_reason", CodedDGDError.stop_reason)
                 with suppress(CodedDGDError):
-                    self.warning(f"{ENDED} {error}")
+                    self.warning(f"{ENDED} {error} (stop_reason {reason})")
         if self._empty:
             remove_folder(self.path)
 
@@ -143,6 +145,9 @@ class RunFolder(Observer):
         self._lock.check()
         with writing(self.path / ITERATIONS):
             self._iterations.write(json.dumps(asdict(record)) + "\n")
+
+    def stopped(self, stop: Stop) -> None:
+        self.warning(f"{STOPPED} {stop}")
 
     def warning(self, line: str, details: str = "") -> None:
         """Write what went wrong into the log."""

@@ -79,3 +79,4 @@ class Steps:
         if self._bar is not None:
             self._show(monotonic())
             self._bar.__exit__(*error)
+            self._bar = None

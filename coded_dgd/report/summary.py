@@ -48,7 +48,7 @@ def summarize(
     memory : Peaks, optional
         As predicted before the run.
     """
-    setup, log, start = outcome.setup, outcome.log, outcome.start
+    setup, log, start, stop = outcome.setup, outcome.log, outcome.start, outcome.stop
     scheme, delay, ending = setup.scheme, setup.delay, outcome.ending
     expected = None
     if delay.injects and not outcome.adaptations:
@@ -70,6 +70,9 @@ def summarize(
         "load": scheme.load,
         "iterations": len(log),
         "status": outcome.status,
+        "stop_reason": stop.reason,
+        "converged": stop.converged,
+        "gradient_norm_ratio": stop.gradient_norm_ratio,
         "transport": setup.config.transport,
         "completion_time": distribution(completion),
         "ideal_completion_time": None if outcome.ideal is None else distribution(outcome.ideal),
@@ -120,7 +123,7 @@ def summarize(
             },
         },
         "worker_cpu": spread(shares) if any(shares) else None,
-        "warnings": start.cautions,
+        "warnings": [*start.cautions, *filter(None, [outcome.not_converged])],
         "workers_lost": sorted(report.peer + 1 for report in outcome.losses),
         "losses": [
             {

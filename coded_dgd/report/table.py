@@ -7,6 +7,8 @@ from typing import Any
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.losses import describe
 
+GONE = 1e-10
+"""A gradient that has come down to this fraction of the first one is not worth a line."""
 COLUMNS = ("mean", "std", "p50", "p95", "p99")
 
 
@@ -50,6 +52,8 @@ def format_table(result: dict[str, Any], outcome: Outcome) -> str:
     if result["distance_to_optimum"] is not None:
         loss += f", ||beta - optimum|| = {result['distance_to_optimum']:.2e}"
     lines.append(_item("loss", loss))
+    if text := describe_stop(result):
+        lines.append(_item("gradient norm", text))
     if "accuracy" in result:
         lines.append(_item("accuracy", f"{result['accuracy']:.2%} of the rows"))
     if result["straggler_probability"] is not None:
@@ -85,6 +89,18 @@ def format_table(result: dict[str, Any], outcome: Outcome) -> str:
     if outcome.status == "converged":
         lines.insert(0, f"converged in iteration {len(outcome.log) - 1}")
     return "\n".join(lines)
+
+
+def describe_stop(summary: dict[str, Any]) -> str:
+    """Say how far the gradient had come down when the run stopped.
+
+    Nothing where it had gone, where no ``--stop-at`` asked for anything else.
+    """
+    ratio, converged = summary.get("gradient_norm_ratio"), summary.get("converged")
+    if ratio is None or (ratio <= GONE and converged is None):
+        return ""
+    goal = {None: "", True: "; --stop-at is reached", False: "; --stop-at is not reached"}
+    return f"{ratio:.1e} of the first{goal[converged]}"
 
 
 def _row(name: str, values: dict[str, float]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from time import time
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.config import RunConfig
+from coded_dgd.engine.job import gradient_norm_ratio
 from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.stage import PLANS
 from coded_dgd.errors import UsageError, one_line
@@ -49,6 +51,9 @@ def read_unfinished(path: Path, config: RunConfig) -> RecordedRun:
     summary |= {
         "iterations": len(log),
         "status": _status(path),
+        "stop_reason": _stop_reason(path),
+        "converged": False if config.stop_at else None,
+        "gradient_norm_ratio": gradient_norm_ratio(log, exact=False),
         "completion_time": distribution([record.completion_time for record in log]),
         "ideal_completion_time": None,
         "expected_completion_time": None,
@@ -111,12 +116,24 @@ def _by_host(plans: list[Plan]) -> dict[str, list[int]]:
     return {host: sorted(ranks) for host, ranks in hosts.items()}
 
 
-def _status(path: Path) -> str:
-    """How the run has ended, if it has said so; else how long nothing has been heard of it."""
+def _ended(path: Path) -> str:
+    """What the run has said of its end; nothing where it goes on, or was killed."""
     ended = ""
     for line in log_lines(path):
         said = line[24:]  # after date and time
         ended = said if said.startswith(ENDED) else "" if said.startswith(RESUMED) else ended
+    return ended
+
+
+def _stop_reason(path: Path) -> str | None:
+    """Why the run has ended early; None where that is not known."""
+    found = re.search(r"\(stop_reason (\w+)\)$", _ended(path))
+    return found[1] if found else None
+
+
+def _status(path: Path) -> str:
+    """How the run has ended, if it has said so; else how long nothing has been heard of it."""
+    ended = _ended(path)
     silence = duration(max(0.0, time() - (path / ITERATIONS).stat().st_mtime))
     return ended or f"not finished: goes on, or was killed ({silence} since its newest iteration)"
 

@@ -16,6 +16,7 @@ from coded_dgd.report.run_folder import (
     ITERATIONS,
     LOG,
     RESUMED,
+    STOPPED,
     SUMMARY,
     read_record,
 )
@@ -88,7 +89,7 @@ def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
                 said = line[24:]  # after date and time
                 ended = said if said.startswith(ENDED) else ended
                 ended = None if said.startswith(RESUMED) else ended
-                if said and not line.startswith(" "):
+                if said and not line.startswith(" ") and not said.startswith(STOPPED):
                     say(line)
             if status.record is not None and new:
                 done, last_news = status.record.iteration + 1, monotonic()

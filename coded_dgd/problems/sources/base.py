@@ -83,6 +83,10 @@ class Source(ABC):
         label = f", {self.columns.describe()}" if self.columns else ""
         return f"{self.name}: {self.rows} rows x {self.features} features{label}, {self.storage}"
 
+    def feature_title(self, feature: int) -> str:
+        """Return what messages call a column of X, counted from 0 here and from 1 there."""
+        return self.columns.feature_title(feature) if self.columns else f"column {feature + 1}"
+
     def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
         """Return rows `start` to `stop`, counted from 0, `stop` excluded.
 
@@ -153,11 +157,8 @@ class Source(ABC):
 
     def _place(self, row: int, feature: int | None) -> str:
         """Return what errors call a value, by its row from 0 and its feature; None: the label."""
-        what = self._label_title() if feature is None else self._feature_title(feature)
+        what = self._label_title() if feature is None else self.feature_title(feature)
         return f"{self.name}, row {row + 1}, {what}"
-
-    def _feature_title(self, feature: int) -> str:
-        return self.columns.feature_title(feature) if self.columns else f"column {feature + 1}"
 
     def _label_title(self) -> str:
         return self.columns.label_title() if self.columns else "the label"

@@ -1,0 +1,199 @@
+"""Whether a run has converged, by its data and its pace; and what helps where it has not.
+
+A run has not converged if its loss can still be lowered by an amount that matters, and if that
+takes more further iterations than it has had, at the pace of its latest ones. What is left to gain
+is bounded from below (`problems.remaining`), whatever the units of the columns and the errors of
+decoded gradients are; the pace is measured. Approximate gradients keep the loss above the optimum
+by themselves: nothing is said where a few iterations with exact gradients would take it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import ceil, inf, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.engine.job import Outcome
+from coded_dgd.problems import remaining
+from coded_dgd.problems.sources import Source
+
+Floats = NDArray[np.float64]
+
+CONVERGED = 1e-10
+"""A gradient that has come down to this fraction of the first one is small enough."""
+HARDLY = 1e-2
+"""Above this fraction it has hardly come down, unless columns of very different norms make it."""
+OF_LOSS, OF_TOTAL = 1e-2, 1e-3
+"""Fractions of the least loss, and of that of a model that knows nothing, that do not matter."""
+MANY = 20
+"""Further iterations up to which a run was too short rather than stuck."""
+FEW = 4
+"""Iterations with exact gradients that tell approximate gradients from slow convergence."""
+LARGEST = 5 * 10**8
+"""Numbers in X above which the data are not read again."""
+SAMPLE = 10**6
+"""Numbers in the rows that are read then, to compare the columns."""
+SECONDS = 1.0
+"""After which no further iteration of the bound is begun."""
+SMALL_STEP, LARGE_STEP = 0.1, 1.5
+"""Step sizes, in units of 1 / L, beyond which they are a cause."""
+SPREAD = 100.0
+"""Norms of columns that differ by more are worth a word."""
+NAMED = 5
+"""Columns that are named one by one."""
+
+
+def verdict(outcome: Outcome) -> str | None:
+    """Return what is to be said of a run that has not converged, in one line; else None."""
+    ratio = outcome.stop.gradient_norm_ratio
+    if ratio is None or ratio <= CONVERGED or not outcome.trail.iterations:
+        return None
+    source, objective = outcome.start.problem.source, outcome.start.problem.objective
+    with np.errstate(all="ignore"):
+        if _is_read(source) and objective.curvature is not None:
+            return _by_loss(outcome)
+        return _by_gradients(outcome, ratio)
+
+
+def verdicts(outcomes: Iterable[Outcome]) -> dict[str, list[str]]:
+    """Judge several runs, and return what is to be said, with the names of their schemes."""
+    found: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        outcome.not_converged = verdict(outcome)
+        if outcome.not_converged:
+            found.setdefault(outcome.not_converged, []).append(outcome.setup.scheme.name)
+    return found
+
+
+def _is_read(source: Source) -> bool:
+    """Whether the data are so few that they are read again."""
+    return source.rows * source.features <= LARGEST
+
+
+def _by_loss(outcome: Outcome) -> str | None:
+    problem, trail, done = outcome.start.problem, outcome.trail, len(outcome.log)
+    norms = problem.column_norms()
+    left = remaining.lower_bound(problem, outcome.beta, norms, SECONDS)
+    loss = problem.loss(outcome.beta)
+    if left is None or not np.isfinite(loss):
+        return None
+    total = remaining.to_explain(problem)
+    goal = max(OF_LOSS * (loss - left), OF_TOTAL * total)
+    earlier = left + problem.loss(trail.earlier) - loss
+    more = _further(trail.iterations - trail.earlier_iterations, earlier, left, goal)
+    if more <= max(done, MANY):
+        return None
+    noisy = False
+    if not outcome.setup.scheme.exact:
+        exact = remaining.descended(problem, outcome.beta, outcome.step_size, FEW)
+        noisy = _further(FEW, left, left + exact - loss, goal) <= max(done, MANY)
+    if noisy and left < total:
+        return None
+    return (
+        f"{_where(outcome)}: the loss, {loss:.4g}, can be lowered by {left / loss:.0%} or more; "
+        f"{_pace(more, done)}: {_remedy(outcome, norms, noisy, more)}"
+    )
+
+
+def _by_gradients(outcome: Outcome, ratio: float) -> str | None:
+    """Judge by the norms of the gradients alone, which tell nothing where these are approximate."""
+    done = len(outcome.log)
+    part = max(done // 4, 1)
+    if not outcome.setup.scheme.exact or done < 3:
+        return None
+    norms = np.array([record.gradient_norm for record in outcome.log])
+    earlier, last = float(np.median(norms[part : 2 * part])), float(np.median(norms[-part:]))
+    more = _further(done - 2 * part, earlier, last, HARDLY * last)
+    if more <= max(done, MANY):
+        return None
+    columns = _sampled(outcome.start.problem.source)
+    if ratio <= HARDLY and not _of_columns(outcome.start.problem.source, columns):
+        return None
+    return (
+        f"{_where(outcome)}: ||gradient|| is {ratio:.1%} of the first and should come down "
+        f"to {HARDLY:.0%} of what it is; {_pace(more, done)}: "
+        f"{_remedy(outcome, columns, False, more)}"
+    )
+
+
+def _further(iterations: int, earlier: float, now: float, goal: float) -> float:
+    """Iterations until the goal is reached, if so many each time go on as from earlier to now."""
+    if now <= goal:
+        return 0.0
+    if not earlier > now:
+        return inf
+    return ceil(iterations * log(now / goal) / log(earlier / now))
+
+
+def _where(outcome: Outcome) -> str:
+    stop_at = outcome.setup.config.stop_at
+    if outcome.stop.converged:
+        return f"far from the optimum, though --stop-at {stop_at:g} is reached"
+    return f"not converged after {len(outcome.log)} iterations"
+
+
+def _pace(more: float, done: int) -> str:
+    if more == inf:
+        return "it does not come down any more"
+    number = f"{more:,.0f} more" if more <= 1000 * done else "over 1,000 times as many"
+    return f"at the pace of the last iterations that takes {number}"
+
+
+def _sampled(source: Source) -> Floats:
+    """Norms of the columns of the first rows."""
+    X, _ = source.read(0, max(1, min(source.rows, SAMPLE // source.features)))
+    norms: Floats = np.linalg.norm(X, axis=0)
+    return norms
+
+
+def _remedy(outcome: Outcome, norms: Floats, noisy: bool, more: float) -> str:
+    """Return the likely causes, each with what helps."""
+    if noisy:
+        return (
+            "its gradients are approximate: wait for more workers, take a smaller --step-size, "
+            "--optimizer gd, or a scheme that is exact"
+        )
+    found = [_of_step(outcome, more), _of_columns(outcome.start.problem.source, norms)]
+    return "; ".join(filter(None, found)) or (
+        "scale the columns of X and subtract their means, or use --optimizer nesterov and more "
+        "--iterations"
+    )
+
+
+def _of_step(outcome: Outcome, more: float) -> str:
+    problem, size = outcome.start.problem, outcome.step_size
+    if outcome.setup.config.step_size == "auto":
+        return ""
+    if problem.objective.curvature is None:
+        return (
+            "take a larger --step-size, or a smaller one where ||gradient|| goes up and down from "
+            "one iteration to the next"
+        )
+    curvature = problem.lipschitz() if _is_read(problem.source) else None
+    if not curvature:
+        return ""
+    what = f"the last step size, {size:.3g}, is {{}} 1 / L = {1 / curvature:.3g}"
+    if size * curvature < SMALL_STEP:
+        times = f"{1 / curvature / size:,.0f} times smaller than"
+        return f"{what.format(times)}: use --step-size auto"
+    if size * curvature > LARGE_STEP or (size * curvature > 1 and more == inf):
+        return f"{what.format('more than')}, and the iterates oscillate: use --step-size auto"
+    return ""
+
+
+def _of_columns(source: Source, norms: Floats) -> str:
+    largest = int(np.argmax(norms))
+    low = np.flatnonzero((norms > 0) & (norms * SPREAD < norms[largest]))
+    if not len(low):
+        return ""
+    named = ", ".join(source.feature_title(column) for column in low[:NAMED].tolist())
+    if len(low) > NAMED:
+        named += f" and {len(low) - NAMED} more"
+    return (
+        f"the norms of the columns of X differ by a factor of "
+        f"{norms[largest] / norms[low].min():,.0f} ({source.feature_title(largest)} has the "
+        f"largest; more than {SPREAD:.0f} times smaller: {named}): scale the columns to similar "
+        "norms and subtract their means, or use --optimizer nesterov and more --iterations"
+    )

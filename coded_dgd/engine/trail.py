@@ -1,0 +1,33 @@
+"""How a training has moved: an earlier model, to measure the pace of its convergence by."""
+
+from __future__ import annotations
+
+from coded_dgd.engine.protocol import Floats
+
+
+class Trail:
+    """Keeps a model of an earlier iteration: more than a quarter and at most half of all done.
+
+    Only references are kept: an optimizer replaces its arrays and never writes to them.
+
+    Parameters
+    ----------
+    beta : (l,) array
+        The model before the first iteration.
+    """
+
+    def __init__(self, beta: Floats) -> None:
+        self.iterations = 0
+        """Iterations of this process, those before a checkpoint not counted."""
+        self.earlier = beta
+        """The earlier model."""
+        self.earlier_iterations = 0
+        """Iterations after which that was the model."""
+        self._next, self._next_iterations = beta, 0
+
+    def note(self, beta: Floats) -> None:
+        """Take the model after one more iteration."""
+        self.iterations += 1
+        if self.iterations >= 2 * self._next_iterations:
+            self.earlier, self.earlier_iterations = self._next, self._next_iterations
+            self._next, self._next_iterations = beta, self.iterations

@@ -23,15 +23,18 @@ from coded_dgd.cli.reproduce import reproduce
 from coded_dgd.cli.run import run
 from coded_dgd.cli.simulate import simulate
 from coded_dgd.cli.theory import theory
+from coded_dgd.cli.variables import PREFIX, TRACEBACK, name_after_options, refuse_unknown
 from coded_dgd.cli.watch import watch
 from coded_dgd.errors import CodedDGDError
 from coded_dgd.files import FAILURES
+
+HELP = {"-h", "--help", "--version"}
 
 
 @click.group(
     context_settings={
         "help_option_names": ["-h", "--help"],
-        "auto_envvar_prefix": "CODED_DGD",
+        "auto_envvar_prefix": PREFIX,
         "show_default": True,
         "max_content_width": 100,
     }
@@ -58,10 +61,14 @@ for subcommand in (
 ):
     command.add_command(subcommand)
 
+VARIABLES = name_after_options(command)
+
 
 def run_command_line(argv: list[str]) -> int:
     """Run a command; return its exit code. Every error is one line on stderr."""
     try:
+        if not HELP & {*argv}:
+            refuse_unknown(VARIABLES)
         return command(argv, prog_name="coded-dgd", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -97,7 +104,7 @@ def run_command_line(argv: list[str]) -> int:
 
 
 def _fail_unexpectedly(error: Exception) -> int:
-    if os.environ.get("CODED_DGD_TRACEBACK"):
+    if os.environ.get(TRACEBACK):
         traceback.print_exc()
     return _fail(
         f"rank 0 on {socket.gethostname()} failed: {type(error).__name__}: {error} "

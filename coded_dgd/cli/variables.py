@@ -1,0 +1,65 @@
+"""``CODED_DGD_...`` variables: each sets an option of a command; a mistyped one is refused."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Collection
+
+import click
+
+from coded_dgd.engine.process import LAUNCHER_FOLDER
+from coded_dgd.errors import UsageError
+
+PREFIX = "CODED_DGD"
+TRACEBACK = f"{PREFIX}_TRACEBACK"
+"""Shows the traceback of an error that is not foreseen."""
+OTHERS = {TRACEBACK, LAUNCHER_FOLDER, f"{PREFIX}_FUZZ_CASES", f"{PREFIX}_KILLS"}
+"""Variables that stand for no option; the last two are of tests and benchmarks."""
+OF_TESTS = f"{PREFIX}_TEST_"
+
+
+def name_after_options(command: click.Command, prefix: str = PREFIX) -> set[str]:
+    """Name the variables of a command after its options, and return the names of all.
+
+    By itself click names them after the arguments of functions: AS_JSON for ``--json``. These names
+    are still taken.
+    """
+    known = set()
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name:
+            option = max(parameter.opts, key=len).lstrip("-")
+            parameter.envvar = f"{prefix}_{option.upper().replace('-', '_')}"
+            known |= {parameter.envvar, f"{prefix}_{parameter.name.upper()}"}
+    if isinstance(command, click.Group):
+        for name, each in command.commands.items():
+            known |= name_after_options(each, f"{prefix}_{name.upper().replace('-', '_')}")
+    return known
+
+
+def refuse_unknown(known: Collection[str]) -> None:
+    """Refuse variables of this process that would do nothing.
+
+    Raises
+    ------
+    UsageError
+        If there are any; it names the nearest known one.
+    """
+    unknown = [
+        name
+        for name in sorted(os.environ)
+        if name.startswith(f"{PREFIX}_")
+        and not name.startswith(OF_TESTS)
+        and name not in known
+        and name not in OTHERS
+    ]
+    if unknown:
+        named = ", ".join(f"{name}{_nearest(name, known)}" for name in unknown)
+        raise UsageError(
+            f"the environment sets {named}, which no option has: correct the name, or unset it"
+        )
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

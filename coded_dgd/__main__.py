@@ -6,6 +6,7 @@ import signal
 import sys
 from typing import NoReturn
 
+from coded_dgd import streams
 from coded_dgd.engine.threads import set_threads
 from coded_dgd.engine.transports.launcher import launch
 from coded_dgd.engine.transports.mpi.runtime import watch_start
@@ -14,6 +15,7 @@ from coded_dgd.errors import CodedDGDError
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line `argv`, by default that of this process, and exit with its code."""
+    streams.prepare()
     set_threads()
     launched = launch()
     if launched:  # batch systems send it to all ranks, at any time: rank 0 takes it when it can

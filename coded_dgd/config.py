@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -118,10 +121,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         refuse_misfit(vars(self), "--")
         for name, value in vars(self).items():
-            _require(
-                not isinstance(value, str) or _is_text(value),
-                f"--{name.replace('_', '-')} {value!r} is not valid UTF-8: rename the file",
-            )
+            if isinstance(value, str) and not _is_text(value):
+                raise UsageError(f"--{name.replace('_', '-')} {_not_text(value)}")
         _require(self.iterations >= 1, "--iterations has to be 1 or more")
         _require(self.workers is None or self.workers >= 1, "--workers has to be 1 or more")
         _require(self.blocks is None or self.blocks >= 1, "--blocks (N) has to be 1 or more")
@@ -235,7 +236,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     else:
         import tomli as tomllib
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
         values: dict[str, Any] = tomllib.loads(text)
     except OSError as error:
         raise UsageError(
@@ -263,6 +264,29 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     return origin.located(given, origin.of(text))
 
 
+def _text(path: Path) -> str:
+    """Read a file of text, whatever line ends it has, with or without a byte order mark.
+
+    Raises
+    ------
+    UsageError
+        If it has another encoding than UTF-8.
+    """
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        raise UsageError(
+            f"--config {path} is not TOML (it is UTF-16 text, or none at all): save it as UTF-8"
+        )
+    try:
+        return io.StringIO(content.decode("utf-8-sig"), newline=None).read()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"--config {path} is not TOML (line {line} has the byte 0x{content[error.start]:02x}, "
+            "as Latin-1 text may have it): save it as UTF-8"
+        ) from None
+
+
 def _is_text(value: str) -> bool:
     """Whether it can be written into a file of text: not every file name can."""
     try:
@@ -270,3 +294,15 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _not_text(value: str) -> str:
+    """What is wrong with a text that cannot be written into a file, and what helps."""
+    try:
+        name = os.fsencode(value).decode()
+    except UnicodeError:
+        return f"{value!r} is not valid UTF-8: rename the file"
+    return (
+        f"{name!a} is read as {sys.getfilesystemencoding()} under this locale: export "
+        "PYTHONUTF8=1, or LC_ALL=C.UTF-8"
+    )

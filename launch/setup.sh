@@ -185,6 +185,7 @@ PYTHON
 # MPI ----------------------------------------------------------------------------------------------
 
 mpi_environment() {
+    export HOME="${HOME:-/}" # without which Open MPI does not start, as in some containers
     # For Open MPI run by root these exist as environment variables only.
     [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 }

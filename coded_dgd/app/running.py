@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from coded_dgd import streams
 from coded_dgd.advising import measuring
 from coded_dgd.app import convergence
 from coded_dgd.config import LOG_LEVELS, RunConfig
@@ -130,7 +130,7 @@ def _own(folder: Path, records: Records) -> RunLock:
 
     def say(line: str) -> None:
         if not records.quiet:
-            print(line, file=sys.stderr, flush=True)
+            print(line, file=streams.messages(), flush=True)
 
     waiting = Waiting()
     with Interrupts(waiting):
@@ -177,7 +177,7 @@ def _run(
             adviser = adapting.adviser(config, transport, source, given, network, free)
 
     progress = Progress(
-        prepared, sys.stderr, records.quiet, choice, planned.completion if planned else None
+        prepared, streams.messages(), records.quiet, choice, planned.completion if planned else None
     )
     forecast = _MemoryForecast(prepared, source, held, progress)
     observers: list[Observer] = []

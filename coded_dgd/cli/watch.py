@@ -22,6 +22,12 @@ def watch(run: Path, interval: float) -> int:
     Tells iteration, loss, median completion time of the last 100 iterations, lost workers, how long
     it will take, and what is written to the log. Exit code 1 if the run ends early.
     """
+    from coded_dgd import streams
     from coded_dgd.report.watching import watch as follow
 
-    return 0 if follow(run, interval, click.echo) else 1
+    def say(line: str) -> None:
+        click.echo(line)
+        if streams.reader_gone():
+            raise click.exceptions.Exit(0)
+
+    return 0 if follow(run, interval, say) else 1

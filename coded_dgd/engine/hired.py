@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from coded_dgd import streams
 from coded_dgd.engine.threads import set_threads
 
 
 def main() -> None:
     """Work for the process that has started this one, with as many BLAS threads."""
+    streams.prepare()
     set_threads(int(sys.argv[1]))
     from coded_dgd.engine.serve import serve_and_exit
     from coded_dgd.engine.transports.mpi.library import MPI

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, gettempdir
 from typing import IO, TypeVar
 
+from coded_dgd import streams
 from coded_dgd.errors import CodedDGDError, UsageError
 from coded_dgd.files import writing
 
@@ -80,8 +81,9 @@ def _start(stack: ExitStack, *arguments: str | int) -> IO[bytes]:
 def _serve(path: str, first: str, count: str, jobs: str) -> None:
     """Compute every so many-th piece, in a process that `in_order` has started."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
-    results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is printed is no result
+    streams.prepare()
+    results = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what is printed is no result
     function = pickle.loads(Path(path).read_bytes())
     for index in range(int(first), int(count), int(jobs)):
         pickle.dump(function(index), results)

@@ -6,13 +6,16 @@ import ctypes
 import os
 import sys
 from functools import lru_cache
+from pathlib import Path
 from time import sleep
 from typing import NoReturn
 
+from coded_dgd import streams
 from coded_dgd.engine.transports.launcher import launch
 from coded_dgd.engine.transports.mpi.runtime import watch_start
 from coded_dgd.errors import CodedDGDError, UsageError
 
+os.environ.setdefault("HOME", str(Path("~").expanduser()))  # Open MPI does not start without
 try:
     _started = watch_start()
     from mpi4py import MPI
@@ -122,6 +125,5 @@ def _setting(name: str) -> bool | None:
 
 def leave(code: int) -> NoReturn:
     """End this process without MPI_Finalize, which is collective and hangs if a rank is gone."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    streams.flush()
     os._exit(code)

@@ -14,7 +14,7 @@ from time import monotonic, sleep, time
 
 import numpy as np
 
-from coded_dgd import __version__
+from coded_dgd import __version__, streams
 from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.marks import Marked
 from coded_dgd.engine.process import tell_launcher
@@ -289,7 +289,7 @@ class MPIMaster(Transport):
             while not comm.Iprobe(0, REPORT):
                 pause()
         except MPI.Exception as error:
-            print(f"coded-dgd: no new worker has started: {error}", file=sys.stderr)
+            print(f"coded-dgd: no new worker has started: {error}", file=streams.messages())
         else:
             self._intercomms.append(comm)
 
@@ -340,8 +340,7 @@ class MPIMaster(Transport):
         if self._released:
             return
         self._released = True
-        sys.stdout.flush()
-        sys.stderr.flush()
+        streams.flush()
         if any(peer.vanished for peer in self._peers):
             sleep(FORWARD_SECONDS)
         self._inbox.cancel()
@@ -385,7 +384,7 @@ class MPIMaster(Transport):
     def _tell(self, peers: list[Peer], what: str) -> None:
         if peers:
             numbers = ranks(number + 1 for number, peer in enumerate(self._peers) if peer in peers)
-            print(f"coded-dgd: rank {numbers} {what}", file=sys.stderr, flush=True)
+            print(f"coded-dgd: rank {numbers} {what}", file=streams.messages(), flush=True)
 
     def end(self, code: int) -> None:
         """Leave with this exit code, at once where MPI_Finalize cannot be trusted.

@@ -18,6 +18,7 @@ from socket import gethostname
 from time import monotonic, sleep
 from typing import NoReturn
 
+from coded_dgd import streams
 from coded_dgd.errors import CodedDGDError
 
 START_SECONDS = 300.0
@@ -147,6 +148,6 @@ def _watch(reader: int, first: bool) -> NoReturn:
     if not first and 0 in _ranks_here():
         sleep(4 * LOOK_SECONDS)  # it is for rank 0 to speak
     message = "a rank was lost while MPI started: see what ended it, and start again"
-    print(f"coded-dgd: {message}", file=sys.stderr, flush=True)
+    print(f"coded-dgd: {message}", file=streams.messages(), flush=True)
     _end_job_surely()
     os._exit(CodedDGDError.exit_code)

@@ -96,6 +96,12 @@ BAD_FILES = [
     (b"load = \n", "is not TOML"),
     (b"load = 3\nload = 4\n", "is not TOML"),
     (b"scheme = '\xff'\n", "is not TOML"),
+    (
+        b"load = 3\n# caf\xe9\n",
+        r"not TOML \(line 2 has the byte 0xe9, as.*save it as UTF-8",
+    ),
+    ("load = 3\n".encode("utf-16"), r"not TOML \(it is UTF-16 text.*save it as UTF-8"),
+    ("load = 3\n".encode("utf-16-le"), r"not TOML \(it is UTF-16 text.*save it as UTF-8"),
     (None, "No such file"),
 ]
 
@@ -108,6 +114,14 @@ def test_a_bad_file_is_refused_by_its_name(tmp_path, content, words):
     with pytest.raises(UsageError, match=words) as caught:
         read_toml(path)
     assert f"--config {path}" in str(caught.value)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_byte_order_mark_and_any_ends_of_lines_are_read(tmp_path, mark, end):
+    path = tmp_path / "config.toml"
+    path.write_bytes(mark + end.join([b"load = 3", "# ü".encode(), b'data = "x.npy"', b""]))
+    assert read_toml(path) == {"load": 3, "data": "x.npy"}
 
 
 # name:key=value

@@ -21,7 +21,13 @@ line on stderr that says how to mend it.
 
 An option may also be set by a variable `CODED_DGD_COMMAND_OPTION`, such as `CODED_DGD_RUN_LOAD=4`,
 and those of `run` by a file with `--config`. The command line comes before variables, variables
-before the file.
+before the file. A `CODED_DGD_...` variable that sets no option, such as a mistyped one, is named
+and refused by every command; `CODED_DGD_TRACEBACK=1` shows where an error that is not foreseen
+comes from. `train` reads none of them. The file is UTF-8 text, with or without a byte order mark.
+
+A stderr or stdout that is closed, or whose reader has gone away (`| head -1`), is no error: what
+would go there is dropped, and the run goes on to its results in the run folder. Where stdout cannot
+be written for another reason, such as a full disk, the exit code is 1.
 
 | exit code | |
 |---|---|

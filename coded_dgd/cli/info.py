@@ -16,11 +16,15 @@ import numpy as np
 
 from coded_dgd import __version__, delays, schemes
 from coded_dgd.cli import options
+from coded_dgd.cli.job_settings import of_a_job
 from coded_dgd.engine.process import cores
 from coded_dgd.engine.threads import BY_SHARE, threads
+from coded_dgd.engine.transports.launcher import launch as launched
 from coded_dgd.errors import CodedDGDError
 
 EXTRAS = {"matplotlib": "plots", "h5py": "--data file.h5"}
+ALONE = "this process alone"
+"""Of which settings are told where no job of mpiexec can be started."""
 ANSWER_SECONDS = 10.0
 """How long a worker may take to say where it runs."""
 CLOCK_SECONDS = 0.1
@@ -32,7 +36,8 @@ CLOCK_SECONDS = 0.1
 def info(as_json: bool) -> None:
     """Tell what this installation can do: MPI, fault tolerance, optional parts.
 
-    Under mpiexec it tells of the job as well: hosts, ranks and clocks. It warns of what will hurt.
+    Under mpiexec it tells of the job as well: hosts, ranks and clocks. Without, it starts a job of
+    one process to learn what jobs will have switched on. It warns of what will hurt.
     """
     found: dict[str, Any] = {
         "version": __version__,
@@ -87,16 +92,31 @@ def _mpi() -> dict[str, Any]:
         world = library.world()
     except CodedDGDError as error:
         return {"mpi": None, "mpi_error": str(error)}
+    settings = None if launched() else _of_a_job(library.version())
     return {
         "mpi4py": metadata.version("mpi4py"),
         "mpi": library.version(),
         "mpiexec": _mpiexec(),
         "thread_level": library.thread_level(),
-        "fault_tolerance": library.fault_tolerance(),
-        "yields_when_idle": library.yields_when_idle(),
+        **(
+            settings
+            or {
+                "fault_tolerance": library.fault_tolerance(),
+                "yields_when_idle": library.yields_when_idle(),
+            }
+        ),
+        "settings_of": "a job of mpiexec" if settings or launched() else ALONE,
         "ranks": world.size,
         "hosts": _hosts(world.size),
     }
+
+
+def _of_a_job(mpi: str) -> dict[str, Any] | None:
+    """Settings that a job will have; None where no mpiexec of that MPI starts one."""
+    path = shutil.which("mpiexec")
+    if path is None or _family(mpi) != _family(_mpiexec() or ""):
+        return None
+    return of_a_job(path)
 
 
 def _mpiexec() -> str | None:
@@ -155,9 +175,11 @@ def cautions(found: dict[str, Any]) -> list[str]:
             "alone; start with the mpiexec of that MPI"
         )
     if found["fault_tolerance"] != "on":
+        alone = found.get("settings_of") == ALONE
         told.append(
-            "fault tolerance is off: the job ends when a worker's process is lost; docs/failures.md"
-            " says how to switch it on, under Open MPI 5"
+            f"fault tolerance is off{' here, and mpiexec starts no job to look' if alone else ''}: "
+            "the job ends when a worker's process is lost; docs/failures.md says how to switch it "
+            "on, under Open MPI 5"
         )
     answered = sum(host["ranks"] for host in found["hosts"].values())
     if answered < found["ranks"]:

@@ -1,13 +1,14 @@
 """``coded-dgd info``."""
 
 import json
+import os
 
 import click
 import numpy
 import pytest
 
 from coded_dgd import __version__
-from coded_dgd.cli import run_command_line
+from coded_dgd.cli import job_settings, run_command_line
 from coded_dgd.cli.info import cautions
 from coded_dgd.engine.transports.mpi import library
 
@@ -22,6 +23,24 @@ def test_it_tells_versions_and_parts(capsys):
     assert {"lcc-mmc", "sgc"} <= set(found["schemes"])
     assert run_command_line(["info"]) == 0
     assert f"numpy             {numpy.__version__}" in capsys.readouterr().out
+
+
+def test_without_mpiexec_it_tells_what_a_job_has(tmp_path, monkeypatch, capsys):
+    mpiexec = tmp_path / "mpiexec"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    answer = {"fault_tolerance": "on", "yields_when_idle": True}
+    for script, of, expected in (
+        (f"echo '{json.dumps(answer)}'", "a job of mpiexec", "on"),
+        ("exit 1", "this process alone", library.fault_tolerance()),
+        ("sleep 60 & wait", "this process alone", library.fault_tolerance()),
+    ):
+        version = f"echo '{library.version()}'"
+        mpiexec.write_text(f'#!/bin/sh\n[ "$1" = --version ] && {version} && exit\n{script}\n')
+        mpiexec.chmod(0o755)
+        monkeypatch.setattr(job_settings, "SECONDS", 1.0)
+        assert run_command_line(["info", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["settings_of"], found["fault_tolerance"]) == (of, expected)
 
 
 def test_it_works_without_mpi(capsys, monkeypatch):

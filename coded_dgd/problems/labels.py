@@ -33,7 +33,7 @@ class EncodedLabels(Source):
     def __init__(self, source: Source, coding: Coding) -> None:
         super().__init__(source.name, source.rows, source.features, source.storage)
         self.dtype, self.density = source.dtype, source.density
-        self.columns, self.remedy = source.columns, source.remedy
+        self.remedy = source.remedy
         self.coding = coding
         self._source = source
         self._classes, self._codes = map(np.array, coding)
@@ -41,6 +41,9 @@ class EncodedLabels(Source):
 
     def describe(self) -> str:
         return self._source.describe()
+
+    def feature_title(self, feature: int) -> str:
+        return self._source.feature_title(feature)
 
     def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
         X, y = self._source.read(start, stop)

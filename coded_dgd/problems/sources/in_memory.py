@@ -86,9 +86,12 @@ class _GivenArrays(ArraySource):
         super().__init__(NAME, X, y, "in memory")
         self._names = names
 
+    def feature_title(self, feature: int) -> str:
+        name = f" ({self._names[feature]})" if self._names else ""
+        return super().feature_title(feature) + name
+
     def _place(self, row: int, feature: int | None) -> str:
-        name = "" if feature is None or not self._names else f" ({self._names[feature]})"
-        return _place(row, feature) + name
+        return _place(self, row, feature)
 
 
 class _GivenRows(SparseSource):
@@ -100,11 +103,13 @@ class _GivenRows(SparseSource):
         super().__init__(NAME, labels, rows.indptr, rows.indices, rows.data, rows.shape[1])
 
     def _place(self, row: int, feature: int | None) -> str:
-        return _place(row, feature)
+        return _place(self, row, feature)
 
 
-def _place(row: int, feature: int | None) -> str:
-    return f"y, row {row + 1}" if feature is None else f"X, row {row + 1}, column {feature + 1}"
+def _place(source: Source, row: int, feature: int | None) -> str:
+    if feature is None:
+        return f"y, row {row + 1}"
+    return f"X, row {row + 1}, {source.feature_title(feature)}"
 
 
 def _refuse_different_indexes(X: Any, y: Any) -> None:

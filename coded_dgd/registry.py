@@ -12,7 +12,7 @@ import pkgutil
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import TypeGuard, TypeVar, cast
 
 from coded_dgd.errors import UsageError
 from coded_dgd.spec import nearest
@@ -48,13 +48,18 @@ def find(package: ModuleType, name: str, base: type[T], noun: str) -> type[T]:
         )
     module = importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
     for member in vars(module).values():
-        if (
-            inspect.isclass(member)
-            and issubclass(member, base)
-            and member.__module__ == module.__name__
-        ):
+        if _is_subclass(member, base) and member.__module__ == module.__name__:
             return member
     raise TypeError(f"{module.__name__} holds no {base.__name__}")
+
+
+def _is_subclass(member: object, base: type[T]) -> TypeGuard[type[T]]:
+    """Whether a member of a module is a class of that base.
+
+    ``inspect.isclass`` does not tell: on Python 3.10 it takes aliases such as ``list[int]`` for
+    classes, which ``issubclass`` then refuses.
+    """
+    return issubclass(type(member), type) and issubclass(cast("type[object]", member), base)
 
 
 def search(folder: Path | str) -> None:
@@ -76,12 +81,12 @@ def _import(path: str, base: type[T], noun: str) -> type[T]:
     _search_here()
     try:
         found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever somebody's module may raise
+    except (Exception, SystemExit) as error:  # whatever somebody's module may raise
         raise UsageError(
             f"{noun} {path!r} cannot be imported ({type(error).__name__}: {error}): "
             "give MODULE:CLASS of one that can"
         ) from None
-    if not (inspect.isclass(found) and issubclass(found, base)):
+    if not _is_subclass(found, base):
         raise UsageError(f"{path!r} is no {noun}: it has to be a subclass of {base.__name__}")
     if inspect.isabstract(found):
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))

@@ -1,5 +1,6 @@
 """Schemes and objectives of one's own, from the current folder."""
 
+import importlib
 import sys
 
 import numpy as np
@@ -46,6 +47,15 @@ class Nothing:
 
 
 number = 3
+
+
+class Alias:
+    """What ``list[int]`` is on Python 3.10: it says that it is a class, and is none."""
+
+    __class__ = property(lambda self: type)
+
+
+alias = Alias()
 '''
 
 OBJECTIVE = """
@@ -72,6 +82,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "my_objective.py").write_text(OBJECTIVE)
     (tmp_path / "my_mistake.py").write_text("def f(:\n")
     (tmp_path / "my_failure.py").write_text("1 / 0\n")
+    (tmp_path / "my_exit.py").write_text("raise SystemExit(0)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     before = set(sys.modules)
@@ -119,6 +130,17 @@ def test_what_is_installed_can_be_named_by_its_path():
     assert objectives.create("coded_dgd.problems.objectives.logistic:Logistic").curvature == 0.25
 
 
+def test_aliases_of_types_beside_a_class_are_passed_over(folder, monkeypatch):
+    package = folder / "my_schemes"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    aliases = SCHEME.partition("class Alias")[1:]
+    (package / "first.py").write_text("".join(aliases) + SCHEME)
+    monkeypatch.syspath_prepend(folder)
+    my_schemes = importlib.import_module("my_schemes")
+    assert registry.find(my_schemes, "first", Scheme, "scheme").__name__ == "Everything"
+
+
 REFUSED = {
     "no_such_module:Class": "cannot be imported .*: give MODULE:CLASS",
     "my_scheme:NoSuchClass": "cannot be imported .*: give MODULE:CLASS",
@@ -129,10 +151,12 @@ REFUSED = {
     "my_scheme.py:Everything": "cannot be imported .*: give MODULE:CLASS",
     "my_scheme:Nothing": "is no scheme: it has to be a subclass of Scheme",
     "my_scheme:number": "is no scheme: it has to be a subclass of Scheme",
+    "my_scheme:alias": "is no scheme: it has to be a subclass of Scheme",
     "my_objective:Huber": "is no scheme: it has to be a subclass of Scheme",
     "coded_dgd.schemes.base:Scheme": "scheme",
     "my_mistake:Class": "cannot be imported",
     "my_failure:Class": "cannot be imported",
+    "my_exit:Class": r"cannot be imported \(SystemExit: 0\)",
 }
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from socket import gethostname
 from typing import NoReturn
 
 from coded_dgd import streams
 from coded_dgd.engine.threads import set_threads
 from coded_dgd.engine.transports.launcher import launch
 from coded_dgd.engine.transports.mpi.runtime import watch_start
-from coded_dgd.errors import CodedDGDError
+from coded_dgd.errors import TRACEBACK, CodedDGDError
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -29,9 +31,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
                 from coded_dgd.engine.serve import serve_and_exit
 
                 serve_and_exit()
-        from coded_dgd.cli import run_command_line
-
-        code = run_command_line(sys.argv[1:] if argv is None else argv)
+        code = _run(sys.argv[1:] if argv is None else argv, launched is not None)
     except CodedDGDError as error:
         print(f"coded-dgd: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -40,6 +40,26 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
         master().end(code)
     sys.exit(code)
+
+
+def _run(argv: list[str], launched: bool) -> int:
+    """Run a command; return its exit code whatever happens, as the workers wait for the end."""
+    try:
+        from coded_dgd.cli import run_command_line
+
+        return run_command_line(argv)
+    except BaseException as error:
+        if not launched and not isinstance(error, Exception):
+            raise  # nobody waits
+        if os.environ.get(TRACEBACK):
+            sys.excepthook(type(error), error, error.__traceback__)
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        print(
+            f"coded-dgd: rank 0 on {gethostname()} failed: {what} "
+            f"(please report this; {TRACEBACK}=1 shows where)",
+            file=sys.stderr,
+        )
+        return CodedDGDError.exit_code
 
 
 if __name__ == "__main__":

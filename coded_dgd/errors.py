@@ -10,6 +10,9 @@ import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+TRACEBACK = "CODED_DGD_TRACEBACK"
+"""Variable that shows the traceback of an error that is not foreseen."""
+
 
 class CodedDGDError(Exception):
     """Base of all errors raised on purpose; ``str(error)`` is one line for the user."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
-import traceback
 from contextlib import suppress
 
 import click
@@ -23,25 +21,31 @@ from coded_dgd.cli.reproduce import reproduce
 from coded_dgd.cli.run import run
 from coded_dgd.cli.simulate import simulate
 from coded_dgd.cli.theory import theory
-from coded_dgd.cli.variables import PREFIX, TRACEBACK, name_after_options, refuse_unknown
+from coded_dgd.cli.variables import PREFIX, name_after_options, refuse_unknown
 from coded_dgd.cli.watch import watch
-from coded_dgd.errors import CodedDGDError
+from coded_dgd.errors import CodedDGDError, UsageError
 from coded_dgd.files import FAILURES
 
 HELP = {"-h", "--help", "--version"}
 
 
 @click.group(
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
     context_settings={
         "help_option_names": ["-h", "--help"],
         "auto_envvar_prefix": PREFIX,
         "show_default": True,
         "max_content_width": 100,
-    }
+    },
 )
 @click.version_option(__version__, prog_name="coded-dgd")
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """Coded distributed gradient descent over MPI."""
+    if context.invoked_subcommand is None:  # what click itself does then depends on its release
+        click.echo(context.get_help(), err=True)
+        context.exit(UsageError.exit_code)
 
 
 for subcommand in (
@@ -65,14 +69,11 @@ VARIABLES = name_after_options(command)
 
 
 def run_command_line(argv: list[str]) -> int:
-    """Run a command; return its exit code. Every error is one line on stderr."""
+    """Run a command; return its exit code. Every error that is foreseen is one line on stderr."""
     try:
         if not HELP & {*argv}:
             refuse_unknown(VARIABLES)
         return command(argv, prog_name="coded-dgd", standalone_mode=False) or 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return error.exit_code
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         return _fail(
@@ -90,7 +91,7 @@ def run_command_line(argv: list[str]) -> int:
         )
     except OSError as error:
         if error.errno not in FAILURES:
-            return _fail_unexpectedly(error)
+            raise
         # whatever writes to a file names it: this is standard output
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left of it
@@ -99,18 +100,6 @@ def run_command_line(argv: list[str]) -> int:
             "redirect it elsewhere",
             CodedDGDError.exit_code,
         )
-    except Exception as error:
-        return _fail_unexpectedly(error)
-
-
-def _fail_unexpectedly(error: Exception) -> int:
-    if os.environ.get(TRACEBACK):
-        traceback.print_exc()
-    return _fail(
-        f"rank 0 on {socket.gethostname()} failed: {type(error).__name__}: {error} "
-        "(please report this; CODED_DGD_TRACEBACK=1 shows where)",
-        CodedDGDError.exit_code,
-    )
 
 
 def _fail(message: str, code: int) -> int:

@@ -9,11 +9,9 @@ from collections.abc import Collection
 import click
 
 from coded_dgd.engine.process import LAUNCHER_FOLDER
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import TRACEBACK, UsageError
 
 PREFIX = "CODED_DGD"
-TRACEBACK = f"{PREFIX}_TRACEBACK"
-"""Shows the traceback of an error that is not foreseen."""
 OTHERS = {TRACEBACK, LAUNCHER_FOLDER, f"{PREFIX}_FUZZ_CASES", f"{PREFIX}_KILLS"}
 """Variables that stand for no option; the last two are of tests and benchmarks."""
 OF_TESTS = f"{PREFIX}_TEST_"

@@ -1,10 +1,12 @@
 """Bad input: one line that names the mend, and the documented exit code, from every launch."""
 
 import os
+import re
+import sys
 
 import numpy as np
 import pytest
-from launching import alone, mpirun
+from launching import alone, command, mpirun
 
 pytestmark = pytest.mark.mpi
 
@@ -144,6 +146,25 @@ def test_errors_and_help_under_mpiexec_are_said_once(tmp_path):
     done = mpirun(4, "--help", cwd=tmp_path)
     assert done.code == 0
     assert done.out.count("Usage:") == 1
+
+
+def test_whatever_ends_the_command_on_rank_0_ends_the_job(tmp_path):
+    """A file in the current folder takes the place of click, and ends rank 0 when imported."""
+    (tmp_path / "click.py").write_text("raise SystemExit(0)\n")
+    done = mpirun(3, "--laod", "3", cwd=tmp_path, timeout=30)
+    assert done.code == 1, done.err
+    (line,) = done.said
+    assert re.search("rank 0 on .* failed: SystemExit: 0", line)
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_of_all_commands(tmp_path, arguments):
+    done = command(sys.executable, "-m", "coded_dgd", *arguments, cwd=tmp_path)
+    assert done.code == (0 if arguments else 2)
+    said, silent = (done.out, done.err) if arguments else (done.err, done.out)
+    assert said.startswith("Usage: coded-dgd [OPTIONS] COMMAND")
+    assert not silent
 
 
 def test_bad_data_under_mpiexec(tmp_path):

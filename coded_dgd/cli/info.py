@@ -75,14 +75,24 @@ def info(as_json: bool) -> None:
 
 
 def _blas() -> dict[str, Any]:
-    build: Any = np.show_config(mode="dicts")
-    blas = build["Build Dependencies"]["blas"]
     number, variable = threads()
     return {
-        "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        "blas": _blas_library(),
         "blas_threads": number,
         "blas_threads_by": variable or BY_SHARE,
     }
+
+
+def _blas_library() -> str:
+    """Name of the BLAS library that numpy was built with, and its version where that is known."""
+    try:
+        build: Any = np.show_config(mode="dicts")
+    except TypeError:  # numpy before 1.26
+        config: Any = np.__config__
+        found = config.get_info("blas_opt") or config.get_info("blas_ilp64_opt")
+        return str(found.get("libraries", ["unknown"])[0])
+    blas = build["Build Dependencies"]["blas"]
+    return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
 
 
 def _mpi() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from math import factorial, inf, prod
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.special import gammaln
 from scipy.stats import binom
 
@@ -270,7 +271,7 @@ def test_the_mean_is_the_integral_of_eq_16():
         law = completion(name, 10, 10, load)
         late = np.array([law.survival(each) for each in t])
         found = integrate(law)
-        mean, square = np.trapezoid(late, t), np.trapezoid(2 * t * late, t)
+        mean, square = trapezoid(late, t), trapezoid(2 * t * late, t)
         assert found.mean == pytest.approx(mean, abs=3e-6)
         assert found.std == pytest.approx(np.sqrt(square - mean**2), abs=1e-5)
 
@@ -341,7 +342,7 @@ def test_a_deadline_ends_the_wait(deadline):
     scheme.fit(10, np.ones)
     found = integrate(exact_completion(scheme, LAW))
     t = np.linspace(0, deadline, 400_001)
-    mean = np.trapezoid(1 - (1 - np.exp(-MU * (t - ALPHA).clip(0))) ** 10, t)
+    mean = trapezoid(1 - (1 - np.exp(-MU * (t - ALPHA).clip(0))) ** 10, t)
     assert found.mean == pytest.approx(mean, rel=1e-8)
     assert found.messages == pytest.approx(10 * finished(1, deadline), rel=1e-8)
 

@@ -54,6 +54,22 @@ def test_it_works_without_mpi(capsys, monkeypatch):
     assert "install one" in found["mpi_error"]
 
 
+@pytest.mark.parametrize(
+    ("built", "blas"),
+    [
+        ({"blas_opt": {"libraries": ["blas", "cblas"]}}, "blas"),
+        ({"blas_ilp64_opt": {"libraries": ["openblas64_"]}}, "openblas64_"),
+        ({}, "unknown"),
+    ],
+)
+def test_it_tells_the_blas_of_an_old_numpy(capsys, monkeypatch, built, blas):
+    monkeypatch.setattr(numpy, "show_config", lambda: None)
+    get_info = lambda name: built.get(name, {})  # noqa: E731
+    monkeypatch.setattr(numpy.__config__, "get_info", get_info, raising=False)
+    assert run_command_line(["info", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["blas"] == blas
+
+
 @pytest.mark.parametrize("name", ["run", "theory", "simulate", "reproduce", "info"])
 def test_every_command_has_help(name, capsys):
     assert run_command_line([name, "--help"]) == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from servers import CHECKOUT, run, user
 
-pytestmark = pytest.mark.mpi
+pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 
 APPTAINER = r"""#!/bin/bash
 # apptainer exec|run [--bind FOLDER] [--env NAME=VALUE] IMAGE COMMAND...

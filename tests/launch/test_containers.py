@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from servers import CHECKOUT, need, run, serving, until
 
-pytestmark = pytest.mark.mpi
+pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 
 STORAGE = '[storage]\ndriver = "overlay"\ngraphroot = "{0}/store"\nrunroot = "{0}/run"\n'
 CONTAINERS = """

@@ -154,6 +154,7 @@ def finish(process, folder, whole, seconds=60):
     return json.loads((folder / "summary.json").read_text()), said
 
 
+@pytest.mark.slow
 def test_three_hosts_and_a_slow_link(hosts, out, tmp_path):
     """The link shows in the times, and not in the results."""
     wide = ["--data", "synthetic:rows=60,features=500", "--scheme", "uncoded", "--delay", "none"]
@@ -184,6 +185,7 @@ def test_three_hosts_and_a_slow_link(hosts, out, tmp_path):
     assert np.linalg.norm(beta - same) <= 1e-10 * np.linalg.norm(beta)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_on_another_host(hosts, out, whole, fault_tolerance):
     process = hosts.start(out, "--iterations", "120")
     at(process, out, 10)
@@ -194,6 +196,7 @@ def test_a_worker_killed_on_another_host(hosts, out, whole, fault_tolerance):
     assert summary["losses"][0]["host"] == "host3"
 
 
+@pytest.mark.slow
 def test_a_host_cut_off_for_good(hosts, out, whole, fault_tolerance):
     process = hosts.start(out, "--iterations", "120", "--silence", "3")
     at(process, out, 10)
@@ -206,6 +209,7 @@ def test_a_host_cut_off_for_good(hosts, out, whole, fault_tolerance):
     assert "cannot be reached: the job is ended" in said
 
 
+@pytest.mark.slow
 def test_a_host_that_comes_back_in_time_is_used_again(hosts, out, whole, fault_tolerance):
     process = hosts.start(out, "--iterations", "120", "--silence", "60")
     at(process, out, 10)

@@ -14,7 +14,7 @@ import pytest
 from servers import LAUNCH, run, until
 from slurm import Slurm, ended, same_as_alone, srun_flavour, state, submit
 
-pytestmark = [pytest.mark.mpi, pytest.mark.usefixtures("slurm")]
+pytestmark = [pytest.mark.mpi, pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from slurm import Slurm, ended, idle, same_as_alone, srun_flavour, state, steps,
 
 from coded_dgd.batch.slurm import slurm_script
 
-pytestmark = [pytest.mark.mpi, pytest.mark.usefixtures("slurm")]
+pytestmark = [pytest.mark.mpi, pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from experiments import EXACT, KINDS, draw, perform
 
-pytestmark = [pytest.mark.mpi, pytest.mark.usefixtures("fault_tolerance")]
+pytestmark = [pytest.mark.mpi, pytest.mark.slow, pytest.mark.usefixtures("fault_tolerance")]
 
 
 @pytest.mark.parametrize("number", range(len(KINDS)))

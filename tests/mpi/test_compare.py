@@ -76,6 +76,7 @@ def test_wrong_usage_is_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_figure_2(tmp_path):
     pytest.importorskip("matplotlib")
     done = command(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +70,31 @@ def mpirun(
     return command(
         mpiexec(), "-n", str(ranks), sys.executable, *program, *arguments, cwd=cwd, **kwargs
     )
+
+
+def several(ranks: int, lines: Sequence[Sequence[str]], cwd: Path, **kwargs: Any) -> list[Finished]:
+    """Run several command lines, each with the name of its command, in one job; in order."""
+    path = cwd / "several.json"
+    path.write_text(json.dumps(lines), encoding="utf-8")
+    done = mpirun(ranks, str(path), cwd=cwd, script="several.py", **kwargs)
+    assert done.code == 0, done.err
+    results = path.with_name("several.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(results) == len(lines), done.err
+    return [Finished(*json.loads(result)) for result in results]
+
+
+def within(*arguments: str, cwd: Path) -> Finished:
+    """``coded-dgd ARGUMENTS`` in this process, which starts nothing; for commands without ranks."""
+    from coded_dgd.cli import run_command_line
+
+    before = Path.cwd()
+    os.chdir(cwd)
+    try:
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+            code = run_command_line([*arguments])
+    finally:
+        os.chdir(before)
+    return Finished(code, out.getvalue(), err.getvalue())
 
 
 def alone(*arguments: str, cwd: Path, **kwargs: Any) -> Finished:

@@ -1,12 +1,10 @@
 """``--encode local``: every worker reads the data and makes its own blocks."""
 
 import gzip
-import json
-import sys
 
 import numpy as np
 import pytest
-from launching import command, mpiexec, mpirun
+from launching import mpirun, several
 
 from coded_dgd.problems.sources import open_source, save
 
@@ -27,16 +25,20 @@ def run(cwd, *arguments, fault=None):
     return mpirun(5, *QUICK, "--check-gradient", *arguments, cwd=cwd, **script)
 
 
-@pytest.mark.parametrize("scheme", ["lcc-mmc", "uc-mmc", "mds-mmc", "sgc"])
-def test_the_model_is_the_same_as_with_encode_master(tmp_path, data, scheme):
-    models = []
-    for encode in ("local", "master"):
-        done = run(tmp_path, "--scheme", scheme, "--data", data, "--iterations", "20", "--out",
-                   encode, "--encode", encode)  # fmt: skip
+def test_the_model_is_the_same_as_with_encode_master(tmp_path, data):
+    names, ways = ["lcc-mmc", "uc-mmc", "mds-mmc", "sgc"], ["local", "master"]
+    common = [*QUICK, "--check-gradient", "--data", data, "--iterations", "20"]
+    lines = [
+        ["run", *common, "--scheme", name, "--encode", way, "--out", f"{name}-{way}"]
+        for name in names
+        for way in ways
+    ]
+    for done in several(5, lines, tmp_path):
         assert done.code == 0, done.err
         assert done.json["gradient_error"]["max"] <= 1e-9
-        models.append(np.load(tmp_path / encode / "beta.npy"))
-    np.testing.assert_allclose(*models, rtol=1e-10)
+    for name in names:
+        models = [np.load(tmp_path / f"{name}-{way}" / "beta.npy") for way in ways]
+        np.testing.assert_allclose(*models, rtol=1e-10)
 
 
 def test_workers_read_a_table_as_rank_0_does(tmp_path):
@@ -84,21 +86,19 @@ def test_data_that_a_host_does_not_have(tmp_path, data):
     assert done.json["workers_lost"] == [2]
 
 
-def test_resuming_reads_the_data_again(tmp_path, data):
-    first = run(tmp_path, "--data", data, "--iterations", "10", "--out", "run")
+def test_resuming_and_several_schemes_side_by_side(tmp_path, data):
+    """Both read the data again."""
+    first = ["run", *QUICK, "--check-gradient", "--data", data, "--iterations", "10"]
+    schemes = ["--schemes", "uncoded,lcc-mmc,mds-mmc", "--load", "4", "--iterations", "5"]
+    lines = [
+        [*first, "--out", "run"],
+        ["run", "--resume", "run", "--iterations", "20", "--json"],
+        ["compare", *schemes, "--out", "out", *QUICK],
+    ]
+    first, more, compared = several(5, lines, tmp_path)
     assert first.code == 0, first.err
-    more = mpirun(5, "--resume", "run", "--iterations", "20", "--json", cwd=tmp_path)
     assert more.code == 0, more.err
     assert (more.json["resumed_at"], more.json["gradient_error"]["max"] <= 1e-9) == (10, True)
-
-
-def test_several_schemes_side_by_side(tmp_path):
-    done = command(
-        mpiexec(), "-n", "5", sys.executable, "-m", "coded_dgd", "compare", "--schemes",
-        "uncoded,lcc-mmc,mds-mmc", "--load", "4", "--iterations", "5", "--out", "out", *QUICK,
-        cwd=tmp_path,
-    )  # fmt: skip
-    assert done.code == 0, done.err
-    results = json.loads(done.out)["results"]
-    assert len(results) == 3
-    assert all(each["gradient_error"]["max"] <= 1e-9 for each in results)
+    assert compared.code == 0, compared.err
+    assert len(compared.json["results"]) == 3
+    assert all(each["gradient_error"]["max"] <= 1e-9 for each in compared.json["results"])

@@ -29,8 +29,7 @@ def run_faulty(cwd, fault, *arguments, timeout=60.0):
     return done, time.monotonic() - begin
 
 
-@pytest.mark.parametrize("worker", [0, 3])
-@pytest.mark.parametrize("iteration", [0, 4])
+@pytest.mark.parametrize(("worker", "iteration"), [(0, 4), (3, 0)])
 def test_an_exception_on_a_worker_that_is_needed(tmp_path, worker, iteration):
     done, seconds = run_faulty(tmp_path, f"raise:{worker}:{iteration}", "--scheme", "uncoded")
     assert done.code == 1
@@ -90,8 +89,10 @@ def test_an_exception_on_the_master(tmp_path):
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize(("fault", "runs"), [("old", "0.0.9"), ("ancient", "of an unknown")])
-@pytest.mark.parametrize("scheme", ["uncoded", "lcc-mmc"])  # also where it could be spared
+@pytest.mark.parametrize(
+    ("fault", "runs", "scheme"),
+    [("old", "0.0.9", "uncoded"), ("ancient", "of an unknown", "lcc-mmc")],  # who could be spared
+)
 def test_a_worker_of_another_version_is_refused(tmp_path, fault, runs, scheme):
     done, seconds = run_faulty(tmp_path, f"{fault}:2:0", "--scheme", scheme)
     assert done.code == 2

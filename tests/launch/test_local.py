@@ -48,12 +48,15 @@ elif args[:2] == ["-m", "venv"]:
     shutil.copy(self, venv / "bin/python")
     (venv / "bin/activate").write_text("# activate\\n")
 elif args[:2] == ["-m", "pip"]:
-    log("pip", args[-1])
+    log("pip", *args[args.index("-c"):][:2] if "-c" in args else [], args[-1])
     time.sleep(float(get("STUB_PIP_SECONDS", "0")))
     print("what pip says")
     if get("STUB_PIP_FAILS") or args[-1][0] == "." and not Path("pyproject.toml").exists():
         sys.exit(1)
-    if "mpi" in args[-1].strip(".[]").split(","):
+    extras = args[-1].strip(".[]").split(",")
+    if "dev" in extras:
+        shutil.copy(get("STUB_SHELLCHECK"), self.parent / "shellcheck")
+    if "mpi" in extras:
         shutil.copy(get("STUB_MPIEXEC"), self.parent / "mpiexec")
         (self.parent.parent / "etc").mkdir(exist_ok=True)
         for name in "openmpi", "prte":
@@ -63,6 +66,11 @@ else:
     log(*args)
     if get("STUB_FAILS") in args:
         sys.exit(5)
+"""
+
+SHELLCHECK = """#!/bin/sh
+echo shellcheck >>"$STUB_LOG"
+[ "$STUB_FAILS" != shellcheck ]
 """
 
 MPIEXEC = """#!/bin/sh
@@ -107,10 +115,11 @@ class Machine:
         self.elsewhere = tmp / "else where"
         for directory in self.bin, self.elsewhere, self.checkout / "coded_dgd":
             directory.mkdir(parents=True)
-        for script in "launch/local.sh", "launch/setup.sh", "tests/run.sh", ".ci/run":
+        scripts = ["launch/local.sh", "launch/setup.sh", "tests/run.sh", "tests/versions.sh"]
+        for script in [*scripts, "tests/oldest.txt", ".ci/run"]:
             (self.checkout / script).parent.mkdir(exist_ok=True)
             shutil.copy(CHECKOUT / script, self.checkout / script)
-        (self.checkout / "pyproject.toml").write_text("[project]\n")
+        shutil.copy(CHECKOUT / "pyproject.toml", self.checkout)
         (self.checkout / "coded_dgd/__init__.py").touch()
         for tool in TOOLS:
             if path := shutil.which(tool):
@@ -119,6 +128,7 @@ class Machine:
         (tmp / "python.py").write_text(PYTHON)
         self.python = self.interpreter(self.bin / "python3")
         self.stub_mpiexec = self.program(tmp / "mpiexec", MPIEXEC)
+        self.stub_shellcheck = self.program(tmp / "shellcheck", SHELLCHECK)
         self.local = self.checkout / "launch/local.sh"
         self.venv = self.checkout / ".venv"
         self.env = {
@@ -126,6 +136,7 @@ class Machine:
             "STUB_LOG": str(tmp / "log"),
             "STUB_RUN": str(tmp / "run"),
             "STUB_MPIEXEC": str(self.stub_mpiexec),
+            "STUB_SHELLCHECK": str(self.stub_shellcheck),
         }
 
     @staticmethod
@@ -135,11 +146,14 @@ class Machine:
         path.chmod(0o755)
         return path
 
-    def interpreter(self, path: Path, comment: str = "") -> Path:
+    def interpreter(self, path: Path, comment: str = "", version: str = "3.11") -> Path:
         """`comment` makes it another interpreter than python3, as far as anybody can tell."""
         real = Path(sys.executable).resolve()
-        line = f"""exec '{real}' -I -S '{self.tmp}/python.py' "$0" "$@" #{comment}"""
-        return self.program(path, f"#!/bin/sh\n{line}\n")
+        lines = [
+            f'export STUB_VERSION="${{STUB_VERSION:-{version}}}"',
+            f"""exec '{real}' -I -S '{self.tmp}/python.py' "$0" "$@" #{comment}""",
+        ]
+        return self.program(path, "\n".join(["#!/bin/sh", *lines, ""]))
 
     def environment(self, mpiexec: bool = True) -> Path:
         """An environment of the user's, to be activated."""
@@ -328,6 +342,26 @@ def test_python_variable_picks_the_interpreter(machine: Machine) -> None:
     assert machine.run().setup == [], "without PYTHON, the venv that is there will do"
 
 
+@pytest.mark.parametrize("where", ["PYENV_ROOT", "HOME", "shim"])
+def test_python_that_only_pyenv_has(machine: Machine, where: str) -> None:
+    """Its shims run only the versions that are switched on."""
+    pyenv = machine.tmp / ".pyenv"
+    shim = machine.program(pyenv / "shims/python3.13", "#!/bin/sh\nexit 127\n")
+    machine.interpreter(pyenv / "versions/3.13.0/bin/python3.13", "another")
+    variables = {"PYENV_ROOT": str(pyenv), "HOME": str(machine.tmp)}
+    more = (
+        {where: variables[where]}
+        if where in variables
+        else {"PATH": f"{shim.parent}:{machine.bin}"}
+    )
+    if where == "HOME":
+        shim.unlink()
+    ran = machine.run(PYTHON="python3.13", **more)
+    assert ran.status == 0, ran.stderr
+    assert "#another" in (machine.venv / "bin/python").read_text()
+    assert machine.run(PYTHON="python3.13", **more).setup == []
+
+
 # The number of workers
 
 
@@ -510,11 +544,13 @@ def test_ci_run_goes_through_all_stages(machine: Machine) -> None:
     ran = machine.run(script=machine.checkout / ".ci/run")
     assert ran.status == 0
     assert "pip .[mpi,test,dev]" in ran.setup
-    stages = ["-m pytest", "-m ruff check .", "-m ruff format --check .", "-m mypy"]
-    assert ran.setup[-4:] == stages
+    stages = ["-m ruff check .", "-m ruff format --check .", "-m mypy", "shellcheck"]
+    assert ran.setup[-5:] == [*stages, "-m pytest --all"]
+    assert "oldest: skipped: there is no Python 3.10 or 3.11" in ran.stderr
+    assert "newest: skipped: there is no Python of 3.13" in ran.stderr
 
 
-@pytest.mark.parametrize("stage", ["pytest", "check", "format", "mypy"])
+@pytest.mark.parametrize("stage", ["pytest", "check", "format", "mypy", "shellcheck"])
 def test_ci_run_stops_at_the_stage_that_fails(machine: Machine, stage: str) -> None:
     ran = machine.run(script=machine.checkout / ".ci/run", STUB_FAILS=stage)
     assert ran.status == 1
@@ -522,6 +558,40 @@ def test_ci_run_stops_at_the_stage_that_fails(machine: Machine, stage: str) -> N
     assert "FAILED" in ran.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("found", "oldest", "newest"),
+    [
+        (["3.10", "3.12", "3.13"], "3.10", "3.13"),
+        (["3.11"], "3.11", None),  # which tests/run.sh has
+        (["3.12"], None, "3.12"),  # for which old versions were never made
+    ],
+)
+def test_the_core_suite_runs_with_the_oldest_and_the_newest(
+    machine: Machine, found: list[str], oldest: str | None, newest: str | None
+) -> None:
+    for each in found:
+        machine.interpreter(machine.bin / f"python{each}", each, each)
+    ran = machine.run("-q", script=machine.checkout / "tests/versions.sh")
+    assert ran.status == 0, ran.stderr
+    tried = {"oldest": oldest, "newest": newest}
+    for name, version in tried.items():
+        venv = machine.checkout / f".venv-{name}"
+        assert venv.exists() == (version is not None)
+        assert (f"{name}: skipped: " in ran.stderr) == (version is None)
+        assert version is None or f"#{version}" in (venv / "bin/python").read_text()
+    assert ("pip -c tests/oldest.txt .[mpi,test]" in ran.setup) == (oldest is not None)
+    tests = [line for line in ran.setup if line.startswith("-m pytest")]
+    assert len(tests) == sum(version is not None for version in tried.values())
+    assert all(line.startswith("-m pytest tests/unit tests/contract tests/mpi/") for line in tests)
+
+
+def test_a_version_with_which_the_core_suite_fails(machine: Machine) -> None:
+    machine.interpreter(machine.bin / "python3.10", version="3.10")
+    ran = machine.run(script=machine.checkout / "tests/versions.sh", STUB_FAILS="pytest")
+    assert ran.status == 1
+    assert ran.stderr.splitlines()[-1] == "versions.sh: oldest: FAILED"
+
+
 def test_scripts_are_executable() -> None:
-    for script in "launch/local.sh", "tests/run.sh", ".ci/run":
+    for script in "launch/local.sh", "tests/run.sh", "tests/versions.sh", ".ci/run":
         assert os.access(CHECKOUT / script, os.X_OK), script

@@ -265,13 +265,12 @@ mpi_library_of_mpiexec() {
 
 # Tests --------------------------------------------------------------------------------------------
 
-# Runs pytest in the checkout's venv, in place of this shell.
-run_tests() { # PYTEST ARGS
+# Sets up for pytest: as use_own_venv, in the checkout, and with that mpiexec on PATH, as users have it.
+use_test_venv() {
     local version
     use_own_venv mpi test
-    export PATH="$venv/bin:${mpiexec%/*}:$PATH" # the tests say `mpiexec`, as users do
+    export PATH="$venv/bin:${mpiexec%/*}:$PATH"
     version=$("$mpiexec" --version 2>&1 </dev/null || true)
     say "$("$python" --version) ($python), ${version%%$'\n'*} ($mpiexec)"
     cd "$root" || exit
-    exec "$python" -m pytest "$@"
 }

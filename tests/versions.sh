@@ -22,7 +22,8 @@ find_python() { # VERSION...: sets PYTHON to the first that runs
 }
 
 try() { # NAME PYTEST ARGS
-    (own_venv=.venv-$1 && run_tests "${core[@]}" "${@:2}") || die 1 "$1: FAILED"
+    (own_venv=.venv-$1 && use_test_venv && "$python" -m pytest "${core[@]}" "${@:2}") ||
+        die 1 "$1: FAILED"
 }
 
 declared=() # newest first

@@ -15,7 +15,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TOOLS = ["bash", "cat", "cksum", "dirname", "env", "find", "flock", "ln", "mkdir", "mv"]
-TOOLS += ["readlink", "rm", "sed", "sh", "touch"]
+TOOLS += ["mktemp", "readlink", "rm", "sed", "sh", "touch"]
 
 # Stands for an interpreter; STUB_* variables say what kind. Code given to it (-c, or on stdin) is
 # really run, in an interpreter that pretends to be that version and to have those modules.
@@ -535,7 +535,10 @@ def test_run_sh_shares_the_venv(machine: Machine) -> None:
     assert "Python 3.11" in ran.stderr
     assert "some MPI" in ran.stderr
     assert machine.run().setup == [], "local.sh is content with more than it needs"
-    assert machine.run(script=script).setup == ["-m pytest"]
+    assert sorted(machine.run(script=script).setup) == [
+        "-m pytest tests/mpi tests/launch",
+        "-m pytest tests/unit tests/contract",
+    ]
     (machine.venv / "coded_dgd.stamp").write_text(f"{machine.checkout}\nold\nmpi test\n")
     assert "pip .[mpi,test]" in machine.run().setup, "a later set-up brings all of it up to date"
 
@@ -545,7 +548,9 @@ def test_ci_run_goes_through_all_stages(machine: Machine) -> None:
     assert ran.status == 0
     assert "pip .[mpi,test,dev]" in ran.setup
     stages = ["-m ruff check .", "-m ruff format --check .", "-m mypy", "shellcheck"]
-    assert ran.setup[-5:] == [*stages, "-m pytest --all"]
+    tests = ["-m pytest --all tests/mpi tests/launch", "-m pytest --all tests/unit tests/contract"]
+    assert ran.setup[-6:-2] == stages
+    assert sorted(ran.setup[-2:]) == tests
     assert "oldest: skipped: there is no Python 3.10 or 3.11" in ran.stderr
     assert "newest: skipped: there is no Python of 3.13" in ran.stderr
 

@@ -163,6 +163,11 @@ def plant_in_master(kind, worker, iteration):
         from coded_dgd.engine.transports.mpi import master
 
         master.DATA_IN_FLIGHT = 100_000  # so that rank 0 waits for the failed one to take its data
+    elif kind == "hang":  # rank 0 does not wait for it as long as it usually would
+        from coded_dgd.engine import job
+        from coded_dgd.engine.transports.mpi import master
+
+        job.STOP_SECONDS = master.STOP_SECONDS = 2.0
     elif kind == "master":
 
         def decode(self):

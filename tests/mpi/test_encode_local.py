@@ -65,7 +65,9 @@ def test_workers_read_a_table_as_rank_0_does(tmp_path):
         (["uncoded", "--replace"], "rank 5 in the place of worker 2"),
     ],
 )
-@pytest.mark.parametrize("fault", ["kill-start:1:0", "kill:1:3"])
+@pytest.mark.parametrize(
+    "fault", ["kill-start:1:0", pytest.param("kill:1:3", marks=pytest.mark.slow)]
+)
 def test_a_killed_worker_is_survived(tmp_path, data, fault_tolerance, options, said, fault):
     done = run(tmp_path, "--data", data, "--scheme", *options, "--out", "run", fault=fault)
     assert done.code == 0, done.err

@@ -163,7 +163,7 @@ def test_a_worker_that_calls_exit_has_failed(tmp_path):
     assert "SystemExit: planted exit" in line
 
 
-@pytest.mark.parametrize("worker", [-1, 0, 3])
+@pytest.mark.parametrize("worker", [-1, pytest.param(0, marks=pytest.mark.slow), 3])
 def test_a_rank_that_is_killed_before_mpi_has_started(tmp_path, fault_tolerance, worker):
     """MPI_Init would wait for it for ever."""
     done, seconds = run_faulty(tmp_path, f"kill-import:{worker}:0")

@@ -6,7 +6,7 @@ from launching import mpirun
 
 from coded_dgd.problems.sources import open_source
 
-pytestmark = pytest.mark.mpi
+pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 
 LIMIT = 256 << 20
 ROWS, FEATURES, AT_ONCE = 1_330_000, 100, 10_000

@@ -7,12 +7,23 @@ pytestmark = pytest.mark.mpi
 
 
 @pytest.mark.parametrize(
-    "options", [["uncoded"], ["uc-mmc", "--load", "4"], ["lcc-mmc", "--load", "3"],
-                ["mds-mmc", "--load", "3"], ["sgc", "--blocks", "40"],
-                ["lcc-mmc", "--load", "3", "--encode", "local"],
-                ["uc-mmc", "--load", "2", "--encode", "local"],
-                ["mds-mmc", "--load", "3", "--encode", "local"]],
-)  # fmt: skip
+    "options",
+    [
+        ["uncoded"],
+        ["mds-mmc", "--load", "3"],
+        ["lcc-mmc", "--load", "3", "--encode", "local"],
+        ["uc-mmc", "--load", "2", "--encode", "local"],
+        *(
+            pytest.param(options, marks=pytest.mark.slow)
+            for options in (
+                ["uc-mmc", "--load", "4"],
+                ["lcc-mmc", "--load", "3"],
+                ["sgc", "--blocks", "40"],
+                ["mds-mmc", "--load", "3", "--encode", "local"],
+            )
+        ),
+    ],
+)
 def test_the_prediction_is_within_15_percent(tmp_path, options):
     done = mpirun(
         5, "--scheme", *options, "--data", "synthetic:rows=60000,features=100", "--delay", "none",

@@ -34,8 +34,19 @@ def test_blocks_are_shared_and_the_model_is_the_same(tmp_path, encode):
     assert saved > (COPIES - UNION) / 2  # pieces on their way are larger
 
 
-@pytest.mark.parametrize("encode", ["master", "local"])
-@pytest.mark.parametrize("fault", ["kill-start", "kill-load", "kill", "load"])
+@pytest.mark.parametrize(
+    ("fault", "encode"),
+    [
+        ("kill-start", "master"),
+        ("kill-load", "local"),
+        ("kill", "master"),
+        ("load", "local"),
+        pytest.param("kill-start", "local", marks=pytest.mark.slow),
+        pytest.param("kill-load", "master", marks=pytest.mark.slow),
+        pytest.param("kill", "local", marks=pytest.mark.slow),
+        pytest.param("load", "master", marks=pytest.mark.slow),
+    ],
+)
 def test_the_worker_that_gets_the_blocks_is_lost(tmp_path, fault_tolerance, fault, encode):
     done = run(tmp_path, "--encode", encode, fault=f"{fault}:0:3")
     assert done.json["workers_lost"] == [1]

@@ -65,7 +65,7 @@ def test_a_job_that_is_suspended_as_a_whole_loses_nobody(started):
     ranks = [pid for _, pid in sorted(children(started.pid).items())]
     for pid in ranks:
         os.kill(pid, signal.SIGSTOP)
-    time.sleep(5)
+    time.sleep(2.5)
     for pid in ranks:
         os.kill(pid, signal.SIGCONT)
     assert finish(started)["workers_lost"] == []

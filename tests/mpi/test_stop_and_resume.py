@@ -86,8 +86,8 @@ def go_on(cwd, whole):
     ("number", "whom"),
     [
         (signal.SIGTERM, "rank 0"),
-        (signal.SIGINT, "rank 0"),
-        (signal.SIGUSR2, "rank 0"),
+        pytest.param(signal.SIGINT, "rank 0", marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR2, "rank 0", marks=pytest.mark.slow),
         (signal.SIGUSR2, "mpiexec"),
     ],
 )
@@ -106,7 +106,9 @@ def test_a_request_to_stop(tmp_path, whole, number, whom):
     assert go_on(tmp_path, whole) >= 9
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_mpiexec_asked_to_stop_leaves_time_for_a_checkpoint(tmp_path, whole, number):
     process = start(tmp_path)
     process.send_signal(number)
@@ -135,7 +137,7 @@ def test_two_interrupts_end_at_once(tmp_path):
     assert process.returncode != 0
 
 
-@pytest.mark.parametrize("whom", ["rank 0", "mpiexec", "all"])
+@pytest.mark.parametrize("whom", ["rank 0", "mpiexec", pytest.param("all", marks=pytest.mark.slow)])
 def test_a_job_killed_by_force(tmp_path, whole, fault_tolerance, whom):
     process = start(tmp_path, "--checkpoint-every", "1")
     ranks = children(process.pid)

@@ -512,6 +512,7 @@ def test_redundancy_does_not_pay_where_cores_are_shared():
     assert by_name["--scheme lcc --load 8"].completion == pytest.approx(8 * 0.008, rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_whole_grid_is_predicted_in_ten_seconds_of_one_core():
     delay = "shifted-exponential:mu=10,alpha=0.01"
     network = Network((1, 100), (1e-3, 1e-3), (3e-5, 4e-5), 0.1, 1e-9)

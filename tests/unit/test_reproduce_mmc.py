@@ -129,7 +129,10 @@ def test_figure_2_agrees_with_what_is_known(fig2):
 
 @pytest.mark.parametrize(
     ("name", "sizes"),
-    [("mmc-fig1", {"realisations": 200}), ("mmc-fig2", {"realisations": 200, "loads": (2, 3)})],
+    [
+        pytest.param("mmc-fig1", {"realisations": 200}, marks=pytest.mark.slow),
+        ("mmc-fig2", {"realisations": 200, "loads": (2, 3)}),
+    ],
 )
 def test_the_numbers_are_the_same_for_any_number_of_processes(name, sizes):
     alone, together, other = (small(name, seed, **sizes) for seed in (5, 5, 6))

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
                 from coded_dgd.engine.serve import serve_and_exit
 
                 serve_and_exit()
-        code = _run(sys.argv[1:] if argv is None else argv, launched is not None)
+        code = exit_code(sys.argv[1:] if argv is None else argv, launched is not None)
     except CodedDGDError as error:
         print(f"coded-dgd: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -42,8 +42,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _run(argv: list[str], launched: bool) -> int:
-    """Run a command; return its exit code whatever happens, as the workers wait for the end."""
+def exit_code(argv: list[str], launched: bool) -> int:
+    """Run a command; return its exit code whatever happens, because workers wait for the end."""
     try:
         from coded_dgd.cli import run_command_line
 

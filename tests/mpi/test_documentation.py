@@ -46,6 +46,7 @@ NOT_RUN_ON = {
     "docs/numerics.md": f"{LONG}; test_benchmarks.py runs smaller ones",
     "docs/cluster.md": "these need a cluster; tests/launch starts one",
     "docs/planning.md": f"{LONG} on 41 ranks; see test_planning.py",
+    "docs/development.md": "these run the tests",
     "docs/data.md": "IN and OUT stand for names; see test_convert.py",
 }
 """Pages whose commands do not run."""

@@ -203,14 +203,14 @@ def test_a_folder_that_exists_is_not_written_to(small, tmp_path, capsys):
     assert not list((tmp_path / "mine").iterdir())
 
 
-def test_no_empty_folder_is_left_behind(small, tmp_path, capsys, monkeypatch):
+def test_no_empty_folder_is_left_behind(small, tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("out of luck")
 
     monkeypatch.setattr(sgc_fig2.SGCFig2, "compute", fail)
     out = tmp_path / "new"
-    assert run_command_line(["reproduce", "sgc-fig2", "--jobs", "1", "--out", str(out)]) == 1
-    assert "out of luck" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="out of luck"):
+        run_command_line(["reproduce", "sgc-fig2", "--jobs", "1", "--out", str(out)])
     assert not out.exists()
 
 

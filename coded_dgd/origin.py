@@ -50,7 +50,7 @@ def located(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
         return found
     for name, value in options.items():
         before, path = _split(name, value)
-        if path and not path.is_absolute() and (folder / path).exists():
+        if path and not path.is_absolute() and _is_there(folder / path):
             found[name] = f"{before}{folder / path}"
     if any(":" in str(options.get(name)) for name in CLASSES):
         registry.search(folder)
@@ -72,7 +72,7 @@ def relative(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
 def is_gone(name: str, value: Any) -> bool:
     """Whether the value of an option names a file that is not there."""
     path = _split(name, value)[1]
-    return path is not None and not path.exists()
+    return path is not None and not _is_there(path)
 
 
 def same(name: str, value: Any, other: Any) -> bool:
@@ -82,6 +82,14 @@ def same(name: str, value: Any, other: Any) -> bool:
         return bool(value == other)
     try:
         return path.samefile(another)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something; not either where there can be no such path."""
+    try:
+        return path.exists()
     except (OSError, ValueError):
         return False
 

@@ -47,9 +47,9 @@ def locate(path: Path) -> Path:
     """
     if is_run_folder(path):
         return path
-    if path.is_file() and is_run_folder(path.parent):
-        return path.parent
     try:
+        if path.is_file() and is_run_folder(path.parent):
+            return path.parent
         below = [each for each in path.iterdir() if is_run_folder(each)]
         newest = max(below, key=lambda each: (each / ITERATIONS).stat().st_mtime, default=None)
     except (OSError, ValueError):  # no folder, or no path at all

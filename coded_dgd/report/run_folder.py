@@ -100,7 +100,7 @@ class RunFolder(Observer):
             If the disk is full or fails.
         """
         path = lock.folder
-        lock.check()
+        lock.check(look=True)
         done = checkpoint.iteration if checkpoint else 0
         stages = ended_stages(checkpoint, setup.scheme.workers) if checkpoint else 0
         with writing(path):

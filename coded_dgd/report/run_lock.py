@@ -105,15 +105,20 @@ class RunLock:
                 os.close(file)
                 raise
 
-    def check(self) -> None:
+    def check(self, look: bool = False) -> None:
         """Make sure that this still is the owner, before something is written.
+
+        Parameters
+        ----------
+        look : bool
+            Whether to look in any case, not only where the last beat was long ago.
 
         Raises
         ------
         CodedDGDError
             If it is not.
         """
-        if _now() - self._beaten > LEASE_SECONDS:
+        if look or _now() - self._beaten > LEASE_SECONDS:
             self._renew()
         if self._lost:
             raise CodedDGDError(self._lost)
@@ -186,7 +191,7 @@ def _claim(
     locked: bool | None = None
     seen = Owner.read(folder)
     heard, changed, told = _now(), False, False
-    if seen and not seen.is_here:
+    if seen and not seen.is_here and not _on_own_disk(file):
         say(f"looks for a sign of life of {seen}, for at most {DEAD_SECONDS:.0f} s")
     while True:
         if not locked:
@@ -196,9 +201,9 @@ def _claim(
             seen, heard, changed = owner, _now(), True
         if waiting.interrupted:
             raise Interrupted(f"stopped before the run in {folder} could go on: start it again")
-        lives = _lives(owner, locked, changed, _now() - heard)
+        lives = _lives(owner, locked, _on_own_disk(file), changed, _now() - heard)
         if lives is False:
-            certain = locked is True and (owner is None or owner.is_here)
+            certain = locked is True and (owner is None or owner.is_here or _on_own_disk(file))
             if mine := _write(folder, file, certain):
                 return mine
             continue
@@ -213,7 +218,9 @@ def _claim(
         time.sleep(POLL_SECONDS)
 
 
-def _lives(owner: Owner | None, locked: bool | None, changed: bool, silent: float) -> bool | None:
+def _lives(
+    owner: Owner | None, locked: bool | None, own_disk: bool, changed: bool, silent: float
+) -> bool | None:
     """Whether a run goes on; None as long as that is not known.
 
     Parameters
@@ -222,17 +229,23 @@ def _lives(owner: Owner | None, locked: bool | None, changed: bool, silent: floa
         As the folder says.
     locked : bool or None
         Whether this process has got the lock; None where there are no locks.
+    own_disk : bool
+        Whether this host sees all locks of the file.
     changed : bool
         Whether the folder has said something else before.
     silent : float
         Seconds since it has said something new.
     """
-    if owner is None or (owner.is_here and owner.started and not owner.lives):
+    if owner is None:
         if locked is False and silent < 2 * SETTLE_SECONDS:
-            return None  # somebody is about to write who it is, or a child of the dead has the lock
-        return owner is None and locked is False
+            return None  # somebody is about to write who it is
+        return locked is False
     if owner.is_here:
-        return True if locked is False or owner.started else owner.lives and locked is None
+        if owner.started and not owner.lives:  # a child process of it may hold the lock
+            return None if locked is False and silent < DEAD_SECONDS else False
+        return locked is False or (owner.lives and (owner.started > 0 or locked is None))
+    if own_disk and locked is not None:  # of another container, or from before a reboot
+        return not locked
     if silent >= DEAD_SECONDS:
         return False
     return True if changed else None
@@ -258,6 +271,11 @@ def _write(folder: Path, file: int, certain: bool) -> Owner | None:
 
 def _open(folder: Path) -> int:
     return os.open(folder / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+
+def _on_own_disk(file: int) -> bool:
+    """Whether a file is on a disk of this host: others cannot lock it, nor change it."""
+    return os.major(os.fstat(file).st_dev) > 0
 
 
 def _lock(file: int) -> bool | None:

@@ -302,7 +302,7 @@ def test_paths_in_options_and_back(started, monkeypatch):
     assert found["data"] == f"{started}/a.npy"
     assert found["delay"] == f"trace:{started}/times.npy"
     assert origin.relative(found, started) == {**options, "delay": "trace:times.npy"}
-    for value in ("synthetic:rows=9", "/absolute", "nothing.npy"):
+    for value in ("synthetic:rows=9", "/absolute", "nothing.npy", "9" * 3000, "a\0b"):
         assert origin.located({"data": value, "delay": "none"}, started)["data"] == value
     assert origin.relative({"data": "/other/a.npy"}, started) == {"data": "/other/a.npy"}
     assert origin.relative({"data": "b.npy"}, started)["data"] == str(Path("b.npy").absolute())

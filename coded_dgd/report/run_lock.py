@@ -35,6 +35,9 @@ SETTLE_SECONDS = 1.0
 """Where no lock decides, whoever wrote last when this has passed is the owner."""
 POLL_SECONDS = 0.25
 
+_held: set[str] = set()
+"""Tokens of what this process owns now: where the end could not be written, it has ended still."""
+
 
 class RunLock:
     """The right to write into a run folder, from `create` or `acquire` to `release`.
@@ -52,6 +55,7 @@ class RunLock:
         self.folder = folder
         self._place = folder.absolute()  # wherever the program goes
         self._file, self._owner = file, owner
+        _held.add(owner.token)
         self._lost = ""
         self._beaten = _now()
         self._ended = threading.Event()
@@ -130,9 +134,11 @@ class RunLock:
         with self._one:
             if self._file < 0:
                 return
+            _held.discard(self._owner.token)
             with suppress(OSError):
                 if not self._lost:
                     replace(self._owner, ended=True).write(self._file, sync=False)
+            with suppress(OSError):
                 fcntl.flock(self._file, fcntl.LOCK_UN)  # a child process may have the file open
             os.close(self._file)
             self._file = -1
@@ -241,7 +247,8 @@ def _lives(
             return None  # somebody is about to write who it is
         return locked is False
     if owner.is_here:
-        if owner.started and not owner.lives:  # a child process of it may hold the lock
+        over = owner.pid == os.getpid() and owner.token not in _held
+        if over or (owner.started and not owner.lives):  # a child process of it may hold the lock
             return None if locked is False and silent < DEAD_SECONDS else False
         return locked is False or (owner.lives and (owner.started > 0 or locked is None))
     if own_disk and locked is not None:  # of another container, or from before a reboot

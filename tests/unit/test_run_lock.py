@@ -178,6 +178,22 @@ def test_of_several_at_the_same_instant_one_wins(folder, locks, state, request, 
     assert sorted(map(code_of, children)) == [0, 2, 2, 2, 2, 2]
 
 
+@pytest.mark.parametrize("locks", [True, False])
+def test_an_end_that_could_not_be_written_is_one(folder, locks, monkeypatch, request):
+    if not locks:
+        request.getfixturevalue("without_locks")
+    lock = RunLock.create(folder)
+    with monkeypatch.context() as patch:
+
+        def fail(*_):
+            raise OSError(errno.EIO, "Input/output error")
+
+        patch.setattr(os, "pwrite", fail)
+        lock.release()
+    assert not Owner.read(folder).ended
+    RunLock.acquire(folder).release()
+
+
 def test_a_copy_is_not_locked_and_what_is_moved_still_is(folder):
     with RunLock.create(folder) as lock:
         shutil.copytree(folder, "copy")

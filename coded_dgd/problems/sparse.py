@@ -111,6 +111,7 @@ def windows(partition: Partition, source: CompressedRows, size: int) -> Iterator
         rows = bounds[:, :1] + offsets
         rows[rows >= bounds[:, 1:]] = -1
         X = _taken(starts, columns, values, rows.ravel(), partition.blocks, source.features)
+        X = X.astype("float64", copy=False)  # the source holds them as they were given
         yield SparseWindow(start, X, np.where(rows >= 0, labels[rows], 0.0))
 
 
@@ -123,8 +124,7 @@ def _taken(
     ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     entries = np.arange(ends[-1]) + np.repeat(first - ends[:-1], counts)
     own = columns[entries].astype(np.int32, copy=False)
-    chosen = values[entries].astype(np.float64, copy=False)
-    return SparseRows(ends, own, chosen, blocks, features)
+    return SparseRows(ends, own, values[entries], blocks, features)
 
 
 def _sums(places: NDArray[Any], values: Reals, length: int) -> Floats:

@@ -12,7 +12,9 @@ import scipy.sparse as sp
 
 from coded_dgd import train
 from coded_dgd.errors import DataError
+from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.in_memory import open_arrays
+from coded_dgd.problems.sparse import windows
 
 X = np.random.default_rng(0).standard_normal((23, 3))
 X[np.abs(X) < 0.4] = 0
@@ -141,6 +143,15 @@ def test_a_sparse_matrix_gives_the_model_of_a_dense_one():
     for scheme in ("lcc-mmc", "mds-mmc", "gc"):
         found = trained(sp.csc_matrix(X), y, scheme=scheme).coef_
         np.testing.assert_allclose(found, trained(X, y, scheme=scheme).coef_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["f8", "f4", "i1", "?"])
+def test_parts_of_sparse_rows_are_of_the_type_of_the_whole(kind):
+    source = open_arrays(sp.csr_array(X).astype(kind), y)
+    (window,) = windows(Partition(23, 4), source, 1 << 20)
+    assert window.X.values.dtype == np.float64
+    single = window.X.astype("float32")  # as workers get them, byte for byte
+    assert single[np.array([2, 0])].values.dtype == np.float32
 
 
 def compressed(values, columns, starts, shape=(2, 3)):

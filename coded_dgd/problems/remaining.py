@@ -54,7 +54,7 @@ def lower_bound(problem: Problem, beta: Floats, norms: Floats, seconds: float) -
         curved = float(direction @ product)
         if not curved > 0:
             break
-        gain = square**2 / curved / 2
+        gain = square / curved * square / 2  # whose square may overflow
         gained += gain
         if gain <= ENOUGH * gained or monotonic() >= deadline:
             break

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from coded_dgd import schemes, train
 from coded_dgd.app.running import Records
 from coded_dgd.config import RunConfig
-from coded_dgd.errors import CodedDGDError, Infeasible
+from coded_dgd.errors import CodedDGDError, ConvergenceWarning, Infeasible
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 
 
@@ -385,6 +385,7 @@ def cases() -> st.SearchStrategy[Whole | Flawed | Optional]:
 
 def check(case: Whole | Flawed | Optional) -> None:
     """Raise if the property does not hold of a case."""
+    warnings.simplefilter("ignore", ConvergenceWarning)  # of a few iterations
     checks: dict[type, Any] = {
         Whole: check_whole,
         Flawed: check_flawed,

@@ -111,7 +111,7 @@ class Echo:
             )
             transport.plan(peer, plan)
             rows = np.zeros((answers, 1, features), config.dtype)
-            transport.piece(peer, 0, rows, rows[:, :, 0] if whole else None)
+            transport.piece(peer, 0, rows, np.zeros((answers, 1), config.dtype) if whole else None)
         self.all_answer()
 
     def again(self, replaces: int, answers: int) -> Echo:

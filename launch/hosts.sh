@@ -100,8 +100,10 @@ wait "$pid" || status=$?
 if [ -s "$CODED_DGD_LAUNCHER_FOLDER/exit" ]; then
     status=$(cat "$CODED_DGD_LAUNCHER_FOLDER/exit")
 elif [ "$status" != 75 ] && [ ! -e "$run/summary.json" ]; then
-    # mpiexec has lost rank 0 or a host, and may return 0 all the same
-    [ "$status" != 0 ] || status=1
+    # mpiexec has lost rank 0 or a host, and may return 0 all the same, or it has been killed
+    if [ "$status" = 0 ] || [ "$status" -gt 128 ]; then
+        status=1
+    fi
     say "the run has not come to its end"
     new=$(find "$run" -name 'checkpoint-*' -newer "$CODED_DGD_LAUNCHER_FOLDER/rank0" 2>/dev/null) || true
 fi

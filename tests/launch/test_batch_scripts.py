@@ -178,9 +178,11 @@ def test_the_exit_code_of_the_run_is_that_of_the_script(pbs, tmp_path):
     assert not (tmp_path / "asked").exists()
 
 
-@pytest.mark.parametrize("gets_on", [True, False])
-def test_an_mpiexec_that_ends_before_the_run(pbs, tmp_path, gets_on):
-    """As Open MPI's does, with 0, where it loses a host."""
+@pytest.mark.parametrize(
+    ("gets_on", "end"), [(True, "exit 0"), (False, "exit 0"), (False, "kill -9 $$")]
+)
+def test_an_mpiexec_that_ends_before_the_run(pbs, tmp_path, gets_on, end):
+    """As Open MPI's does, with 0, where it loses a host; or by a signal."""
     environment = tmp_path / "environment/bin"
     environment.mkdir(parents=True)
     (environment / "python").symlink_to(sys.executable)
@@ -189,6 +191,7 @@ def test_an_mpiexec_that_ends_before_the_run(pbs, tmp_path, gets_on):
     mpiexec = environment / "mpiexec"
     mpiexec.write_text(
         f'#!/bin/sh\necho host 7 >"$CODED_DGD_LAUNCHER_FOLDER/rank0"\n{done if gets_on else ""}\n'
+        f"{end}\n"
     )
     mpiexec.chmod(0o755)
     broken = pbs(VIRTUAL_ENV=str(environment.parent))

@@ -51,6 +51,7 @@ def job(arguments):
     from coded_dgd.engine.serve import serve
     from coded_dgd.engine.transports.mpi.library import world
     from coded_dgd.engine.transports.mpi.master import MPIMaster
+    from coded_dgd.engine.transports.mpi.worker import MPIWorker
     from coded_dgd.problems.encoding import Encoder
     from coded_dgd.problems.partition import WINDOW, Partition
     from coded_dgd.problems.sources import open_source
@@ -66,9 +67,9 @@ def job(arguments):
     pieces = -(-partition.height // at_once)
     bare = [plain(comm, pieces, shape) for _ in range(arguments.repeats)]
     if comm.rank:
-        serve()
+        serve(MPIWorker(comm))
         return
-    master, members = MPIMaster(hard=False), list(range(workers))
+    master, members = MPIMaster(comm, hard=False), list(range(workers))
     source, ours = open_source(config.data, 0), []
     replaces = None
     for iteration in range(arguments.repeats):

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from coded_dgd import streams
 from coded_dgd.engine.threads import set_threads
+from coded_dgd.engine.transports import ending
 from coded_dgd.engine.transports.launcher import launch
 from coded_dgd.engine.transports.mpi.runtime import watch_start
 from coded_dgd.errors import TRACEBACK, CodedDGDError
@@ -34,7 +35,14 @@ def main(argv: list[str] | None = None) -> NoReturn:
         code = exit_code(sys.argv[1:] if argv is None else argv, launched is not None)
     except CodedDGDError as error:
         print(f"coded-dgd: {error}", file=sys.stderr)
+        if launched and "mpi4py.MPI" not in sys.modules:  # the others wait for it in MPI_Init
+            ending.end_job(code=error.exit_code)
         sys.exit(error.exit_code)
+    except Exception as error:
+        _report(error, launched.rank if launched else 0)
+        if launched:
+            ending.end_job()
+        sys.exit(CodedDGDError.exit_code)
     if launched:
         from coded_dgd.engine.transports.mpi.master import master
 
@@ -51,15 +59,17 @@ def exit_code(argv: list[str], launched: bool) -> int:
     except BaseException as error:
         if not launched and not isinstance(error, Exception):
             raise  # nobody waits
-        if os.environ.get(TRACEBACK):
-            sys.excepthook(type(error), error, error.__traceback__)
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        print(
-            f"coded-dgd: rank 0 on {gethostname()} failed: {what} "
-            f"(please report this; {TRACEBACK}=1 shows where)",
-            file=sys.stderr,
-        )
+        _report(error, 0)
         return CodedDGDError.exit_code
+
+
+def _report(error: BaseException, rank: int) -> None:
+    """Print one line on an error that is not foreseen, and its traceback where that is wanted."""
+    if os.environ.get(TRACEBACK):
+        sys.excepthook(type(error), error, error.__traceback__)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    remedy = ending.remedy(error) or f"please report this; {TRACEBACK}=1 shows where"
+    print(f"coded-dgd: rank {rank} on {gethostname()} failed: {what} ({remedy})", file=sys.stderr)
 
 
 if __name__ == "__main__":

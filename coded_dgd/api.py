@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import warnings
 from abc import ABCMeta
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.engine.transports.ending import EXIT_CODE, skip_finalize
 from coded_dgd.errors import CodedDGDError, ConvergenceWarning, UsageError, one_line
 from coded_dgd.problems.objectives import Objective
 
@@ -35,12 +35,14 @@ def train(
     y: Any = None,
     *unnamed: NoReturn,
     objective: str | Objective | type[Objective] | None = None,
+    comm: Any = None,
     **options: Any,
 ) -> Training | None:
-    """Train by coded distributed gradient descent; every rank calls it.
+    """Train by coded distributed gradient descent; every rank of a communicator calls it.
 
     Rank 0 is the master and returns the result; the other ranks work until it has finished, and
-    return None. It may be called again.
+    return None. It may be called again. A rank that is late is waited for, and named on stderr
+    after 5 s; where one has ended without calling it the job is ended, with exit code 1.
 
     Parameters
     ----------
@@ -51,6 +53,10 @@ def train(
     objective : str, Objective or class, optional
         A name, or an object or class of one's own, the same on every rank; least squares by
         default.
+    comm : mpi4py.MPI.Intracomm, optional
+        The ranks to train on, by default all (COMM_WORLD); the others go on meanwhile, also with a
+        training of their own. Ranks in results and messages are those of `comm`. Messages of the
+        caller's on it are left alone: it is duplicated when it is first used.
     **options
         Those of ``coded-dgd run`` with underscores for dashes: ``scheme="gc"`` (or ``"auto"``),
         ``load=4``, ``iterations=200``, ``step_size=0.01``, ``delay="none"``, ``data="file.npy"``,
@@ -66,8 +72,9 @@ def train(
     Raises
     ------
     CodedDGDError
-        On rank 0, as on the command line, also where an argument is not what it should be; the
-        workers have been stopped then.
+        As on the command line, also where an argument is not what it should be; on every rank the
+        same, and the workers have been stopped then. Where rank 0 raises anything else, the workers
+        raise a `CodedDGDError` that names it.
 
     Warns
     -----
@@ -98,26 +105,38 @@ def train(
     """
     options.setdefault("transport", "mpi")
     if not isinstance(options["transport"], str) or options["transport"] != "mpi":
+        if comm is not None:
+            raise UsageError('train: comm means nothing to transport="simulated": leave it out')
         return _train(None, X, y, unnamed, objective, options)
-    from coded_dgd.engine.transports.mpi.library import leave, world
     from coded_dgd.engine.transports.mpi.master import MPIMaster
+    from coded_dgd.engine.transports.mpi.rendezvous import communicator, meet
 
-    if world().rank > 0:
+    private = meet(communicator(comm))
+    if private.rank > 0:
         from coded_dgd.engine.serve import serve
+        from coded_dgd.engine.transports.mpi.worker import MPIWorker
 
         own = None
         with suppress(UsageError):  # which rank 0 raises
             own = _instance(objective)
-        if serve(own):
-            atexit.register(leave, 0)
+        connection = MPIWorker(private)
+        connection.await_master()
+        if serve(connection, own):
+            skip_finalize()
+        if connection.error is not None:
+            raise connection.error
         return None
-    master = MPIMaster(hard=False)
+    master = MPIMaster(private, hard=False)
     try:
+        master.assemble()
         return _train(master, X, y, unnamed, objective, options)
+    except BaseException as error:
+        master.error = error
+        raise
     finally:
-        master.stop_or_abort()
+        master.stop_or_abort(EXIT_CODE)
         if master.hard:
-            atexit.register(leave, 0)
+            skip_finalize()
 
 
 def _train(

@@ -20,6 +20,8 @@ class CodedDGDError(Exception):
     exit_code = 1
     stop_reason = "error"
     """What a run that it has ended says to have stopped for."""
+    of_rank_0 = False
+    """Whether a worker raises it because rank 0 does."""
 
 
 class UsageError(CodedDGDError):

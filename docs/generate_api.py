@@ -17,6 +17,25 @@ Written by `python docs/generate_api.py` from the docstrings, whose examples are
 
 Errors are subclasses of `coded_dgd.errors.CodedDGDError`; `str(error)` is one line for the user.
 What begins with an underscore may change at any time.
+
+## How to start a script
+
+    mpiexec -n 5 python -m mpi4py script.py
+
+Every rank runs the script, and every rank calls `train`. An error on one rank must not leave the
+others waiting for it:
+
+- Before the script has imported `coded_dgd` that is the business of `-m mpi4py`: an exception, or
+  `sys.exit` with a code other than 0, ends the job. Without it the others may wait for ever, as
+  where `import numpy` or `np.load` fails on rank 0.
+- From the import of `coded_dgd` on, an exception that nobody catches ends the job on any rank, with
+  the traceback and exit code 1. A rank that comes to its end, also by `sys.exit()`, while others
+  wait for it in `train` ends the job as well.
+- A rank that is late for `train` is waited for, and named on stderr after 5 s.
+- What `train` raises on rank 0 it raises on all ranks of the communicator: catch it on all of
+  them, or on none.
+
+[failures.md](failures.md) says what becomes of a job for each way in which a rank can end.
 """
 PUBLIC = {
     "coded_dgd": ["train", "Training"],

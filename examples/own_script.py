@@ -1,4 +1,7 @@
-"""Gradient coding inside a script of one's own: mpiexec -n 5 python examples/own_script.py"""
+"""Gradient coding in a script of one's own.
+
+mpiexec -n 5 python -m mpi4py examples/own_script.py
+"""
 
 import numpy as np
 

@@ -15,13 +15,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from coded_dgd import errors
+from coded_dgd.errors import CodedDGDError
 
 if TYPE_CHECKING:
     from coded_dgd.problems.encoding import Recipe
@@ -41,11 +44,20 @@ class Command(IntEnum):
     STOP = 2
     """Report."""
     RELEASE = 3
-    """Leave: all have reported."""
+    """Leave: all have reported. With a `Release` as its argument."""
     GREET = 4
     """Say who you are: a `Greeting`."""
     PING = 5
     """Nothing: it is sent only to see that it is received."""
+
+
+class Release(IntFlag):
+    """How a worker is to leave."""
+
+    HARD = 1
+    """Without MPI_Finalize."""
+    FAILED = 2
+    """With the error that follows: rank 0 has raised it."""
 
 
 class Greeting(NamedTuple):
@@ -193,11 +205,11 @@ def word_buffer(features: int = 0) -> Floats:
     return np.empty(max(2 + features, COMMAND))
 
 
-def read_word(word: Floats) -> Point | tuple[Command, bool]:
+def read_word(word: Floats) -> Point | tuple[Command, int]:
     """Return a new point, or a command and its argument."""
     lane, iteration = word[:2].tolist()
     if lane < 0:
-        return Command(int(iteration)), bool(word[2])
+        return Command(int(iteration)), int(word[2])
     return Point(int(lane), int(iteration), word[2:].copy())
 
 
@@ -248,6 +260,25 @@ class Logs(NamedTuple):
     def file(self, rank: int) -> str:
         """Name of the log of a rank."""
         return str(self.folder / f"rank-{rank:03d}.log")
+
+
+def error_text(error: BaseException, host: str) -> bytes:
+    """Return an error of rank 0 as it travels: class, message and exit code."""
+    if isinstance(error, CodedDGDError):
+        # TooFewWorkers, say, is an Undecodable to the user
+        known = next(each for each in type(error).__mro__ if each.__module__ == errors.__name__)
+        return json.dumps([known.__name__, str(error), error.exit_code]).encode()
+    cause = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    message = f"train failed on rank 0 on {host}: {cause[:500]}"
+    return json.dumps([CodedDGDError.__name__, message, CodedDGDError.exit_code]).encode()
+
+
+def read_error(text: bytes | bytearray) -> CodedDGDError:
+    """Return the error of rank 0, for a worker to raise."""
+    name, message, exit_code = json.loads(text)
+    error: CodedDGDError = getattr(errors, name)(message)
+    error.exit_code, error.of_rank_0 = exit_code, True
+    return error
 
 
 def result_size(length: int, dtype: str | np.dtype[Any]) -> int:

@@ -14,29 +14,29 @@ import numpy as np
 
 from coded_dgd.engine.process import cpu_seconds, peak_memory
 from coded_dgd.engine.protocol import Command, Point, Report
-from coded_dgd.engine.transports.mpi.library import REPORT_BYTES, leave
+from coded_dgd.engine.transports.ending import leave
+from coded_dgd.engine.transports.mpi.library import REPORT_BYTES, world
 from coded_dgd.engine.transports.mpi.worker import MPIWorker
 from coded_dgd.engine.worker import Worker
 from coded_dgd.errors import CodedDGDError
 from coded_dgd.problems.objectives import Objective
 
 
-def serve(objective: Objective | None = None, connection: MPIWorker | None = None) -> bool:
+def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
     """Take plans and data, and work until told to leave.
 
     Parameters
     ----------
+    connection : MPIWorker
+        To the master.
     objective : Objective, optional
         By default the one that the plan names.
-    connection : MPIWorker, optional
-        To the master; by default over COMM_WORLD.
 
     Returns
     -------
     bool
         Whether MPI_Finalize may hang, and this process should better `leave` without it.
     """
-    connection = connection or MPIWorker()
     worker = Worker(monotonic)
     failure = details = None
     begin, cpu = monotonic(), cpu_seconds()
@@ -101,6 +101,6 @@ def serve_and_exit(connection: MPIWorker | None = None) -> NoReturn:
     """
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(each, signal.SIG_IGN)  # it is the master that ends the job when asked to
-    if serve(connection=connection):
+    if serve(connection or MPIWorker(world())):
         leave(0)
     sys.exit(0)

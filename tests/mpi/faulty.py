@@ -61,6 +61,7 @@ def spoil(kind, message):
 
 def plant_in_worker(kind, worker, iteration):
     from coded_dgd.engine.pool import Pool
+    from coded_dgd.engine.protocol import word_buffer
     from coded_dgd.engine.share import Share
     from coded_dgd.engine.transports.mpi import worker as worker_module
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
@@ -122,6 +123,22 @@ def plant_in_worker(kind, worker, iteration):
         encoding.open_source = lambda data, *rest: read(f"{data}.gone", *rest)
     elif kind == "build":
         before(Share, "__init__", while_building)
+    elif kind == "word":
+
+        def without_memory(features):
+            raise MemoryError("planted before it listens again")
+
+        worker_module.word_buffer = without_memory
+        create = MPIWorker.__init__
+
+        def created(self, comm):
+            worker_module.word_buffer = original
+            create(self, comm)
+            worker_module.word_buffer = without_memory
+
+        original = word_buffer
+        MPIWorker.__init__ = created
+        before(MPIWorker, "report", lambda *_: setattr(worker_module, "word_buffer", original))
     elif kind == "old":
         worker_module.__version__ = "0.0.9"
     elif kind == "ancient":

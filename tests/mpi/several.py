@@ -10,16 +10,18 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from coded_dgd.engine.transports.mpi.library import leave, world
+from coded_dgd.engine.transports.ending import leave
+from coded_dgd.engine.transports.mpi.library import world
 
 path = Path(sys.argv[1])
 lines = json.loads(path.read_text(encoding="utf-8"))
 hard = False
 if world().rank > 0:
     from coded_dgd.engine.serve import serve
+    from coded_dgd.engine.transports.mpi.worker import MPIWorker
 
     for _ in lines:
-        hard = serve()
+        hard = serve(MPIWorker(world()))
 else:
     from coded_dgd.__main__ import exit_code
     from coded_dgd.engine.transports.mpi.master import master

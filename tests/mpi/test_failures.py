@@ -80,6 +80,14 @@ def test_an_exception_before_a_worker_takes_its_data(tmp_path):
     assert seconds < usual + 0.8 * STOP_SECONDS  # nobody waits until the bound
 
 
+def test_an_exception_before_a_worker_listens_again(tmp_path):
+    done, seconds = run_faulty(tmp_path, "word:1:0", "--scheme", "uncoded", "--iterations", "1")
+    assert done.code == 1
+    (line,) = done.said
+    assert "MemoryError: planted before it listens again" in line
+    assert seconds < 0.8 * STOP_SECONDS  # nobody waits until the bound
+
+
 def test_an_exception_on_the_master(tmp_path):
     done, _ = run_faulty(tmp_path, "master:0:0", "--out", str(tmp_path / "run"))
     assert done.code == 1

@@ -10,9 +10,9 @@ from pathlib import Path
 from time import sleep
 from typing import NoReturn
 
-from coded_dgd import streams
+from coded_dgd.engine.transports.ending import leave
 from coded_dgd.engine.transports.launcher import launch
-from coded_dgd.engine.transports.mpi.runtime import watch_start
+from coded_dgd.engine.transports.mpi.runtime import end_job_surely, watch_start
 from coded_dgd.errors import CodedDGDError, UsageError
 
 os.environ.setdefault("HOME", str(Path("~").expanduser()))  # Open MPI does not start without
@@ -29,9 +29,12 @@ except (ImportError, RuntimeError) as error:
 
 __all__ = ["MPI"]
 
-WORD, PLAN, DATA, RESULT, REPORT, MARKS = range(1, 7)  # tags
+WORD, PLAN, DATA, RESULT, REPORT, MARKS, ERROR = range(1, 8)  # tags
 """Words, points and commands, are all that is sent to a worker unasked, and come in order."""
 REPORT_BYTES = 16384
+
+FORWARD_SECONDS = 0.3
+"""Time for mpiexec to pass on what has been printed."""
 
 WORKER_PAUSE = (5e-5, 1e-3)
 MASTER_PAUSE = (5e-5, 2e-4)
@@ -79,6 +82,11 @@ def fault_tolerant() -> bool:
     return fault_tolerance() == "on"
 
 
+def rank_lost() -> bool:
+    """Whether MPI, where it survives that, has reported the loss of any rank of the job."""
+    return fault_tolerant() and MPI.COMM_WORLD.Get_failed().size > 0
+
+
 def fault_tolerance() -> str:
     """Return ``on``, ``off``, or ``none`` where this MPI has none."""
     value = _setting("mpi_ft_enable")
@@ -123,7 +131,16 @@ def _setting(name: str) -> bool | None:
     return value.value if known else None
 
 
-def leave(code: int) -> NoReturn:
-    """End this process without MPI_Finalize, which is collective and hangs if a rank is gone."""
-    streams.flush()
-    os._exit(code)
+def active() -> bool:
+    """Whether MPI_Finalize is still to come."""
+    return MPI.Is_initialized() and not MPI.Is_finalized()
+
+
+def abort(code: int) -> NoReturn:
+    """End the job: by MPI_Abort, or by its launcher where that would end this process alone."""
+    if active() and not fault_tolerant():
+        MPI.COMM_WORLD.Abort(code)
+    sleep(FORWARD_SECONDS)
+    if not end_job_surely() and active():
+        MPI.COMM_WORLD.Abort(code)
+    leave(code)

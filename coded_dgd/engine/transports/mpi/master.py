@@ -25,16 +25,21 @@ from coded_dgd.engine.protocol import (
     Plan,
     Point,
     Reals,
+    Release,
     Report,
     Result,
+    error_text,
     point_word,
     read_result,
 )
 from coded_dgd.engine.threads import threads
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
+from coded_dgd.engine.transports.ending import leave
 from coded_dgd.engine.transports.mpi.inbox import Inbox
 from coded_dgd.engine.transports.mpi.library import (
     DATA,
+    ERROR,
+    FORWARD_SECONDS,
     MASTER_PAUSE,
     MPI,
     PLAN,
@@ -42,10 +47,10 @@ from coded_dgd.engine.transports.mpi.library import (
     WORKER_PAUSE,
     Pause,
     fault_tolerant,
-    leave,
     world,
 )
 from coded_dgd.engine.transports.mpi.peer import Peer
+from coded_dgd.engine.transports.mpi.rendezvous import Waiting
 from coded_dgd.engine.transports.mpi.runtime import end_job, is_here, lost_here
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.partition import DATA_IN_FLIGHT
@@ -58,9 +63,6 @@ DEPARTURE_SECONDS = 0.1
 """Longest wait for one rank to be gone before the next one leaves without MPI_Finalize: Open MPI's
 mpiexec tells all others of each, and aborts where too many of them are leaving as well."""
 
-FORWARD_SECONDS = 0.3
-"""Time for mpiexec to pass on what has been printed."""
-
 SILENT_AT_END = "it did not stop"
 
 
@@ -69,16 +71,19 @@ class MPIMaster(Transport):
 
     Parameters
     ----------
+    comm : MPI.Intracomm
+        Nobody else sends on it.
     hard : bool
         Whether ranks may leave without MPI_Finalize even if none is lost by then.
     """
 
     shares_memory = True
 
-    def __init__(self, hard: bool = True) -> None:
+    def __init__(self, comm: MPI.Intracomm, hard: bool = True) -> None:
         super().__init__()
-        self._hard = hard
-        comm = world()
+        self._hard, self._comm = hard, comm
+        self.error: BaseException | None = None
+        """What the workers are to raise once they are released."""
         self.workers = comm.size - 1
         self.host = socket.gethostname()
         self._peers: list[Peer] = []
@@ -87,8 +92,11 @@ class MPIMaster(Transport):
         """What came while nobody asked."""
         self._iteration = 0
         self._next_look = 0.0
+        everyone = list(range(comm.size))
+        self._world = comm.group.Translate_ranks(everyone, MPI.COMM_WORLD.group)
         self._missing: set[int] = set()
-        """Ranks that had ended at the last look. What they said before is read by the next one."""
+        """Ranks of COMM_WORLD that had ended at the last look: what they have sent before that is
+        read by the next one."""
         self._stopped = self._released = False
         self._refusal = ""
         """Why a worker cannot be worked with."""
@@ -112,6 +120,16 @@ class MPIMaster(Transport):
                 number, peer.host, peer.received, 0.0, 0.0, self._iteration, cause
             )
             self._early.append(self.lost[number])
+
+    def assemble(self) -> None:
+        """Wait until every worker has come that is not lost; name those that are late."""
+        for peer in self._peers:
+            peer.command(Command.PING)
+        waiting, pause = Waiting(self._comm), Pause(WORKER_PAUSE)
+        while late := [peer.rank for peer in self._peers if not peer.greetings and not peer.gone]:
+            self._early += self._collect()
+            waiting.look(late)
+            pause()
 
     def clock(self) -> float:
         return monotonic()
@@ -202,8 +220,9 @@ class MPIMaster(Transport):
         # MPI does not tell of one that is killed at the very end of MPI_Init
         unheard = any(not peer.host and not peer.gone for peer in self._peers)
         lost = lost_here(world().size) if unheard else set()
-        for peer in self._peers:
-            peer.look(visible, lost & self._missing)
+        for number, peer in enumerate(self._peers):
+            here = number < self.workers and self._world[peer.rank] in lost & self._missing
+            peer.look(visible, here)
             if not self._stopped and self.silence < inf:
                 peer.ping(passed)
                 if peer.silent > self.silence:
@@ -345,13 +364,16 @@ class MPIMaster(Transport):
             sleep(FORWARD_SECONDS)
         self._inbox.cancel()
         hard = self.hard
+        how = Release.HARD * hard | Release.FAILED * (self.error is not None)
         deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)
         for peer in self._peers:
             if peer.unreachable:
                 peer.dismiss()
             elif not peer.gone:
-                peer.command(Command.RELEASE, hard)
-                if hard:
+                if self.error is not None:
+                    peer.send(error_text(self.error, self.host), ERROR)
+                peer.command(Command.RELEASE, how)
+                if hard and self._hard:
                     peer.see_off(min(deadline, monotonic() + DEPARTURE_SECONDS))
         while any(peer.busy for peer in self._peers) and monotonic() < deadline:
             self._look()
@@ -403,4 +425,4 @@ class MPIMaster(Transport):
 @lru_cache(maxsize=1)
 def master() -> MPIMaster:
     """Return the one master of this process."""
-    return MPIMaster()
+    return MPIMaster(world())

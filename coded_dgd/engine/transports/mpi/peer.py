@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from socket import gethostname
 from time import monotonic
@@ -71,7 +71,7 @@ class Peer:
             self._sending, self._pings, self._points, self.owed = [], [], [], None
             self._on_failure(cause)
 
-    def look(self, others_visible: bool, lost: Collection[int] = ()) -> None:
+    def look(self, others_visible: bool, lost: bool = False) -> None:
         """Notice that the process has ended: MPI says so only where a signal has killed it.
 
         It may have ended before its host and process id were read.
@@ -80,10 +80,10 @@ class Peer:
         ----------
         others_visible : bool
             Whether the operating system shows the processes of other peers here.
-        lost : collection of int
-            Ranks that are known to have ended.
+        lost : bool
+            Whether the process is known to have ended.
         """
-        if not self.host and self.rank in lost:
+        if not self.host and lost:
             self.vanished = True
             self.fail()
         local = self.visible or (others_visible and self.host == gethostname())

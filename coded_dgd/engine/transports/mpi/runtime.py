@@ -19,6 +19,7 @@ from time import monotonic, sleep
 from typing import NoReturn
 
 from coded_dgd import streams
+from coded_dgd.engine.transports.mpi import guardian
 from coded_dgd.errors import CodedDGDError
 
 START_SECONDS = 300.0
@@ -26,34 +27,17 @@ START_SECONDS = 300.0
 LAUNCH_SECONDS = 5.0
 """How long mpiexec may take until it has started all processes of this machine."""
 LOOK_SECONDS = 0.25
-END_SECONDS = 5.0
-"""How long mpiexec may take to end a job that it has been told to end."""
+LAUNCHERS = ("mpiexec", "mpirun", "prterun", "orterun")
+DAEMONS = ("prted", "orted", "hydra")
+"""How the names of the processes begin that start ranks, and that do so on their behalf."""
 
 _NAMESPACE = os.environ.get("PMIX_NAMESPACE", "")  # prterun-HOST-PID@JOB
 _LAUNCHER = _NAMESPACE.rpartition("@")[0]
 _PARENT = os.getppid()
 
 
-def _environment(path: Path) -> dict[bytes, bytes]:
-    try:
-        entries = path.read_bytes().split(b"\0")
-    except OSError:  # it is gone, or not ours
-        return {}
-    return {name: value for name, _, value in (entry.partition(b"=") for entry in entries)}
-
-
-def _processes_here() -> dict[int, int]:
-    """Ranks of this job that run on this machine, by process id; those that watch count, too."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        environment = _environment(path)
-        if environment.get(b"PMIX_NAMESPACE") == _NAMESPACE.encode():
-            found[int(path.parent.name)] = int(environment[b"PMIX_RANK"])
-    return found
-
-
 def _ranks_here() -> set[int]:
-    return set(_processes_here().values())
+    return set(guardian.processes(_NAMESPACE).values())
 
 
 def lost_here(size: int) -> set[int]:
@@ -67,36 +51,53 @@ def lost_here(size: int) -> set[int]:
 
 def is_here(host: str, pid: int) -> bool:
     """Whether a process of this mpiexec's is on this machine, and not hidden in a container."""
-    namespace = _environment(Path(f"/proc/{pid}/environ")).get(b"PMIX_NAMESPACE", b"").decode()
+    namespace = guardian.environment(pid).get(b"PMIX_NAMESPACE", b"").decode()
     return bool(_LAUNCHER) and host == gethostname() and namespace.startswith(f"{_LAUNCHER}@")
 
 
-def end_job(number: int = signal.SIGTERM) -> bool:
+@lru_cache(maxsize=1)
+def launcher() -> int | None:
+    """Process id of mpiexec, or of its daemon on this machine; None where there is neither."""
+    host, _, number = _LAUNCHER.removeprefix("prterun-").rpartition("-")
+    if host == gethostname() and number.isdecimal():
+        return int(number)
+    found, pid = None, _PARENT
+    with suppress(OSError):
+        while pid > 1:
+            name, _, fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")
+            name = name.partition("(")[2]
+            if name.startswith((*LAUNCHERS, *DAEMONS)):
+                found = pid
+            if name.startswith(LAUNCHERS) or (found and not name.startswith(DAEMONS)):
+                break
+            pid = int(fields.split()[1])
+    return found or (_PARENT if _LAUNCHER else None)
+
+
+def job_name() -> str:
+    """Name of the job, the same for its ranks on this machine and no other's."""
+    variables = (os.environ.get(f"SLURM_{name}_ID", "") for name in ("JOB", "STEP"))
+    return _NAMESPACE or str(launcher() or ".".join(variables))
+
+
+def end_job() -> bool:
     """Have mpiexec, or its daemon on this machine, end the job; return whether it was there."""
-    host, _, pid = _LAUNCHER.removeprefix("prterun-").rpartition("-")
-    if not _LAUNCHER:
+    pid = launcher()
+    if pid is None:
         return False
     try:
-        os.kill(int(pid) if host == gethostname() else _PARENT, number)
-    except (OSError, ValueError):
+        os.kill(pid, signal.SIGTERM)
+    except OSError:
         return False
     return True
 
 
-def _end_job_surely() -> None:
-    """End the job even if mpiexec, which has lost a rank in MPI_Init, hangs itself."""
-    deadline = monotonic() + END_SECONDS
-    if not end_job():
-        return
-    while end_job(0):  # it is still there
-        if monotonic() >= deadline:
-            for pid in _processes_here():
-                if pid != os.getpid():
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-            end_job(signal.SIGKILL)
-            return
-        sleep(LOOK_SECONDS)
+def end_job_surely() -> bool:
+    """End the job even if mpiexec hangs; return False where there is no mpiexec to be seen."""
+    pid = launcher()
+    if pid is not None:
+        guardian.end_surely(pid, _NAMESPACE)
+    return pid is not None
 
 
 @lru_cache(maxsize=1)
@@ -149,5 +150,5 @@ def _watch(reader: int, first: bool) -> NoReturn:
         sleep(4 * LOOK_SECONDS)  # it is for rank 0 to speak
     message = "a rank was lost while MPI started: see what ended it, and start again"
     print(f"coded-dgd: {message}", file=streams.messages(), flush=True)
-    _end_job_surely()
+    end_job_surely()
     os._exit(CodedDGDError.exit_code)

@@ -24,13 +24,17 @@ from coded_dgd.engine.protocol import (
     Plan,
     Point,
     Reals,
+    Release,
     Report,
+    read_error,
     read_word,
     word_buffer,
 )
 from coded_dgd.engine.share import Share
+from coded_dgd.engine.transports.ending import leave
 from coded_dgd.engine.transports.mpi.library import (
     DATA,
+    ERROR,
     MARKS,
     MPI,
     PLAN,
@@ -39,11 +43,14 @@ from coded_dgd.engine.transports.mpi.library import (
     WORD,
     WORKER_PAUSE,
     Pause,
-    leave,
-    world,
 )
+from coded_dgd.engine.transports.mpi.rendezvous import Waiting
 from coded_dgd.engine.worker import Worker
+from coded_dgd.errors import CodedDGDError
 from coded_dgd.problems.objectives import Objective
+
+LEAVE_SECONDS = 3.0
+"""Time for the launcher, or for the guardian, to end a job that has lost rank 0, and to say so."""
 
 if TYPE_CHECKING:
     import logging
@@ -56,18 +63,22 @@ class MPIWorker:
 
     Parameters
     ----------
-    comm : MPI.Comm, optional
-        COMM_WORLD by default; for a worker that was started later, the one to its parent.
+    comm : MPI.Comm
+        The communicator whose rank 0 is the master; for a worker that was started later, the one to
+        its parent.
     """
 
-    def __init__(self, comm: MPI.Comm | None = None) -> None:
-        self._comm = world() if comm is None else comm
+    def __init__(self, comm: MPI.Comm) -> None:
+        self._comm = comm
         self._sending: list[tuple[MPI.Request, Any]] = []
         self._word = word_buffer()
         self._listening = self._comm.Irecv(self._word, 0, WORD)
         """Null once a word is here: it stays in the buffer until it is wanted."""
         self.hard = False
         """Whether to leave without MPI_Finalize, as the master says with RELEASE."""
+        self.error: CodedDGDError | None = None
+        """What the master has raised, from RELEASE on."""
+        self._pinged = False
         self.log: logging.Logger | None = None
         """Of this process, where a plan asks for one."""
         self.greet()
@@ -80,23 +91,38 @@ class MPIWorker:
             self._leave()
 
     def _leave(self) -> NoReturn:
-        leave(0 if self._released() else 1)
+        if self._released():
+            leave(0)
+        sleep(LEAVE_SECONDS)
+        leave(1)
 
     def greet(self) -> None:
         """Say who this is."""
         self._send_text(Greeting(socket.gethostname(), os.getpid(), cores(), time(), __version__))
 
+    def await_master(self) -> None:
+        """Wait until the master has come, too; name it if it is late, end the job if it has ended.
+
+        It says so by a ping.
+        """
+        assert isinstance(self._comm, MPI.Intracomm)
+        waiting, pause = Waiting(self._comm), Pause(WORKER_PAUSE)
+        while self._heard() is None and not self._pinged:
+            waiting.look([0])
+            pause()
+
     def _listen(self) -> None:
         """Let go of the word that is here, and of its buffer, and wait for the next one."""
         self._listening = self._guarded(self._comm.Irecv, self._word, 0, WORD)
 
-    def _heard(self) -> Point | tuple[Command, bool] | None:
+    def _heard(self) -> Point | tuple[Command, int] | None:
         """Return the word that is here, if one is; pings are received, and that is all."""
         try:
             while self._listening.Test():
                 word = read_word(self._word)
                 if word[0] is not Command.PING:
                     return word
+                self._pinged = True
                 self._listen()
         except MPI.Exception:
             self._leave()
@@ -192,6 +218,11 @@ class MPIWorker:
             status = MPI.Status()
             while self._guarded(self._comm.Iprobe, 0, tag, status):
                 self._guarded(self._comm.Recv, bytearray(status.Get_count(MPI.BYTE)), 0, tag)
+        # whatever has broken off `take_share` may have done so before it went on listening
+        word = MPI.Status()
+        if self._listening == MPI.REQUEST_NULL and self._guarded(self._comm.Iprobe, 0, WORD, word):
+            self._word = word_buffer(word.Get_count(MPI.DOUBLE))
+            self._listen()
 
     def _probe(self, tag: int, datatype: MPI.Datatype) -> int:
         """Wait for a message of that tag; return how many items it holds."""
@@ -217,7 +248,11 @@ class MPIWorker:
             return self._newest(word, waited)
         command, argument = word
         if command is Command.RELEASE:
-            self.hard = argument
+            self.hard = bool(argument & Release.HARD)
+            if argument & Release.FAILED:
+                text = bytearray(self._probe(ERROR, MPI.BYTE))
+                self._guarded(self._comm.Recv, text, 0, ERROR)
+                self.error = read_error(text)
         elif command is not Command.PLAN:  # the next word may be longer than those before a plan
             self._listen()
         return command

@@ -1,0 +1,210 @@
+"""How a rank ends, and what the other ranks of its job make of it: nobody waits for the dead.
+
+``import coded_dgd`` calls `install`; it does nothing unless a launcher has started several ranks.
+
+uncaught exception          The traceback is printed as usual, and the job ends with exit code 1.
+end of the script, sys.exit The rank is one of those that `have_ended`. Ranks of its machine that
+                            wait for it in `train` end the job with exit code 1.
+killed, os._exit            Rank 0: its guardian ends the job where the launcher does not. A worker:
+                            the launcher ends the job, or the worker is an erasure.
+
+What happens before the import is the business of ``python -m mpi4py``. Only few standard modules
+are imported with this one: a file in the user's folder may take the place of any other module.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from time import sleep
+from types import TracebackType
+from typing import Any, NoReturn
+
+from coded_dgd.engine.transports.launcher import Launch, launch
+
+EXIT_CODE = 1
+RANK_0_SECONDS = 2.0
+"""Time for rank 0 to end the job for an error that all ranks raise."""
+TURN_SECONDS = 0.2
+"""Time between two ranks that would end the job for the same reason: one message is enough."""
+
+_OWNER = "_CODED_DGD_RANK_PROCESS"
+"""Variable with the process id of the rank: processes that a rank starts are no ranks."""
+
+
+class _State:
+    """What is known of this process."""
+
+    rank: Launch | None = None
+    """Where `install` has done anything."""
+    guardian: int | None = None
+    """Pipe to the guardian of rank 0."""
+    lost: list[Callable[[], bool]] = []
+    """Whether a rank is lost, at the end: then MPI_Finalize, which may hang, is left out."""
+    status: Any = None
+    """What `sys.exit` was called with: whoever leaves that out has to return it."""
+
+
+def install() -> None:
+    """Have the ways in which this process may end noticed by the other ranks of its job."""
+    launched = launch()
+    if launched is None or launched.size < 2:
+        return
+    if os.environ.setdefault(_OWNER, str(os.getpid())) != str(os.getpid()):
+        return
+    _State.rank = launched
+    previous = sys.excepthook
+
+    def excepthook(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if _is_rank() and getattr(error, "of_rank_0", False):
+            sleep(RANK_0_SECONDS)  # it is for rank 0 to speak
+            wait_for_turn(launched.rank)
+        previous(kind, error, trace)
+        if _is_rank() and not _interactive():
+            end_job(remedy(error))
+
+    sys.excepthook = excepthook
+    atexit.register(_at_exit, excepthook)
+    if launched.rank == 0:
+        # where a file hides one of the modules that it needs there is no guardian
+        with suppress(ImportError, AttributeError, OSError):
+            from coded_dgd.engine.transports.mpi import guardian, runtime
+
+            if (pid := runtime.launcher()) is not None:
+                _State.guardian = guardian.start(pid)
+
+
+def end_job(message: str = "", code: int = EXIT_CODE) -> None:
+    """End the job, all ranks of it, with a code other than 0.
+
+    It returns only where neither MPI nor a launcher can be asked to.
+    """
+    if message:
+        print(f"coded-dgd: {message}", file=sys.stderr)
+    for stream in sys.stdout, sys.stderr:
+        with suppress(AttributeError, OSError, ValueError):  # None, or closed
+            stream.flush()
+    _notify_guardian(b"a")
+    if "mpi4py.MPI" in sys.modules:
+        from coded_dgd.engine.transports.mpi.library import abort
+
+        abort(code)
+    from coded_dgd.engine.transports.mpi.runtime import end_job_surely
+
+    if end_job_surely():
+        os._exit(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process without MPI_Finalize, which is collective and hangs if a rank is gone."""
+    _notify_guardian(b"l")
+    for stream in sys.stdout, sys.stderr:
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def skip_finalize(condition: Callable[[], bool] = lambda: True) -> None:
+    """Have this process `leave`, with its exit code, if the condition holds at its end."""
+    _State.lost.append(condition)
+    if len(_State.lost) > 1:
+        return
+    original = sys.exit
+
+    def recording(status: Any = None, /) -> Any:
+        _State.status = status
+        original(status)
+
+    sys.exit = recording
+    if _State.rank is None:  # the launcher leaves no trace in the environment
+        atexit.register(_at_exit, sys.excepthook)
+
+
+def wait_for_turn(rank: int) -> None:
+    """Leave it to ranks with smaller numbers to end the job for the same reason."""
+    sleep(min(TURN_SECONDS * max(rank - 1, 0), RANK_0_SECONDS))
+
+
+def have_ended(ranks: Iterable[int]) -> list[int]:
+    """Return those ranks of COMM_WORLD that have come to their end, as seen on this machine."""
+    from socket import AF_UNIX, SOCK_DGRAM, socket
+
+    ended = []
+    for rank in ranks:
+        with suppress(OSError), socket(AF_UNIX, SOCK_DGRAM) as probe:
+            probe.connect(_address(rank))
+            ended.append(rank)
+    return ended
+
+
+def _announce(rank: int) -> None:
+    """Have this process be one of those that `have_ended`, until it is gone: by a socket."""
+    from socket import AF_UNIX, SOCK_DGRAM, socket
+
+    with suppress(OSError):
+        mark = socket(AF_UNIX, SOCK_DGRAM)
+        mark.bind(_address(rank))
+        mark.detach()  # the interpreter would close it before it calls MPI_Finalize
+
+
+def _address(rank: int) -> str:
+    from coded_dgd.engine.transports.mpi.runtime import job_name
+
+    return f"\0coded_dgd {os.getuid()} {job_name()} {rank}"
+
+
+def _is_rank() -> bool:
+    """Whether this is the rank itself, and no process that it has forked."""
+    return os.environ.get(_OWNER) == str(os.getpid())
+
+
+def _notify_guardian(notice: bytes) -> None:
+    if _State.guardian is not None and _is_rank():
+        with suppress(OSError):
+            os.write(_State.guardian, notice)
+
+
+def _interactive() -> bool:
+    return bool(sys.flags.interactive or hasattr(sys, "ps1") or os.environ.get("PYTHONINSPECT"))
+
+
+def _at_exit(excepthook: Any) -> None:
+    if _State.rank and not _is_rank():
+        return
+    if sys.excepthook is not excepthook and _raised():
+        end_job()
+    notice = b"l"
+    if _State.rank and "mpi4py.MPI" in sys.modules:
+        from coded_dgd.engine.transports.mpi.library import active
+
+        _announce(_State.rank.rank)
+        notice = b"f" if active() else b"l"
+    if any(lost() for lost in _State.lost):
+        status = _State.status
+        leave(status if isinstance(status, int) else int(status is not None))
+    _notify_guardian(notice)
+
+
+def _raised() -> bool:
+    """Whether the script ends by an exception; another hook than ours has printed it."""
+    trace = getattr(sys, "last_traceback", None)
+    names = ("__main__", "runpy")
+    return bool(trace and trace.tb_frame.f_globals.get("__name__") in names and not _interactive())
+
+
+def remedy(error: BaseException) -> str:
+    """Return which file hides a standard module, where that may be why an import has failed."""
+    if not isinstance(error, (ImportError, AttributeError)):
+        return ""
+    folder = (sys.path and sys.path[0]) or "."  # that of the script; this one with `python -m`
+    with suppress(OSError), os.scandir(folder) as entries:
+        names = {f"{name}.py" for name in sys.stdlib_module_names}
+        hiding = ", ".join(sorted(entry.path for entry in entries if entry.name in names))
+        if hiding:
+            return f"{hiding} hides a module of Python's own: rename it"
+    return ""

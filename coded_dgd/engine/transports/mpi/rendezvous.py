@@ -1,0 +1,154 @@
+"""Where the ranks of a communicator meet for `train`: who has not come is named, not waited for.
+
+The first time they make a duplicate of the communicator, so that messages of the user's and ours
+never meet. Until then nothing is sent on it but non-blocking collectives, which no receive of the
+user's can match. A rank that comes late is waited for; one that has ended never comes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from time import monotonic
+from typing import Any, NoReturn
+
+from coded_dgd.engine.losses import ranks as numbers
+from coded_dgd.engine.transports import ending
+from coded_dgd.engine.transports.mpi.library import MPI, WORKER_PAUSE, Pause, rank_lost, world
+from coded_dgd.engine.transports.mpi.runtime import lost_here
+from coded_dgd.errors import UsageError
+
+LOOK_SECONDS = 1.0
+"""Time between two looks at those that are waited for."""
+NAMING_SECONDS = 5.0
+"""How long rank 0 waits before it names the ranks that have not come, and rank 1 before it names
+rank 0. Each of the others waits four times as long as the one before it."""
+
+
+def communicator(comm: Any) -> MPI.Intracomm:
+    """Return the communicator to train on, by default COMM_WORLD.
+
+    Raises
+    ------
+    UsageError
+        If `comm` is not one, or not one that this rank belongs to.
+    """
+    if comm is None:
+        return world()
+    if not isinstance(comm, MPI.Intracomm):
+        given = "an intercommunicator" if isinstance(comm, MPI.Intercomm) else repr(comm)[:80]
+        raise UsageError(f"train: comm has to be an intracommunicator of mpi4py, not {given}")
+    if comm == MPI.COMM_NULL:
+        raise UsageError(
+            "train: comm is MPI.COMM_NULL: only the ranks that belong to a communicator call train"
+        )
+    world()
+    return comm
+
+
+def meet(comm: MPI.Intracomm) -> MPI.Intracomm:
+    """Return the duplicate of a communicator, once all of its ranks have called this.
+
+    It does not return where one of them has ended: then the job is ended.
+    """
+    duplicate = comm.Get_attr(_keyval())
+    if not isinstance(duplicate, MPI.Intracomm):
+        ending.skip_finalize(rank_lost)
+        duplicate = _duplicate(comm)
+        comm.Set_attr(_keyval(), duplicate)
+    return duplicate
+
+
+@lru_cache(maxsize=1)
+def _keyval() -> int:
+    """Under which a communicator keeps its duplicate, which is freed with it."""
+
+    def free(_: MPI.Comm, __: int, duplicate: MPI.Intracomm) -> None:
+        if not rank_lost():  # it takes all of its ranks
+            duplicate.Free()
+
+    return MPI.Comm.Create_keyval(delete_fn=free)
+
+
+def _duplicate(comm: MPI.Intracomm) -> MPI.Intracomm:
+    size, waiting = comm.size, Waiting(comm)
+    # rank 0 looks who has come while the others are still on their way; they learn that it has
+    come = bytearray(size)
+    parts = [come, [1] * size, list(range(size)), MPI.BYTE]
+    mine, master = bytearray(b"\1"), bytearray(1)
+    try:
+        gathered = comm.Igatherv([mine, MPI.BYTE], parts if comm.rank == 0 else None)
+        scattered = comm.Iscatterv(
+            [bytearray(b"\1" * size), *parts[1:]] if comm.rank == 0 else None, [master, MPI.BYTE]
+        )
+        duplicate, duplicated = comm.Idup()
+        pause = Pause(WORKER_PAUSE)
+        requests = [gathered, scattered, duplicated]
+        while requests := [request for request in requests if not request.Test()]:
+            if comm.rank == 0:
+                waiting.look([rank for rank in range(1, size) if not come[rank]])
+            else:
+                waiting.look([] if master[0] else [0])
+            pause()
+    except MPI.Exception:
+        waiting.give_up("a rank was lost before it called train")
+    duplicate.Set_errhandler(MPI.ERRORS_RETURN)
+    return duplicate
+
+
+class Waiting:
+    """The wait of one rank of a communicator for others of it."""
+
+    def __init__(self, comm: MPI.Intracomm) -> None:
+        self._rank, self._size = comm.rank, comm.size
+        everyone = list(range(comm.size))
+        self._world = comm.group.Translate_ranks(everyone, MPI.COMM_WORLD.group)
+        self._begin = monotonic()
+        self._next_look = self._begin + LOOK_SECONDS
+        self._naming = NAMING_SECONDS * 4 ** max(comm.rank - 1, 0)
+        self._missing: set[int] = set()
+        """Ranks of COMM_WORLD whose processes were gone at the last look."""
+
+    def look(self, missing: Sequence[int]) -> None:
+        """Name, from time to time, the ranks that are waited for; end the job if one has ended."""
+        now = monotonic()
+        if not missing or now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        awaited = {self._world[rank]: rank for rank in missing}
+        if ended := ending.have_ended(awaited):
+            who = self._named([awaited[rank] for rank in ended])
+            self.give_up(f"{who} ended without calling train")
+        if self._rank == 0:
+            gone = lost_here(MPI.COMM_WORLD.size) & awaited.keys()
+            if lost := gone & self._missing:
+                who = self._named([awaited[rank] for rank in lost])
+                self.give_up(f"{who} was lost before it called train")
+            self._missing = gone
+        if now - self._begin >= self._naming:
+            self._naming *= 4
+            print(
+                f"coded-dgd: {self._named([self._rank])} has waited in train for "
+                f"{now - self._begin:.0f} s: {self._named(missing)} "
+                f"{'have' if len(missing) > 1 else 'has'} not called it yet",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def give_up(self, cause: str) -> NoReturn:
+        """End the job, in which this rank waits in vain."""
+        ending.wait_for_turn(self._rank)
+        ending.end_job(
+            f"{cause}, where {self._named([self._rank])} waits for it: the job is ended; every "
+            "rank of a communicator has to call train (comm=... trains on a part of the ranks)"
+        )
+        raise AssertionError("neither MPI nor a launcher has ended the job")
+
+    def _named(self, ranks: Sequence[int]) -> str:
+        """Name ranks of the communicator; by their numbers in COMM_WORLD, too, if they differ."""
+        text = f"rank{'s' if len(ranks) > 1 else ''} {numbers(ranks)}"
+        world_ranks = [self._world[rank] for rank in ranks]
+        if list(ranks) == world_ranks:
+            return text
+        return f"{text} of comm ({numbers(world_ranks)} of COMM_WORLD)"

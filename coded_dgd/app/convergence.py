@@ -86,7 +86,7 @@ def _by_loss(outcome: Outcome) -> str | None:
     if more <= max(done, MANY):
         return None
     noisy = False
-    if not outcome.setup.scheme.exact:
+    if not outcome.exact:
         exact = remaining.descended(problem, outcome.beta, outcome.step_size, FEW)
         noisy = _further(FEW, left, left + exact - loss, goal) <= max(done, MANY)
     if noisy and left < total:
@@ -101,7 +101,7 @@ def _by_gradients(outcome: Outcome, ratio: float) -> str | None:
     """Judge by the norms of the gradients alone, which tell nothing where these are approximate."""
     done = len(outcome.log)
     part = max(done // 4, 1)
-    if not outcome.setup.scheme.exact or done < 3:
+    if not outcome.exact or done < 3:
         return None
     norms = np.array([record.gradient_norm for record in outcome.log])
     earlier, last = float(np.median(norms[part : 2 * part])), float(np.median(norms[-part:]))

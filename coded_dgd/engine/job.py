@@ -74,6 +74,11 @@ class Outcome:
     ending: Ending = field(default_factory=Ending)
 
     @property
+    def exact(self) -> bool:
+        """Whether the gradients are, whatever schemes there have been."""
+        return all(stage.scheme.exact for stage in self.stages)
+
+    @property
     def stop(self) -> Stop:
         """Why the run has stopped, and how far the gradient had come down."""
         reached = self.status == "converged"
@@ -81,7 +86,7 @@ class Outcome:
             len(self.log),
             "target" if reached else "iterations",
             reached if self.setup.config.stop_at else None,
-            gradient_norm_ratio(self.log, self.setup.scheme.exact),
+            gradient_norm_ratio(self.log, self.exact),
         )
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.losses import describe
 
-GONE = 1e-10
+GONE = 1e-8
 """A gradient that has come down to this fraction of the first one is not worth a line."""
 COLUMNS = ("mean", "std", "p50", "p95", "p99")
 

@@ -33,6 +33,8 @@ FEW = 4
 """Iterations with exact gradients that tell approximate gradients from slow convergence."""
 LARGEST = 5 * 10**8
 """Numbers in X above which the data are not read again."""
+EIGENVALUE_PASSES = 25
+"""How often the largest eigenvalue of X^T X reads the data, about."""
 SAMPLE = 10**6
 """Numbers in the rows that are read then, to compare the columns."""
 SECONDS = 1.0
@@ -67,9 +69,9 @@ def verdicts(outcomes: Iterable[Outcome]) -> dict[str, list[str]]:
     return found
 
 
-def _is_read(source: Source) -> bool:
-    """Whether the data are so few that they are read again."""
-    return source.rows * source.features <= LARGEST
+def _is_read(source: Source, passes: int = 1) -> bool:
+    """Whether the data are so few that they are read again, that many times."""
+    return passes * source.rows * source.features <= LARGEST
 
 
 def _by_loss(outcome: Outcome) -> str | None:
@@ -171,7 +173,7 @@ def _of_step(outcome: Outcome, more: float) -> str:
             "take a larger --step-size, or a smaller one where ||gradient|| goes up and down from "
             "one iteration to the next"
         )
-    curvature = problem.lipschitz() if _is_read(problem.source) else None
+    curvature = problem.lipschitz() if _is_read(problem.source, EIGENVALUE_PASSES) else None
     if not curvature:
         return ""
     what = f"the last step size, {size:.3g}, is {{}} 1 / L = {1 / curvature:.3g}"

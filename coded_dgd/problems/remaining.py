@@ -7,7 +7,7 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.problems.objectives.least_squares import LeastSquares
+from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.problem import Problem
 
 Floats = NDArray[np.float64]
@@ -72,7 +72,7 @@ def to_explain(problem: Problem) -> float:
     other objectives that of beta = 0.
     """
     start = problem.loss(np.zeros(problem.source.features))
-    if not isinstance(problem.objective, LeastSquares):
+    if not is_least_squares(problem.objective):
         return start
     total = sum(float(y.sum()) for _, y in problem.source.windows())
     rest = start - total**2 / problem.source.rows / 2

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from coded_dgd import schemes, train
+from coded_dgd.__main__ import exit_code
 from coded_dgd.app import convergence
 from coded_dgd.cli import run_command_line
 from coded_dgd.engine.job import gradient_norm_ratio
@@ -304,7 +305,7 @@ def test_a_run_that_ended_early_says_why(files, monkeypatch, reason, stop_at, co
     monkeypatch.setattr(job.Trainer, "step", stop)
     options = ["--load", "4", "--quiet", "--stop-at", stop_at, "--data", "good.npy"]
     arguments = ["run", "--transport", "simulated", "--workers", "4", "--out", "r", *options]
-    assert run_command_line(arguments) != 0
+    assert exit_code(arguments, launched=False) != 0
     found = read_run(Path("r")).summary
     assert (found["stop_reason"], found["converged"]) == (reason, converged)
     assert 0 < found["gradient_norm_ratio"] < 0.1

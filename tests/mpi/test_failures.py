@@ -19,6 +19,11 @@ pytestmark = pytest.mark.mpi
 QUICK = ["--delay", "shifted-exponential:mu=200,alpha=0.002", "--quiet"]
 
 
+def slow(*cases):
+    """Combinations of what the others show already: of the second tier."""
+    return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
 def run_faulty(cwd, fault, *arguments, timeout=60.0):
     begin = time.monotonic()
     done = mpirun(5, *QUICK, *arguments, cwd=cwd, script="faulty.py", FAULTS=fault, timeout=timeout)
@@ -29,7 +34,7 @@ def run_faulty(cwd, fault, *arguments, timeout=60.0):
     return done, time.monotonic() - begin
 
 
-@pytest.mark.parametrize(("worker", "iteration"), [(0, 4), (3, 0)])
+@pytest.mark.parametrize(("worker", "iteration"), [(0, 4), (3, 0), *slow((0, 0), (3, 4))])
 def test_an_exception_on_a_worker_that_is_needed(tmp_path, worker, iteration):
     done, seconds = run_faulty(tmp_path, f"raise:{worker}:{iteration}", "--scheme", "uncoded")
     assert done.code == 1
@@ -99,7 +104,11 @@ def test_an_exception_on_the_master(tmp_path):
 
 @pytest.mark.parametrize(
     ("fault", "runs", "scheme"),
-    [("old", "0.0.9", "uncoded"), ("ancient", "of an unknown", "lcc-mmc")],  # who could be spared
+    [
+        ("old", "0.0.9", "uncoded"),
+        ("ancient", "of an unknown", "lcc-mmc"),  # which could spare the worker
+        *slow(("old", "0.0.9", "lcc-mmc"), ("ancient", "of an unknown", "uncoded")),
+    ],
 )
 def test_a_worker_of_another_version_is_refused(tmp_path, fault, runs, scheme):
     done, seconds = run_faulty(tmp_path, f"{fault}:2:0", "--scheme", scheme)

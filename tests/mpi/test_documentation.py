@@ -36,6 +36,7 @@ NOT_RUN = {
     "_CODED_DGD_COMPLETE=fish_source coded-dgd > ~/.config/fish/completions/coded-dgd.fish": "fish",
     "python benchmarks/chaos.py": f"{LONG}; see test_chaos.py",
     "python benchmarks/lost_workers.py": LONG,
+    "python benchmarks/who_dies.py": f"{LONG}; see test_endings.py",
     "python benchmarks/soak.py": LONG,
     "python benchmarks/fuzz.py": f"{LONG}; see test_fuzz.py",
     "export PRTE_MCA_state_base_recoverable=1 PRTE_MCA_state_base_notify_errors=1 "
@@ -56,6 +57,7 @@ SHORTER = {
     "--iterations 60 --out lcc-mmc": "--iterations 22 --out lcc-mmc",
     "PairMMC --check-gradient": "PairMMC --check-gradient --iterations 20",
     "launch/local.sh": "mpiexec -n 41 python -m coded_dgd.run --scheme lcc-mmc",
+    "mpi4py script.py": f"mpi4py {ROOT / 'examples' / 'own_script.py'}",
 }
 """What is run in place of what is shown; that local.sh runs this tests/launch finds out."""
 ELSEWHERE = "python -m coded_dgd.run --transport simulated --workers 8 --load 4 --iterations 20"
@@ -167,7 +169,7 @@ def test_options_in_the_text_exist(page):
     """``coded-dgd COMMAND --option`` between backticks, and options on their own."""
     options = {name: _options(one) for name, one in commands.commands.items()}
     options["launch"] |= options["run"]  # behind --
-    others = {"--with-ft", "--table", "--build-arg"}  # of mpiexec, a benchmark, docker
+    others = {"--with-ft", "--table", "--mpiexec", "--build-arg"}  # mpiexec, benchmarks, docker
     anywhere = set().union(*options.values()) | {"--help", "--version"} | others
     text = (ROOT / page).read_text(encoding="utf-8")
     for code in re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text):

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.engine.transports.ending import EXIT_CODE, skip_finalize
-from coded_dgd.errors import CodedDGDError, ConvergenceWarning, UsageError, one_line
-from coded_dgd.problems.objectives import Objective
+from coded_dgd.errors import ConvergenceWarning, UsageError
+from coded_dgd.problems.objectives import Objective, made
 
 
 @dataclass
@@ -171,12 +171,4 @@ def _instance(objective: str | Objective | type[Objective] | None) -> Objective 
         return objective
     if not (isinstance(objective, ABCMeta) and issubclass(objective, Objective)):
         return None
-    try:
-        return objective()
-    except CodedDGDError:
-        raise
-    except Exception as error:  # whatever somebody's class may raise
-        raise UsageError(
-            f"objective {objective.__qualname__} cannot be made without arguments "
-            f"({type(error).__name__}: {one_line(error)}): give an object of it"
-        ) from error
+    return made(objective)

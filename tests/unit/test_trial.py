@@ -406,7 +406,7 @@ def test_commands_try_it_as_well(folder, capsys, command):
     assert len(said) == 1
     assert said[0].startswith("coded-dgd: objective Wrong: slope returned the float")
     assert run_command_line([command, *SIMULATED, *given, "--objective", "my_own:Given"]) == 2
-    assert "cannot be made (TypeError" in capsys.readouterr().err
+    assert "cannot be made without arguments (TypeError" in capsys.readouterr().err
 
 
 def test_an_objective_that_needs_labels_can_be_planned_for(folder, capsys):

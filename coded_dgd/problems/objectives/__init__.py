@@ -9,7 +9,7 @@ from coded_dgd import registry
 from coded_dgd.errors import CodedDGDError, UsageError, one_line
 from coded_dgd.problems.objectives.base import LinearModel, Objective, follows_slope
 
-__all__ = ["LinearModel", "Objective", "create", "follows_slope", "names"]
+__all__ = ["LinearModel", "Objective", "create", "follows_slope", "made", "names"]
 
 
 def names() -> list[str]:
@@ -25,15 +25,24 @@ def create(name: str) -> Objective:
     UsageError
         If there is none, or it cannot be made without arguments.
     """
-    build: Callable[[], Objective] = registry.find(
-        sys.modules[__name__], name, Objective, "objective"
-    )
+    return made(registry.find(sys.modules[__name__], name, Objective, "objective"))
+
+
+def made(build: Callable[[], Objective]) -> Objective:
+    """Make an objective of a class.
+
+    Raises
+    ------
+    UsageError
+        If that raises, as where the class needs arguments.
+    """
     try:
         return build()
     except CodedDGDError:
         raise
     except Exception as error:  # whatever somebody's constructor may raise
+        name = getattr(build, "__qualname__", build)
         raise UsageError(
-            f"objective {name!r} cannot be made ({type(error).__name__}: {one_line(error)}): "
-            "its class has to work without arguments"
+            f"objective {name} cannot be made without arguments ({type(error).__name__}: "
+            f"{one_line(error)}): give a class that can, or an object of it to train"
         ) from error

@@ -135,7 +135,7 @@ def test_a_worker_that_reads_the_data_itself_finds_the_same_classes(tmp_path):
     path = write(tmp_path / "data.npy", (1.0, 2.0))
     source = encoded(open_source(path, 0), create("logistic"))
     assert isinstance(source, EncodedLabels)
-    blocks, mark = np.arange(2), fingerprint(source, path)
+    blocks, mark = np.arange(2), str(fingerprint(source, path))
     recipe = Recipe.of(path, 0, Reading(), mark, 2, blocks, False, source.coding)
     recipe = Recipe.from_json(json.loads(json.dumps(asdict(recipe))))
     found = np.concatenate([y.ravel() for _, _, y in recipe.pieces()])

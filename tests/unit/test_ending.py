@@ -95,7 +95,7 @@ def test_the_exit_code_outlives_the_end_without_mpi_finalize(end, code):
 
 ENDED = """
 from coded_dgd.engine.transports import ending
-ending._announce(7)
+ending._mark("ended", 7)
 print(ending.have_ended([6, 7, 8]), flush=True)
 input()
 """
@@ -129,7 +129,7 @@ def launcher():
 def rank_0(launcher, end):
     return run(
         "from coded_dgd.engine.transports.mpi import guardian; import os\n"
-        f"writer = guardian.start({launcher.pid})\n{end}"
+        f"writer = guardian.start({launcher.pid}, 0)\n{end}"
     )
 
 
@@ -160,7 +160,7 @@ def test_it_ends_a_job_that_is_stuck_in_mpi_finalize(launcher, rank_0_ends):
     code = (
         "from coded_dgd.engine.transports.mpi import guardian; import os, sys, time\n"
         "if os.environ['PMIX_RANK'] == '0':\n"
-        f"    os.write(guardian.start({launcher.pid}), guardian.FINALIZING)\n"
+        f"    os.write(guardian.start({launcher.pid}, 0), guardian.FINALIZING)\n"
         f"    {rank_0_ends} and sys.exit()\n"
         "time.sleep(30)"
     )

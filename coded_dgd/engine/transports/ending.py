@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from time import sleep
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -28,6 +28,11 @@ from coded_dgd.engine.transports.launcher import Launch, launch
 EXIT_CODE = 1
 RANK_0_SECONDS = 2.0
 """Time for rank 0 to end the job for an error that all ranks raise."""
+GUARDIAN_SECONDS = 3.0
+"""Time for the guardian of a master that is lost to end the job."""
+OTHERS_SECONDS = 600.0
+"""How long a rank at its end waits for others before it calls MPI_Finalize, which does so, too."""
+LOOK_SECONDS = 0.02
 TURN_SECONDS = 0.2
 """Time between two ranks that would end the job for the same reason: one message is enough."""
 
@@ -41,9 +46,11 @@ class _State:
     rank: Launch | None = None
     """Where `install` has done anything."""
     guardian: int | None = None
-    """Pipe to the guardian of rank 0."""
+    """Pipe to the guardian of this process, if there is one."""
     lost: list[Callable[[], bool]] = []
     """Whether a rank is lost, at the end: then MPI_Finalize, which may hang, is left out."""
+    masters: set[int] = set()
+    """Ranks whose end this process waits for before its own; with them for that of all others."""
     status: Any = None
     """What `sys.exit` was called with: whoever leaves that out has to return it."""
 
@@ -71,12 +78,19 @@ def install() -> None:
     sys.excepthook = excepthook
     atexit.register(_at_exit, excepthook)
     if launched.rank == 0:
-        # where a file hides one of the modules that it needs there is no guardian
-        with suppress(ImportError, AttributeError, OSError):
-            from coded_dgd.engine.transports.mpi import guardian, runtime
+        start_guardian()
 
-            if (pid := runtime.launcher()) is not None:
-                _State.guardian = guardian.start(pid)
+
+def start_guardian() -> None:
+    """Have a guardian watch this process, which others wait for, unless there is one."""
+    if _State.rank is None or _State.guardian is not None:
+        return
+    # where a file hides one of the modules that it needs there is none
+    with suppress(ImportError, AttributeError, OSError):
+        from coded_dgd.engine.transports.mpi import guardian, runtime
+
+        if (pid := runtime.launcher()) is not None:
+            _State.guardian = guardian.start(pid, _State.rank.rank)
 
 
 def end_job(message: str = "", code: int = EXIT_CODE) -> None:
@@ -125,6 +139,32 @@ def skip_finalize(condition: Callable[[], bool] = lambda: True) -> None:
         atexit.register(_at_exit, sys.excepthook)
 
 
+def end_with_others(master: int) -> None:
+    """Have this process not end before the ranks that do the same have come to their ends.
+
+    Where MPI survives the loss of a rank, MPI_Finalize may hang if one is lost then; and if it is
+    the master no other rank would return a code other than 0.
+
+    Parameters
+    ----------
+    master : int
+        Rank in COMM_WORLD whose guardian ends the job if it is lost.
+    """
+    if _State.rank and not _State.masters:
+        _mark("together", _State.rank.rank)
+    _State.masters.add(master)
+
+
+def _await_others(own: Launch) -> None:
+    deadline = monotonic() + OTHERS_SECONDS
+    for rank in set(range(own.size)) - {own.rank}:
+        # a process that is gone has no marks
+        while _marked("together", rank) and not _marked("ended", rank) and monotonic() < deadline:
+            sleep(LOOK_SECONDS)
+    if not all(_marked("ended", master) for master in _State.masters):
+        sleep(GUARDIAN_SECONDS)  # it is lost, or it has left without MPI_Finalize
+
+
 def wait_for_turn(rank: int) -> None:
     """Leave it to ranks with smaller numbers to end the job for the same reason."""
     sleep(min(TURN_SECONDS * max(rank - 1, 0), RANK_0_SECONDS))
@@ -132,30 +172,32 @@ def wait_for_turn(rank: int) -> None:
 
 def have_ended(ranks: Iterable[int]) -> list[int]:
     """Return those ranks of COMM_WORLD that have come to their end, as seen on this machine."""
-    from socket import AF_UNIX, SOCK_DGRAM, socket
-
-    ended = []
-    for rank in ranks:
-        with suppress(OSError), socket(AF_UNIX, SOCK_DGRAM) as probe:
-            probe.connect(_address(rank))
-            ended.append(rank)
-    return ended
+    return [rank for rank in ranks if _marked("ended", rank)]
 
 
-def _announce(rank: int) -> None:
-    """Have this process be one of those that `have_ended`, until it is gone: by a socket."""
+def _mark(what: str, rank: int) -> None:
+    """Say something of this process to all of this machine, until it is gone: by a socket."""
     from socket import AF_UNIX, SOCK_DGRAM, socket
 
     with suppress(OSError):
         mark = socket(AF_UNIX, SOCK_DGRAM)
-        mark.bind(_address(rank))
+        mark.bind(_address(what, rank))
         mark.detach()  # the interpreter would close it before it calls MPI_Finalize
 
 
-def _address(rank: int) -> str:
+def _marked(what: str, rank: int) -> bool:
+    from socket import AF_UNIX, SOCK_DGRAM, socket
+
+    with suppress(OSError), socket(AF_UNIX, SOCK_DGRAM) as probe:
+        probe.connect(_address(what, rank))
+        return True
+    return False
+
+
+def _address(what: str, rank: int) -> str:
     from coded_dgd.engine.transports.mpi.runtime import job_name
 
-    return f"\0coded_dgd {os.getuid()} {job_name()} {rank}"
+    return f"\0coded_dgd {os.getuid()} {job_name()} {what} {rank}"
 
 
 def _is_rank() -> bool:
@@ -182,10 +224,14 @@ def _at_exit(excepthook: Any) -> None:
     if _State.rank and "mpi4py.MPI" in sys.modules:
         from coded_dgd.engine.transports.mpi.library import active
 
-        _announce(_State.rank.rank)
-        notice = b"f" if active() else b"l"
+        _mark("ended", _State.rank.rank)
+        if active():
+            notice = b"f"
+            if _State.masters:
+                _await_others(_State.rank)
     if any(lost() for lost in _State.lost):
         status = _State.status
+        sleep(5 * LOOK_SECONDS)  # for others to see that this one has come to its end
         leave(status if isinstance(status, int) else int(status is not None))
     _notify_guardian(notice)
 

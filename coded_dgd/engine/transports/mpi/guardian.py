@@ -1,9 +1,10 @@
-"""A process beside rank 0 that ends the job if rank 0 ends without notice, or if it cannot leave.
+"""A process beside a master that ends the job if that ends without notice, or cannot leave.
 
 Open MPI with fault tolerance lets a job go on that has lost rank 0, and returns 0; MPICH lets the
 others wait in MPI_Init for a rank that ended before. MPI_Finalize may hang where a rank is lost.
-The guardian sees these ways of ending, whatever rank 0 does at that time: it reads from a pipe that
-rank 0 holds. It is this file, run as a script on its own: it knows nothing of the package or MPI.
+The guardian sees that whatever its rank does at that time: it reads from a pipe that the rank, 0 of
+COMM_WORLD or of another communicator, holds. It is this file, run as a script on its own, and knows
+nothing of the package or of MPI.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ END_SECONDS = 5.0
 """How long the launcher may take to end a job that it has been asked to end."""
 LOOK_SECONDS = 0.25
 
-ENDED = "coded-dgd: rank 0 ended without notice (killed, out of memory, os._exit): the job is ended"
+ENDED = (
+    "coded-dgd: rank {} ended without notice (killed, out of memory, os._exit): the job is ended"
+)
 STUCK = "coded-dgd: a rank was lost, and the others cannot end without it: the job is ended"
 
 
@@ -76,8 +79,8 @@ def end_surely(launcher: int, namespace: str) -> None:
         sleep(LOOK_SECONDS)
 
 
-def guard(launcher: int, namespace: str, ranks_here: int) -> str | None:
-    """Wait for the end of rank 0; return what to say if the job has to be ended, else None."""
+def guard(launcher: int, namespace: str, ranks_here: int, rank: str) -> str | None:
+    """Wait for the end of a rank; return what to say if the job has to be ended, else None."""
     notice = os.read(0, 1)
     if notice == LEAVING:
         return None
@@ -86,7 +89,7 @@ def guard(launcher: int, namespace: str, ranks_here: int) -> str | None:
     deadline = monotonic() + (END_SECONDS if notice else NOTICE_SECONDS)
     while alive(launcher):
         if monotonic() >= deadline:
-            return "" if notice else ENDED
+            return "" if notice else ENDED.format(rank)
         sleep(LOOK_SECONDS)
     return None
 
@@ -112,7 +115,7 @@ def _stuck(namespace: str, ranks_here: int) -> bool:
             sleep(LOOK_SECONDS)
 
 
-def start(launcher: int) -> int:
+def start(launcher: int, rank: int) -> int:
     """Start a guardian of this process; return the end of the pipe that it listens to."""
     reader, writer = os.pipe()
     job = os.environ.get("PMIX_NAMESPACE", ""), os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", "0")
@@ -120,7 +123,7 @@ def start(launcher: int) -> int:
     # neither a fork, which may not follow MPI_Init, nor one that /proc shows as a rank
     os.posix_spawn(
         sys.executable,
-        [sys.executable, "-I", "-S", __file__, str(launcher), *job],
+        [sys.executable, "-I", "-S", __file__, str(launcher), *job, str(rank)],
         {name: os.environ[name] for name in needed if name in os.environ},
         file_actions=[
             (os.POSIX_SPAWN_DUP2, reader, 0),
@@ -139,7 +142,7 @@ def main() -> None:
     os.setsid()  # the launcher ends process groups
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     launcher, namespace = int(sys.argv[1]), sys.argv[2]
-    message = guard(launcher, namespace, int(sys.argv[3]))
+    message = guard(launcher, namespace, int(sys.argv[3]), sys.argv[4])
     if message is not None:
         with suppress(OSError), Path(f"/proc/{launcher}/fd/2").open("a") as stderr:
             stderr.write(f"{message}\n" if message else "")

@@ -82,9 +82,12 @@ def fault_tolerant() -> bool:
     return fault_tolerance() == "on"
 
 
-def rank_lost() -> bool:
-    """Whether MPI, where it survives that, has reported the loss of any rank of the job."""
-    return fault_tolerant() and MPI.COMM_WORLD.Get_failed().size > 0
+def failed_ranks() -> set[int]:
+    """Ranks of COMM_WORLD that MPI reports as lost, where it survives that."""
+    if not fault_tolerant():
+        return set()
+    failed = MPI.COMM_WORLD.Get_failed()
+    return set(failed.Translate_ranks(None, MPI.COMM_WORLD.group))
 
 
 def fault_tolerance() -> str:

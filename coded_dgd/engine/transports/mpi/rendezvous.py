@@ -15,8 +15,15 @@ from typing import Any, NoReturn
 
 from coded_dgd.engine.losses import ranks as numbers
 from coded_dgd.engine.transports import ending
-from coded_dgd.engine.transports.mpi.library import MPI, WORKER_PAUSE, Pause, rank_lost, world
-from coded_dgd.engine.transports.mpi.runtime import lost_here
+from coded_dgd.engine.transports.mpi.library import (
+    MPI,
+    WORKER_PAUSE,
+    Pause,
+    failed_ranks,
+    fault_tolerant,
+    world,
+)
+from coded_dgd.engine.transports.mpi.runtime import all_here, lost_here
 from coded_dgd.errors import UsageError
 
 LOOK_SECONDS = 1.0
@@ -54,7 +61,12 @@ def meet(comm: MPI.Intracomm) -> MPI.Intracomm:
     """
     duplicate = comm.Get_attr(_keyval())
     if not isinstance(duplicate, MPI.Intracomm):
-        ending.skip_finalize(rank_lost)
+        if comm.rank == 0:
+            ending.start_guardian()
+        (master,) = comm.group.Translate_ranks([0], MPI.COMM_WORLD.group)
+        if fault_tolerant() and all_here():
+            ending.end_with_others(master)
+        ending.skip_finalize(lambda: bool(failed_ranks()))
         duplicate = _duplicate(comm)
         comm.Set_attr(_keyval(), duplicate)
     return duplicate
@@ -65,7 +77,7 @@ def _keyval() -> int:
     """Under which a communicator keeps its duplicate, which is freed with it."""
 
     def free(_: MPI.Comm, __: int, duplicate: MPI.Intracomm) -> None:
-        if not rank_lost():  # it takes all of its ranks
+        if not failed_ranks():  # it takes all of its ranks
             duplicate.Free()
 
     return MPI.Comm.Create_keyval(delete_fn=free)

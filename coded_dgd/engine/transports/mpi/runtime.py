@@ -40,9 +40,15 @@ def _ranks_here() -> set[int]:
     return set(guardian.processes(_NAMESPACE).values())
 
 
+def all_here() -> bool:
+    """Whether all ranks of the job run on this machine; False where the launcher does not say."""
+    here, size = (os.environ.get(f"OMPI_COMM_WORLD_{name}SIZE") for name in ("LOCAL_", ""))
+    return here is not None and here == size
+
+
 def lost_here(size: int) -> set[int]:
     """Ranks of a job that have ended, where this machine shows all of its `size` ranks."""
-    if int(os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", "0")) != size:
+    if not all_here():
         return set()
     here = _ranks_here()
     # where every rank is in a container of its own, only this one is seen

@@ -239,7 +239,8 @@ def test_what_python_writes_is_read_or_its_header_is_in_doubt(data, names, quoti
         return
     if source.rows == len(rows):
         assert_is(source, label - 1, np.array(rows))
-        assert source.columns.names == tuple(name.strip() for name in names)
+        if not names[0].startswith("#"):  # such a line is a comment
+            assert source.columns.names == tuple(name.strip() for name in names)
     else:  # a header without a letter
         assert not any(re.search("[abxyé]", name) for name in names)
 
@@ -472,7 +473,7 @@ def test_training_from_python_takes_the_options():
 def test_workers_read_as_rank_0_does():
     path = write("homes.txt", NAMES + BODY)
     reading = Reading(format="csv", label="rooms")
-    mark = fingerprint(open_source(path, 0, reading), path)
+    mark = str(fingerprint(open_source(path, 0, reading), path))
     recipe = Recipe.of(path, 0, reading, mark, 4, np.array([0, 1]), False)
     plan = {"recipe": vars(recipe) | {"reading": vars(reading)}, "ends": [1], "pooled": None}
     blank = dict.fromkeys(Plan.__annotations__)

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
                 serve_and_exit()
         code = exit_code(sys.argv[1:] if argv is None else argv, launched is not None)
     except CodedDGDError as error:
-        print(f"coded-dgd: {error}", file=sys.stderr)
+        print(f"coded-dgd: {error}", file=streams.messages())
         if launched and "mpi4py.MPI" not in sys.modules:  # the others wait for it in MPI_Init
             ending.end_job(code=error.exit_code)
         sys.exit(error.exit_code)
@@ -69,7 +69,10 @@ def _report(error: BaseException, rank: int) -> None:
         sys.excepthook(type(error), error, error.__traceback__)
     what = " ".join(f"{type(error).__name__}: {error}".split())
     remedy = ending.remedy(error) or f"please report this; {TRACEBACK}=1 shows where"
-    print(f"coded-dgd: rank {rank} on {gethostname()} failed: {what} ({remedy})", file=sys.stderr)
+    print(
+        f"coded-dgd: rank {rank} on {gethostname()} failed: {what} ({remedy})",
+        file=streams.messages(),
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import click
 
-from coded_dgd import __version__
+from coded_dgd import __version__, streams
 from coded_dgd.cli.collect import collect
 from coded_dgd.cli.compare import compare
 from coded_dgd.cli.convert import convert
@@ -103,5 +103,5 @@ def run_command_line(argv: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"coded-dgd: {' '.join(message.split())}", file=sys.stderr)
+    print(f"coded-dgd: {' '.join(message.split())}", file=streams.messages())
     return code

@@ -23,6 +23,7 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, NoReturn
 
+from coded_dgd import streams
 from coded_dgd.engine.transports.launcher import Launch, launch
 
 EXIT_CODE = 1
@@ -99,7 +100,7 @@ def end_job(message: str = "", code: int = EXIT_CODE) -> None:
     It returns only where neither MPI nor a launcher can be asked to.
     """
     if message:
-        print(f"coded-dgd: {message}", file=sys.stderr)
+        print(f"coded-dgd: {message}", file=streams.messages())
     for stream in sys.stdout, sys.stderr:
         with suppress(AttributeError, OSError, ValueError):  # None, or closed
             stream.flush()

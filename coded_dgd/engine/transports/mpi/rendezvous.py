@@ -7,12 +7,12 @@ user's can match. A rank that comes late is waited for; one that has ended never
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from time import monotonic
 from typing import Any, NoReturn
 
+from coded_dgd import streams
 from coded_dgd.engine.losses import ranks as numbers
 from coded_dgd.engine.transports import ending
 from coded_dgd.engine.transports.mpi.library import (
@@ -144,7 +144,7 @@ class Waiting:
                 f"coded-dgd: {self._named([self._rank])} has waited in train for "
                 f"{now - self._begin:.0f} s: {self._named(missing)} "
                 f"{'have' if len(missing) > 1 else 'has'} not called it yet",
-                file=sys.stderr,
+                file=streams.messages(),
                 flush=True,
             )
 

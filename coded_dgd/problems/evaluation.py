@@ -42,13 +42,7 @@ def gradient(
     except Exception as error:
         _refuse_raised(objective, "gradient", error)
         raise
-    if type(found) is not np.ndarray or found.shape != beta.shape or found.dtype.kind not in "fiu":
-        refuse(
-            objective,
-            f"gradient returned {described(found)}, and has to return a real array of shape "
-            f"{beta.shape}, one number for each feature",
-        )
-    return found
+    return _checked(objective, "gradient", found, beta.shape, "feature")
 
 
 def slope(objective: LinearModel, z: Reals, y: Reals | None) -> Reals:
@@ -64,13 +58,7 @@ def slope(objective: LinearModel, z: Reals, y: Reals | None) -> Reals:
     except Exception as error:
         _refuse_raised(objective, "slope", error)
         raise
-    if type(found) is not np.ndarray or found.shape != z.shape or found.dtype.kind not in "fiu":
-        refuse(
-            objective,
-            f"slope returned {described(found)}, and has to return a real array of shape "
-            f"{z.shape}, one number for each row",
-        )
-    return found
+    return _checked(objective, "slope", found, z.shape, "row")
 
 
 def loss(objective: Objective, X: Reals, y: Reals, beta: Reals) -> float:
@@ -162,6 +150,19 @@ def described(value: Any) -> str:
     if isinstance(value, (bool, int, float, complex, np.generic, np.ndarray)):
         return f"the {type(value).__name__} {value}"
     return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _checked(
+    objective: Objective, method: str, found: Reals, shape: tuple[int, ...], each: str
+) -> Reals:
+    """Return an array that a method has returned, if it is a real one of this shape."""
+    if type(found) is not np.ndarray or found.shape != shape or found.dtype.kind not in "fiu":
+        refuse(
+            objective,
+            f"{method} returned {described(found)}, and has to return a real array of shape "
+            f"{shape}, one number for each {each}",
+        )
+    return found
 
 
 def _number(value: Any) -> float | None:

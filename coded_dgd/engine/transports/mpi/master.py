@@ -50,7 +50,7 @@ from coded_dgd.engine.transports.mpi.library import (
     world,
 )
 from coded_dgd.engine.transports.mpi.peer import Peer
-from coded_dgd.engine.transports.mpi.rendezvous import Waiting
+from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.engine.transports.mpi.runtime import end_job, is_here, lost_here
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.partition import DATA_IN_FLIGHT
@@ -125,7 +125,7 @@ class MPIMaster(Transport):
         """Wait until every worker has come that is not lost; name those that are late."""
         for peer in self._peers:
             peer.command(Command.PING)
-        waiting, pause = Waiting(self._comm), Pause(WORKER_PAUSE)
+        waiting, pause = Assembly(self._comm), Pause(WORKER_PAUSE)
         while late := [peer.rank for peer in self._peers if not peer.greetings and not peer.gone]:
             self._early += self._collect()
             waiting.look(late)

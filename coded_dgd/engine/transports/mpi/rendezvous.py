@@ -84,7 +84,7 @@ def _keyval() -> int:
 
 
 def _duplicate(comm: MPI.Intracomm) -> MPI.Intracomm:
-    size, waiting = comm.size, Waiting(comm)
+    size, waiting = comm.size, Assembly(comm)
     # rank 0 looks who has come while the others are still on their way; they learn that it has
     come = bytearray(size)
     parts = [come, [1] * size, list(range(size)), MPI.BYTE]
@@ -109,7 +109,7 @@ def _duplicate(comm: MPI.Intracomm) -> MPI.Intracomm:
     return duplicate
 
 
-class Waiting:
+class Assembly:
     """The wait of one rank of a communicator for others of it."""
 
     def __init__(self, comm: MPI.Intracomm) -> None:

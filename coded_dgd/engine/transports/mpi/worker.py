@@ -44,7 +44,7 @@ from coded_dgd.engine.transports.mpi.library import (
     WORKER_PAUSE,
     Pause,
 )
-from coded_dgd.engine.transports.mpi.rendezvous import Waiting
+from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.engine.worker import Worker
 from coded_dgd.errors import CodedDGDError
 from coded_dgd.problems.objectives import Objective
@@ -106,7 +106,7 @@ class MPIWorker:
         It says so by a ping.
         """
         assert isinstance(self._comm, MPI.Intracomm)
-        waiting, pause = Waiting(self._comm), Pause(WORKER_PAUSE)
+        waiting, pause = Assembly(self._comm), Pause(WORKER_PAUSE)
         while self._heard() is None and not self._pinged:
             waiting.look([0])
             pause()

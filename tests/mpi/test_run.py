@@ -107,12 +107,20 @@ def test_the_example_script_runs_inside_a_script_of_ones_own(tmp_path):
 
 
 def test_training_twice_in_one_script_and_errors_in_between(tmp_path):
-    (tmp_path / "script.py").write_text(TWICE)
+    (tmp_path / "script.py").write_text(SAY + TWICE)
     done = command(mpiexec(), "-n", "3", sys.executable, "script.py", cwd=tmp_path)
     assert done.code == 0, done.err
     # every rank raises what rank 0 does
     assert sorted(done.out.split()) == sorted(3 * ["refused"] + ["[1.0,", "2.0]", "[2.0,", "4.0]"])
 
+
+SAY = """
+import os
+
+def say(*words):
+    # one write for a line: ranks share the stream, and print writes word by word to a pipe
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+"""
 
 TWICE = """
 import numpy as np
@@ -122,16 +130,16 @@ X = np.vstack([np.eye(2)] * 3)
 try:
     train(X, X @ [1, 2], scheme="lcc-mcc")
 except UsageError:
-    print("refused")
+    say("refused")
 for factor in (1, 2):
     result = train(X, factor * X @ [1, 2], scheme="mds-mmc", load=2, iterations=50)
     if result:
-        print(result.coef_.round(9).tolist())
+        say(result.coef_.round(9).tolist())
 """
 
 
 def test_arguments_of_a_script_are_checked_where_there_are_workers(tmp_path):
-    (tmp_path / "script.py").write_text(ARGUMENTS)
+    (tmp_path / "script.py").write_text(SAY + ARGUMENTS)
     done = command(mpiexec(), "-n", "3", sys.executable, "script.py", cwd=tmp_path)
     assert done.code == 0, done.err
     said = [*dict.fromkeys(done.out.splitlines())]  # whichever ranks say it
@@ -168,15 +176,15 @@ for arguments, options in (
     try:
         result = train(*arguments, scheme="uc-mmc", load=2, iterations=100, **options)
     except CodedDGDError as error:
-        print(error)
+        say(error)
     else:
         if result:
-            print(f"{result.summary['kernel']}: {result.coef_.round(6).tolist()}")
+            say(f"{result.summary['kernel']}: {result.coef_.round(6).tolist()}")
 """
 
 
 def test_an_objective_of_ones_own(tmp_path):
-    (tmp_path / "script.py").write_text(HUBER)
+    (tmp_path / "script.py").write_text(SAY + HUBER)
     done = command(mpiexec(), "-n", "4", sys.executable, "script.py", cwd=tmp_path)
     assert done.code == 0, done.err
     assert sorted(done.out.splitlines()) == [
@@ -213,10 +221,10 @@ for scheme in ("gc", "uc-mmc", "lcc"):
     try:
         result = train(X, y, scheme=scheme, objective=Huber(), iterations=200)
     except UsageError as error:
-        print(scheme, "refused:", "Huber" if "Huber" in str(error) else error)
+        say(scheme, "refused:", "Huber" if "Huber" in str(error) else error)
     else:
         if result:
-            print(scheme, (result.coef_.round(1) + 0).tolist())
+            say(scheme, (result.coef_.round(1) + 0).tolist())
 
 class Number(LinearModel):
     degree = 2
@@ -236,11 +244,11 @@ class Twice(Number):
 try:
     train(X, y, scheme="lcc-mmc", objective=Number(), step_size="1")
 except UsageError as error:
-    print("lcc-mmc refused:", error)
+    say("lcc-mmc refused:", error)
 X = np.vstack([np.eye(2)] * 3)
 result = train(X, X @ [1, 2], scheme="lcc-mmc", load=3, objective=Twice(), ridge=2.0)
 if result:
-    print("lcc-mmc twice", (result.coef_.round(9) + 0).tolist())
+    say("lcc-mmc twice", (result.coef_.round(9) + 0).tolist())
 """
 
 

@@ -12,7 +12,7 @@ from time import perf_counter
 
 import numpy as np
 
-from coded_dgd.engine.arrivals import ArrivalLog
+from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.crew import Crew, Loss, Message
 from coded_dgd.engine.distribute import Distributed
 from coded_dgd.engine.losses import TooFewWorkers

@@ -16,7 +16,7 @@ import numpy as np
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import kernels
 from coded_dgd.engine.adapting import Adaptation, Adapter, Adviser
-from coded_dgd.engine.arrivals import ArrivalLog
+from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import Distributed, distribute, sharing

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from coded_dgd.cli import run_command_line
-from coded_dgd.engine.arrivals import ArrivalLog
+from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.rank_log import LOG, open_log
 from coded_dgd.errors import StorageError, UsageError
 from coded_dgd.files import replacing, writing

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coded_dgd.engine.arrivals import ArrivalLog
+from coded_dgd.engine.arrival_log import ArrivalLog
 
 
 @pytest.mark.parametrize("first", [0, 5])

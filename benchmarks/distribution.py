@@ -80,7 +80,7 @@ def job(arguments):
         crew.broadcast(iteration, np.zeros(source.features))
         heard = set()
         while len(heard) < workers:  # each has all of its data by then
-            heard |= {arrived.worker for arrived in crew.receive(iteration)}
+            heard |= {message.worker for message in crew.receive_now(iteration)}
         ours.append(time.perf_counter() - begin)
         replaces = lane
     master.stop_or_abort()

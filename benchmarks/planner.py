@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from math import inf
 from pathlib import Path
@@ -67,12 +67,12 @@ def slow_down(transport: Any, bandwidth: float) -> None:
     """Let the master's port take in one message after the other, at this speed."""
     receive = transport.receive
 
-    def slow(until: float = inf) -> Iterator[Any]:
-        for arrived in receive(until):
-            if hasattr(arrived, "payload"):
-                sleep(arrived.payload.nbytes / bandwidth)
-                arrived = arrived._replace(time=transport.clock())
-            yield arrived
+    def slow(until: float = inf) -> Any:
+        batch = receive(until)
+        for number, length in enumerate(batch.lengths):
+            sleep(8 * length / bandwidth)
+            batch.times[number] = transport.clock()
+        return batch
 
     transport.receive = slow
 
@@ -82,7 +82,8 @@ def settle(transport: Any) -> None:
     end = transport.clock() + LONGEST
     quiet = transport.clock() + QUIET
     while transport.clock() < min(quiet, end):
-        for _ in transport.receive(quiet):
+        if batch := transport.receive(quiet):
+            transport.payloads.free(batch.rows)
             quiet = transport.clock() + QUIET
 
 

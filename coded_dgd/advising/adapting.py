@@ -194,7 +194,7 @@ def _times(trainer: Trainer, first: int, end: int) -> TaskTimes:
     stage = trainer.stage
     rows = trainer.iteration - stage.first
     skipped = rows - len(stage.spans)
-    finish: Floats = np.array(stage.master.arrivals.read(rows)[skipped + first : skipped + end])
+    finish: Floats = np.array(stage.master.log.read(rows)[skipped + first : skipped + end])
     spans = np.array(stage.spans[first:end])
     last = np.nanmax(np.where(stage.scheme.expected, finish, np.nan), axis=2, initial=0.0)
     return TaskTimes(finish, stage.tasks_done, np.fmax(spans[:, None], last))

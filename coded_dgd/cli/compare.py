@@ -63,7 +63,7 @@ def compare(
     from coded_dgd.app import convergence
     from coded_dgd.engine import comparison
     from coded_dgd.engine.interrupts import Interrupts
-    from coded_dgd.engine.master import Iteration
+    from coded_dgd.engine.iteration import Iteration
     from coded_dgd.engine.transports.simulated import SimulatedTransport
     from coded_dgd.report import comparison_files, comparison_plot
     from coded_dgd.report.comparison import describe

@@ -11,9 +11,9 @@ import numpy as np
 
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig
+from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import Ending, Outcome, conclude, stopping
 from coded_dgd.engine.losses import REDUNDANCY
-from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.observer import Observer, Start
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.setup import prepare

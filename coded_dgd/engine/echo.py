@@ -9,7 +9,7 @@ import numpy as np
 
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.crew import Crew, Message
+from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.protocol import Plan, Point
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
@@ -150,10 +150,9 @@ class Echo:
         left = clock()
         self._transport.broadcast(Point(self.crew.lane, self._iteration, self._beta), missing)
         while missing := {peer: n for peer, n in missing.items() if n and peer not in lost}:
-            for arrived in self.crew.receive(self._iteration, left + patience):
-                if isinstance(arrived, Message) and arrived.result.iteration == self._iteration:
-                    missing[arrived.result.peer] -= 1
-                    answers.append(arrived.result.time - left)
+            for message in self.crew.receive_now(self._iteration, left + patience):
+                missing[self.crew.members[message.worker]] -= 1
+                answers.append(message.time - left)
             if self._transport.interrupted:
                 raise Interrupted("stopped while the cluster was measured")
             if clock() >= left + patience:

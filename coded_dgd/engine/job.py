@@ -12,7 +12,7 @@ import numpy as np
 
 from coded_dgd.engine.adapting import Adaptation, Adviser
 from coded_dgd.engine.checkpoint import Checkpoint, Keeper
-from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.observer import Observer, Start, Stop
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
@@ -94,7 +94,7 @@ class Outcome:
         """When each message arrived, an array for each stage; see `ArrivalLog`."""
         ends = [stage.first for stage in self.stages[1:]] + [len(self.log)]
         return [
-            stage.master.arrivals.read(end - stage.first)
+            stage.master.log.read(end - stage.first)
             for stage, end in zip(self.stages, ends, strict=True)
         ]
 

@@ -6,15 +6,18 @@ suffice within the guard, update beta, and let the next beta_t overtake the stra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from math import inf, nan
 from time import perf_counter
 
 import numpy as np
 
 from coded_dgd.engine.arrival_log import ArrivalLog
+from coded_dgd.engine.arrivals import Arrival, Arrivals
 from coded_dgd.engine.crew import Crew, Loss, Message
 from coded_dgd.engine.distribute import Distributed
+from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import TooFewWorkers
 from coded_dgd.engine.marks import Activity, unmarked
 from coded_dgd.engine.protocol import Floats, Report
@@ -25,58 +28,7 @@ from coded_dgd.problems.optimizers import GradientDescent
 from coded_dgd.problems.problem import Quadratic
 
 REMEMBERED = 1000
-"""Iterations after which a message that is still on its way is not taken down any more."""
-
-
-@dataclass(slots=True)
-class Iteration:
-    """What happened in one iteration; times in seconds."""
-
-    iteration: int
-    completion_time: float
-    """beta_t leaves -> the message that made the gradient decodable is here."""
-    messages_used: int
-    """Messages up to and including that one: the communication load."""
-    extra_messages: int
-    """Those of them that the guard asked for."""
-    wasted_messages: int
-    """Messages of earlier iterations, and of this one once it was decodable."""
-    error_amplification: float
-    weights_time: float
-    decode_time: float
-    update_time: float
-    compute_time: float
-    """The longest that a worker computed for one of these messages."""
-    overrun: float
-    """The longest that real computing went beyond an injected delay."""
-    gradient_norm: float
-    loss: float | None
-    """Loss at beta_t, where the scheme is exact and the objective quadratic: the gradient tells."""
-    gradient_error: float | None = None
-    check_time: float = 0.0
-    workers_heard: int = 0
-    """Workers of which a message was used."""
-    workers_live: int = 0
-    """Workers of the scheme that are not lost."""
-
-
-@dataclass
-class Absence:
-    """A worker that was missing for some iterations."""
-
-    worker: int
-    since: int
-    """Iteration in which it was lost."""
-    elapsed: float
-    """Seconds after that beta_t left."""
-    until: int | None = None
-    """First iteration in which another had its place."""
-
-    def at(self, iteration: int) -> float | None:
-        """Seconds after which nothing came from it in this iteration; None if it was there."""
-        if iteration < self.since or (self.until is not None and iteration >= self.until):
-            return None
-        return self.elapsed if iteration == self.since else 0.0
+"""Arrivals of messages that are older than this many iterations are not recorded any more."""
 
 
 class Master:
@@ -90,8 +42,8 @@ class Master:
     optimizer : GradientDescent
     data : Distributed
         What is known of the data.
-    arrivals : ArrivalLog
-        Takes down when each message arrived.
+    log : ArrivalLog
+        Records when each message arrived.
     quadratic : Quadratic, optional
         An objective of degree 2 where beta is zero; coded schemes need it.
     ridge : float
@@ -107,7 +59,7 @@ class Master:
         decoder: GuardedDecoder,
         optimizer: GradientDescent,
         data: Distributed,
-        arrivals: ArrivalLog,
+        log: ArrivalLog,
         quadratic: Quadratic | None,
         ridge: float = 0.0,
         exact_gradient: Callable[[Floats], Floats] | None = None,
@@ -115,20 +67,21 @@ class Master:
     ) -> None:
         self.crew, self.scheme, self.decoder = crew, crew.scheme, decoder
         self.optimizer, self.data, self.ridge = optimizer, data, ridge
-        self.arrivals = arrivals
+        self.log = log
+        self.arrivals = Arrivals(crew.transport.payloads)
         self.quadratic = quadratic
         self.exact_gradient = exact_gradient
         self.on_loss = on_loss
         self._clock = crew.transport.clock
         marks = crew.transport.marks
         self._mark: Callable[..., None] = unmarked if marks is None else marks.mark
-        self.first_norm = 0.0
+        self._seconds = dict.fromkeys(Activity, 0.0)  # of the latest phase of each kind
+        self._decodable = False
+        self.first_exact_norm = 0.0
         """Norm of the first exact gradient, where gradients are checked."""
         self.absences: list[Absence] = []
         self.refusals: dict[int, str] = {}
         """Workers of which something was refused in this iteration, and why."""
-        # Row k holds the k-th payload to arrive; rows that none reaches take no memory.
-        self._payloads = np.empty((int(np.count_nonzero(self.scheme.expected)), crew.payload))
         self._left: dict[int, float] = {}  # when each beta_t left
         self._strays = crew.strays
 
@@ -149,50 +102,61 @@ class Master:
         Undecodable
             If everything is here but does not decode within the guard.
         """
-        point = self.optimizer.point
-        self.refusals = {}
+        record, point = self._begin(iteration), self.optimizer.point
+        try:
+            with self._phase(Activity.BROADCAST, iteration, self._left[iteration]):
+                self.crew.broadcast(iteration, point)  # it overtakes beta_t of earlier iterations
+            with self._phase(Activity.WAIT, iteration):
+                self._wait(record)
+            with self._phase(Activity.DECODE, iteration):
+                gradient = self._decode()
+            with self._phase(Activity.UPDATE, iteration):
+                gradient += self.ridge * point
+                if self.scheme.exact and self.quadratic is not None:
+                    record.loss = self.quadratic.loss_at(point, gradient)
+                record.gradient_norm = norm(gradient)
+                self.optimizer.update(gradient)
+            self._mark(Activity.IDLE)
+        finally:
+            self.arrivals.end()
+        self._end(record)
+        if self.exact_gradient is not None:
+            with self._phase(Activity.CHECK, iteration):
+                record.gradient_error = self._error(gradient, point)
+            self._mark(Activity.IDLE)
+            record.check_time = self._seconds[Activity.CHECK]
+        return record
+
+    @contextmanager
+    def _phase(
+        self, activity: Activity, iteration: int, begin: float | None = None
+    ) -> Iterator[None]:
+        """Mark the beginning of a phase of the iteration, and measure how long it takes."""
+        self._mark(activity, self.crew.lane, iteration, at=begin)
+        started = perf_counter()
+        yield
+        self._seconds[activity] = perf_counter() - started
+
+    def _begin(self, iteration: int) -> Iteration:
+        """Forget the messages of the last iteration; beta_t leaves now."""
+        self.refusals, self._decodable = {}, False
         self.decoder.begin(self._absent(iteration))
         self._refuse_hopeless(iteration)
-        self._left[iteration] = self._clock()
-        self._mark(Activity.BROADCAST, self.crew.lane, iteration, at=self._left[iteration])
-        self._left.pop(iteration - REMEMBERED, None)
-        record = Iteration(iteration, 0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
-
-        # 1. beta_t leaves; workers that are still busy with an older one skip to it
         self.arrivals.begin(iteration)
-        self.crew.broadcast(iteration, point)
+        self.log.begin(iteration)
+        self._left[iteration] = self._clock()
+        self._left.pop(iteration - REMEMBERED, None)
+        return Iteration(iteration)
 
-        # 2. messages stream in until they decode
-        self._mark(Activity.WAIT, self.crew.lane, iteration)
-        self._await(iteration, record)
-
-        # 3. decode: weighted sum of the payloads, and what the master knows itself
-        self._mark(Activity.DECODE, self.crew.lane, iteration)
-        begin = perf_counter()
-        gradient = self._decode()
-        record.decode_time = perf_counter() - begin
-
-        # 4. update beta
-        self._mark(Activity.UPDATE, self.crew.lane, iteration)
-        begin = perf_counter()
-        gradient += self.ridge * point
-        if self.scheme.exact and self.quadratic is not None:
-            record.loss = self.quadratic.loss_at(point, gradient)
-        record.gradient_norm = norm(gradient)
-        self.optimizer.update(gradient)
-        record.update_time = perf_counter() - begin
+    def _end(self, record: Iteration) -> None:
+        """Complete the record of an iteration, and write the times of its arrivals."""
+        record.decode_time = self._seconds[Activity.DECODE]
+        record.update_time = self._seconds[Activity.UPDATE]
         record.workers_heard = len({worker for worker, _ in self.decoder.order})
         record.workers_live = self.scheme.workers - len(self.scheme.lost)
-
-        self._mark(Activity.IDLE)
-        self.arrivals.end(iteration)
-        if self.exact_gradient is not None:
-            self._mark(Activity.CHECK, self.crew.lane, iteration)
-            begin = perf_counter()
-            record.gradient_error = self._error(gradient, point)
-            record.check_time = perf_counter() - begin
-            self._mark(Activity.IDLE)
-        return record
+        record.wasted_messages += self.late
+        self._strays = self.crew.strays
+        self.log.end(record.iteration)
 
     def _absent(self, iteration: int) -> list[int]:
         """Workers of which nothing can be expected; take down who is new among them."""
@@ -207,35 +171,32 @@ class Master:
             if absence.worker in workers and absence.until is None:
                 absence.until = iteration
 
-    def _await(self, iteration: int, record: Iteration) -> None:
+    def _wait(self, record: Iteration) -> None:
         """Take messages until they decode within the guard, or until the scheme's deadline."""
-        decoded = False
-        limit = np.inf if self.scheme.deadline is None else self.scheme.deadline
-        left = self._left[iteration]
-        while not decoded:
-            for arrived in self.crew.receive(iteration, left + limit):
-                if isinstance(arrived, Message):
-                    decoded = self._take(arrived, record, decoded)
-                    continue
-                if isinstance(arrived, Loss):
-                    self._mark(Activity.LOST, self.crew.lane, iteration, -1, arrived.report.peer)
-                    self.on_loss(arrived.report)
-                    self.absences.append(Absence(arrived.worker, iteration, self._clock() - left))
-                else:
-                    self.refusals[arrived.worker] = arrived.reason
-                if not decoded and self.decoder.lose(arrived.worker, arrived.message):
-                    decoded = self._complete(record, self._clock() - left)
-            if not decoded and self._clock() >= left + limit:
+        iteration, left = record.iteration, self._left[record.iteration]
+        limit = inf if self.scheme.deadline is None else self.scheme.deadline
+        while not self._decodable:
+            incoming = self.crew.receive(iteration, left + limit)
+            for message in incoming.messages:
+                self._take(message, record, message.time - left)
+            for message in incoming.late:
+                self._take_late(message, record)
+            for loss in incoming.losses:
+                self._take_loss(loss, record, self._clock() - left)
+            for refusal in incoming.refusals:
+                self.refusals[refusal.worker] = refusal.reason
+                self._expect_less(refusal.worker, refusal.message, record, self._clock() - left)
+            if self._decodable:
+                return
+            if self._clock() >= left + limit:
                 begin = self._clock()
                 self.decoder.expire()
-                decoded = self._complete(record, limit)
-                self._weighed(begin, iteration)
-            if not decoded:
-                if self.crew.transport.interrupted:
-                    raise Interrupted(f"stopped in iteration {iteration}")
+                self._complete(record, limit)
+                self._mark_weights(begin, iteration)
+            elif self.crew.transport.interrupted:
+                raise Interrupted(f"stopped in iteration {iteration}")
+            else:
                 self._refuse_hopeless(iteration)
-        record.wasted_messages += self.late
-        self._strays = self.crew.strays
 
     def _refuse_hopeless(self, iteration: int) -> None:
         """Raise if no more can be expected that would make the gradient decodable."""
@@ -256,45 +217,54 @@ class Master:
                 "use more polynomials (lcc-mmc-K), mds-mmc or uc-mmc"
             )
 
-    def _take(self, arrived: Message, record: Iteration, decoded: bool) -> bool:
-        """Account for one message; return whether the gradient is decodable."""
-        worker, message = arrived.worker, arrived.result
-        elapsed = message.time - self._left.get(message.iteration, np.nan)
-        self.arrivals.note(message.iteration, worker, message.message, elapsed)
-        if (
-            decoded
-            or message.iteration != record.iteration
-            or self.decoder.has(worker, message.message)
-        ):
+    def _take(self, message: Message, record: Iteration, elapsed: float) -> None:
+        """Account for a message of this iteration; note it if it makes the gradient decodable."""
+        worker, number, iteration = message.worker, message.number, message.iteration
+        self.log.note(iteration, worker, number, elapsed)
+        arrival = Arrival(iteration, elapsed, message.row)
+        if self._decodable:
+            self.crew.transport.payloads.free([message.row])
+        if self._decodable or not self.arrivals.take(worker, number, arrival):
             record.wasted_messages += 1
-            self._note(Activity.WASTED, arrived)
-            return decoded
-        self._note(Activity.USED, arrived)
-        self._payloads[len(self.decoder.order)] = message.payload
+            self._mark_arrival(Activity.WASTED, message)
+            return
+        self._mark_arrival(Activity.USED, message)
         record.compute_time = max(record.compute_time, message.compute_seconds)
         record.overrun = max(record.overrun, message.overrun)
         begin = self._clock()
-        decoded = self.decoder.arrive(worker, message.message)
-        if decoded:
+        if self.decoder.arrive(worker, number):
             self._complete(record, elapsed)
         if self.decoder.weights_time:
-            self._weighed(begin, record.iteration)
-        return decoded
+            self._mark_weights(begin, iteration)
 
-    def _note(self, activity: Activity, arrived: Message) -> None:
-        """Mark the arrival of a message."""
-        result = arrived.result
-        self._mark(
-            activity, result.lane, result.iteration, result.message, result.peer, result.time
+    def _take_late(self, message: Message, record: Iteration) -> None:
+        """Account for a message that answers an earlier iteration."""
+        elapsed = message.time - self._left.get(message.iteration, nan)
+        self.log.note(message.iteration, message.worker, message.number, elapsed)
+        self.arrivals.take(
+            message.worker, message.number, Arrival(message.iteration, elapsed, message.row)
         )
+        record.wasted_messages += 1
+        self._mark_arrival(Activity.WASTED, message)
 
-    def _weighed(self, begin: float, iteration: int) -> None:
-        """Mark that weights have been computed since `begin`."""
-        self._mark(Activity.WEIGHTS, self.crew.lane, iteration, at=begin)
-        self._mark(Activity.WAIT, self.crew.lane, iteration)
+    def _take_loss(self, loss: Loss, record: Iteration, elapsed: float) -> None:
+        """Note that a worker has been lost, `elapsed` seconds after beta_t left."""
+        iteration = record.iteration
+        self._mark(Activity.LOST, self.crew.lane, iteration, -1, loss.report.peer)
+        self.on_loss(loss.report)
+        self.absences.append(Absence(loss.worker, iteration, elapsed))
+        self._expect_less(loss.worker, None, record, elapsed)
 
-    def _complete(self, record: Iteration, elapsed: float) -> bool:
-        """Note that the gradient is decodable now."""
+    def _expect_less(
+        self, worker: int, number: int | None, record: Iteration, elapsed: float
+    ) -> None:
+        """Expect no more messages of a worker, or only not this one."""
+        if not self._decodable and self.decoder.lose(worker, number):
+            self._complete(record, elapsed)
+
+    def _complete(self, record: Iteration, elapsed: float) -> None:
+        """Note that the gradient is decodable, `elapsed` seconds after beta_t left."""
+        self._decodable = True
         record.completion_time = elapsed
         left = self._left[record.iteration]
         self._mark(Activity.DECODABLE, self.crew.lane, record.iteration, at=left + elapsed)
@@ -302,16 +272,28 @@ class Master:
         record.extra_messages = self.decoder.extra
         record.error_amplification = self.decoder.amplification
         record.weights_time = self.decoder.weights_time
-        return True
+
+    def _mark_arrival(self, activity: Activity, message: Message) -> None:
+        """Mark the arrival of a message."""
+        self._mark(
+            activity, self.crew.lane, message.iteration, message.number,
+            self.crew.members[message.worker], message.time,
+        )  # fmt: skip
+
+    def _mark_weights(self, begin: float, iteration: int) -> None:
+        """Mark that weights have been computed since `begin`."""
+        self._mark(Activity.WEIGHTS, self.crew.lane, iteration, at=begin)
+        self._mark(Activity.WAIT, self.crew.lane, iteration)
 
     def _decode(self) -> Floats:
         """Gradient of the data from the payloads that have arrived."""
-        weights = self.decoder.weights
-        payloads = self._payloads[: weights.shape[-1]]
+        weights, order = self.decoder.weights, self.decoder.order
         if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
             used = np.flatnonzero(weights)
-            weights, payloads = weights[used], payloads[used]
-        gradient: Floats = weights @ payloads
+            weights, order = weights[used], [order[each] for each in used.tolist()]
+        gradient = self.crew.transport.payloads.combine(
+            weights, self.arrivals.rows(order), self.crew.payload
+        )
         if self.scheme.pieces > 1:
             gradient = self.data.partition.join(gradient)
         if self.scheme.coded:
@@ -328,6 +310,6 @@ class Master:
         assert self.exact_gradient is not None
         exact = self.exact_gradient(point)
         size = norm(exact)
-        self.first_norm = self.first_norm or size
-        scale = max(size, self.first_norm)
+        self.first_exact_norm = self.first_exact_norm or size
+        scale = max(size, self.first_exact_norm)
         return norm(gradient - exact) / scale if scale else 0.0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import kernels
-from coded_dgd.engine.crew import Crew, Message
+from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import distribute
 from coded_dgd.engine.echo import Messages, crew_of_all, measure_messages
 from coded_dgd.engine.protocol import Floats, Point
@@ -202,10 +202,7 @@ def _ask(
         end = left + (limit if 2 * len(missing) <= len(workers) else longest)
         if np.isin(missing, workers[lost]).all() or transport.clock() >= end:
             return transport.clock() - left
-        for arrived in crew.receive(iteration, end):
-            if not isinstance(arrived, Message) or arrived.result.iteration != iteration:
-                continue
-            if arrived.worker in workers:  # not late ones, of another group
-                result = arrived.result
-                finish[arrived.worker, result.message] = result.time - left
-                computed.append(result.compute_seconds)
+        for message in crew.receive_now(iteration, end):
+            if message.worker in workers:  # not late ones, of another group
+                finish[message.worker, message.number] = message.time - left
+                computed.append(message.compute_seconds)

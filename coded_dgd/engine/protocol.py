@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -213,22 +212,6 @@ def read_word(word: Floats) -> Point | tuple[Command, int]:
     return Point(int(lane), int(iteration), word[2:].copy())
 
 
-class Result(NamedTuple):
-    """A message of a worker, as the master sees it at `time`.
-
-    `payload` is only valid until the next result is asked for.
-    """
-
-    peer: int
-    time: float
-    lane: int
-    iteration: int
-    message: int
-    compute_seconds: float
-    overrun: float
-    payload: Reals
-
-
 class Report(NamedTuple):
     """The last word of a worker, or about it: a failure, or what it did until it was stopped."""
 
@@ -291,14 +274,3 @@ def result_parts(message: Reals) -> tuple[Floats, Reals]:
     size = HEADER * 8 // message.dtype.itemsize
     header = message[:size] if len(message) >= size else message[:0]
     return header.view(np.float64), message[size:]
-
-
-def read_result(peer: int, time: float, header: Floats, payload: Reals) -> Result:
-    """Return what has come; a message whose header makes no sense belongs to no lane."""
-    values = header.tolist()
-    if not values or not isfinite(sum(values)):
-        return Result(peer, time, -1, -1, -1, 0.0, 0.0, payload)
-    lane, iteration, index, compute_seconds, overrun = values
-    return Result(
-        peer, time, int(lane), int(iteration), int(index), compute_seconds, overrun, payload
-    )

@@ -20,8 +20,9 @@ from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import Distributed, distribute, sharing
+from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
-from coded_dgd.engine.master import Absence, Iteration, Master
+from coded_dgd.engine.master import Master
 from coded_dgd.engine.observer import Observer, Start
 from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
@@ -219,10 +220,10 @@ class Trainer:
             on_loss=self.note,
         )
         if self.stages:
-            master.first_norm = self.stage.master.first_norm
+            master.first_exact_norm = self.stage.master.first_exact_norm
         elif self._resumed:
             values = self._resumed.values
-            master.first_norm = values["first_norm"]
+            master.first_exact_norm = values["first_norm"]
             if scheme.workers == values["workers"]:
                 scheme.restore(values["scheme"])
             if not first:
@@ -403,7 +404,7 @@ class Trainer:
             "stages": len(self.stages) + self._stages_before,
             "scheme": self.stage.scheme.state(),
             "clock": self._clock,
-            "first_norm": master.first_norm,
+            "first_norm": master.first_exact_norm,
             "absences": [astuple(absence) for absence in master.absences],
             "losses": [report._asdict() for report in self.losses],
             "refused": [Refused(*who, count) for who, count in self.refused.items()],

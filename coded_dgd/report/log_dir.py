@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.observer import Observer, Start, Stop
 from coded_dgd.engine.protocol import Logs
 from coded_dgd.engine.rank_log import LOG, open_log

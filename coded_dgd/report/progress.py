@@ -8,7 +8,7 @@ from typing import TextIO
 import numpy as np
 
 from coded_dgd import __version__
-from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.observer import Observer, Start, Stop
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.threads import BY_SHARE, threads

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from coded_dgd import delays, schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import DelayModel
-from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import scheme_of
 from coded_dgd.errors import CodedDGDError, DataError, UsageError

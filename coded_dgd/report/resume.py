@@ -14,8 +14,8 @@ from coded_dgd import origin
 from coded_dgd.config import HARMLESS, RunConfig, read_toml
 from coded_dgd.engine.adapting import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint, latest
+from coded_dgd.engine.iteration import Absence
 from coded_dgd.engine.job import Resume
-from coded_dgd.engine.master import Absence
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import Refused

@@ -31,8 +31,8 @@ from coded_dgd import origin
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.adapting import RECORDS
 from coded_dgd.engine.checkpoint import Checkpoint
+from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import Outcome
-from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.observer import Observer, Stop
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import Setup
@@ -170,7 +170,7 @@ class RunFolder(Observer):
             name = "arrivals.npz" if number == 1 else f"arrivals-{number}.npz"
             with replacing(self.path / name) as file:
                 np.savez(file, **recording(stage, arrival))
-            stage.master.arrivals.close()
+            stage.master.log.close()
         with replacing(self.path / SUMMARY) as file:
             file.write(json.dumps(summary, indent=1).encode() + b"\n")
         with writing(self.path):

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.iteration import Iteration
 
 RECENT = 100
 """Latest iterations, of which completion times are told."""

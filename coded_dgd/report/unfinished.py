@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.config import RunConfig
+from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import gradient_norm_ratio
-from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.stage import PLANS
 from coded_dgd.errors import UsageError, one_line
 from coded_dgd.report.recorded import Arrivals, RecordedRun

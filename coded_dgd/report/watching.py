@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import IO
 
-from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.iteration import Iteration
 from coded_dgd.errors import UsageError
 from coded_dgd.report.reading import read_config
 from coded_dgd.report.run_folder import (

@@ -14,8 +14,8 @@ from coded_dgd.engine import job
 from coded_dgd.engine.comparison import compare, configurations
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.losses import TooFewWorkers
-from coded_dgd.engine.protocol import Result
 from coded_dgd.engine.setup import prepare
+from coded_dgd.engine.transports.base import Batch
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.report import comparison_plot
@@ -181,10 +181,14 @@ def test_options_go_to_those_that_take_them():
 class Replay(SimulatedTransport):
     """Brings prepared results, whoever asks."""
 
-    results = ()
+    lanes_of_results = ()
 
     def receive(self, until=np.inf):
-        yield from self.results
+        rows = [self.payloads.take() for _ in self.lanes_of_results]
+        for row, lane in zip(rows, self.lanes_of_results, strict=True):
+            self.payloads.buffers[row][:] = [lane, *[0.0] * 12]
+        count = len(rows)
+        return Batch([0] * count, rows, [8] * count, [0.0] * count)
 
 
 def test_late_results_are_counted_for_the_scheme_that_sent_them():
@@ -194,8 +198,9 @@ def test_late_results_are_counted_for_the_scheme_that_sent_them():
     first, second = (
         Crew(transport, scheme, transport.new_lane(), members, members, 8) for _ in "12"
     )
-    transport.results = [Result(0, 0.0, lane, 0, 0, 0.0, 0.0, np.zeros(8)) for lane in (0, 0, 1)]
-    assert len(list(second.receive(0))) == 1
+    transport.payloads.reserve(8, "float64", 3)
+    transport.lanes_of_results = (0, 0, 1)
+    assert len(second.receive(0).messages) == 1
     assert (first.strays, second.strays) == (2, 0)
     instead = Crew(
         transport, scheme, transport.new_lane(), members, members, 8, replaces=first.lane

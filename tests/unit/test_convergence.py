@@ -13,8 +13,8 @@ from coded_dgd import schemes, train
 from coded_dgd.__main__ import exit_code
 from coded_dgd.app import convergence
 from coded_dgd.cli import run_command_line
+from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import gradient_norm_ratio
-from coded_dgd.engine.master import Iteration
 from coded_dgd.engine.trail import Trail
 from coded_dgd.errors import ConvergenceWarning
 from coded_dgd.problems import remaining

@@ -8,6 +8,7 @@ import pytest
 from coded_dgd import registry, schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job, protocol
+from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import DataError, UsageError
@@ -74,10 +75,14 @@ def test_a_header_is_exact_whatever_the_type():
         header, payload = protocol.result_parts(message)
         header[:] = 1, 10**9 - 1, 12345, 0.1, 0.2
         payload[:] = 1, 2, 3
-        result = protocol.read_result(5, 7.0, header, payload)
-        assert result[:7] == (5, 7.0, 1, 10**9 - 1, 12345, 0.1, 0.2)
-        assert result.payload.tolist() == [1, 2, 3]
-        assert protocol.read_result(5, 7.0, *protocol.result_parts(message[:4])).lane == -1
+        payloads = Payloads()
+        payloads.reserve(3, dtype, 2)
+        row = payloads.take()
+        payloads.buffers[row][:] = message
+        assert payloads.header(row) == [1, 10**9 - 1, 12345, 0.1, 0.2]
+        assert payloads.payload(row, 3).tolist() == [1, 2, 3]
+        assert payloads.length_of(message.nbytes) == 3
+        assert payloads.length_of(message[:4].nbytes) < 0
 
 
 @pytest.mark.parametrize("name", objectives.names())

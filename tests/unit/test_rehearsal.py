@@ -20,8 +20,9 @@ class SlowMaster(SimulatedTransport):
         super().broadcast(point, peers)
 
     def receive(self, until=float("inf")):
-        yield from super().receive(until)
+        batch = super().receive(until)
         self.now += self.busy
+        return batch
 
 
 @pytest.mark.parametrize("lost", [(), (2,), (0, 3)])

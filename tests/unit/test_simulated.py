@@ -8,6 +8,7 @@ from coded_dgd import delays, registry, schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job, trainer
 from coded_dgd.engine.setup import prepare
+from coded_dgd.engine.transports.base import Batch
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Diverged, Infeasible, Undecodable, UsageError
 from coded_dgd.guard import GuardedDecoder
@@ -189,13 +190,19 @@ class Late(SimulatedTransport):
     def receive(self, until=np.inf):
         batch, self.held = self.held, []
         try:
-            for message in super().receive(until):
-                (batch if self.rng.random() < 0.6 else self.held).append(message)
+            arrived = super().receive(until)
         except Undecodable:
             if not batch:
                 raise
-        self.delivered += batch
-        yield from batch
+        else:
+            for message in zip(
+                arrived.peers, arrived.rows, arrived.lengths, arrived.times, strict=True
+            ):
+                (batch if self.rng.random() < 0.6 else self.held).append(message)
+        for peer, row, *_ in batch:
+            _, iteration, number, *_ = map(int, self.payloads.header(row))
+            self.delivered.append((iteration, peer, number))
+        return Batch(*map(list, zip(*batch, strict=True)))
 
 
 @pytest.mark.parametrize("name", ["uc-mmc", "lcc", "lcc-mmc", "lcc-mmc-2", "gc", "mds-mmc"])
@@ -218,8 +225,7 @@ def test_messages_of_an_old_iteration_are_wasted_and_never_used(name):
         outcome.setup.delay.trace(30, 6, outcome.setup.scheme.work)
     )
     seen = np.full(ideal.shape, np.nan)
-    for message in delivered:
-        index = message.iteration, message.peer, message.message
+    for index in delivered:
         seen[index] = ideal[index]
     np.testing.assert_allclose(outcome.arrivals[0], seen, rtol=1e-9)
 

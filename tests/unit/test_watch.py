@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from coded_dgd.cli import run_command_line
-from coded_dgd.engine.master import Iteration
+from coded_dgd.engine.iteration import Iteration
 from coded_dgd.report import watching
 from coded_dgd.report.run_folder import read_log
 from coded_dgd.report.status import Status, duration

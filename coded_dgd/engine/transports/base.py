@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
 from coded_dgd.engine.marks import MASTER_MARKS, Marked, Marks
-from coded_dgd.engine.protocol import Holding, Logs, Plan, Point, Reals, Report, Result
+from coded_dgd.engine.payloads import Payloads
+from coded_dgd.engine.protocol import Holding, Logs, Plan, Point, Reals, Report
 
 if TYPE_CHECKING:
     from coded_dgd.problems.sparse import SparseRows
@@ -18,12 +20,34 @@ STOP_SECONDS = 10.0
 """How long workers may take to stop."""
 
 
+@dataclass(slots=True)
+class Batch:
+    """What has arrived at the master since it last asked.
+
+    The first four lists have an entry for each message, in the order of arrival.
+    """
+
+    peers: list[int] = field(default_factory=list)
+    """The sender."""
+    rows: list[int] = field(default_factory=list)
+    """The row of the payload matrix that holds the message. The receiver of the batch owns it."""
+    lengths: list[int] = field(default_factory=list)
+    """Payload numbers received; negative where not even the header is complete."""
+    times: list[float] = field(default_factory=list)
+    """Instant of arrival in seconds, by the clock of the transport."""
+    losses: list[Report] = field(default_factory=list)
+    """Peers that have been lost."""
+
+    def __bool__(self) -> bool:
+        return bool(self.peers or self.losses)
+
+
 class Transport(ABC):
     """The master's side of the connections to its peers, the workers.
 
     Peers 0..workers-1 are those that started with the job; `hire` may add others. A peer that fails
     or whose process is lost shows up once, as a `Report` with a failure among what `receive`
-    yields, and from then on in `lost`; what is sent to it goes nowhere.
+    returns, and from then on in `lost`; what is sent to it goes nowhere.
     """
 
     workers: int
@@ -33,6 +57,8 @@ class Transport(ABC):
     """Whether peers of one host may hold blocks together."""
 
     def __init__(self) -> None:
+        self.payloads = Payloads()
+        """Where messages are received."""
         self.lost: dict[int, Report] = {}
         """Why, by peer."""
         self.interrupted = False
@@ -84,8 +110,8 @@ class Transport(ABC):
         """Send a point to these peers without waiting; it overtakes any earlier one."""
 
     @abstractmethod
-    def receive(self, until: float = inf) -> Iterator[Result | Report]:
-        """Wait for something to arrive, at most until `until`; then yield all that has."""
+    def receive(self, until: float = inf) -> Batch:
+        """Wait for something to arrive, at most until `until`; then return all that has."""
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
         """Take in what comes, for later, until a condition holds; return whether it does.

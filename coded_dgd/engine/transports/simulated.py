@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 
 from coded_dgd.engine.marks import Marked
-from coded_dgd.engine.protocol import (
-    Holding,
-    Plan,
-    Point,
-    Reals,
-    Report,
-    Result,
-    read_result,
-    result_parts,
-)
+from coded_dgd.engine.protocol import Holding, Plan, Point, Reals, Report
 from coded_dgd.engine.share import Share
-from coded_dgd.engine.transports.base import Transport
+from coded_dgd.engine.transports.base import Batch, Transport
 from coded_dgd.engine.worker import Wait, Worker
 from coded_dgd.errors import Undecodable
 from coded_dgd.problems.objectives import Objective
@@ -58,7 +49,7 @@ class SimulatedTransport(Transport):
         self._loops: list[Wait] = []
         self._version: list[int] = []
         self._plans: list[Plan | None] = []
-        self._inbox: list[Result | Report] = []
+        self._inbox = Batch()
         self._hired: list[int] = []
         # instant, worker, version
         self._wakes = [(instant, peer, LOSS) for peer, instant in (losses or {}).items()]
@@ -84,6 +75,7 @@ class SimulatedTransport(Transport):
         self.now = now
 
     def plan(self, peer: int, plan: Plan) -> None:
+        self.payloads.reserve(plan.features, plan.dtype, self.workers * (len(plan.ends) + 1))
         self._plans[peer] = plan
         share = Share(plan, self._objective)
         if plan.recipe:
@@ -103,13 +95,13 @@ class SimulatedTransport(Transport):
             if peer not in self.lost:
                 self._resume(peer, point)
 
-    def receive(self, until: float = inf) -> Iterator[Result | Report]:
+    def receive(self, until: float = inf) -> Batch:
         while not self._inbox and not self.interrupted:
             if not self._wakes or self._wakes[0][0] > until:
                 if until == inf:
                     raise Undecodable("every worker waits for the master: nothing more can arrive")
                 self.now = until
-                return
+                break
             instant, peer, version = heapq.heappop(self._wakes)
             if peer in self.lost:
                 continue
@@ -119,8 +111,8 @@ class SimulatedTransport(Transport):
             elif version == self._version[peer]:
                 self.now = max(self.now, instant)
                 self._resume(peer, None)
-        arrived, self._inbox = self._inbox, []
-        yield from arrived
+        arrived, self._inbox = self._inbox, Batch()
+        return arrived
 
     def host_of(self, peer: int) -> str:
         return HOST
@@ -155,7 +147,12 @@ class SimulatedTransport(Transport):
             heapq.heappush(self._wakes, (instant, peer, self._version[peer]))
 
     def _deliver(self, peer: int, message: Reals) -> None:
-        self._inbox.append(read_result(peer, self.now, *result_parts(message)))
+        row = self.payloads.take()
+        self.payloads.buffers[row][: len(message)] = message
+        self._inbox.peers.append(peer)
+        self._inbox.rows.append(row)
+        self._inbox.lengths.append(self.payloads.length_of(message.nbytes))
+        self._inbox.times.append(self.now)
 
     def _lose(self, peer: int) -> None:
         worker = self._workers[peer]
@@ -168,4 +165,4 @@ class SimulatedTransport(Transport):
             worker.iteration,
             "process lost",
         )
-        self._inbox.append(self.lost[peer])
+        self._inbox.losses.append(self.lost[peer])

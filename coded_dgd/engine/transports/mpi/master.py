@@ -6,7 +6,7 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import lru_cache, partial
 from math import inf
@@ -27,15 +27,12 @@ from coded_dgd.engine.protocol import (
     Reals,
     Release,
     Report,
-    Result,
     error_text,
     point_word,
-    read_result,
 )
 from coded_dgd.engine.threads import threads
-from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
+from coded_dgd.engine.transports.base import STOP_SECONDS, Batch, Transport
 from coded_dgd.engine.transports.ending import leave
-from coded_dgd.engine.transports.mpi.inbox import Inbox
 from coded_dgd.engine.transports.mpi.library import (
     DATA,
     ERROR,
@@ -44,12 +41,15 @@ from coded_dgd.engine.transports.mpi.library import (
     MPI,
     PLAN,
     REPORT,
+    REPORT_BYTES,
+    RESULT,
     WORKER_PAUSE,
     Pause,
     fault_tolerant,
     world,
 )
 from coded_dgd.engine.transports.mpi.peer import Peer
+from coded_dgd.engine.transports.mpi.receives import Receives
 from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.engine.transports.mpi.runtime import end_job, is_here, lost_here
 from coded_dgd.errors import UsageError
@@ -58,6 +58,9 @@ from coded_dgd.problems.sparse import SparseRows
 
 LOOK_SECONDS = 1.0
 """Time between two looks at the processes themselves."""
+
+REPORT_SECONDS = 0.01
+"""Longest time between two looks for reports while results keep coming."""
 
 DEPARTURE_SECONDS = 0.1
 """Longest wait for one rank to be gone before the next one leaves without MPI_Finalize: Open MPI's
@@ -87,11 +90,15 @@ class MPIMaster(Transport):
         self.workers = comm.size - 1
         self.host = socket.gethostname()
         self._peers: list[Peer] = []
-        self._inbox = Inbox()
-        self._early: list[Result | Report] = []
-        """What came while nobody asked."""
+        self._results, self._reports = Receives(RESULT), Receives(REPORT)
+        self._texts: list[bytearray] = []
+        """Where reports are received, by peer."""
+        self._rows: list[int] = []
+        """Row of the payload matrix that the next result is received into, by peer; -1 for none."""
+        self._arrived = Batch()
+        """What has come since the master last asked."""
         self._iteration = 0
-        self._next_look = 0.0
+        self._next_look = self._next_reports = 0.0
         everyone = list(range(comm.size))
         self._world = comm.group.Translate_ranks(everyone, MPI.COMM_WORLD.group)
         self._missing: set[int] = set()
@@ -109,7 +116,12 @@ class MPIMaster(Transport):
         first = len(self._peers)
         for number, rank in enumerate(ranks_of_peers, start=first):
             self._peers.append(Peer(comm, rank, partial(self._lose, number)))
-        self._inbox.add(self._peers[first:])
+            self._texts.append(bytearray(REPORT_BYTES))
+            self._rows.append(-1)
+        self._results.add(self._peers[first:])
+        self._reports.add(self._peers[first:])
+        for number in range(first, len(self._peers)):
+            self._reports.post(number, self._texts[number])
         return list(range(first, len(self._peers)))
 
     def _lose(self, number: int, cause: str) -> None:
@@ -119,7 +131,7 @@ class MPIMaster(Transport):
             self.lost[number] = Report(
                 number, peer.host, peer.received, 0.0, 0.0, self._iteration, cause
             )
-            self._early.append(self.lost[number])
+            self._arrived.losses.append(self.lost[number])
 
     def assemble(self) -> None:
         """Wait until every worker has come that is not lost; name those that are late."""
@@ -127,7 +139,7 @@ class MPIMaster(Transport):
             peer.command(Command.PING)
         waiting, pause = Assembly(self._comm), Pause(WORKER_PAUSE)
         while late := [peer.rank for peer in self._peers if not peer.greetings and not peer.gone]:
-            self._early += self._collect()
+            self._collect()
             waiting.look(late)
             pause()
 
@@ -136,7 +148,9 @@ class MPIMaster(Transport):
 
     def plan(self, peer: int, plan: Plan) -> None:
         target = self._peers[peer]
-        self._inbox.expect_results(peer, plan.features, plan.dtype)
+        self.payloads.reserve(plan.features, plan.dtype, self.workers * (len(plan.ends) + 1))
+        if self._rows[peer] < 0:
+            self._expect_result(peer)
         target.plan, target.rows = plan, 0
         target.command(Command.PLAN)
         target.send(json.dumps(asdict(plan)).encode(), PLAN)
@@ -144,7 +158,7 @@ class MPIMaster(Transport):
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
         pause = Pause(WORKER_PAUSE)
         while sum(each.unsent() for each in self._peers) > DATA_IN_FLIGHT:
-            self._early += self._collect()
+            self._collect()
             pause()
         target = self._peers[peer]
         rows = X.height if isinstance(X, SparseRows) else X.shape[1]
@@ -164,50 +178,66 @@ class MPIMaster(Transport):
             if peer not in self.lost:
                 self._peers[peer].post(message)
 
-    def receive(self, until: float = inf) -> Iterator[Result | Report]:
+    def receive(self, until: float = inf) -> Batch:
         pause = Pause(MASTER_PAUSE)
-        while not (indices := self._arrived()) and not self._early:
-            if self.interrupted or monotonic() >= until:
-                return
+        while not self._collect() and not self.interrupted and monotonic() < until:
             for peer in self._peers:
                 if peer.owed is not None:
                     peer.advance()
             pause()
-        early, self._early = self._early, []
-        yield from early
-        now = monotonic()
-        for index, length in indices:
-            if arrived := self._read(index, length, now):
-                yield arrived
-            self._inbox.post(index)
+        arrived, self._arrived = self._arrived, Batch()
+        return arrived
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
         deadline, pause = monotonic() + seconds, Pause(WORKER_PAUSE)
         while not condition():
             if self.interrupted or monotonic() >= deadline:
                 return False
-            self._early += self._collect()
+            self._collect()
             pause()
         return True
 
-    def _collect(self) -> list[Result | Report]:
-        """Take what has arrived, for later."""
-        now, collected = monotonic(), []
-        for index, length in self._arrived():
-            arrived = self._read(index, length, now)
-            if isinstance(arrived, Result):
-                arrived = arrived._replace(payload=arrived.payload.copy())
-            if arrived:
-                collected.append(arrived)
-            self._inbox.post(index)
-        return collected
-
-    def _arrived(self) -> list[tuple[int, int]]:
-        """Receives that have completed, and how many bytes came."""
+    def _collect(self) -> Batch:
+        """Take in what has come; return all that the master has not asked for yet."""
         if self._refusal and not self._stopped:
             raise UsageError(self._refusal)
         self._look()
-        return self._inbox.arrived()
+        # one call seldom completes a message that has just arrived
+        results, now = self._results.test() or self._results.test(), monotonic()
+        if results:
+            self._take_results(results, now)
+        if not results or now >= self._next_reports:
+            self._next_reports = now + REPORT_SECONDS
+            self._take_reports()
+        return self._arrived
+
+    def _take_reports(self) -> None:
+        """Read the texts that have come, and receive the next ones."""
+        for number, size in self._reports.test():
+            self._read_report(number, bytes(self._texts[number][:size]))
+            if self._peers[number].report is None:  # the last one
+                self._reports.post(number, self._texts[number])
+
+    def _take_results(self, results: list[tuple[int, int]], now: float) -> None:
+        """Add results to what has arrived, and receive the next ones."""
+        arrived, rows, peers = self._arrived, self._rows, self._peers
+        length_of = self.payloads.length_of
+        for number, size in results:
+            peer = peers[number]
+            peer.received += 1
+            if not peer.unreachable:  # else even what it has sent in time comes too late
+                arrived.peers.append(number)
+                arrived.rows.append(rows[number])
+                arrived.lengths.append(length_of(size))
+                arrived.times.append(now)
+                self._expect_result(number)
+            else:
+                self._results.post(number, self.payloads.buffers[rows[number]])
+
+    def _expect_result(self, number: int) -> None:
+        """Receive the next result of a peer into a row of its own."""
+        self._rows[number] = row = self.payloads.take()
+        self._results.post(number, self.payloads.buffers[row])
 
     def _look(self) -> None:
         """Notice, from time to time, that processes have ended without a signal, or are silent."""
@@ -221,6 +251,7 @@ class MPIMaster(Transport):
         unheard = any(not peer.host and not peer.gone for peer in self._peers)
         lost = lost_here(world().size) if unheard else set()
         for number, peer in enumerate(self._peers):
+            peer.note_life()
             here = number < self.workers and self._world[peer.rank] in lost & self._missing
             peer.look(visible, here)
             if not self._stopped and self.silence < inf:
@@ -230,14 +261,11 @@ class MPIMaster(Transport):
         self._missing = lost
         self._next_look = now + LOOK_SECONDS
 
-    def _read(self, index: int, length: int, now: float) -> Result | Report | None:
-        number = index // 2
+    def _read_report(self, number: int, text: bytes) -> None:
+        """Take in a text message of a peer."""
         peer = self._peers[number]
-        if not index % 2:
-            if peer.unreachable:  # what it has sent in time comes too late all the same
-                return None
-            return read_result(number, now, *self._inbox.result(number, length))
-        fields = json.loads(self._inbox.report(number, length))
+        peer.silent = 0.0
+        fields = json.loads(text)
         if isinstance(fields[0], str):  # a report begins with a number
             greeting = Greeting(*fields[: len(Greeting._fields)])
             if greeting.version != __version__:
@@ -248,16 +276,14 @@ class MPIMaster(Transport):
             peer.greetings.append(greeting)
             peer.host, peer.pid = greeting.host, greeting.pid
             peer.visible = is_here(peer.host, peer.pid)
-            return None
-        if len(fields) == len(Holding._fields):
+        elif len(fields) == len(Holding._fields):
             holding = Holding(*fields)
             self.holding[number, holding.lane] = holding
-            return None
-        report = peer.report = Report(*fields)._replace(peer=number)
-        if report.failure is not None and number not in self.lost:
-            self.lost[number] = report
-            return report
-        return None
+        else:
+            report = peer.report = Report(*fields)._replace(peer=number)
+            if report.failure is not None and number not in self.lost:
+                self.lost[number] = report
+                self._arrived.losses.append(report)
 
     def host_of(self, peer: int) -> str:
         return self._peers[peer].host
@@ -286,7 +312,7 @@ class MPIMaster(Transport):
             while len(target.greetings) < expected:
                 if target.gone or monotonic() >= deadline:
                     return None
-                self._early += self._collect()
+                self._collect()
                 pause()
         answered, last = time(), target.greetings[-1]
         return last, last.clock - (asked + answered) / 2, (answered - asked) / 2
@@ -330,10 +356,11 @@ class MPIMaster(Transport):
                     peer.send(np.empty(0), DATA)
                 peer.command(Command.STOP)
             before = sum(peer.received for peer in self._peers)
-            self._inbox.post_all()
+            self._post_all()
             pause = Pause(WORKER_PAUSE)
             while not self._drained() and monotonic() < deadline:
-                self._collect()
+                self.payloads.free(self._collect().rows)
+                self._arrived = Batch()
                 for peer in self._peers:
                     peer.advance()
                 pause()
@@ -344,6 +371,14 @@ class MPIMaster(Transport):
         else:
             drained = 0
         return [peer.report for peer in self._peers if peer.report], drained
+
+    def _post_all(self) -> None:
+        """Receive all that may still come."""
+        for number, peer in enumerate(self._peers):
+            if self._rows[number] >= 0 and not self._results.is_posted(number):
+                self._results.post(number, self.payloads.buffers[self._rows[number]])
+            if peer.report is None and not self._reports.is_posted(number):
+                self._reports.post(number, self._texts[number])
 
     @property
     def hard(self) -> bool:
@@ -362,7 +397,8 @@ class MPIMaster(Transport):
         streams.flush()
         if any(peer.vanished for peer in self._peers):
             sleep(FORWARD_SECONDS)
-        self._inbox.cancel()
+        self._results.cancel()
+        self._reports.cancel()
         hard = self.hard
         how = Release.HARD * hard | Release.FAILED * (self.error is not None)
         deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)

@@ -57,6 +57,7 @@ class Peer:
         self.rows = 0
         """Rows of each block of the plan that have been sent."""
         self.received = 0
+        self._heard = 0  # results received at the last look
         self._sending: list[tuple[MPI.Request, Any]] = []
         self._pings: list[tuple[MPI.Request, Any]] = []
         self._points: list[tuple[MPI.Request, Floats]] = []
@@ -93,6 +94,11 @@ class Peer:
             except ProcessLookupError:
                 self.vanished = True
                 self.fail()
+
+    def note_life(self) -> None:
+        """Take results received since the last look as a sign of life."""
+        if self.received > self._heard:
+            self._heard, self.silent = self.received, 0.0
 
     def ping(self, seconds: float) -> None:
         """Send what is nothing but to be received; it is so many seconds since the last time."""

@@ -1,0 +1,88 @@
+"""What has arrived of one code: for each message the iteration it answers, its time and its row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coded_dgd.engine.payloads import Payloads
+
+ABSENT = -1
+"""Age of a message that has not arrived."""
+
+
+class Arrival(NamedTuple):
+    """The latest arrival of one message of one worker."""
+
+    iteration: int
+    """The iteration that it answers."""
+    elapsed: float
+    """Seconds from the departure of beta_t of that iteration to the arrival."""
+    row: int
+    """Its row of the payload matrix."""
+
+
+class Arrivals:
+    """The messages of one code whose payloads are held, by worker and message number.
+
+    Parameters
+    ----------
+    payloads : Payloads
+        The payload matrix that the rows belong to.
+    oldest : int
+        Age in iterations up to which messages are held; 0 for only those of the current one.
+    """
+
+    def __init__(self, payloads: Payloads, oldest: int = 0) -> None:
+        self._payloads, self._oldest = payloads, oldest
+        self._iteration = 0
+        self.held: dict[tuple[int, int], Arrival] = {}
+        """In the order of arrival."""
+
+    def begin(self, iteration: int) -> None:
+        """Begin an iteration, or begin it anew: free what is too old for it, and what is of it."""
+        self._iteration = iteration
+        kept = range(iteration - self._oldest, iteration)
+        self._drop([key for key, each in self.held.items() if each.iteration not in kept])
+
+    def take(self, worker: int, number: int, arrival: Arrival) -> bool:
+        """Hold a message; return whether it is newer than what is held of it.
+
+        The row of the older one is freed.
+        """
+        key = worker, number
+        before = self.held.get(key)
+        if before is None:
+            if arrival.iteration < self._iteration - self._oldest:
+                self._payloads.free([arrival.row])
+                return False
+        elif before.iteration >= arrival.iteration:
+            self._payloads.free([arrival.row])
+            return False
+        else:
+            del self.held[key]  # the newer one comes last
+            self._payloads.free([before.row])
+        self.held[key] = arrival
+        return True
+
+    def end(self) -> None:
+        """Free what no later iteration can use."""
+        first = self._iteration + 1 - self._oldest
+        self._drop([key for key, each in self.held.items() if each.iteration < first])
+
+    def ages(self, shape: tuple[int, ...]) -> NDArray[np.int64]:
+        """Return how many iterations old each message is, of shape (M, J); `ABSENT` for none."""
+        ages = np.full(shape, ABSENT, dtype=np.int64)
+        for key, each in self.held.items():
+            ages[key] = self._iteration - each.iteration
+        return ages
+
+    def rows(self, order: Iterable[tuple[int, int]]) -> list[int]:
+        """Return the rows of these messages, given by worker and number."""
+        return [self.held[key].row for key in order]
+
+    def _drop(self, keys: Iterable[tuple[int, int]]) -> None:
+        self._payloads.free([self.held.pop(key).row for key in keys])

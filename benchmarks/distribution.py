@@ -80,7 +80,7 @@ def job(arguments):
         crew.broadcast(iteration, np.zeros(source.features))
         heard = set()
         while len(heard) < workers:  # each has all of its data by then
-            heard |= {message.worker for message in crew.receive_now(iteration)}
+            heard |= {worker for worker, _ in crew.receive_now(iteration).keys}
         ours.append(time.perf_counter() - begin)
         replaces = lane
     master.stop_or_abort()

@@ -37,7 +37,7 @@ class Arrivals:
     """
 
     def __init__(self, payloads: Payloads, oldest: int = 0) -> None:
-        self._payloads, self._oldest = payloads, oldest
+        self.payloads, self._oldest = payloads, oldest
         self._iteration = 0
         self.held: dict[tuple[int, int], Arrival] = {}
         """In the order of arrival."""
@@ -45,33 +45,32 @@ class Arrivals:
     def begin(self, iteration: int) -> None:
         """Begin an iteration, or begin it anew: free what is too old for it, and what is of it."""
         self._iteration = iteration
-        kept = range(iteration - self._oldest, iteration)
-        self._drop([key for key, each in self.held.items() if each.iteration not in kept])
+        self._keep(range(iteration - self._oldest, iteration))
 
-    def take(self, worker: int, number: int, arrival: Arrival) -> bool:
-        """Hold a message; return whether it is newer than what is held of it.
+    def take(self, key: tuple[int, int], arrival: Arrival) -> bool:
+        """Hold a message unless it is too old, or a newer one of the same number is held.
 
-        The row of the older one is freed.
+        The row of the message that is not held is freed.
+
+        Returns
+        -------
+        bool
+            Whether it is held.
         """
-        key = worker, number
         before = self.held.get(key)
-        if before is None:
-            if arrival.iteration < self._iteration - self._oldest:
-                self._payloads.free([arrival.row])
-                return False
-        elif before.iteration >= arrival.iteration:
-            self._payloads.free([arrival.row])
+        newest = self._iteration - self._oldest - 1 if before is None else before.iteration
+        if arrival.iteration <= newest:
+            self.payloads.free([arrival.row])
             return False
-        else:
+        if before is not None:
             del self.held[key]  # the newer one comes last
-            self._payloads.free([before.row])
+            self.payloads.free([before.row])
         self.held[key] = arrival
         return True
 
     def end(self) -> None:
         """Free what no later iteration can use."""
-        first = self._iteration + 1 - self._oldest
-        self._drop([key for key, each in self.held.items() if each.iteration < first])
+        self._keep(range(self._iteration + 1 - self._oldest, self._iteration + 1))
 
     def ages(self, shape: tuple[int, ...]) -> NDArray[np.int64]:
         """Return how many iterations old each message is, of shape (M, J); `ABSENT` for none."""
@@ -84,5 +83,11 @@ class Arrivals:
         """Return the rows of these messages, given by worker and number."""
         return [self.held[key].row for key in order]
 
-    def _drop(self, keys: Iterable[tuple[int, int]]) -> None:
-        self._payloads.free([self.held.pop(key).row for key in keys])
+    def _keep(self, iterations: range) -> None:
+        """Free the messages that answer other iterations than these."""
+        if not iterations:
+            self.payloads.free([each.row for each in self.held.values()])
+            self.held.clear()
+            return
+        for key in [key for key, each in self.held.items() if each.iteration not in iterations]:
+            self.payloads.free([self.held.pop(key).row])

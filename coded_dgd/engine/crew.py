@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import NamedTuple
 
@@ -17,23 +18,16 @@ NO_HEADER = [-1.0] * HEADER
 """Stands for a header that makes no sense: it belongs to no lane."""
 
 
-class Message(NamedTuple):
-    """A message of this crew that can be used."""
+class Late(NamedTuple):
+    """A message that answers an earlier iteration."""
 
     worker: int
-    """Number of the worker in the scheme."""
     number: int
-    """Number of the message among those of the worker in an iteration."""
     iteration: int
-    """The iteration that it answers."""
     time: float
     """Instant of arrival in seconds, by the clock of the transport."""
     row: int
     """Its row of the payload matrix."""
-    compute_seconds: float
-    """Seconds that the worker computed for it."""
-    overrun: float
-    """The longest that real computing went beyond an injected delay, in seconds."""
 
 
 class Loss(NamedTuple):
@@ -52,15 +46,27 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class Incoming(NamedTuple):
-    """What has arrived for one crew, each kind in the order of arrival."""
+@dataclass(slots=True)
+class Incoming:
+    """What has arrived for one crew since it was last asked.
 
-    messages: list[Message]
-    """Those that answer the current iteration."""
-    late: list[Message]
-    """Those that answer an earlier one."""
-    refusals: list[Refusal]
-    losses: list[Loss]
+    The first five lists have an entry for each message that answers the current iteration, in the
+    order of arrival.
+    """
+
+    keys: list[tuple[int, int]] = field(default_factory=list)
+    """Worker of the scheme, and number of the message among those of the worker."""
+    rows: list[int] = field(default_factory=list)
+    """Row of the payload matrix. The receiver owns it."""
+    times: list[float] = field(default_factory=list)
+    """Instant of arrival in seconds, by the clock of the transport."""
+    compute_seconds: list[float] = field(default_factory=list)
+    """Seconds that the worker computed for the message."""
+    overruns: list[float] = field(default_factory=list)
+    """The longest that real computing went beyond an injected delay, in seconds."""
+    late: list[Late] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
 
 
 class Crew:
@@ -135,8 +141,7 @@ class Crew:
         message that makes no sense is counted in `refused`. Unless it is one of an earlier
         iteration, there will be none in its place: that is a refusal.
         """
-        batch = self.transport.receive(until)
-        incoming = Incoming([], [], [], [])
+        batch, incoming = self.transport.receive(until), Incoming()
         if batch.peers:
             self._sort(batch, iteration, incoming)
         for report in batch.losses:
@@ -144,23 +149,21 @@ class Crew:
                 incoming.losses.append(Loss(worker, report))
         return incoming
 
-    def receive_now(self, iteration: int, until: float = inf) -> list[Message]:
-        """Receive the messages of this iteration alone, without their payloads."""
+    def receive_now(self, iteration: int, until: float = inf) -> Incoming:
+        """Receive messages of this iteration without their payloads: all rows are free again."""
         incoming = self.receive(iteration, until)
-        self.transport.payloads.free(
-            message.row for message in (*incoming.messages, *incoming.late)
-        )
-        return incoming.messages
+        self.transport.payloads.free([*incoming.rows, *(late.row for late in incoming.late)])
+        return incoming
 
     def _sort(self, batch: Batch, iteration: int, incoming: Incoming) -> None:
         """Check the messages of a batch, and add them to what is incoming."""
         payloads, code, length, counts = (
             self.transport.payloads, self.lane, self.payload, self._counts
         )  # fmt: skip
-        for peer, row, size, time in zip(
-            batch.peers, batch.rows, batch.lengths, batch.times, strict=True
-        ):
-            header = payloads.header(row)
+        for peer, row, size, time, header, finite in zip(
+            batch.peers, batch.rows, batch.lengths, batch.times,
+            payloads.headers(batch.rows), payloads.finite(batch.rows, length), strict=True,
+        ):  # fmt: skip
             worker = self._worker.get(peer)
             if (
                 worker is not None
@@ -168,37 +171,46 @@ class Crew:
                 and header[0] == code
                 and size == length
                 and 0 <= header[2] < counts[worker]
-                and payloads.is_finite(row, length)
+                and finite
             ):
-                incoming.messages.append(
-                    Message(worker, int(header[2]), iteration, time, row, header[3], header[4])
-                )
-                continue
-            if size < 0 or not isfinite(sum(header)):
-                header = NO_HEADER
-            lane, answered, number = (int(value) for value in header[:3])
-            if worker is None or (lane != code and 0 <= lane < self.transport.lanes):
-                self.transport.strays[lane] += 1
-            elif wrong := self._wrong(worker, lane, answered, number, size, iteration):
-                self.refused[peer, wrong] += 1
-                if answered == iteration or not 0 <= answered < iteration:
-                    known = answered == iteration and 0 <= number < counts[worker]
-                    incoming.refusals.append(Refusal(worker, number if known else None, wrong))
+                incoming.keys.append((worker, int(header[2])))
+                incoming.rows.append(row)
+                incoming.times.append(time)
+                incoming.compute_seconds.append(header[3])
+                incoming.overruns.append(header[4])
+            elif late := self._set_aside(peer, size, header, iteration, incoming):
+                incoming.late.append(Late(*late, time, row))
             else:
-                incoming.late.append(
-                    Message(worker, number, answered, time, row, header[3], header[4])
-                )
-                continue
-            payloads.free([row])
+                payloads.free([row])
 
-    def _wrong(
-        self, worker: int, lane: int, answered: int, number: int, size: int, iteration: int
-    ) -> str | None:
-        """What is wrong with a message that cannot be used in this iteration, if anything is."""
-        if lane != self.lane or not 0 <= answered <= iteration:
-            return "wrong header"
-        if not 0 <= number < self._counts[worker]:
-            return "wrong message number"
-        if answered < iteration:
-            return None  # it is not used, whatever is in it
-        return "wrong length" if size != self.payload else "not finite"
+    def _set_aside(
+        self, peer: int, size: int, header: list[float], iteration: int, incoming: Incoming
+    ) -> tuple[int, int, int] | None:
+        """Account for a message that is not one of this iteration.
+
+        Returns
+        -------
+        tuple of int, or None
+            Worker, message number and iteration of a message that answers an earlier one.
+        """
+        if size < 0 or not isfinite(sum(header)):
+            header = NO_HEADER
+        code, answered, number = (int(value) for value in header[:3])
+        worker = self._worker.get(peer)
+        if worker is None or (code != self.lane and 0 <= code < self.transport.lanes):
+            self.transport.strays[code] += 1
+            return None
+        exists = 0 <= number < self._counts[worker]
+        if code != self.lane or not 0 <= answered <= iteration:
+            wrong = "wrong header"
+        elif not exists:
+            wrong = "wrong message number"
+        elif answered < iteration:
+            return worker, number, answered  # whatever is in its payload
+        else:
+            wrong = "wrong length" if size != self.payload else "not finite"
+        self.refused[peer, wrong] += 1
+        if not 0 <= answered < iteration:
+            known = exists and answered == iteration
+            incoming.refusals.append(Refusal(worker, number if known else None, wrong))
+        return None

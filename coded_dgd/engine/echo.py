@@ -150,9 +150,10 @@ class Echo:
         left = clock()
         self._transport.broadcast(Point(self.crew.lane, self._iteration, self._beta), missing)
         while missing := {peer: n for peer, n in missing.items() if n and peer not in lost}:
-            for message in self.crew.receive_now(self._iteration, left + patience):
-                missing[self.crew.members[message.worker]] -= 1
-                answers.append(message.time - left)
+            incoming = self.crew.receive_now(self._iteration, left + patience)
+            for (worker, _), time in zip(incoming.keys, incoming.times, strict=True):
+                missing[self.crew.members[worker]] -= 1
+                answers.append(time - left)
             if self._transport.interrupted:
                 raise Interrupted("stopped while the cluster was measured")
             if clock() >= left + patience:

@@ -15,7 +15,7 @@ import numpy as np
 
 from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.arrivals import Arrival, Arrivals
-from coded_dgd.engine.crew import Crew, Loss, Message
+from coded_dgd.engine.crew import Crew, Incoming, Late, Loss
 from coded_dgd.engine.distribute import Distributed
 from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import TooFewWorkers
@@ -74,6 +74,7 @@ class Master:
         self.on_loss = on_loss
         self._clock = crew.transport.clock
         marks = crew.transport.marks
+        self._marking = marks is not None
         self._mark: Callable[..., None] = unmarked if marks is None else marks.mark
         self._seconds = dict.fromkeys(Activity, 0.0)  # of the latest phase of each kind
         self._decodable = False
@@ -177,10 +178,9 @@ class Master:
         limit = inf if self.scheme.deadline is None else self.scheme.deadline
         while not self._decodable:
             incoming = self.crew.receive(iteration, left + limit)
-            for message in incoming.messages:
-                self._take(message, record, message.time - left)
-            for message in incoming.late:
-                self._take_late(message, record)
+            self._take(incoming, record)
+            for late in incoming.late:
+                self._take_late(late, record)
             for loss in incoming.losses:
                 self._take_loss(loss, record, self._clock() - left)
             for refusal in incoming.refusals:
@@ -217,35 +217,44 @@ class Master:
                 "use more polynomials (lcc-mmc-K), mds-mmc or uc-mmc"
             )
 
-    def _take(self, message: Message, record: Iteration, elapsed: float) -> None:
-        """Account for a message of this iteration; note it if it makes the gradient decodable."""
-        worker, number, iteration = message.worker, message.number, message.iteration
-        self.log.note(iteration, worker, number, elapsed)
-        arrival = Arrival(iteration, elapsed, message.row)
-        if self._decodable:
-            self.crew.transport.payloads.free([message.row])
-        if self._decodable or not self.arrivals.take(worker, number, arrival):
+    def _take(self, incoming: Incoming, record: Iteration) -> None:
+        """Take messages of this iteration; note the one that makes the gradient decodable."""
+        iteration, left = record.iteration, self._left[record.iteration]
+        for key, row, time, compute_seconds, overrun in zip(
+            incoming.keys, incoming.rows, incoming.times, incoming.compute_seconds,
+            incoming.overruns, strict=True,
+        ):  # fmt: skip
+            elapsed, (worker, number) = time - left, key
+            self.log.note(iteration, worker, number, elapsed)
+            if self._decodable:
+                self.arrivals.payloads.free([row])
+            elif self.arrivals.take(key, Arrival(iteration, elapsed, row)):
+                record.compute_time = max(record.compute_time, compute_seconds)
+                record.overrun = max(record.overrun, overrun)
+                self._use(key, record, time, elapsed)
+                continue
             record.wasted_messages += 1
-            self._mark_arrival(Activity.WASTED, message)
-            return
-        self._mark_arrival(Activity.USED, message)
-        record.compute_time = max(record.compute_time, message.compute_seconds)
-        record.overrun = max(record.overrun, message.overrun)
-        begin = self._clock()
-        if self.decoder.arrive(worker, number):
-            self._complete(record, elapsed)
-        if self.decoder.weights_time:
-            self._mark_weights(begin, iteration)
+            if self._marking:
+                self._mark_message(Activity.WASTED, key, iteration, time)
 
-    def _take_late(self, message: Message, record: Iteration) -> None:
+    def _use(self, key: tuple[int, int], record: Iteration, time: float, elapsed: float) -> None:
+        """Decode with one more message, if that suffices within the guard."""
+        if self._marking:
+            self._mark_message(Activity.USED, key, record.iteration, time)
+        begin = self._clock() if self._marking else 0.0
+        if self.decoder.arrive(*key):
+            self._complete(record, elapsed)
+        if self._marking and self.decoder.weights_time:
+            self._mark_weights(begin, record.iteration)
+
+    def _take_late(self, late: Late, record: Iteration) -> None:
         """Account for a message that answers an earlier iteration."""
-        elapsed = message.time - self._left.get(message.iteration, nan)
-        self.log.note(message.iteration, message.worker, message.number, elapsed)
-        self.arrivals.take(
-            message.worker, message.number, Arrival(message.iteration, elapsed, message.row)
-        )
+        elapsed = late.time - self._left.get(late.iteration, nan)
+        self.log.note(late.iteration, late.worker, late.number, elapsed)
+        key = late.worker, late.number
+        self.arrivals.take(key, Arrival(late.iteration, elapsed, late.row))
         record.wasted_messages += 1
-        self._mark_arrival(Activity.WASTED, message)
+        self._mark_message(Activity.WASTED, key, late.iteration, late.time)
 
     def _take_loss(self, loss: Loss, record: Iteration, elapsed: float) -> None:
         """Note that a worker has been lost, `elapsed` seconds after beta_t left."""
@@ -273,12 +282,13 @@ class Master:
         record.error_amplification = self.decoder.amplification
         record.weights_time = self.decoder.weights_time
 
-    def _mark_arrival(self, activity: Activity, message: Message) -> None:
+    def _mark_message(
+        self, activity: Activity, key: tuple[int, int], iteration: int, time: float
+    ) -> None:
         """Mark the arrival of a message."""
-        self._mark(
-            activity, self.crew.lane, message.iteration, message.number,
-            self.crew.members[message.worker], message.time,
-        )  # fmt: skip
+        worker, number = key
+        peer = self.crew.members[worker]
+        self._mark(activity, self.crew.lane, iteration, number, peer, time)
 
     def _mark_weights(self, begin: float, iteration: int) -> None:
         """Mark that weights have been computed since `begin`."""

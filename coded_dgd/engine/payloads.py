@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from coded_dgd.engine.protocol import Floats, Reals, result_size
 
+SMALL = 1 << 14
+"""Payload numbers up to which those of several messages are checked at once, in a copy."""
 PIECE_BYTES = 1 << 18
 """Size of the part of the rows that one product covers: it stays in the cache."""
 
@@ -69,11 +71,13 @@ class Payloads:
         self._free += range(first + rows - 1, first - 1, -1)  # the first ones are taken first
         return array
 
-    def take(self) -> int:
-        """Return the number of a free row, which is not free any more."""
-        if not self._free:
-            self._add(len(self.buffers))
-        return self._free.pop()
+    def take(self, count: int) -> list[int]:
+        """Return the numbers of free rows, which are not free any more."""
+        while len(self._free) < count:
+            self._add(max(len(self.buffers), count))
+        taken = self._free[-count:] if count else []
+        del self._free[len(self._free) - count :]
+        return taken[::-1]
 
     def free(self, rows: Iterable[int]) -> None:
         """Free rows; the messages in them are not used any more."""
@@ -83,17 +87,19 @@ class Payloads:
         """Return the number of payload numbers in a message of `size` bytes; negative if none."""
         return size // self._dtype.itemsize - self._start
 
-    def header(self, row: int) -> list[float]:
-        """Return the header of the message in a row, `HEADER` numbers."""
-        header: list[float] = self._headers[row].tolist()
-        return header
+    def headers(self, rows: Sequence[int]) -> list[list[float]]:
+        """Return the headers of the messages in these rows, `HEADER` numbers each."""
+        return [self._headers[row].tolist() for row in rows]
 
-    def is_finite(self, row: int, length: int) -> bool:
-        """Whether all `length` payload numbers in a row are finite."""
-        payload, zeros = self._payloads[row], self._zeros
-        if length < len(zeros):
-            payload, zeros = payload[:length], zeros[:length]
-        return bool(payload.dot(zeros) == 0.0)  # 0 times inf or nan is nan
+    def finite(self, rows: Sequence[int], length: int) -> list[bool]:
+        """Whether all `length` payload numbers in each of these rows are finite."""
+        zeros = self._zeros[:length]
+        if len(rows) > 1 and len(rows) * length <= SMALL and max(rows) < len(self._matrix):
+            # 0 times inf or nan is nan
+            columns = slice(self._start, self._start + length)
+            sums: list[float] = self._matrix[rows, columns].dot(zeros).tolist()
+            return [each == 0.0 for each in sums]
+        return [bool(self._payloads[row][:length].dot(zeros) == 0.0) for row in rows]
 
     def payload(self, row: int, length: int) -> Reals:
         """Return the payload in a row, of shape (length,), as a view."""

@@ -202,7 +202,10 @@ def _ask(
         end = left + (limit if 2 * len(missing) <= len(workers) else longest)
         if np.isin(missing, workers[lost]).all() or transport.clock() >= end:
             return transport.clock() - left
-        for message in crew.receive_now(iteration, end):
-            if message.worker in workers:  # not late ones, of another group
-                finish[message.worker, message.number] = message.time - left
-                computed.append(message.compute_seconds)
+        incoming = crew.receive_now(iteration, end)
+        for key, time, seconds in zip(
+            incoming.keys, incoming.times, incoming.compute_seconds, strict=True
+        ):
+            if key[0] in workers:  # not late ones, of another group
+                finish[key] = time - left
+                computed.append(seconds)

@@ -77,9 +77,9 @@ def test_a_header_is_exact_whatever_the_type():
         payload[:] = 1, 2, 3
         payloads = Payloads()
         payloads.reserve(3, dtype, 2)
-        row = payloads.take()
+        (row,) = payloads.take(1)
         payloads.buffers[row][:] = message
-        assert payloads.header(row) == [1, 10**9 - 1, 12345, 0.1, 0.2]
+        assert payloads.headers([row])[0] == [1, 10**9 - 1, 12345, 0.1, 0.2]
         assert payloads.payload(row, 3).tolist() == [1, 2, 3]
         assert payloads.length_of(message.nbytes) == 3
         assert payloads.length_of(message[:4].nbytes) < 0

@@ -200,7 +200,7 @@ class Late(SimulatedTransport):
             ):
                 (batch if self.rng.random() < 0.6 else self.held).append(message)
         for peer, row, *_ in batch:
-            _, iteration, number, *_ = map(int, self.payloads.header(row))
+            _, iteration, number, *_ = map(int, self.payloads.headers([row])[0])
             self.delivered.append((iteration, peer, number))
         return Batch(*map(list, zip(*batch, strict=True)))
 

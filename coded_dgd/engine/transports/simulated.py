@@ -147,7 +147,7 @@ class SimulatedTransport(Transport):
             heapq.heappush(self._wakes, (instant, peer, self._version[peer]))
 
     def _deliver(self, peer: int, message: Reals) -> None:
-        row = self.payloads.take()
+        (row,) = self.payloads.take(1)
         self.payloads.buffers[row][: len(message)] = message
         self._inbox.peers.append(peer)
         self._inbox.rows.append(row)

@@ -6,7 +6,7 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import lru_cache, partial
 from math import inf
@@ -120,8 +120,7 @@ class MPIMaster(Transport):
             self._rows.append(-1)
         self._results.add(self._peers[first:])
         self._reports.add(self._peers[first:])
-        for number in range(first, len(self._peers)):
-            self._reports.post(number, self._texts[number])
+        self._reports.post(range(first, len(self._peers)), self._texts[first:])
         return list(range(first, len(self._peers)))
 
     def _lose(self, number: int, cause: str) -> None:
@@ -150,7 +149,7 @@ class MPIMaster(Transport):
         target = self._peers[peer]
         self.payloads.reserve(plan.features, plan.dtype, self.workers * (len(plan.ends) + 1))
         if self._rows[peer] < 0:
-            self._expect_result(peer)
+            self._expect_results([peer])
         target.plan, target.rows = plan, 0
         target.command(Command.PLAN)
         target.send(json.dumps(asdict(plan)).encode(), PLAN)
@@ -203,41 +202,46 @@ class MPIMaster(Transport):
             raise UsageError(self._refusal)
         self._look()
         # one call seldom completes a message that has just arrived
-        results, now = self._results.test() or self._results.test(), monotonic()
-        if results:
-            self._take_results(results, now)
-        if not results or now >= self._next_reports:
+        numbers, sizes = self._results.test()
+        if not numbers:
+            numbers, sizes = self._results.test()
+        now = monotonic()
+        if numbers:
+            self._take_results(numbers, sizes, now)
+        if not numbers or now >= self._next_reports:
             self._next_reports = now + REPORT_SECONDS
             self._take_reports()
         return self._arrived
 
     def _take_reports(self) -> None:
         """Read the texts that have come, and receive the next ones."""
-        for number, size in self._reports.test():
+        for number, size in zip(*self._reports.test(), strict=True):
             self._read_report(number, bytes(self._texts[number][:size]))
             if self._peers[number].report is None:  # the last one
-                self._reports.post(number, self._texts[number])
+                self._reports.post([number], [self._texts[number]])
 
-    def _take_results(self, results: list[tuple[int, int]], now: float) -> None:
+    def _take_results(self, numbers: list[int], sizes: list[int], now: float) -> None:
         """Add results to what has arrived, and receive the next ones."""
-        arrived, rows, peers = self._arrived, self._rows, self._peers
-        length_of = self.payloads.length_of
-        for number, size in results:
-            peer = peers[number]
-            peer.received += 1
-            if not peer.unreachable:  # else even what it has sent in time comes too late
-                arrived.peers.append(number)
-                arrived.rows.append(rows[number])
-                arrived.lengths.append(length_of(size))
-                arrived.times.append(now)
-                self._expect_result(number)
-            else:
-                self._results.post(number, self.payloads.buffers[rows[number]])
+        arrived, payloads, rows = self._arrived, self.payloads, self._rows
+        for number in numbers:
+            self._peers[number].received += 1
+        if any(self._peers[number].unreachable for number in numbers):
+            # what such a peer has sent in time comes too late all the same
+            pairs = zip(numbers, sizes, strict=True)
+            heard = [(n, size) for n, size in pairs if not self._peers[n].unreachable]
+            numbers, sizes = [n for n, _ in heard], [size for _, size in heard]
+        arrived.peers += numbers
+        arrived.rows += [rows[number] for number in numbers]
+        arrived.lengths += map(payloads.length_of, sizes)
+        arrived.times += [now] * len(numbers)
+        self._expect_results(numbers)
 
-    def _expect_result(self, number: int) -> None:
-        """Receive the next result of a peer into a row of its own."""
-        self._rows[number] = row = self.payloads.take()
-        self._results.post(number, self.payloads.buffers[row])
+    def _expect_results(self, numbers: Sequence[int]) -> None:
+        """Receive the next result of each of these peers into a row of its own."""
+        rows = self.payloads.take(len(numbers))
+        for number, row in zip(numbers, rows, strict=True):
+            self._rows[number] = row
+        self._results.post(numbers, [self.payloads.buffers[row] for row in rows])
 
     def _look(self) -> None:
         """Notice, from time to time, that processes have ended without a signal, or are silent."""
@@ -374,11 +378,13 @@ class MPIMaster(Transport):
 
     def _post_all(self) -> None:
         """Receive all that may still come."""
-        for number, peer in enumerate(self._peers):
-            if self._rows[number] >= 0 and not self._results.is_posted(number):
-                self._results.post(number, self.payloads.buffers[self._rows[number]])
-            if peer.report is None and not self._reports.is_posted(number):
-                self._reports.post(number, self._texts[number])
+        everyone = range(len(self._peers))
+        results = [n for n in everyone if self._rows[n] >= 0 and not self._results.is_posted(n)]
+        self._results.post(results, [self.payloads.buffers[self._rows[n]] for n in results])
+        reports = [
+            n for n in everyone if not self._peers[n].report and not self._reports.is_posted(n)
+        ]
+        self._reports.post(reports, [self._texts[n] for n in reports])
 
     @property
     def hard(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from coded_dgd.engine.transports.mpi.library import MPI
@@ -38,11 +38,13 @@ class Receives:
         self._statuses += [MPI.Status() for _ in peers]
         self._groups.append(slice(first, len(self._peers)))
 
-    def post(self, number: int, buffer: Any) -> None:
-        """Receive the next message of a peer into `buffer`."""
-        peer = self._peers[number]
-        self._requests[number] = peer.listen(buffer, self._tag)
-        self._posted[number] = not peer.gone
+    def post(self, numbers: Iterable[int], buffers: Iterable[Any]) -> None:
+        """Receive the next message of each of these peers into a buffer of its own."""
+        peers, requests, posted, tag = self._peers, self._requests, self._posted, self._tag
+        for number, buffer in zip(numbers, buffers, strict=True):
+            peer = peers[number]
+            requests[number] = peer.listen(buffer, tag)
+            posted[number] = not peer.gone
 
     def is_posted(self, number: int) -> bool:
         """Whether a receive is posted for a peer."""
@@ -58,38 +60,43 @@ class Receives:
                 except MPI.Exception:
                     self._peers[number].fail()
 
-    def test(self) -> list[tuple[int, int]]:
-        """Return the peers whose receive has completed, each with the number of bytes received.
+    def test(self) -> tuple[list[int], list[int]]:
+        """Return the peers whose receive has completed, and how many bytes each has sent.
 
         A message that was longer than its buffer has 0 bytes.
         """
         if len(self._groups) == 1:
             return self._test(self._groups[0])
-        return [each for group in self._groups for each in self._test(group)]
+        numbers, sizes = list[int](), list[int]()
+        for group in self._groups:
+            completed = self._test(group)
+            numbers += completed[0]
+            sizes += completed[1]
+        return numbers, sizes
 
-    def _test(self, group: slice) -> list[tuple[int, int]]:
-        test_some, statuses = MPI.Request.Testsome, self._statuses[group]
-        requests = self._requests[group]
+    def _test(self, group: slice) -> tuple[list[int], list[int]]:
+        statuses, first = self._statuses[group], group.start
         try:
-            positions = test_some(requests, statuses)
+            positions = MPI.Request.Testsome(self._requests[group], statuses)
         except MPI.Exception:
             return self._salvage(group)
         if not positions:
-            return []
-        completed, first, posted = [], group.start, self._posted
-        for position, status in zip(positions, statuses, strict=False):
-            posted[first + position] = False
-            completed.append((first + position, status.Get_count(MPI.BYTE)))
+            return [], []
+        numbers = [first + position for position in positions]
+        sizes = []
+        for number, status in zip(numbers, statuses, strict=False):
+            self._posted[number] = False
+            sizes.append(status.Get_count(MPI.BYTE))
             status.source = NOBODY
-        return completed
+        return numbers, sizes
 
-    def _salvage(self, group: slice) -> list[tuple[int, int]]:
+    def _salvage(self, group: slice) -> tuple[list[int], list[int]]:
         """As `_test`, where a peer has been lost.
 
         The positions are gone with the exception: they are those of requests that have become
         null, and not every one of them has a status.
         """
-        completed, statuses = [], self._statuses[group]
+        numbers, sizes, statuses = list[int](), list[int](), self._statuses[group]
         for number in range(group.start, group.stop):
             if not self._posted[number] or self._requests[number] != MPI.REQUEST_NULL:
                 continue
@@ -104,7 +111,8 @@ class Receives:
             if not exact or not classes <= {MPI.SUCCESS, MPI.ERR_TRUNCATE}:
                 peer.fail()
             else:
-                completed.append((number, 0 if too_long else exact[0].Get_count(MPI.BYTE)))
+                numbers.append(number)
+                sizes.append(0 if too_long else exact[0].Get_count(MPI.BYTE))
         for status in statuses:
             status.error, status.source = 0, NOBODY
-        return completed
+        return numbers, sizes

@@ -1,7 +1,7 @@
 """One thing per file, found by its name: no list of schemes or delays that could forget one.
 
 Module ``lcc_mmc`` of a package is found as ``lcc-mmc``; it holds one public class of the package's
-base. Modules that begin with an underscore, and ``base``, hold what the others share.
+base. Modules that begin with an underscore, ``base`` and ``rules`` hold what the others share.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from coded_dgd.spec import nearest
 
 T = TypeVar("T")
 
+SHARED = ("base", "rules")
+"""Public modules of a package that offer nothing by their own names."""
+
 searched: list[str] = []
 """Folders that modules are imported from before the current one; workers search them as well."""
 
@@ -27,7 +30,9 @@ def names(package: ModuleType) -> list[str]:
     """Return the names of everything the package offers, sorted."""
     modules = (module.name for module in pkgutil.iter_modules(package.__path__))
     return sorted(
-        name.replace("_", "-") for name in modules if not name.startswith("_") and name != "base"
+        name.replace("_", "-")
+        for name in modules
+        if not name.startswith("_") and name not in SHARED
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
-from coded_dgd.schemes._rules import Count
+from coded_dgd.schemes.rules import Count
 from coded_dgd.schemes.sgc import SGC
 from coded_dgd.theory.cases import Case
 

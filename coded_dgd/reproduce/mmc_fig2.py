@@ -25,7 +25,7 @@ from coded_dgd.reproduce._mmc import (
 )
 from coded_dgd.reproduce._mmc_fig2_claims import Curve, Curves, claims
 from coded_dgd.reproduce.base import Result
-from coded_dgd.schemes._rules import Coverage
+from coded_dgd.schemes.rules import Coverage
 from coded_dgd.theory import predict
 from coded_dgd.theory.agreement import off_load
 from coded_dgd.theory.integrate import integrate

@@ -16,7 +16,7 @@ import numpy as np
 
 from coded_dgd import spec
 from coded_dgd.errors import Infeasible, UsageError
-from coded_dgd.schemes._rules import Count, Rule
+from coded_dgd.schemes.rules import Count, Rule
 from coded_dgd.schemes.base import Bools, Counter, Floats, Integers, ReplicationScheme, kth_smallest
 
 DEFAULT_REDUNDANCY = 2.0

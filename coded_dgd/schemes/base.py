@@ -40,7 +40,7 @@ from coded_dgd.errors import Infeasible
 from coded_dgd.problems.encoding import Placement, encode
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
-from coded_dgd.schemes._rules import Count, Rule
+from coded_dgd.schemes.rules import Count, Rule
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._lagrange import LagrangeScheme
-from coded_dgd.schemes._rules import Count, Rule
+from coded_dgd.schemes.rules import Count, Rule
 from coded_dgd.schemes.base import Bools, Counter, Floats
 
 

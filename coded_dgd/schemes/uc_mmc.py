@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._copies import first_copies
-from coded_dgd.schemes._rules import Coverage, Rule
+from coded_dgd.schemes.rules import Coverage, Rule
 from coded_dgd.schemes.base import (
     Bools,
     Counter,

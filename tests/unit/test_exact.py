@@ -175,7 +175,7 @@ def test_coverage_is_the_sum_over_all_that_workers_can_have_done(M, N, r, spare,
 
 
 def test_blocks_that_are_not_arcs_of_a_ring_have_no_exact_form():
-    from coded_dgd.schemes._rules import Coverage
+    from coded_dgd.schemes.rules import Coverage
 
     class Pairs(ReplicationScheme):
         block = np.array([[0, 1], [1, 0], [2, 3], [3, 2]])

@@ -51,6 +51,8 @@ class GuardedDecoder:
         Messages taken beyond the first decodable set.
     weights_time : float
         Seconds that the latest weights took.
+    lost : set of int
+        Workers of which nothing more can be expected in this iteration.
     """
 
     def __init__(self, scheme: Scheme, guard: float, block_norms: Floats | None = None) -> None:
@@ -60,6 +62,7 @@ class GuardedDecoder:
             block_norms = np.ones(scheme.blocks)
         self._scales = scheme.message_scales(block_norms).ravel()
         self._places = np.empty(len(self._scales), dtype=np.int64)
+        self.lost: set[int] = set()
         self.begin()
 
     def begin(self, lost: Iterable[int] = ()) -> None:
@@ -72,8 +75,8 @@ class GuardedDecoder:
         self._arrived = np.zeros(self.scheme.expected.shape, dtype=np.bool_)
         self._decodable = False
         self._expected = self.scheme.expected.copy()
-        self.scheme.lost = frozenset()
-        self._suffice = self.scheme.counter()
+        self.lost.clear()
+        self._suffice = self.scheme.counter(self.lost)
         for worker in lost:
             self.lose(worker)
 
@@ -87,8 +90,8 @@ class GuardedDecoder:
         """
         self._expected[worker, slice(None) if message is None else message] = False
         if not (self._expected[worker] & ~self._arrived[worker]).any():
-            self.scheme.lost |= {worker}
-        decodable = self._decodable or self.scheme.is_decodable(self._arrived)
+            self.lost.add(worker)
+        decodable = self._decodable or self.scheme.is_decodable(self._arrived, self.lost)
         return bool(self.order) and decodable and self._trusted()
 
     def has(self, worker: int, message: int) -> bool:
@@ -133,7 +136,7 @@ class GuardedDecoder:
     @property
     def hopeless(self) -> bool:
         """Whether what has arrived and what can be expected will never decode."""
-        return not self.scheme.is_decodable(self._arrived | self._expected)
+        return not self.scheme.is_decodable(self._arrived | self._expected, self.lost)
 
 
 class Ideal(NamedTuple):

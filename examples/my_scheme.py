@@ -8,6 +8,7 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes.base import ReplicationScheme
+from coded_dgd.schemes.rules import Coverage
 
 
 class PairMMC(ReplicationScheme):
@@ -26,12 +27,9 @@ class PairMMC(ReplicationScheme):
     def ends(self, worker):
         return (1, 2)
 
-    def is_decodable(self, arrived):
-        return len(np.unique(self.block[arrived])) == self.blocks
-
-    def completion_time(self, times):
-        first_of_pair = np.minimum(times[:, :, 0], times[:, np.arange(self.workers) ^ 1, 1])
-        return first_of_pair.max(axis=1)
+    @property
+    def rule(self):
+        return Coverage(self.blocks, self.block)
 
     def weights(self, arrived):
         own, partner = arrived[:, 0], arrived[:, 1]

@@ -154,7 +154,7 @@ class Master:
         record.decode_time = self._seconds[Activity.DECODE]
         record.update_time = self._seconds[Activity.UPDATE]
         record.workers_heard = len({worker for worker, _ in self.decoder.order})
-        record.workers_live = self.scheme.workers - len(self.scheme.lost)
+        record.workers_live = self.scheme.workers - len(self.decoder.lost)
         record.wasted_messages += self.late
         self._strays = self.crew.strays
         self.log.end(record.iteration)

@@ -16,8 +16,8 @@ import numpy as np
 
 from coded_dgd import spec
 from coded_dgd.errors import Infeasible, UsageError
-from coded_dgd.schemes.rules import Count, Rule
-from coded_dgd.schemes.base import Bools, Counter, Floats, Integers, ReplicationScheme, kth_smallest
+from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme
+from coded_dgd.schemes.rules import Finished, Rule
 
 DEFAULT_REDUNDANCY = 2.0
 
@@ -94,8 +94,9 @@ class StochasticScheme(ReplicationScheme):
         return self._missing / self._seen if self._seen else 0.0
 
     def observe(self, arrived: Bools) -> None:
-        self._seen += self._busy
-        self._missing += self._busy - int(np.count_nonzero(self._finished(arrived)))
+        finished = int(np.count_nonzero(self._finish.finished(arrived)))
+        self._seen += self._finish.workers
+        self._missing += self._finish.workers - finished
 
     def state(self) -> dict[str, int]:
         return {"missing": self._missing, "seen": self._seen}
@@ -114,47 +115,13 @@ class StochasticScheme(ReplicationScheme):
         tasks = self.tasks(worker)
         return (tasks,) if tasks else ()
 
-    @cached_property
-    def _busy(self) -> int:
-        """Number of workers that hold something."""
-        return int(np.count_nonzero(self.expected.any(axis=1)))
-
-    def _finished(self, arrived: Bools) -> Bools:
-        """Workers that hold something and all of whose messages are there."""
-        finished: Bools = np.logical_and.reduce(arrived | ~self.expected, axis=1)
-        return finished & self.expected.any(axis=1)
-
     @property
-    def rule(self) -> Rule | None:
-        last = self.expected.copy()
-        last[:, :-1] &= ~self.expected[:, 1:]
-        return Count(min(self._needed, self._busy), last)
+    def rule(self) -> Rule:
+        return self._finish
 
-    def is_decodable(self, arrived: Bools) -> bool:
-        finished = self._finished(arrived)
-        lost = sum(self.tasks(worker) > 0 and not finished[worker] for worker in self.lost)
-        return self._suffice(int(np.count_nonzero(finished)), lost)
-
-    def _suffice(self, finished: int, lost: int) -> bool:
-        return finished >= max(1, min(self._needed, self._busy - lost))
-
-    def counter(self) -> Counter:
-        left: list[int] = self.expected.sum(axis=1).tolist()
-        finished = 0
-
-        def take(worker: int, message: int) -> bool:
-            nonlocal finished
-            left[worker] -= 1
-            finished += not left[worker]
-            return self._suffice(finished, sum(left[each] > 0 for each in self.lost))
-
-        return take
-
-    def completion_time(self, times: Floats) -> Floats:
-        busy = self.expected.any(axis=1)
-        finished = np.where(self.expected, times, -inf).max(axis=2)[:, busy]
-        completion = kth_smallest(finished, min(self._needed, self._busy))
-        return completion if self.deadline is None else np.minimum(completion, self.deadline)
+    @cached_property
+    def _finish(self) -> Finished:
+        return Finished(self._needed, self.expected)
 
     def weights(self, arrived: Bools) -> Floats:
         if not arrived.any():

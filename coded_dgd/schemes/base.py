@@ -13,9 +13,8 @@ J
     and carries the sum of the tasks since the message before it, each times its coefficient.
 
 A scheme answers four questions and nothing else in the program knows which scheme is running:
-what each worker holds (`encode`), what it sends and when (`ends`, `coefficients`), which messages
-suffice (`is_decodable`, with a `counter` for those of one iteration and a vectorised twin
-`completion_time`), and how they are summed (`weights`). For every decodable set ::
+what each worker holds (`placement`), what it sends and when (`ends`, `coefficients`), which
+messages suffice (`rule`), and how they are summed (`weights`). For every decodable set ::
 
     sum over arrived messages m of  weights[m] * payload[m]  =  sum over blocks of their gradient
 
@@ -28,9 +27,8 @@ whose workers hold combinations of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
-from itertools import count
 from typing import ClassVar
 
 import numpy as np
@@ -40,13 +38,11 @@ from coded_dgd.errors import Infeasible
 from coded_dgd.problems.encoding import Placement, encode
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
-from coded_dgd.schemes.rules import Count, Rule
+from coded_dgd.schemes.rules import Count, Counter, Rule
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Counter = Callable[[int, int], bool]
-"""Takes the messages of an iteration as they come, by worker and message: see `Scheme.counter`."""
 
 NO_NORM = 1e-300
 """Squared norm of data that are as good as zero: its inverse would overflow."""
@@ -97,9 +93,6 @@ class Scheme(ABC):
     deadline: float | None = None
     """Seconds after which to go on with what is there, whether decodable or not."""
 
-    lost: frozenset[int] = frozenset()
-    """Workers of which nothing more can be expected."""
-
     pieces: int = 1
     """In how many pieces the gradient is decoded; a payload is as long as one of them."""
 
@@ -115,11 +108,6 @@ class Scheme(ABC):
                 f"computation load r = {load} is out of range: "
                 f"choose --load from 1 to {blocks} (N = {blocks} blocks)"
             )
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if "is_decodable" in vars(cls) and "counter" not in vars(cls):
-            cls.counter = Scheme.counter  # type: ignore[method-assign]  # not one of other rules
 
     def fit(self, rows: int, block_norms: Callable[[int], Floats]) -> None:
         """Adapt the placement to the data, before it is asked for.
@@ -190,30 +178,24 @@ class Scheme(ABC):
         """Whether any coefficient is not one, so that workers give weights to rows."""
         return any((self.coefficients(worker) != 1).any() for worker in range(self.workers))
 
+    @property
     @abstractmethod
-    def is_decodable(self, arrived: Bools) -> bool:
-        """Whether the messages marked in `arrived`, of shape (M, J), suffice; monotone."""
+    def rule(self) -> Rule:
+        """The rule that says which messages suffice, once `fit` has been called.
 
-    def counter(self) -> Counter:
-        """Count the messages of one iteration, so that none is looked at twice.
-
-        Returns
-        -------
-        callable
-            Takes a message that has arrived, each once, and returns whether all so far suffice:
-            `is_decodable` of them. After it has returned True it is not called again.
+        Theory is exact for a `Count` and a `Coverage` where messages of a worker arrive in order.
         """
-        arrived = np.zeros(self.expected.shape, dtype=np.bool_)
 
-        def take(worker: int, message: int) -> bool:
-            arrived[worker, message] = True
-            return self.is_decodable(arrived)
+    def is_decodable(self, arrived: Bools, lost: Collection[int] = ()) -> bool:
+        """Whether the messages marked in `arrived`, of shape (M, J), suffice: see `Rule.holds`."""
+        return self.rule.holds(arrived, lost)
 
-        return take
+    def counter(self, lost: Collection[int] = ()) -> Counter:
+        """Count the messages of one iteration one by one: see `Rule.counter`."""
+        return self.rule.counter(self.expected.shape, lost)
 
-    @abstractmethod
     def completion_time(self, times: Floats) -> Floats:
-        """Vectorised twin of `is_decodable`: the instant from which it holds.
+        """Return when messages with these arrival times suffice, or the deadline if it is earlier.
 
         Parameters
         ----------
@@ -224,14 +206,8 @@ class Scheme(ABC):
         -------
         (realisations,) array
         """
-
-    @property
-    def rule(self) -> Rule | None:
-        """The rule that `is_decodable` follows where messages of a worker arrive in order, if any.
-
-        Theory is exact where there is one; a subclass that decides otherwise names another.
-        """
-        return None
+        completion = self.rule.completion_time(times)
+        return completion if self.deadline is None else np.minimum(completion, self.deadline)
 
     @abstractmethod
     def weights(self, arrived: Bools) -> Floats:
@@ -360,28 +336,11 @@ class CodedScheme(Scheme):
         return scales
 
 
-def kth_smallest(times: Floats, k: int) -> Floats:
-    """Instant of the k-th of all events: (realisations, ...) -> (realisations,)."""
-    flat = times.reshape(len(times), -1)
-    kth: Floats = np.partition(flat, k - 1, axis=1)[:, k - 1]
-    return kth
-
-
 class Threshold(Scheme):
     """Mixin of the schemes that decode from any `threshold` messages: the recovery threshold."""
 
     threshold: int
 
-    @property
-    def rule(self) -> Rule | None:
+    @cached_property
+    def rule(self) -> Rule:
         return Count(self.threshold, self.expected)
-
-    def is_decodable(self, arrived: Bools) -> bool:
-        return int(np.count_nonzero(arrived)) >= self.threshold
-
-    def counter(self) -> Counter:
-        numbers = count(1)
-        return lambda worker, message: next(numbers) >= self.threshold
-
-    def completion_time(self, times: Floats) -> Floats:
-        return kth_smallest(times, self.threshold)

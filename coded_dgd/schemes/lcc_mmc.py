@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._lagrange import LagrangeScheme
+from coded_dgd.schemes.base import Bools, Floats
 from coded_dgd.schemes.rules import Count, Rule
-from coded_dgd.schemes.base import Bools, Counter, Floats
 
 
 class LCCMMC(LagrangeScheme):
@@ -47,28 +48,9 @@ class LCCMMC(LagrangeScheme):
             )
         super().__init__(name, workers, blocks, load, polynomials)
 
-    @property
-    def rule(self) -> Rule | None:
+    @cached_property
+    def rule(self) -> Rule:
         return Count(self.threshold, self.expected, or_everyone=self.coset)
-
-    def is_decodable(self, arrived: Bools) -> bool:
-        return super().is_decodable(arrived) or (self.coset and bool(arrived.all(axis=0).any()))
-
-    def counter(self) -> Counter:
-        enough = super().counter()
-        if not self.coset:
-            return enough
-        workers_of = [0] * self.messages
-
-        def take(worker: int, message: int) -> bool:
-            workers_of[message] += 1
-            return enough(worker, message) or workers_of[message] == self.workers
-
-        return take
-
-    def completion_time(self, times: Floats) -> Floats:
-        completion = super().completion_time(times)
-        return np.minimum(completion, times.max(axis=1).min(axis=1)) if self.coset else completion
 
     def weights(self, arrived: Bools) -> Floats:
         complete = np.flatnonzero(arrived.all(axis=0))

@@ -44,7 +44,8 @@ class SGCSendAll(SGC):
         block = np.zeros(arrived.shape, dtype=np.int64)
         for worker in range(self.workers):
             block[worker, : self.tasks(worker)] = self.held(worker)
-        from_finished = arrived & self._finished(arrived)[:, None]  # a straggler counts for nothing
+        # a straggler counts for nothing
+        from_finished = arrived & self._finish.finished(arrived)[:, None]
         if not from_finished.any():
             return np.zeros(arrived.shape)
         workers, messages, blocks = first_copies(from_finished, block)

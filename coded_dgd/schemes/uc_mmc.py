@@ -8,15 +8,8 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._copies import first_copies
+from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme
 from coded_dgd.schemes.rules import Coverage, Rule
-from coded_dgd.schemes.base import (
-    Bools,
-    Counter,
-    Floats,
-    Integers,
-    ReplicationScheme,
-    kth_smallest,
-)
 
 
 class UCMMC(ReplicationScheme):
@@ -46,34 +39,9 @@ class UCMMC(ReplicationScheme):
     def ends(self, worker: int) -> tuple[int, ...]:
         return tuple(range(1, self.load + 1))
 
-    @property
-    def rule(self) -> Rule | None:
-        return Coverage(self.needed, self.block)
-
-    def is_decodable(self, arrived: Bools) -> bool:
-        return len(np.unique(self.block[arrived])) >= self.needed
-
-    def counter(self) -> Counter:
-        blocks, covered = self._blocks, set[int]()
-
-        def take(worker: int, message: int) -> bool:
-            covered.add(blocks[worker][message])
-            return len(covered) >= self.needed
-
-        return take
-
     @cached_property
-    def _blocks(self) -> list[list[int]]:
-        """`block` for looking up single numbers, which are slow to get from an array."""
-        blocks: list[list[int]] = self.block.tolist()
-        return blocks
-
-    def completion_time(self, times: Floats) -> Floats:
-        flat = times.reshape(len(times), -1)
-        by_block = np.argsort(self.block, axis=None, kind="stable")
-        first = np.searchsorted(self.block.ravel()[by_block], np.arange(self.blocks))
-        covered = np.minimum.reduceat(flat[:, by_block], first, axis=1)
-        return kth_smallest(covered, self.needed)
+    def rule(self) -> Rule:
+        return Coverage(self.needed, self.block)
 
     def weights(self, arrived: Bools) -> Floats:
         workers, messages, blocks = first_copies(arrived, self.block)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from coded_dgd.delays.base import DelayModel
-from coded_dgd.schemes.rules import Count, Coverage
 from coded_dgd.schemes.base import Bools, Floats, Scheme
+from coded_dgd.schemes.rules import Count, Coverage
 from coded_dgd.theory.arrivals import Arrivals
 from coded_dgd.theory.completion import Completion, UntilDeadline
 from coded_dgd.theory.count import CountCompletion, Workers

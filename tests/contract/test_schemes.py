@@ -21,6 +21,7 @@ from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.problems.sources.gram import GramSource
 from coded_dgd.schemes.base import CodedScheme, ReplicationScheme, Scheme
+from coded_dgd.schemes.rules import Rule
 
 VARIANTS = {
     # a scheme's name and options of it; the schemes as they are come first
@@ -462,11 +463,11 @@ def test_decodability_is_monotone(name):
         assert answers == sorted(answers), title(scheme)
 
 
-def assert_counted(scheme, order):
+def assert_counted(scheme, order, lost=()):
     """The counter and `is_decodable` agree after every message, up to the first that suffices."""
-    take = scheme.counter()
+    take = scheme.counter(lost)
     for known in range(1, len(order) + 1):
-        expected = scheme.is_decodable(mask(scheme, order[:known]))
+        expected = scheme.is_decodable(mask(scheme, order[:known]), lost)
         assert take(*map(int, order[known - 1])) == expected, (title(scheme), order[:known])
         if expected:
             return known
@@ -486,22 +487,27 @@ def test_counting_messages_one_by_one_is_as_good_as_looking_at_all(name):
 def test_counting_goes_by_the_workers_that_are_lost(name):
     rng = np.random.default_rng(0)
     for scheme in feasible(name):
-        scheme.lost = frozenset(rng.permutation(scheme.workers)[: scheme.workers // 2].tolist())
-        try:
-            messages = rng.permutation(np.argwhere(scheme.expected))
-            assert_counted(scheme, messages[: len(messages) // 2])
-            assert_counted(scheme, [m for m in messages if m[0] not in scheme.lost])
-        finally:
-            scheme.lost = frozenset()
+        lost = frozenset(rng.permutation(scheme.workers)[: scheme.workers // 2].tolist())
+        messages = rng.permutation(np.argwhere(scheme.expected))
+        assert_counted(scheme, messages[: len(messages) // 2], lost)
+        assert_counted(scheme, [m for m in messages if m[0] not in lost], lost)
 
 
 @pytest.mark.parametrize("base", ["uncoded", "uc-mmc", "lcc-mmc", "sgc"])
 def test_a_scheme_with_rules_of_its_own_is_not_counted_by_those_that_it_inherits(base):
     inherited, _ = schemes.find(base)
 
-    class Everything(inherited):
-        def is_decodable(self, arrived):
+    class All(Rule):
+        def __init__(self, expected):
+            self.expected = expected
+
+        def holds(self, arrived, lost=()):
             return bool(arrived[self.expected].all())
+
+    class Everything(inherited):
+        @property
+        def rule(self):
+            return All(self.expected)
 
     sizes = {"load": 2} if "load" in inherited.sizes else {}
     scheme = Everything("everything", 4, 4, **sizes)

@@ -180,7 +180,7 @@ def test_blocks_that_are_not_arcs_of_a_ring_have_no_exact_form():
     class Pairs(ReplicationScheme):
         block = np.array([[0, 1], [1, 0], [2, 3], [3, 2]])
         rule = Coverage(4, block)
-        held = is_decodable = completion_time = weights = None
+        held = weights = None
 
         def ends(self, worker):
             return (1, 2)

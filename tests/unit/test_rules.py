@@ -1,0 +1,55 @@
+"""Rules of one's own: the twins that are made of `holds` agree with those that are faster."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from coded_dgd import schemes
+from coded_dgd.schemes.rules import Rule
+
+NAMES = [*schemes.names(), "lcc-mmc-2"]
+VARIANTS = [(name, {}) for name in NAMES] + [
+    ("lcc-mmc", {"early_stop": "coset"}),
+    ("uc-mmc-pg", {"tolerance": 0.3}),
+    ("sgc", {"wait": "fastest:4"}),
+]
+
+
+class Plain(Rule):
+    """Another rule, of which nothing is known but when it holds."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def holds(self, arrived, lost=()):
+        return self.rule.holds(arrived, lost)
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda each: "-".join(map(str, (each[0], *each[1]))))
+def scheme(request):
+    name, options = request.param
+    scheme = schemes.create(name, 6, **options)
+    scheme.fit(12, np.ones)
+    return scheme
+
+
+def test_the_instants_agree(scheme):
+    times = np.random.default_rng(0).random((20, *scheme.expected.shape)).cumsum(axis=2)
+    times[:, ~scheme.expected] = np.inf
+    times[10:, :2] = np.inf
+    expected = scheme.rule.completion_time(times)
+    np.testing.assert_array_equal(Plain(scheme.rule).completion_time(times), expected)
+
+
+@pytest.mark.parametrize("lost", [set(), {0, 3}])
+def test_the_counters_agree(scheme, lost):
+    messages = np.random.default_rng(1).permutation(np.argwhere(scheme.expected)).tolist()
+    shape = scheme.expected.shape
+    fast, plain = (rule.counter(shape, lost) for rule in (scheme.rule, Plain(scheme.rule)))
+    for worker, message in messages:
+        enough = plain(worker, message)
+        assert fast(worker, message) == enough
+        if enough:
+            return
+    raise AssertionError("all messages do not suffice")

@@ -19,7 +19,7 @@ from coded_dgd.codes import circle
 from coded_dgd.delays.shifted_exponential import ShiftedExponential
 from coded_dgd.guard import DEFAULT_GUARDS, GuardedDecoder, replay
 from coded_dgd.schemes._lagrange import LagrangeScheme
-from coded_dgd.schemes.base import Bools, CodedScheme
+from coded_dgd.schemes.base import Bools, CodedScheme, Learnt
 from coded_dgd.schemes.lcc_mmc import LCCMMC
 
 Floats = NDArray[np.float64]
@@ -153,7 +153,7 @@ class RealPoints(LCCMMC):
     def generator(self, worker: int) -> Floats:
         return lagrange(self.alphas, self.betas[self.points[worker]])
 
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         weights = np.zeros(arrived.shape)
         weights[arrived] = self.solve(self.betas[self.points[arrived]])
         return weights

@@ -51,6 +51,8 @@ class GuardedDecoder:
         Messages taken beyond the first decodable set.
     weights_time : float
         Seconds that the latest weights took.
+    learnt : Learnt
+        What the scheme's weights depend on, from all iterations so far.
     lost : set of int
         Workers of which nothing more can be expected in this iteration.
     """
@@ -58,12 +60,18 @@ class GuardedDecoder:
     def __init__(self, scheme: Scheme, guard: float, block_norms: Floats | None = None) -> None:
         self.scheme = scheme
         self.guard = guard
-        if block_norms is None:
-            block_norms = np.ones(scheme.blocks)
-        self._scales = scheme.message_scales(block_norms).ravel()
+        self.learnt = scheme.learnt()
+        self._block_norms = np.ones(scheme.blocks) if block_norms is None else block_norms
+        self._scales = scheme.message_scales(self._block_norms).ravel()
         self._places = np.empty(len(self._scales), dtype=np.int64)
         self.lost: set[int] = set()
         self.begin()
+
+    def again(self) -> GuardedDecoder:
+        """Return another decoder that goes on from what this one has learnt, on its own."""
+        other = GuardedDecoder(self.scheme, self.guard, self._block_norms)
+        other.learnt.restore(self.learnt.state())
+        return other
 
     def begin(self, lost: Iterable[int] = ()) -> None:
         """Forget the last iteration; expect nothing of the workers that are lost."""
@@ -118,8 +126,8 @@ class GuardedDecoder:
         """Compute weights; return their error amplification."""
         begin = perf_counter()
         if not self._decodable:
-            self.scheme.observe(self._arrived)
-        weights = self.scheme.weights(self._arrived)
+            self.learnt.observe(self._arrived)
+        weights = self.scheme.weights(self._arrived, self.learnt)
         used = self._places[: len(self.order)]
         self.weights = weights.reshape(*weights.shape[:-2], -1)[..., used]
         self.amplification = float(np.max(np.abs(self.weights) @ self._scales[used]))

@@ -31,7 +31,7 @@ class PairMMC(ReplicationScheme):
     def rule(self):
         return Coverage(self.blocks, self.block)
 
-    def weights(self, arrived):
+    def weights(self, arrived, learnt=None):
         own, partner = arrived[:, 0], arrived[:, 1]
         needed = partner & ~own[np.arange(self.workers) ^ 1]  # the partner's own is not there
         return np.column_stack([own, needed]).astype(float)

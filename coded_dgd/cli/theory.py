@@ -42,7 +42,7 @@ def theory(
     def add(config: RunConfig, case: Case, entry: predicting.Entry) -> None:
         from coded_dgd.report.theorem1 import add_bound
 
-        add_bound(entry, case, config.p, epsilon, iterations)
+        add_bound(entry, case, epsilon, iterations)
 
     how = {"exact": True, "realisations": realisations, "jobs": jobs}
     predicting.predict(add, how=how, **given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,7 +142,7 @@ def check_delay(setup: Setup) -> None:
 
 def _refuse_stall(config: RunConfig, scheme: Scheme, delay: DelayModel) -> None:
     """Refuse delays under which some iteration never becomes decodable."""
-    decoder = GuardedDecoder(copy.deepcopy(scheme), config.guard)
+    decoder = GuardedDecoder(scheme, config.guard)
     for iteration, finish in enumerate(delay.trace(config.iterations, scheme.workers, scheme.work)):
         if np.isinf(replay(decoder, finish).completion_time):
             raise Infeasible(

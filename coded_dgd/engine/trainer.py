@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, replace
@@ -225,7 +224,7 @@ class Trainer:
             values = self._resumed.values
             master.first_exact_norm = values["first_norm"]
             if scheme.workers == values["workers"]:
-                scheme.restore(values["scheme"])
+                master.decoder.learnt.restore(values["scheme"])
             if not first:
                 master.absences = [Absence(*absence) for absence in values["absences"]]
                 master.back(range(scheme.workers), self.iteration)
@@ -402,7 +401,7 @@ class Trainer:
             "started": self.setup.scheme.workers,
             "workers": self.stage.scheme.workers,
             "stages": len(self.stages) + self._stages_before,
-            "scheme": self.stage.scheme.state(),
+            "scheme": master.decoder.learnt.state(),
             "clock": self._clock,
             "first_norm": master.first_exact_norm,
             "absences": [astuple(absence) for absence in master.absences],
@@ -442,7 +441,7 @@ class Trainer:
         delay = self.setup.delay
         ends = [stage.first for stage in self.stages[1:]] + [len(self.log)]
         for stage, end in zip(self.stages, ends, strict=True):
-            decoder = copy.deepcopy(stage.master.decoder)  # the scheme learns as it decodes
+            decoder = stage.master.decoder.again()  # which learns as it decodes
             work = decoder.scheme.work
             for iteration in range(stage.first, end):
                 finish = np.array(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from math import inf
 
@@ -164,24 +163,15 @@ def block_factors(scheme: Scheme, arrived: Bools) -> Floats:
     Parameters
     ----------
     scheme : ReplicationScheme
-        What it has learnt stays as it is: it learns of these patterns.
     arrived : (patterns, M, J) bools
+        They are also what the scheme has learnt from.
 
     Returns
     -------
     (patterns, N) array
     """
     assert isinstance(scheme, ReplicationScheme)
-    scheme = copy.deepcopy(scheme)
+    learnt = scheme.learnt()
     for pattern in arrived:
-        scheme.observe(pattern)
-    per_block = np.zeros((len(arrived), scheme.blocks))
-    for row, pattern in zip(per_block, arrived, strict=True):
-        weights = scheme.weights(pattern)
-        for worker in range(scheme.workers):
-            ends = scheme.ends(worker)
-            if ends and weights[worker].any():
-                counts = np.diff((0, *ends))
-                factors = np.repeat(weights[worker, : len(ends)], counts)
-                np.add.at(row, scheme.held(worker), factors * scheme.coefficients(worker))
-    return per_block
+        learnt.observe(pattern)
+    return scheme.block_factors(arrived, learnt)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
 from time import perf_counter
@@ -227,7 +226,7 @@ def _guarded(scheme: Scheme, times: Floats, first: Floats, guard: float) -> tupl
     """Expected waiting of the guard, and seconds that the weights take; inf if it never decodes."""
     if not scheme.amplifies:
         return (0.0, _weighing(scheme, times, first)) if np.isfinite(first).any() else (inf, 0.0)
-    decoder = GuardedDecoder(copy.deepcopy(scheme), guard)
+    decoder = GuardedDecoder(scheme, guard)
     waiting, weights = [], []
     for each, ideal in zip(times, first, strict=True):
         if isfinite(ideal):

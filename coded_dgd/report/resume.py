@@ -189,7 +189,7 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
         and misfit(values, _Values) is None
         and min(values["started"], values["workers"], values["stages"]) >= 1
         and isfinite(values["clock"] + values["first_norm"])
-        and learnt.keys() == scheme.state().keys()
+        and learnt.keys() == scheme.learnt().state().keys()
         and all(type(count) is int and count >= 0 for count in learnt.values())
         and all(misfit(report._asdict(), Report) is None for report in losses)
         and all(each.iteration >= 1 and each.stage >= 2 for each in adaptations)

@@ -90,7 +90,7 @@ def summarize(
         "gradient_error": spread(checked) if checked else None,
         "error_amplification": spread([record.error_amplification for record in log]),
         "overrun": max(record.overrun for record in log),
-        "straggler_probability": getattr(scheme, "p", None),
+        "straggler_probability": outcome.stages[0].master.decoder.learnt.straggler_probability,
         "loss": start.problem.loss(outcome.beta),
         **start.problem.scores(outcome.beta),
         "classes": classes and list(classes),

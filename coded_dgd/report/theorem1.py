@@ -11,22 +11,17 @@ from coded_dgd.schemes.sgc import SGC
 from coded_dgd.theory.cases import Case
 
 
-def add_bound(
-    entry: dict[str, Any], case: Case, p: str | None, epsilon: float, iterations: int | None
-) -> None:
+def add_bound(entry: dict[str, Any], case: Case, epsilon: float, iterations: int | None) -> None:
     """Add Theorem 1's bound to what is predicted, if the scheme is that of the theorem.
 
-    Parameters
-    ----------
-    p : str, optional
-        As given to the scheme; by default that which its stop rule makes.
+    Its p is that which is given to the scheme; by default that which its stop rule makes.
     """
     from coded_dgd.theory.sgc_bound import theorem1
 
     scheme = case.scheme
     if type(scheme) is not SGC or case.problem is None:
         return
-    probability = _probability(scheme, p)
+    probability = _probability(scheme)
     if probability is None:
         entry["notes"].append("give --p to see the bound of Theorem 1 on the convergence")
         return
@@ -45,9 +40,9 @@ def add_bound(
         entry["notes"].append(f"Corollary 2: E ||beta_T - beta*||^2 <= {theorem.corollary2:.4g}")
 
 
-def _probability(scheme: SGC, p: str | None) -> float | None:
-    if p is not None and p != "auto":
-        return scheme.p
+def _probability(scheme: SGC) -> float | None:
+    if scheme.straggler_probability is not None:
+        return scheme.straggler_probability
     if scheme.deadline is not None or not isinstance(scheme.rule, Count):
         return None
     return 1 - scheme.rule.threshold / int(scheme.rule.counted.sum())

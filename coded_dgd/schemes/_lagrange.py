@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd.codes import circle
 from coded_dgd.errors import Infeasible
-from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Threshold
+from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Learnt, Threshold
 
 
 class LagrangeScheme(Threshold, CodedScheme):
@@ -59,7 +59,7 @@ class LagrangeScheme(Threshold, CodedScheme):
     def _ends(self) -> tuple[int, ...]:
         return tuple(range(self.polynomials, self.load + 1, self.polynomials))
 
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         weights = np.zeros(arrived.shape)
         weights[arrived] = circle.sum_weights(self.points[arrived], self.grid, self.nodes)
         return weights

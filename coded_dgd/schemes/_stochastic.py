@@ -16,7 +16,7 @@ import numpy as np
 
 from coded_dgd import spec
 from coded_dgd.errors import Infeasible, UsageError
-from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme
+from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationScheme
 from coded_dgd.schemes.rules import Finished, Rule
 
 DEFAULT_REDUNDANCY = 2.0
@@ -68,8 +68,7 @@ class StochasticScheme(ReplicationScheme):
                 f"choose --redundancy from 1 to {workers} (M = {workers} workers)"
             )
         self._needed, self.deadline = _stop_rule(wait, workers)
-        self._given_p = None if p == "auto" else _probability(p)
-        self._missing = self._seen = 0
+        self.straggler_probability = None if p == "auto" else _probability(p)
         self._placement: list[Integers] = []
 
     def fit(self, rows: int, block_norms: Callable[[int], Floats]) -> None:
@@ -86,23 +85,13 @@ class StochasticScheme(ReplicationScheme):
     def assign(self, block_norms: Callable[[int], Floats]) -> list[Integers]:
         """Which blocks each worker holds."""
 
-    @property
-    def p(self) -> float:
-        """Probability of straggling that the weights use."""
-        if self._given_p is not None:
-            return self._given_p
-        return self._missing / self._seen if self._seen else 0.0
+    def learnt(self) -> Stragglers:
+        return Stragglers(self._missing, self.straggler_probability)
 
-    def observe(self, arrived: Bools) -> None:
-        finished = int(np.count_nonzero(self._finish.finished(arrived)))
-        self._seen += self._finish.workers
-        self._missing += self._finish.workers - finished
-
-    def state(self) -> dict[str, int]:
-        return {"missing": self._missing, "seen": self._seen}
-
-    def restore(self, state: Mapping[str, int]) -> None:
-        self._missing, self._seen = state["missing"], state["seen"]
+    def p(self, learnt: Learnt | None) -> float:
+        """Probability of straggling that the weights use; 0 before anything has been learnt."""
+        probability = (learnt or self.learnt()).straggler_probability
+        return probability or 0.0
 
     def held(self, worker: int) -> Integers:
         return self._placement[worker]
@@ -115,6 +104,11 @@ class StochasticScheme(ReplicationScheme):
         tasks = self.tasks(worker)
         return (tasks,) if tasks else ()
 
+    def _missing(self, arrived: Bools) -> tuple[int, int]:
+        """Count the workers that have not finished, and all that hold something."""
+        workers = self._finish.workers
+        return workers - int(np.count_nonzero(self._finish.finished(arrived))), workers
+
     @property
     def rule(self) -> Rule:
         return self._finish
@@ -123,28 +117,14 @@ class StochasticScheme(ReplicationScheme):
     def _finish(self) -> Finished:
         return Finished(self._needed, self.expected)
 
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         if not arrived.any():
             return np.zeros(arrived.shape)
-        return arrived / (1 - self.p)
+        return arrived / (1 - self.p(learnt))
 
-    def block_weights(self, finished: Bools) -> Floats:
-        """Factor that each block's gradient has in the estimate: placement, messages and weights.
-
-        The vectorised twin of `weights`, for whole runs in a few matrix products; M N numbers are
-        held for it.
-
-        Parameters
-        ----------
-        finished : (realisations, M) bools
-            Workers all of whose messages have arrived, where the others have sent nothing.
-
-        Returns
-        -------
-        (realisations, N) array
-            Zero where nobody has finished.
-        """
-        return divide_covered(finished @ self._factors, 1 - self.p)
+    def block_weights(self, finished: Bools, learnt: Learnt | None = None) -> Floats:
+        # a few matrix products, for which M N numbers are held
+        return divide_covered(finished @ self._factors, 1 - self.p(learnt))
 
     @cached_property
     def _factors(self) -> Floats:
@@ -158,6 +138,39 @@ class StochasticScheme(ReplicationScheme):
         """Blocks that some finished worker holds: (realisations, M) -> (realisations, N)."""
         covered: Bools = finished @ self._factors > 0
         return covered
+
+
+class Stragglers(Learnt):
+    """The fraction of workers that were missing in the iterations so far.
+
+    Parameters
+    ----------
+    missing : callable
+        Counts the workers that are missing, and all that may be, when these messages have arrived.
+    given : float, optional
+        Probability that is given, and counts instead of the fraction.
+    """
+
+    def __init__(self, missing: Callable[[Bools], tuple[int, int]], given: float | None) -> None:
+        self._count, self._given = missing, given
+        self._missing = self._seen = 0
+
+    @property
+    def straggler_probability(self) -> float:
+        if self._given is not None:
+            return self._given
+        return self._missing / self._seen if self._seen else 0.0
+
+    def observe(self, arrived: Bools) -> None:
+        missing, workers = self._count(arrived)
+        self._seen += workers
+        self._missing += missing
+
+    def state(self) -> dict[str, int]:
+        return {"missing": self._missing, "seen": self._seen}
+
+    def restore(self, state: Mapping[str, int]) -> None:
+        self._missing, self._seen = state["missing"], state["seen"]
 
 
 def divide_covered(covered: Bools | Floats, reached: float | Floats) -> Floats:

@@ -48,6 +48,25 @@ NO_NORM = 1e-300
 """Squared norm of data that are as good as zero: its inverse would overflow."""
 
 
+class Learnt:
+    """What has been learnt from the arrivals of a run, on which weights depend; here nothing."""
+
+    @property
+    def straggler_probability(self) -> float | None:
+        """Probability with which a worker straggles; None where the weights need none."""
+        return None
+
+    def observe(self, arrived: Bools) -> None:
+        """Learn from what had arrived, of shape (M, J), when an iteration was decoded."""
+
+    def state(self) -> dict[str, int]:
+        """Return what has been learnt, to be saved."""
+        return {}
+
+    def restore(self, state: Mapping[str, int]) -> None:
+        """Go on from what `state` has returned."""
+
+
 class Scheme(ABC):
     """A placement of (coded) blocks on workers, and the decoding of their messages.
 
@@ -92,6 +111,9 @@ class Scheme(ABC):
 
     deadline: float | None = None
     """Seconds after which to go on with what is there, whether decodable or not."""
+
+    straggler_probability: float | None = None
+    """Probability that a worker straggles, where the user gives it; see also `Learnt`."""
 
     pieces: int = 1
     """In how many pieces the gradient is decoded; a payload is as long as one of them."""
@@ -210,21 +232,22 @@ class Scheme(ABC):
         return completion if self.deadline is None else np.minimum(completion, self.deadline)
 
     @abstractmethod
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         """Decode weights of shape (M, J), or (pieces, M, J); zero where nothing has arrived.
 
-        Only called when `is_decodable`. Not finite where floating point cannot decode.
+        They are only asked for when the messages suffice, and are not finite where floating point
+        cannot decode.
+
+        Parameters
+        ----------
+        arrived : (M, J) bools
+        learnt : Learnt, optional
+            What `learnt` has returned, after the iterations so far; by default nothing.
         """
 
-    def observe(self, arrived: Bools) -> None:
-        """Learn from what had arrived when an iteration was decoded."""
-
-    def state(self) -> dict[str, int]:
-        """What has been learnt from arrivals, to be saved."""
-        return {}
-
-    def restore(self, state: Mapping[str, int]) -> None:
-        """Go on from what `state` has returned."""
+    def learnt(self) -> Learnt:
+        """Return a new object that learns from the arrivals of one run."""
+        return Learnt()
 
     @cached_property
     def messages(self) -> int:
@@ -310,6 +333,46 @@ class ReplicationScheme(Scheme):
 
     def task_scales(self, worker: int, block_norms: Floats) -> Floats:
         return block_norms[self.held(worker)]
+
+    def block_factors(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
+        """Factor of each block's gradient in what is decoded, for many patterns of arrivals.
+
+        Parameters
+        ----------
+        arrived : (patterns, M, J) bools
+        learnt : Learnt, optional
+            As for `weights`.
+
+        Returns
+        -------
+        (patterns, N) array
+        """
+        factors = np.zeros((len(arrived), self.blocks))
+        for row, pattern in zip(factors, arrived, strict=True):
+            weights = self.weights(pattern, learnt)
+            for worker in range(self.workers):
+                ends = self.ends(worker)
+                if ends and weights[worker].any():
+                    counts = np.diff((0, *ends))
+                    of_tasks = np.repeat(weights[worker, : len(ends)], counts)
+                    np.add.at(row, self.held(worker), of_tasks * self.coefficients(worker))
+        return factors
+
+    def block_weights(self, finished: Bools, learnt: Learnt | None = None) -> Floats:
+        """Return `block_factors` where workers have sent all of their messages, or none.
+
+        Parameters
+        ----------
+        finished : (realisations, M) bools
+            Marks the workers that have sent all.
+        learnt : Learnt, optional
+            As for `weights`.
+
+        Returns
+        -------
+        (realisations, N) array
+        """
+        return self.block_factors(finished[:, :, None] & self.expected, learnt)
 
 
 class CodedScheme(Scheme):

@@ -11,7 +11,7 @@ from coded_dgd.codes.repetition import groups
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._copies import first_copies
 from coded_dgd.schemes._stochastic import StochasticScheme, as_printed, divide_covered
-from coded_dgd.schemes.base import Bools, Floats, Integers
+from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt
 
 
 class ErasureHead(StochasticScheme):
@@ -50,17 +50,16 @@ class ErasureHead(StochasticScheme):
     def assign(self, block_norms: Callable[[int], Floats]) -> list[Integers]:
         return [np.array([group]) for group in groups(self.workers, int(self.redundancy))]
 
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         block = np.array([held for held in self._placement])
         workers, messages, _ = first_copies(arrived, block)
         weights = np.zeros(arrived.shape)
         weights[workers, messages] = 1.0
-        return divide_covered(weights, self._reached)
+        return divide_covered(weights, self._reached(learnt))
 
-    def block_weights(self, finished: Bools) -> Floats:
-        return divide_covered(self._covered(finished), self._reached)
+    def block_weights(self, finished: Bools, learnt: Learnt | None = None) -> Floats:
+        return divide_covered(self._covered(finished), self._reached(learnt))
 
-    @property
-    def _reached(self) -> float:
+    def _reached(self, learnt: Learnt | None) -> float:
         """What the sum of what has arrived is divided by."""
-        return 1.0 if self.printed else 1 - self.p**self.redundancy
+        return 1.0 if self.printed else 1 - self.p(learnt) ** self.redundancy

@@ -10,7 +10,7 @@ from coded_dgd.codes.circle import spread_ranks
 from coded_dgd.codes.cyclic import Solutions, cyclic_code, decode_weights, solutions, vanishing
 from coded_dgd.codes.repetition import groups
 from coded_dgd.errors import Infeasible
-from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, Threshold
+from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationScheme, Threshold
 
 CERTIFICATE = 1e-10
 """Largest residual of decode weights that is accepted."""
@@ -52,7 +52,7 @@ class GC(Threshold, ReplicationScheme):
     def ends(self, worker: int) -> tuple[int, ...]:
         return (self.load,)
 
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         weights = np.zeros(arrived.shape)
         answered = np.flatnonzero(arrived)
         if self.repetition:

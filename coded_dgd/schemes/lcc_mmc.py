@@ -9,7 +9,7 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._lagrange import LagrangeScheme
-from coded_dgd.schemes.base import Bools, Floats
+from coded_dgd.schemes.base import Bools, Floats, Learnt
 from coded_dgd.schemes.rules import Count, Rule
 
 
@@ -52,7 +52,7 @@ class LCCMMC(LagrangeScheme):
     def rule(self) -> Rule:
         return Count(self.threshold, self.expected, or_everyone=self.coset)
 
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         complete = np.flatnonzero(arrived.all(axis=0))
         if not (self.coset and len(complete)):
             return super().weights(arrived)

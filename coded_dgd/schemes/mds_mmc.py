@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd.codes.mds import decode_weights, orthogonal_rows
 from coded_dgd.errors import Infeasible
-from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Threshold
+from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Learnt, Threshold
 
 
 class MDSMMC(Threshold, CodedScheme):
@@ -62,7 +62,7 @@ class MDSMMC(Threshold, CodedScheme):
     def ends(self, worker: int) -> tuple[int, ...]:
         return tuple(range(1, self.load + 1))
 
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         weights = np.zeros((self.pieces, *arrived.shape))
         weights[:, arrived] = decode_weights(self._rows[arrived], self._indices[arrived])
         return weights if self.pieces > 1 else weights[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd.schemes._copies import first_copies
 from coded_dgd.schemes._stochastic import as_printed, divide_covered
-from coded_dgd.schemes.base import Bools, Floats
+from coded_dgd.schemes.base import Bools, Floats, Learnt
 from coded_dgd.schemes.sgc import SGC
 
 
@@ -40,7 +40,7 @@ class SGCSendAll(SGC):
     def coefficients(self, worker: int) -> Floats:
         return np.ones(self.tasks(worker))
 
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         block = np.zeros(arrived.shape, dtype=np.int64)
         for worker in range(self.workers):
             block[worker, : self.tasks(worker)] = self.held(worker)
@@ -50,14 +50,13 @@ class SGCSendAll(SGC):
             return np.zeros(arrived.shape)
         workers, messages, blocks = first_copies(from_finished, block)
         weights = np.zeros(arrived.shape)
-        weights[workers, messages] = 1 / self._reached[blocks]
+        weights[workers, messages] = 1 / self._reached(learnt)[blocks]
         return weights
 
-    def block_weights(self, finished: Bools) -> Floats:
-        return divide_covered(self._covered(finished), self._reached)
+    def block_weights(self, finished: Bools, learnt: Learnt | None = None) -> Floats:
+        return divide_covered(self._covered(finished), self._reached(learnt))
 
-    @property
-    def _reached(self) -> Floats:
+    def _reached(self, learnt: Learnt | None) -> Floats:
         """What each block's gradient is divided by: how often it is received, of shape (N,)."""
-        reached: Floats = 1 - self.p**self.copies
+        reached: Floats = 1 - self.p(learnt) ** self.copies
         return np.full(self.blocks, reached.mean()) if self.printed else reached

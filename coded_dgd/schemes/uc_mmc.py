@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._copies import first_copies
-from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme
+from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationScheme
 from coded_dgd.schemes.rules import Coverage, Rule
 
 
@@ -43,7 +43,7 @@ class UCMMC(ReplicationScheme):
     def rule(self) -> Rule:
         return Coverage(self.needed, self.block)
 
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         workers, messages, blocks = first_copies(arrived, self.block)
         weights = np.zeros(arrived.shape)
         weights[workers, messages] = self.blocks / len(blocks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from coded_dgd.errors import Infeasible
-from coded_dgd.schemes.base import Bools, Floats, Integers, ReplicationScheme, Threshold
+from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationScheme, Threshold
 
 
 class Uncoded(Threshold, ReplicationScheme):
@@ -34,5 +34,5 @@ class Uncoded(Threshold, ReplicationScheme):
         tasks = self.tasks(worker)
         return (tasks,) if tasks else ()
 
-    def weights(self, arrived: Bools) -> Floats:
+    def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
         return arrived.astype(np.float64)

@@ -8,22 +8,21 @@ import numpy as np
 
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.step_sizes import Schedule
-from coded_dgd.schemes._stochastic import StochasticScheme
-from coded_dgd.schemes.base import Bools, Floats
+from coded_dgd.schemes.base import Bools, Floats, ReplicationScheme
 
 
 def iterates(
     X: Floats,
     y: Floats,
     schedule: Schedule,
-    schemes: Sequence[StochasticScheme],
+    schemes: Sequence[ReplicationScheme],
     finished: Iterable[Bools],
 ) -> Iterator[Floats]:
     """Run gradient descent on least squares for C schemes side by side, from beta_0 = 0.
 
     The estimate of eq. (2) and of its relatives in Table I is X^T (w * (X beta - y)), with the
     weight w of each row that follows from who has finished. The schemes' own placement and
-    weights are used: `StochasticScheme.block_weights`.
+    weights are used: `ReplicationScheme.block_weights`.
 
     Parameters
     ----------
@@ -61,7 +60,7 @@ def iterates(
             yield beta
 
 
-def _row_weights(scheme: StochasticScheme, finished: Bools, rows: int) -> Floats:
+def _row_weights(scheme: ReplicationScheme, finished: Bools, rows: int) -> Floats:
     """Weights of the rows of the data, of shape (realisations, m)."""
     weights = scheme.block_weights(finished)
     if scheme.blocks == rows:

@@ -197,10 +197,10 @@ def test_a_first_iteration_in_which_nobody_is_done_in_time_is_silent(name, norma
     scheme = fitted(name, wait="deadline:0.5", normalisation=normalisation)
     decoder = GuardedDecoder(scheme, 1e6)
     iterate(decoder, np.full((WORKERS, scheme.load), 1.0))
-    assert scheme.p == 1
+    assert decoder.learnt.straggler_probability == 1
     assert not decoder.weights.any()
     iterate(decoder, np.full((WORKERS, scheme.load), 0.2))
-    assert scheme.p == 0.5
+    assert decoder.learnt.straggler_probability == 0.5
     assert np.isfinite(decoder.weights).all()
     assert decoder.weights.any()
 
@@ -208,9 +208,9 @@ def test_a_first_iteration_in_which_nobody_is_done_in_time_is_silent(name, norma
 # The vectorised twin of the weights
 
 
-def factors_message_by_message(scheme, finished):
+def factors_message_by_message(scheme, finished, learnt=None):
     """Factor of each block in the estimate, (N,), from what single messages are made of."""
-    weights = scheme.weights(finished[:, None] & scheme.expected)
+    weights = scheme.weights(finished[:, None] & scheme.expected, learnt)
     factors = np.zeros(scheme.blocks)
     for worker in range(scheme.workers):
         tasks = scheme.coefficients(worker)[:, None] * scheme.encode(worker, np.eye(scheme.blocks))
@@ -256,11 +256,13 @@ def test_block_weights_follow_the_estimate_of_p(name):
     scheme = fitted(name, wait="deadline:0.5")
     nobody = np.zeros(WORKERS, dtype=bool)
     half = np.arange(WORKERS) % 2 == 0
+    learnt = scheme.learnt()
     for finished, p in ((nobody, 1.0), (half, 0.75), (~nobody, 0.5)):
-        scheme.observe(finished[:, None] & scheme.expected)
-        assert scheme.p == p
-        expected = factors_message_by_message(scheme, finished)
-        np.testing.assert_allclose(scheme.block_weights(finished[None])[0], expected, rtol=1e-12)
+        learnt.observe(finished[:, None] & scheme.expected)
+        assert learnt.straggler_probability == p
+        expected = factors_message_by_message(scheme, finished, learnt)
+        found = scheme.block_weights(finished[None], learnt)[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 # Placement
@@ -318,13 +320,16 @@ def test_p_is_estimated(name, p):
     scheme = fitted(name, wait="deadline:0.5")
     decoder = GuardedDecoder(scheme, 1e6)
     delay = delays.create(f"bernoulli:p={p},slow=inf", 0)
-    assert scheme.p == 0
+    assert decoder.learnt.straggler_probability == 0
     finish = delay.sample(np.random.default_rng(0), 1000, WORKERS, scheme.work)
     missing = np.isinf(finish[..., 0]).mean(axis=1)
     for iteration, each in enumerate(finish, start=1):
         iterate(decoder, each)
-        assert scheme.p == pytest.approx(missing[:iteration].mean(), abs=1e-12)
-    assert abs(scheme.p - p) < 4 * np.sqrt(p * (1 - p) / (1000 * WORKERS))
+        assert decoder.learnt.straggler_probability == pytest.approx(
+            missing[:iteration].mean(), abs=1e-12
+        )
+    p_found = decoder.learnt.straggler_probability
+    assert abs(p_found - p) < 4 * np.sqrt(p * (1 - p) / (1000 * WORKERS))
 
 
 @pytest.mark.parametrize("name", ["sgc", "bgc", "ignore-stragglers", "sgc-send-all"])
@@ -337,7 +342,7 @@ def test_p_is_estimated_where_some_workers_hold_nothing(name):
     for finish in delay.sample(np.random.default_rng(0), 1000, WORKERS, scheme.work):
         iterate(decoder, finish)
     busy = sum(scheme.tasks(worker) > 0 for worker in range(WORKERS))
-    assert abs(scheme.p - 0.6) < 4 * np.sqrt(0.24 / (1000 * busy))
+    assert abs(decoder.learnt.straggler_probability - 0.6) < 4 * np.sqrt(0.24 / (1000 * busy))
 
 
 @every_scheme
@@ -350,7 +355,7 @@ def test_the_fastest_K_make_p_exactly(name, K):
         ideal = replay(decoder, finish)
         done = np.sort([finish[w, scheme.tasks(w) - 1] for w in range(WORKERS)])
         assert ideal.completion_time == done[K - 1]
-        assert scheme.p == pytest.approx(1 - K / WORKERS, abs=1e-12)
+        assert decoder.learnt.straggler_probability == pytest.approx(1 - K / WORKERS, abs=1e-12)
 
 
 @every_scheme
@@ -359,7 +364,7 @@ def test_a_given_p_is_not_estimated(name):
     decoder = GuardedDecoder(scheme, 1e6)
     for finish in np.random.default_rng(0).random((5, WORKERS, 1)):
         replay(decoder, np.repeat(finish, scheme.load, axis=1))
-    assert scheme.p == 0.25
+    assert decoder.learnt.straggler_probability == 0.25
 
 
 @every_scheme
@@ -486,10 +491,12 @@ def run(name, on_iteration=lambda *_: None, workers=WORKERS, **options):
     options = {"iterations": 20, "data": "synthetic:rows=61,features=8"} | options
     config = RunConfig(scheme=name, workers=workers, transport="simulated", **options)
     setup = prepare(config, None)
+    fresh, learnt = setup.scheme.learnt, []
+    setup.scheme.learnt = lambda: learnt.append(fresh()) or learnt[-1]
     return job.run(
         setup,
         SimulatedTransport(workers),
-        Recorder(lambda record: on_iteration(record, setup.scheme)),
+        Recorder(lambda record: on_iteration(record, learnt[-1])),
     )
 
 
@@ -525,7 +532,7 @@ def test_replay_leaves_the_decoder_as_it_is_at_the_deadline(name):
         iterate(decoder, finish)
         assert replay(again, finish).order == again.order
         assert set(again.order) == set(decoder.order)
-        assert again.scheme.p == decoder.scheme.p
+        assert again.learnt.straggler_probability == decoder.learnt.straggler_probability
         np.testing.assert_allclose(np.sort(again.weights), np.sort(decoder.weights), rtol=1e-12)
 
 
@@ -535,7 +542,12 @@ def test_p_is_that_of_the_iterations_so_far(name, p):
     """This one included, and none that are still to come."""
     seen = []
     delay = f"bernoulli:p={p},slow=inf,fast=0.02"
-    outcome = run(name, lambda _, scheme: seen.append(scheme.p), wait="deadline:0.1", delay=delay)
+    outcome = run(
+        name,
+        lambda _, learnt: seen.append(learnt.straggler_probability),
+        wait="deadline:0.1",
+        delay=delay,
+    )
     scheme = outcome.setup.scheme
     finish = outcome.setup.delay.trace(20, WORKERS, scheme.work)[..., 0]
     missing = np.cumsum(np.isinf(finish).sum(axis=1)) / (WORKERS * np.arange(1, 21))

@@ -38,7 +38,7 @@ class Scripted(Threshold, CodedScheme):
     def ends(self, worker):
         return (1,)
 
-    def weights(self, arrived):
+    def weights(self, arrived, learnt=None):
         count = np.count_nonzero(arrived)
         size = 4 / count * self.script[count]  # each message has scale 1/4
         signs = np.where(np.arange(4) % 2, 1.0, -1.0)[:, None]

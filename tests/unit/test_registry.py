@@ -36,7 +36,7 @@ class Everything(Threshold, ReplicationScheme):
     def ends(self, worker):
         return (self.blocks,)
 
-    def weights(self, arrived):
+    def weights(self, arrived, learnt=None):
         weights = np.zeros(arrived.shape)
         weights[np.flatnonzero(arrived)[0]] = 1.0
         return weights

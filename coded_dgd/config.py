@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from coded_dgd import origin
+from coded_dgd import origin, schemes
 from coded_dgd.errors import UsageError, shown
 from coded_dgd.guard import DEFAULT_GUARDS
 from coded_dgd.kinds import misfit, wanted
@@ -78,7 +78,7 @@ class RunConfig:
         If a value is out of range, or of another type.
     """
 
-    scheme: str = "lcc-mmc"
+    scheme: str = schemes.DEFAULT
     workers: int | None = None
     blocks: int | None = None
     load: int | None = None

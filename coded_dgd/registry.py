@@ -1,7 +1,7 @@
 """One thing per file, found by its name: no list of schemes or delays that could forget one.
 
 Module ``lcc_mmc`` of a package is found as ``lcc-mmc``; it holds one public class of the package's
-base. Modules that begin with an underscore, ``base`` and ``rules`` hold what the others share.
+base. Modules that begin with an underscore, and those of `SHARED`, hold what the others share.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from coded_dgd.spec import nearest
 
 T = TypeVar("T")
 
-SHARED = ("base", "rules")
+SHARED = ("base", "rules", "remedies")
 """Public modules of a package that offer nothing by their own names."""
 
 searched: list[str] = []

@@ -38,8 +38,9 @@ def open_data(config: RunConfig) -> tuple[Source, float]:
 def admit(config: RunConfig, source: Source) -> Source:
     """Return the data as the objective trains with them; see `problems.trial.admit`."""
     from coded_dgd.problems import objectives, trial
+    from coded_dgd.schemes import remedies
 
-    return trial.admit(objectives.create(config.objective), source)
+    return trial.admit(objectives.create(config.objective), source, remedies.NOT_QUADRATIC)
 
 
 def measure(

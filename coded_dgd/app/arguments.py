@@ -14,6 +14,7 @@ from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.in_memory import NAME, open_arrays
 from coded_dgd.reading import Reading
 from coded_dgd.report import resume as resuming
+from coded_dgd.schemes import remedies
 from coded_dgd.spec import nearest
 
 INSTEAD = {
@@ -60,7 +61,9 @@ def parse(X: Any, y: Any, unnamed: tuple[Any, ...], options: dict[str, Any]) -> 
         the others; or X and y are no data.
     """
     if unnamed:
-        raise UsageError("train takes X and y, and all else by name, such as scheme='uc-mmc'")
+        raise UsageError(
+            f"train takes X and y, and all else by name, such as scheme={remedies.ANY_OBJECTIVE!r}"
+        )
     written, options = _split(options)
     _refuse_unknown(options)
     source = _source(X, y, options)

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Sequence
 from importlib.resources import files
 
+from coded_dgd.config import RunConfig
+
 PATIENCE = 15
 """Seconds that mpiexec may take to end after rank 0 has."""
 ANY_ENVIRONMENT = "${VIRTUAL_ENV:-${CONDA_PREFIX:-$PWD/.venv}}"
@@ -35,7 +37,7 @@ def fill(
     values |= {
         "name": name if environment is None else "SCRIPT",
         "environment": ANY_ENVIRONMENT if environment is None else shlex.quote(environment),
-        "options": shlex.join(options or ["--scheme", "lcc-mmc"]),
+        "options": shlex.join(options or ["--scheme", RunConfig.scheme]),
         "patience": str(PATIENCE),
     }
     return re.sub("@([a-z]+)@", lambda match: values[match[1]], text)

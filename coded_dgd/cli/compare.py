@@ -16,14 +16,13 @@ from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
 from coded_dgd.config import DEFAULT_WORKERS, RunConfig
 from coded_dgd.files import writing
-
-DEFAULT_SCHEMES = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
+from coded_dgd.schemes import COMPARED
 
 
 @click.command(short_help="Compare schemes on the same delays.")
 @click.option(
     "--schemes",
-    default=DEFAULT_SCHEMES,
+    default=COMPARED,
     help="Names of schemes as of run --scheme, with commas; speed-up is over the first.",
 )
 @options.job

@@ -41,7 +41,7 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
-NAMES = f"{', '.join(schemes.names())}, lcc-mmc-K for K polynomials, or MODULE:CLASS of your own"
+NAMES = schemes.described()
 BLOCKS = "Number N of blocks that the rows of the data are cut into.  [default: M]"
 
 scheme = configured(
@@ -72,48 +72,13 @@ load = configured(
     metavar="R",
 )
 of_schemes = together(
-    configured(
-        "tolerance",
-        "uc-mmc-pg: fraction of the blocks that may be missing, 0 <= F < 1.  [default: 0.05]",
-        type=float,
-        metavar="F",
-    ),
-    configured(
-        "redundancy",
-        "sgc, bgc, erasurehead, sgc-send-all: average number d of copies of a block.  [default: 2]",
-        type=float,
-        metavar="D",
-    ),
-    configured(
-        "wait",
-        "sgc, bgc, erasurehead, ignore-stragglers, sgc-send-all: when to go on: all, with the "
-        "messages of all workers; fastest:K, of the fastest K; deadline:SECONDS, with what has "
-        "come that many seconds after beta_t left.  [default: all]",
-        type=str,
-    ),
-    configured(
-        "p",
-        "The same schemes: probability that a worker straggles, by which they weight what comes, "
-        "0 <= p < 1, or auto to estimate it from the arrivals.  [default: auto]",
-        type=str,
-    ),
-    configured(
-        "assignment",
-        "sgc: how copies are dealt out: random or balanced.  [default: random]",
-        type=str,
-    ),
-    configured(
-        "normalisation",
-        "sgc-send-all, erasurehead: weights of what comes: per-block, which is unbiased, or "
-        "printed, as in the paper.  [default: per-block; printed for erasurehead]",
-        type=str,
-    ),
-    configured(
-        "early_stop",
-        "lcc-mmc: coset also stops when one message of every worker is there, none does not.  "
-        "[default: none]",
-        type=str,
-    ),
+    configured("tolerance", schemes.help_of("tolerance"), type=float, metavar="F"),
+    configured("redundancy", schemes.help_of("redundancy"), type=float, metavar="D"),
+    configured("wait", schemes.help_of("wait"), type=str),
+    configured("p", schemes.help_of("p"), type=str),
+    configured("assignment", schemes.help_of("assignment"), type=str),
+    configured("normalisation", schemes.help_of("normalisation"), type=str),
+    configured("early_stop", schemes.help_of("early_stop"), type=str),
 )
 reading = together(
     configured(

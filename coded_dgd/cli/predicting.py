@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from coded_dgd import schemes
 from coded_dgd.cli import options
 from coded_dgd.config import DEFAULT_WORKERS, LARGEST, RunConfig
 from coded_dgd.errors import UsageError
@@ -76,7 +77,7 @@ def predict(
     from coded_dgd.report.prediction import describe, header, row
     from coded_dgd.theory.cases import cases
 
-    names, loads, cdf_at = scheme.split(","), parse_loads(load), parse_instants(cdf)
+    names, loads, cdf_at = schemes.several(scheme), parse_loads(load), parse_instants(cdf)
     config = RunConfig(scheme=names[0], **given)
     delay = delays.create(config.delay, config.seed)
     if not delay.injects:

@@ -8,6 +8,7 @@ import click
 
 from coded_dgd.cli import options, predicting
 from coded_dgd.config import RunConfig
+from coded_dgd.schemes import BOUNDED
 
 if TYPE_CHECKING:
     from coded_dgd.theory.cases import Case
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     "--epsilon",
     default=1e-6,
     metavar="F",
-    help="sgc: fraction epsilon of ||beta_0 - beta*|| that Theorem 1 aims at.",
+    help=f"{BOUNDED}: fraction epsilon of ||beta_0 - beta*|| that Theorem 1 aims at.",
 )
 @click.option(
     "--iterations",
     type=int,
     metavar="T",
-    help="sgc: number of iterations in Theorem 1.  [default: 2 log(1/epsilon^2)]",
+    help=f"{BOUNDED}: number of iterations in Theorem 1.  [default: 2 log(1/epsilon^2)]",
 )
 @options.as_json
 @options.quiet

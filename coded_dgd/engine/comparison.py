@@ -20,6 +20,7 @@ from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import CodedDGDError, Diverged, Infeasible, Undecodable, UsageError
+from coded_dgd.schemes import remedies
 
 
 @dataclass
@@ -73,7 +74,7 @@ def configurations(names: Sequence[str], config: RunConfig) -> list[RunConfig]:
         For an unknown scheme, one that is named twice, or an option that none of them takes.
     """
     if not names:
-        raise UsageError("--schemes names no scheme: give some, as in uncoded,lcc-mmc")
+        raise UsageError(f"--schemes names no scheme: give some, as in {remedies.SEVERAL}")
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--schemes names {name} twice: once is enough")

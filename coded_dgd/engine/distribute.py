@@ -22,6 +22,7 @@ from coded_dgd.problems.sharing import WORTHWHILE, Group, groups, most_saved
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
 from coded_dgd.problems.sparse import CompressedRows, SparseRows, SparseWindow
+from coded_dgd.schemes import remedies
 
 GREETING_SECONDS = 2.0
 """How long to wait for workers to say where they are; later ones share no blocks."""
@@ -71,7 +72,7 @@ def distribute(
         Bytes to hold at once, of input and of what becomes of it.
     """
     scheme, transport = crew.scheme, crew.transport
-    gram = GramSource(source) if scheme.gram else None
+    gram = GramSource(source, remedies.NO_GRAM_MATRIX) if scheme.gram else None
     data = gram or source
     partition = Partition(data.rows, scheme.blocks)
     served = list(range(scheme.workers) if only is None else only)

@@ -89,7 +89,7 @@ class Echo:
         self._transport, self._config, self._iteration = transport, config, 0
         self._beta, self._whole, self._answers = np.zeros(features), whole, answers
         workers = transport.workers - config.spare
-        scheme = schemes.create("uc-mmc", workers, max(workers, answers), answers)
+        scheme = schemes.create(schemes.PROBE, workers, max(workers, answers), answers)
         self.crew = crew_of_all(transport, scheme, features if whole else 1, replaces)
         for worker, peer in enumerate(self.crew.members):
             plan = Plan(

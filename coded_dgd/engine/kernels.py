@@ -14,6 +14,7 @@ from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.problems.objectives import Objective, follows_slope
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.sources import Source
+from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
 
 ONE_PASS = 0.75
@@ -53,8 +54,8 @@ def choose(config: RunConfig, objective: Objective, source: Source, scheme: Sche
         )
     if wanted == "sparse" and scheme.coded:
         raise Infeasible(
-            f"--kernel sparse: what {scheme.name} encodes is dense: use --kernel auto, or uc-mmc, "
-            "gc or another scheme whose blocks are copies"
+            f"--kernel sparse: what {scheme.name} encodes is dense: use --kernel auto, or "
+            f"{remedies.COPIES}"
         )
     if wanted != "auto":
         return wanted

@@ -26,6 +26,7 @@ from coded_dgd.guard import GuardedDecoder
 from coded_dgd.problems.norms import norm
 from coded_dgd.problems.optimizers import GradientDescent
 from coded_dgd.problems.problem import Quadratic
+from coded_dgd.schemes import remedies
 
 REMEMBERED = 1000
 """Arrivals of messages that are older than this many iterations are not recorded any more."""
@@ -214,7 +215,7 @@ class Master:
             raise Undecodable(
                 f"iteration {iteration}: all messages are here, but decoding them amplifies "
                 f"errors by {self.decoder.amplification:.1e}, above the guard: raise --guard, or "
-                "use more polynomials (lcc-mmc-K), mds-mmc or uc-mmc"
+                f"use {remedies.CALMER}"
             )
 
     def _take(self, incoming: Incoming, record: Iteration) -> None:

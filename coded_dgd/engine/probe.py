@@ -79,7 +79,7 @@ def probe(
     workers = transport.workers - config.spare
     blocks = config.blocks or workers
     load = min(blocks, max(TASKS, -(-blocks // workers)))
-    scheme = schemes.create("uc-mmc", workers, blocks, load)
+    scheme = schemes.create(schemes.PROBE, workers, blocks, load)
     short, messages = measure_messages(config, transport, source.features)
     real = rehearse(config, transport, source.features)
     more = max(real.completion - messages.gathering[1], 0.0)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from coded_dgd import schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.trainer import Trainer
@@ -37,8 +38,7 @@ def rehearse(config: RunConfig, transport: Transport, features: int) -> Rehearsa
     workers = transport.workers - config.spare
     setup = prepare(
         RunConfig(
-            scheme="ignore-stragglers",
-            wait="all",
+            scheme=schemes.DRY_RUN,
             delay="none",
             data=f"synthetic:rows={workers},features={features}",
             dtype=config.dtype,

@@ -16,6 +16,7 @@ from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source, open_source
 from coded_dgd.problems.step_sizes import Rule
+from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
 
 
@@ -39,7 +40,9 @@ class Setup:
         """
         config = self.config
         data = source or open_source(config.data, config.seed, config.reading)
-        return Problem(trial.admit(self.objective, data), self.objective, config.ridge)
+        return Problem(
+            trial.admit(self.objective, data, remedies.NOT_QUADRATIC), self.objective, config.ridge
+        )
 
 
 def prepare(config: RunConfig, workers: int | None, objective: Objective | None = None) -> Setup:

@@ -35,6 +35,7 @@ from coded_dgd.problems import optimizers, trial
 from coded_dgd.problems.norms import norm
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.problem import Problem, Quadratic
+from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory.predictor import forecast
 
@@ -141,8 +142,7 @@ class Trainer:
             cautions.append(
                 f"{'--dtype float32' if single else scheme.name}: the guard ({config.guard:g}) is "
                 f"going to wait in {outlook.waiting:.0%} of iterations: use "
-                f"{'--dtype float64' if single else 'more polynomials (lcc-mmc-K), mds-mmc'}, "
-                f"{'lcc, ' if single else ''}or uc-mmc"
+                f"{remedies.CALMER_IN_SINGLE if single else remedies.CALMER_IN_DOUBLE}"
             )
         kernel = self.stage.master.crew.kernel
         return Start(
@@ -153,8 +153,8 @@ class Trainer:
         scheme.fit(self.source.rows, self.problem.block_norms)
         if scheme.scales_tasks and (fault := trial.weights_fault(self.problem)):
             raise Infeasible(
-                f"{scheme.name} has workers multiply gradients by factors, and {fault}: use uc-mmc "
-                "or lcc-mmc, or multiply the gradient of each row by its weight"
+                f"{scheme.name} has workers multiply gradients by factors, and {fault}: use "
+                f"{remedies.UNSCALED}, or multiply the gradient of each row by its weight"
             )
 
     def _quadratic(self, data: Distributed) -> Quadratic | None:

@@ -13,7 +13,7 @@ from scipy import stats
 from coded_dgd import schemes
 from coded_dgd.config import SCHEME_OPTIONS, RunConfig
 from coded_dgd.errors import UsageError
-from coded_dgd.planner.candidates import TOLERANCES, Candidate, candidates
+from coded_dgd.planner.candidates import Candidate, candidates
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.convergence import block_factors
 from coded_dgd.planner.costs import Iteration, Sizes
@@ -34,8 +34,6 @@ DRIFT = 1e-3
 """Probability below which two windows are not of the same law, over all tests."""
 CLOSE = 0.01
 """Difference of times below which the alternative is taken that needs the least memory."""
-RULES = ("tolerance", "wait")
-"""Options that say when to stop waiting: what workers hold does not depend on them."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,8 @@ def options_of(candidate: Candidate) -> dict[str, Any]:
 
 def same_shares(one: RunConfig, other: RunConfig) -> bool:
     """Whether workers hold and do the same under both."""
-    return one == replace(other, **{name: getattr(one, name) for name in RULES})
+    option = schemes.find(one.scheme)[0].stop_option
+    return one == (replace(other, **{option: getattr(one, option)}) if option else other)
 
 
 def drifted(before: Sample, now: Sample) -> bool:
@@ -297,13 +296,7 @@ class _Predictor:
         """Candidates on so many workers."""
         now, config = self.situation, self.situation.config
         given = dict(now.given)
-        if now.free:
-            names = None
-        elif config.scheme.startswith("lcc-mmc"):
-            names = ["lcc-mmc", *(f"lcc-mmc-{k}" for load in now.loads for k in _divisors(load))]
-            names = list(dict.fromkeys(names))
-        else:
-            names = [config.scheme]
+        names = None if now.free else schemes.family(config.scheme, now.loads)
         for rule in self._rules(workers):
             for each in candidates(
                 workers,
@@ -320,17 +313,13 @@ class _Predictor:
                     yield each
 
     def _rules(self, workers: int) -> list[dict[str, Any]]:
-        """Values of the option that says when to stop waiting."""
+        """Options of the present scheme, with each rule that says when to stop waiting."""
         config, (scheme, _) = self.situation.config, schemes.find(self.situation.config.scheme)
-        if "tolerance" in scheme.options:
-            blocks = config.blocks or workers
-            values = {value for value in TOLERANCES if np.ceil((1 - value) * blocks) < blocks}
-            return [{"tolerance": value} for value in sorted({0.0, *values})]
-        if "wait" in scheme.options:
-            half = range(max(1, workers // 2), workers)
-            waits = [*(f"fastest:{k}" for k in half), "all"]
-            return [{"wait": wait, "redundancy": config.redundancy} for wait in waits]
-        return [{}]
+        if scheme.stop_option is None:
+            return [{}]
+        present = {k: v for k, v in config.scheme_options.items() if k in scheme.options}
+        rules = scheme.stop_rules(workers, config.blocks or workers)
+        return [present | rule for rule in rules]
 
     def predict(
         self, workers: tuple[int, ...], some: Sequence[Candidate] | Iterator[Candidate]
@@ -384,10 +373,6 @@ class _Predictor:
         off = block_factors(scheme, judge.arrivals(entry)) - 1
         square = float(np.einsum("pi,ij,pj->p", off, products, off).mean())
         return float(np.sqrt(max(square, 0.0) / max(float(products.sum()), 1e-300)))
-
-
-def _divisors(load: int) -> list[int]:
-    return [k for k in range(2, load) if load % k == 0]
 
 
 def _finite(value: float) -> float | None:

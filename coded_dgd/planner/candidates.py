@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from coded_dgd import schemes
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.problems.objectives import Objective
@@ -15,10 +13,6 @@ from coded_dgd.schemes.base import Floats, Scheme
 
 LARGEST_LOAD = 20
 """Largest computation load that is tried unless others are named."""
-TOLERANCES = (0.05, 0.1, 0.2)
-REDUNDANCIES = (2.0, 3.0, 4.0)
-WAITED_FOR = (0.5, 0.7, 0.8, 0.9)
-"""Fractions of the workers that the stochastic schemes wait for."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +48,7 @@ def candidates(
     given: dict[str, Any] | None = None,
     seed: int = 0,
 ) -> Iterator[Candidate]:
-    """Build every scheme at every load, or tolerance, or redundancy and stop rule.
+    """Build every scheme at every load, and with all options that it has tried.
 
     Parameters
     ----------
@@ -62,7 +56,7 @@ def candidates(
     block_norms : callable
         Of the data that stochastic schemes are fitted to.
     names : sequence of str, optional
-        Schemes to try; by default all, ``lcc-mmc-K`` for each K that divides the load.
+        Schemes to try; by default all, with what is related to them.
     given : dict, optional
         Options that are not to be varied.
     """
@@ -93,30 +87,11 @@ def _variants(
     largest = min(max(loads), blocks or workers)
     for name in names or schemes.names():
         scheme, _ = schemes.find(name)
-        if name == "uncoded":
-            yield name, {}
-        elif "load" in scheme.sizes:
-            for load in (load for load in loads if load <= largest):
-                for tolerance in _values("tolerance", TOLERANCES, scheme.options, fixed):
-                    if not tolerance or np.ceil((1 - tolerance["tolerance"]) * workers) < workers:
-                        yield name, {"load": load, **tolerance}
-                if names is None and name == "lcc-mmc":
-                    for k in range(2, load):
-                        if load % k == 0:
-                            yield f"{name}-{k}", {"load": load}
-        else:
-            waits = sorted({max(1, round(share * workers)) for share in WAITED_FOR} - {workers})
-            for redundancy in _values("redundancy", REDUNDANCIES, scheme.options, fixed):
-                for wait in _values(
-                    "wait", [f"fastest:{k}" for k in waits] + ["all"], scheme.options, fixed
-                ):
-                    yield name, {**redundancy, **wait}
-
-
-def _values(
-    key: str, values: Sequence[Any], options: Sequence[str], fixed: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """An option's values to try; nothing where the scheme has no such option, or it is given."""
-    if key not in options or key in fixed:
-        return [{}]
-    return [{key: value} for value in values]
+        trials = scheme.trials(workers, fixed)
+        if scheme.one_load or "load" not in scheme.sizes:
+            yield from ((name, options) for options in trials)
+            continue
+        for load in (load for load in loads if load <= largest):
+            yield from ((name, {"load": load, **options}) for options in trials)
+            if names is None:
+                yield from ((each, {"load": load}) for each in scheme.related(name, load))

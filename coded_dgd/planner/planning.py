@@ -19,9 +19,10 @@ from coded_dgd.planner.measurements import Measurements
 from coded_dgd.problems import objectives, step_sizes, trial
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
+from coded_dgd.schemes import BASELINE, remedies
 
 FINALISTS = 8
-"""Schemes that are looked at again, with closed forms and more realisations, besides `uncoded`."""
+"""Schemes that are looked at again, with closed forms and more realisations; and the baseline."""
 RACERS = 24
 """Approximate schemes whose convergence is tried."""
 SAME = 0.005
@@ -115,7 +116,7 @@ def make_plan(
         times = measured.times.earlier(measured.network.latency_of(source.features))
     fits = fit(times, alike=held_up is not None)
     objective = objectives.create(config.objective)
-    source = trial.admit(objective, source)
+    source = trial.admit(objective, source, remedies.NOT_QUADRATIC)
     some = sample(source)
     problem = Problem(some, objective, config.ridge * some.rows / source.rows)
     race = Race(
@@ -190,7 +191,7 @@ def _finalists(entries: Sequence[Entry], judge: Judge) -> list[Entry]:
             least = (1 + SAME) * min(without)
             close = [each for each, t in zip(close, without, strict=True) if t <= least]
         chosen.append(min(close, key=lambda each: each.worker_memory))
-    baseline = [each for each in chosen[FINALISTS:] if each.candidate.name == "uncoded"]
+    baseline = [each for each in chosen[FINALISTS:] if each.candidate.name == BASELINE]
     return chosen[:FINALISTS] + baseline
 
 

@@ -38,8 +38,13 @@ SAME = 1e-12
 """Relative difference of two results for the same arguments."""
 
 
-def admit(objective: Objective, source: Source) -> Source:
+def admit(objective: Objective, source: Source, instead: str = "") -> Source:
     """Return the data with labels as the objective trains with them, after it has been tried.
+
+    Parameters
+    ----------
+    instead : str
+        What else to do where the gradient is not of the degree that is declared.
 
     Raises
     ------
@@ -50,7 +55,7 @@ def admit(objective: Objective, source: Source) -> Source:
     """
     data = labels.encoded(source, objective)
     if not is_built_in(objective):
-        Trial(objective, data).run()
+        Trial(objective, data, instead).run()
     return data
 
 
@@ -76,10 +81,12 @@ class Trial:
     objective : Objective
         Left alone if it can be copied.
     source : Source
+    instead : str
+        What else to do where the gradient is not of the degree that is declared.
     """
 
-    def __init__(self, objective: Objective, source: Source) -> None:
-        self._original = objective
+    def __init__(self, objective: Objective, source: Source, instead: str = "") -> None:
+        self._original, self._instead = objective, instead
         self._objective = _copied(objective) or objective
         self._first, self._second = _blocks(source)
         rng = np.random.default_rng(0)
@@ -198,7 +205,7 @@ class Trial:
             )
 
     def _refuse_degree(self, fault: str) -> NoReturn:
-        self._refuse(f"degree = 2, but {fault}: leave degree = None, and use uc-mmc, gc, ...")
+        self._refuse(f"degree = 2, but {fault}: leave degree = None{self._instead}")
 
     def _be_curved(self) -> None:
         """The gradient changes along a step no faster than `curvature` allows."""

@@ -12,6 +12,7 @@ from coded_dgd.report.recorded import RecordedRun
 from coded_dgd.report.run_folder import ABOUT_THE_RUN
 from coded_dgd.report.table import describe_stop
 from coded_dgd.report.unfinished import log_lines
+from coded_dgd.schemes import BASELINE
 
 Explanation = list[tuple[str, str]]
 """Topics, and what there is to say: one or more lines."""
@@ -143,13 +144,14 @@ def _saved(run: RecordedRun) -> str:
         return "not known before the run is finished"
     if run.uncoded is None or run.ideal is None:
         return "not known: no delays were injected that could be replayed without coding"
-    if run.summary["scheme"] == "uncoded":
+    if run.summary["scheme"] == BASELINE:
         return "nothing: this is without coding"
     without, coded = float(run.uncoded.mean()), float(run.ideal.mean())
     if not np.isfinite(without):
-        return "everything: on the same delays uncoded computation never ends"
+        return f"everything: on the same delays {BASELINE} computation never ends"
     total = (without - coded) * len(run.log)
     return (
-        f"{total:.2f} s in {len(run.log)} iterations: on the same delays uncoded computation takes "
-        f"{without:.4f} s per iteration, {without / coded:.2f} times as long (both in virtual time)"
+        f"{total:.2f} s in {len(run.log)} iterations: on the same delays {BASELINE} computation "
+        f"takes {without:.4f} s per iteration, {without / coded:.2f} times as long (both in "
+        "virtual time)"
     )

@@ -11,6 +11,7 @@ from typing import Any
 from coded_dgd.config import RunConfig
 from coded_dgd.planner.judging import Entry
 from coded_dgd.planner.planning import Plan
+from coded_dgd.schemes import BASELINE
 
 COLUMNS = ("job s", "iteration s", "+-", "messages", "once s", "iterations", "worker GB")
 REASONS = 6
@@ -60,9 +61,9 @@ def why(plan: Plan) -> str:
         return f"{text}. Nothing else can be run."
     second = others[0]
     text += f". Next is {_name(second)}, {_compare(second, choice)}"
-    uncoded = next((each for each in others[1:] if each.candidate.name == "uncoded"), None)
-    if uncoded is not None:
-        text += f"; uncoded, which waits for everybody, is {_compare(uncoded, choice)}"
+    baseline = next((each for each in others[1:] if each.candidate.name == BASELINE), None)
+    if baseline is not None:
+        text += f"; {BASELINE}, which waits for everybody, is {_compare(baseline, choice)}"
     return text + "."
 
 

@@ -95,7 +95,7 @@ class RecordedRun:
         if self.delay is None:
             return None
         try:
-            scheme = schemes.create("uncoded", self.summary["workers"], self.config.blocks)
+            scheme = schemes.create(schemes.BASELINE, self.summary["workers"], self.config.blocks)
             self.delay.check(scheme.workers, scheme.work)
         except UsageError:
             return None

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
+from coded_dgd.schemes.base import ReplicationScheme, Scheme
 from coded_dgd.schemes.rules import Count
-from coded_dgd.schemes.sgc import SGC
 from coded_dgd.theory.cases import Case
 
 
@@ -19,12 +19,13 @@ def add_bound(entry: dict[str, Any], case: Case, epsilon: float, iterations: int
     from coded_dgd.theory.sgc_bound import theorem1
 
     scheme = case.scheme
-    if type(scheme) is not SGC or case.problem is None:
+    if scheme is None or not scheme.bounded or case.problem is None:
         return
     probability = _probability(scheme)
     if probability is None:
         entry["notes"].append("give --p to see the bound of Theorem 1 on the convergence")
         return
+    assert isinstance(scheme, ReplicationScheme)
     theorem = theorem1(case.problem, scheme, probability, epsilon, iterations)
     described = asdict(theorem)
     if theorem.condition_number == inf:
@@ -40,7 +41,7 @@ def add_bound(entry: dict[str, Any], case: Case, epsilon: float, iterations: int
         entry["notes"].append(f"Corollary 2: E ||beta_T - beta*||^2 <= {theorem.corollary2:.4g}")
 
 
-def _probability(scheme: SGC) -> float | None:
+def _probability(scheme: Scheme) -> float | None:
     if scheme.straggler_probability is not None:
         return scheme.straggler_probability
     if scheme.deadline is not None or not isinstance(scheme.rule, Count):

@@ -12,11 +12,39 @@ from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes.base import Scheme
 
 DEFAULT_LOAD = 10
+DEFAULT = "lcc-mmc"
+"""The scheme of a run that names none."""
+BASELINE = "uncoded"
+"""The scheme without coding, which the others are held against."""
+COMPARED = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
+"""The schemes of a comparison that names none."""
+PROBE = "uc-mmc"
+"""The scheme that a cluster is measured with: each task is a message of its own."""
+DRY_RUN = "ignore-stragglers"
+"""The scheme of iterations with next to no work: one task for each worker, and all are awaited."""
+BOUNDED = "sgc"
+"""The scheme whose convergence Theorem 1 of Bitar et al. bounds."""
 
 
 def names() -> list[str]:
     """Return the names of all schemes."""
     return registry.names(sys.modules[__name__])
+
+
+def several(text: str) -> list[str]:
+    """Split what names several schemes, with commas."""
+    return text.split(",")
+
+
+def described() -> str:
+    """Return all that can be given as the name of a scheme, in words."""
+    return f"{', '.join(names())}, lcc-mmc-K for K polynomials, or MODULE:CLASS of your own"
+
+
+def help_of(option: str) -> str:
+    """Return what the command line says about an option of schemes."""
+    found = (find(name)[0].help.get(option) for name in names())
+    return next(text for text in found if text is not None)
 
 
 def find(name: str) -> tuple[type[Scheme], dict[str, int]]:
@@ -31,6 +59,14 @@ def find(name: str) -> tuple[type[Scheme], dict[str, int]]:
     if match := re.fullmatch(r"(lcc-mmc)-(\d+)", name):
         name, implied = match[1], {"polynomials": int(match[2])}
     return registry.find(sys.modules[__name__], name, Scheme, "scheme"), implied
+
+
+def family(name: str, loads: Sequence[int]) -> list[str]:
+    """Return the names under which the scheme called `name` goes at these loads, each once."""
+    scheme, implied = find(name)
+    plain = name.rpartition("-")[0] if implied else name
+    related = (each for load in loads for each in scheme.related(plain, load))
+    return list(dict.fromkeys([plain, *related]))
 
 
 def share(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -6,11 +6,12 @@ weighs it such that the estimate is right on average if each worker fails with p
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from math import inf
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +21,10 @@ from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationS
 from coded_dgd.schemes.rules import Finished, Rule
 
 DEFAULT_REDUNDANCY = 2.0
+REDUNDANCIES = (2.0, 3.0, 4.0)
+"""Redundancies that are worth trying."""
+WAITED_FOR = (0.5, 0.7, 0.8, 0.9)
+"""Fractions of the workers that are worth waiting for."""
 
 
 class StochasticScheme(ReplicationScheme):
@@ -45,7 +50,20 @@ class StochasticScheme(ReplicationScheme):
 
     exact: ClassVar[bool] = False
     data_dependent: ClassVar[bool] = True
+    stop_option: ClassVar[str] = "wait"
     options: ClassVar[tuple[str, ...]] = ("wait", "p", "redundancy", "seed")
+    help: ClassVar[Mapping[str, str]] = {
+        "redundancy": "sgc, bgc, erasurehead, sgc-send-all: average number d of copies of a "
+        "block.  [default: 2]",
+        "wait": "sgc, bgc, erasurehead, ignore-stragglers, sgc-send-all: when to go on: all, with "
+        "the messages of all workers; fastest:K, of the fastest K; deadline:SECONDS, with what has "
+        "come that many seconds after beta_t left.  [default: all]",
+        "p": "The same schemes: probability that a worker straggles, by which they weight what "
+        "comes, 0 <= p < 1, or auto to estimate it from the arrivals.  [default: auto]",
+        "assignment": "sgc: how copies are dealt out: random or balanced.  [default: random]",
+        "normalisation": "sgc-send-all, erasurehead: weights of what comes: per-block, which is "
+        "unbiased, or printed, as in the paper.  [default: per-block; printed for erasurehead]",
+    }
     sizes: ClassVar[tuple[str, ...]] = ("blocks",)
 
     def __init__(
@@ -70,6 +88,22 @@ class StochasticScheme(ReplicationScheme):
         self._needed, self.deadline = _stop_rule(wait, workers)
         self.straggler_probability = None if p == "auto" else _probability(p)
         self._placement: list[Integers] = []
+
+    @classmethod
+    def trials(cls, workers: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+        some = sorted({max(1, round(share * workers)) for share in WAITED_FOR} - {workers})
+        values: dict[str, Sequence[Any]] = {
+            "redundancy": REDUNDANCIES,
+            "wait": [*(f"fastest:{k}" for k in some), "all"],
+        }
+        varied = [name for name in values if name in cls.options and name not in fixed]
+        choices = itertools.product(*(values[name] for name in varied))
+        return [dict(zip(varied, choice, strict=True)) for choice in choices]
+
+    @classmethod
+    def stop_rules(cls, workers: int, blocks: int) -> list[dict[str, Any]]:
+        some = range(max(1, workers // 2), workers)
+        return [{"wait": each} for each in [*(f"fastest:{k}" for k in some), "all"]]
 
     def fit(self, rows: int, block_norms: Callable[[int], Floats]) -> None:
         if self._rows_are_blocks:

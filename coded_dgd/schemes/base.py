@@ -29,7 +29,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,8 +100,20 @@ class Scheme(ABC):
     options: ClassVar[tuple[str, ...]] = ()
     """Names of the keyword arguments that this scheme takes besides M, N and r."""
 
+    help: ClassVar[Mapping[str, str]] = {}
+    """What the command line says about options that have a flag of their own, by name."""
+
     sizes: ClassVar[tuple[str, ...]] = ("blocks", "load")
     """Which of N and r the user chooses; the others follow."""
+
+    one_load: ClassVar[bool] = False
+    """Whether r follows from N and M, so that a larger load is taken for the same."""
+
+    bounded: ClassVar[bool] = False
+    """Whether Theorem 1 of Bitar et al. bounds the convergence."""
+
+    stop_option: ClassVar[str | None] = None
+    """The option that says when to stop waiting; what workers hold does not depend on it."""
 
     amplifies: bool = False
     """Whether decode weights are large enough at times to be worth a forecast of the guard."""
@@ -130,6 +142,32 @@ class Scheme(ABC):
                 f"computation load r = {load} is out of range: "
                 f"choose --load from 1 to {blocks} (N = {blocks} blocks)"
             )
+
+    @classmethod
+    def related(cls, name: str, load: int) -> list[str]:
+        """Names, besides `name`, of variants of this scheme that are worth trying at a load."""
+        del name, load
+        return []
+
+    @classmethod
+    def trials(cls, workers: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+        """Options that are worth trying in a plan, at each load.
+
+        Parameters
+        ----------
+        workers : int
+            M.
+        fixed : collection of str
+            Names of options that are given, and not to be varied.
+        """
+        del workers, fixed
+        return [{}]
+
+    @classmethod
+    def stop_rules(cls, workers: int, blocks: int) -> list[dict[str, Any]]:
+        """Values of `stop_option` that are worth trying while a run goes on, as options."""
+        del workers, blocks
+        return [{}]
 
     def fit(self, rows: int, block_norms: Callable[[int], Floats]) -> None:
         """Adapt the placement to the data, before it is asked for.

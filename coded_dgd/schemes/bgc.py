@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from coded_dgd.schemes.sgc import SGC
 
 class BGC(SGC):
     """``bgc``: as ``sgc``, but every block has the same number of copies, d_i = d. Unbiased."""
+
+    bounded: ClassVar[bool] = False
 
     def __init__(self, name: str, workers: int, blocks: int | None = None, **options: Any) -> None:
         super().__init__(name, workers, blocks, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar
 
@@ -26,6 +27,10 @@ class LCCMMC(LagrangeScheme):
     """
 
     options: ClassVar[tuple[str, ...]] = ("polynomials", "early_stop")
+    help: ClassVar[Mapping[str, str]] = {
+        "early_stop": "lcc-mmc: coset also stops when one message of every worker is there, none "
+        "does not.  [default: none]",
+    }
 
     def __init__(
         self,
@@ -47,6 +52,10 @@ class LCCMMC(LagrangeScheme):
                 + (f"use at least {enough} workers, or leave it out" if enough else "use none")
             )
         super().__init__(name, workers, blocks, load, polynomials)
+
+    @classmethod
+    def related(cls, name: str, load: int) -> list[str]:
+        return [f"{name}-{k}" for k in range(2, load) if load % k == 0]
 
     @cached_property
     def rule(self) -> Rule:

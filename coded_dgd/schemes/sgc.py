@@ -21,6 +21,7 @@ class SGC(StochasticScheme):
     or ``balanced``: exactly pair-wise balanced (Definition 1), with d_i = d for all i.
     """
 
+    bounded: ClassVar[bool] = True
     options: ClassVar[tuple[str, ...]] = (*StochasticScheme.options, "assignment")
 
     def __init__(

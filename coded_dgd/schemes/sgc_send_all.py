@@ -20,6 +20,7 @@ class SGCSendAll(SGC):
     number of blocks received, biased where the d_i differ).
     """
 
+    bounded: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = (*SGC.options, "normalisation")
 
     def __init__(

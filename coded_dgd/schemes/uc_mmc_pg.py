@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from math import ceil
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes.uc_mmc import UCMMC
+
+TOLERANCES = (0.05, 0.1, 0.2)
+"""Tolerances that are worth trying."""
 
 
 class UCMMCPG(UCMMC):
@@ -17,6 +21,11 @@ class UCMMCPG(UCMMC):
     """
 
     exact: ClassVar[bool] = False
+    stop_option: ClassVar[str] = "tolerance"
+    help: ClassVar[Mapping[str, str]] = {
+        "tolerance": "uc-mmc-pg: fraction of the blocks that may be missing, 0 <= F < 1.  "
+        "[default: 0.05]",
+    }
     options: ClassVar[tuple[str, ...]] = ("tolerance",)
 
     def __init__(
@@ -27,3 +36,16 @@ class UCMMCPG(UCMMC):
         super().__init__(name, workers, blocks, load)
         self.tolerance = tolerance
         self.needed = ceil((1 - tolerance) * blocks - 1e-9)
+
+    @classmethod
+    def trials(cls, workers: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+        return [{}] if "tolerance" in fixed else [{"tolerance": each} for each in _making(workers)]
+
+    @classmethod
+    def stop_rules(cls, workers: int, blocks: int) -> list[dict[str, Any]]:
+        return [{"tolerance": each} for each in (0.0, *_making(blocks))]
+
+
+def _making(blocks: int) -> list[float]:
+    """Tolerances that make a difference with so many blocks."""
+    return [each for each in TOLERANCES if ceil((1 - each) * blocks) < blocks]

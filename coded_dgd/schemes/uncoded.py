@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from coded_dgd.errors import Infeasible
@@ -14,6 +16,8 @@ class Uncoded(Threshold, ReplicationScheme):
     The master waits for every worker that has a block. Blocks are split as evenly as possible; the
     computation load is ceil(N/M), whatever larger one is allowed.
     """
+
+    one_load: ClassVar[bool] = True
 
     def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
         super().__init__(name, workers, blocks, load)

@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.problem import Problem
-from coded_dgd.schemes.sgc import SGC
+from coded_dgd.schemes.base import Integers, ReplicationScheme
 
 SOLVED = 1e-20
 """||X beta* - y||^2 / ||y||^2 of what counts as solved exactly."""
@@ -63,7 +63,11 @@ class Theorem1:
 
 
 def theorem1(
-    problem: Problem, scheme: SGC, p: float, epsilon: float = 1e-6, iterations: int | None = None
+    problem: Problem,
+    scheme: ReplicationScheme,
+    p: float,
+    epsilon: float = 1e-6,
+    iterations: int | None = None,
 ) -> Theorem1:
     """Evaluate the bound for these data, and check its conditions.
 
@@ -71,8 +75,8 @@ def theorem1(
     ----------
     problem : Problem
         Least squares without ridge.
-    scheme : SGC
-        Fitted to the data.
+    scheme : ReplicationScheme
+        A scheme that is `bounded`, fitted to the data.
     p : float
         Probability that a worker straggles, 0 <= p < 1.
     iterations : int, optional
@@ -96,7 +100,7 @@ def theorem1(
     eigenvalues, vectors = np.linalg.eigh(gram)
     largest = float(eigenvalues[-1])
     m, n, odds = problem.source.rows, scheme.workers, p / (1 - p)
-    d, mu = float(scheme.copies.mean()), float(np.trace(gram)) / m / largest
+    d, mu = float(_copies(scheme).mean()), float(np.trace(gram)) / m / largest
     squares = 2 * problem.loss(optimum)  # our loss has a factor 1/2
     labels = sum(float(y @ y) for _, y in problem.source.windows())
     distance = float(optimum @ optimum)
@@ -131,9 +135,15 @@ def theorem1(
     )
 
 
-def _placement(problem: Problem, scheme: SGC) -> Iterator[Condition]:
+def _copies(scheme: ReplicationScheme) -> Integers:
+    """Count the workers that hold each block: d_i, of shape (N,)."""
+    held = np.concatenate([scheme.held(worker) for worker in range(scheme.workers)])
+    return np.bincount(held, minlength=scheme.blocks)
+
+
+def _placement(problem: Problem, scheme: ReplicationScheme) -> Iterator[Condition]:
     """Whether the copies are as the theorem wants them."""
-    m, n, copies = problem.source.rows, scheme.workers, scheme.copies
+    m, n, copies = problem.source.rows, scheme.workers, _copies(scheme)
     yield Condition(f"a block is one row: {m} rows in {scheme.blocks} blocks", scheme.blocks == m)
     norms = problem.block_norms(scheme.blocks)
     off = float(np.abs(copies - copies.sum() * norms / norms.sum()).max())

@@ -12,6 +12,12 @@ from coded_dgd.problems.sources.base import Source, memory
 class GramSource(Source):
     """The l rows of Q = X^T X, formed in one pass over another source; labels are zero.
 
+    Parameters
+    ----------
+    source : Source
+    instead : str
+        What to do where Q does not fit into memory.
+
     Raises
     ------
     DataError
@@ -27,12 +33,12 @@ class GramSource(Source):
 
     matrix = "Q = X^T X"
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, instead: str = "") -> None:
         features = source.features
         if 8 * features**2 > memory() / 2:
             raise DataError(
                 f"{source.name}: Q = X^T X of {features} features takes "
-                f"{8 * features**2 / 1e9:.0f} GB, more than half of the memory: use lcc-mmc"
+                f"{8 * features**2 / 1e9:.0f} GB, more than half of the memory{instead}"
             )
         super().__init__(source.name, features, features, "Q = X^T X in memory")
         self.Xy, self.yy = np.zeros(features), 0.0

@@ -1,9 +1,11 @@
-"""The small syntax of ``--delay`` and ``--data``: ``name:key=value,key=value,value``."""
+"""The small syntax of ``--delay``, ``--data``, ...: ``name:key=value,key=value,value``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import TypeVar
+import inspect
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
 from coded_dgd.errors import UsageError
 
@@ -35,6 +37,32 @@ def split(text: str) -> tuple[str, dict[str, str]]:
     ('persistent', {'ranks': '1,3', 'factor': '20'})
     """
     name, _, rest = text.partition(":")
+    return name, _parameters(text, rest)
+
+
+def named(text: str) -> tuple[str, dict[str, str]]:
+    """Split as `split` does, where the name may also be an import path ``module:Class``.
+
+    Raises
+    ------
+    UsageError
+        If a parameter is given twice.
+
+    Examples
+    --------
+    >>> named("huber:delta=2")
+    ('huber', {'delta': '2'})
+    >>> named("my_losses:Huber:delta=2")
+    ('my_losses:Huber', {'delta': '2'})
+    """
+    name, colon, rest = text.partition(":")
+    member, _, parameters = rest.partition(":")
+    if colon and "=" not in member:
+        name, rest = f"{name}:{member}", parameters
+    return name, _parameters(text, rest)
+
+
+def _parameters(text: str, rest: str) -> dict[str, str]:
     parameters: dict[str, str] = {}
     last = ""
     for item in filter(None, rest.split(",")):
@@ -46,7 +74,7 @@ def split(text: str) -> tuple[str, dict[str, str]]:
             last = key
         else:
             parameters[last] = f"{parameters[last]},{item}" if last in parameters else item
-    return name, parameters
+    return parameters
 
 
 def take(parameters: dict[str, str], key: str, convert: Callable[[str], T], default: T) -> T:
@@ -83,3 +111,77 @@ def refuse_rest(name: str, parameters: dict[str, str], known: Collection[str]) -
             f"{name} has no parameter {key or parameters[key]!r}{nearest(key, known)}; "
             f"it takes: {accepted}"
         )
+
+
+def arguments(
+    noun: str, name: str, parameters: Mapping[str, str], build: Callable[..., object]
+) -> dict[str, Any]:
+    """Return keyword arguments of a constructor from text, converted as its signature says.
+
+    What is left out keeps its default. Types are the annotations int, float, bool and str, or a
+    union of one of them with None, which is written "none"; without an annotation the type is that
+    of the default. Parameters of other types, and those that `functools.partial` has bound by
+    position, cannot be given.
+
+    Parameters
+    ----------
+    noun : str
+        What `build` makes, such as "objective".
+    name : str
+        How the user calls it.
+
+    Raises
+    ------
+    UsageError
+        If there is no such parameter, or the text is no value of its type.
+
+    Examples
+    --------
+    >>> def huber(delta: float = 1.35, mean: bool = False) -> None: ...
+    >>> arguments("objective", "huber", {"delta": "2"}, huber)
+    {'delta': 2.0}
+    """
+    if not parameters:
+        return {}
+    taken = {
+        each.name: types
+        for each in inspect.signature(build).parameters.values()
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY) and (types := _types(each))
+    }
+    refuse_rest(f"{noun} {name}", {k: v for k, v in parameters.items() if k not in taken}, [*taken])
+    return {
+        key: _converted(f"{noun} {name}", key, text, taken[key]) for key, text in parameters.items()
+    }
+
+
+WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+"""What can be written for a truth value."""
+KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
+"""Types that a parameter may have, and what has to be written for them."""
+TYPES = {*KINDS, "None"}
+
+
+def _types(parameter: inspect.Parameter) -> list[str]:
+    """Return the names of those of `KINDS`, and of None, that a parameter may be."""
+    annotation, default = parameter.annotation, parameter.default
+    if annotation is parameter.empty:
+        annotation = str if default in (parameter.empty, None) else type(default)
+    # also deferred: what a module imports for its annotations only may not be there
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    words = set(re.findall(r"\w+", text.replace("Optional", "None"))) - {"typing", "Union"}
+    return [kind for kind in [*KINDS, "None"] if kind in words] if words <= TYPES else []
+
+
+def _converted(owner: str, key: str, text: str, types: list[str]) -> Any:
+    if "None" in types and text.lower() == "none":
+        return None
+    for kind in types:
+        try:
+            if kind == "bool":
+                return WORDS[text.lower()]
+            if kind != "None":
+                return {"int": int, "float": float, "str": str}[kind](text)
+        except (ValueError, KeyError):
+            continue
+    wanted = " or ".join("none" if kind == "None" else KINDS[kind] for kind in types)
+    raise UsageError(f"{owner}: {key}={text} is not {wanted}: give that, or leave {key} out")

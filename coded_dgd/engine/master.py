@@ -24,7 +24,7 @@ from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.guard import GuardedDecoder
 from coded_dgd.problems.norms import norm
-from coded_dgd.problems.optimizers import GradientDescent
+from coded_dgd.problems.optimizers import Optimizer
 from coded_dgd.problems.problem import Quadratic
 from coded_dgd.schemes import remedies
 
@@ -40,7 +40,7 @@ class Master:
     crew : Crew
         With the data distributed.
     decoder : GuardedDecoder
-    optimizer : GradientDescent
+    optimizer : Optimizer
     data : Distributed
         What is known of the data.
     log : ArrivalLog
@@ -58,7 +58,7 @@ class Master:
         self,
         crew: Crew,
         decoder: GuardedDecoder,
-        optimizer: GradientDescent,
+        optimizer: Optimizer,
         data: Distributed,
         log: ArrivalLog,
         quadratic: Quadratic | None,

@@ -98,7 +98,7 @@ class Race:
     def _exact(self, longest: int, target: float) -> Floats:
         """Norms of the gradients, relative to the first, as far as the target."""
         norms: list[float] = []
-        optimizer = self._optimizer(self.problem.source.features, self._schedule)
+        optimizer = self._optimizer(np.zeros(self.problem.source.features), self._schedule)
         for _ in range(longest + 1):
             with np.errstate(over="ignore", invalid="ignore"):
                 gradient = self.problem.gradient(optimizer.point)
@@ -127,7 +127,7 @@ class Race:
         racing = list(range(len(schemes)))
         found = [inf] * len(schemes)
         features, ridge = self.problem.source.features, self.problem.ridge
-        runs = [self._optimizer(features, self._schedule) for _ in schemes]
+        runs = [self._optimizer(np.zeros(features), self._schedule) for _ in schemes]
         first = norm(self.problem.gradient(np.zeros(features))) or 1.0
         for iteration in range(round(min(LONGEST, max(50, FACTOR * self.iterations))) + 1):
             points = np.array([runs[k].point for k in racing])

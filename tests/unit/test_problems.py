@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coded_dgd.problems import objectives
+from coded_dgd.problems import objectives, optimizers
 from coded_dgd.problems.objectives import base
-from coded_dgd.problems.optimizers import OPTIMIZERS, GradientDescent, Nesterov
+from coded_dgd.problems.optimizers.gd import GradientDescent
+from coded_dgd.problems.optimizers.nesterov import Nesterov
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
@@ -235,6 +236,10 @@ def ill_conditioned(beta):
     return np.geomspace(1e-3, 1, 10) * (beta - 1)
 
 
+def started(name, schedule):
+    return optimizers.find(name)(np.zeros(10), schedule)
+
+
 def run(optimizer, gradient, steps):
     for _ in range(steps):
         optimizer.update(gradient(optimizer.point))
@@ -242,7 +247,7 @@ def run(optimizer, gradient, steps):
 
 
 def test_gradient_descent_equals_the_formula():
-    descent = GradientDescent(10, lambda _: 0.5)
+    descent = GradientDescent(np.zeros(10), lambda _: 0.5)
     beta = np.zeros(10)
     for _ in range(20):
         np.testing.assert_array_equal(descent.beta, beta)
@@ -252,7 +257,7 @@ def test_gradient_descent_equals_the_formula():
 
 
 def test_nesterov_by_hand():
-    accelerated = Nesterov(1, lambda _: 0.5)
+    accelerated = Nesterov(np.zeros(1), lambda _: 0.5)
     reference = [(0.5, 0.625), (0.8125, 0.9375), (0.96875, 1.046875)]  # beta_t, point_t
     for beta, point in reference:
         accelerated.update(accelerated.point - 1.0)
@@ -261,15 +266,15 @@ def test_nesterov_by_hand():
 
 def test_nesterov_is_faster_where_the_curvatures_differ():
     left = {
-        name: np.linalg.norm(run(optimizer(10, lambda _: 1.0), ill_conditioned, 150) - 1)
-        for name, optimizer in OPTIMIZERS.items()
+        name: np.linalg.norm(run(started(name, lambda _: 1.0), ill_conditioned, 150) - 1)
+        for name in optimizers.names()
     }
     assert left["nesterov"] < 0.2 * left["gd"]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", optimizers.names())
 def test_arrays_are_replaced_and_never_written(name):
-    optimizer = OPTIMIZERS[name](10, lambda _: 0.5)
+    optimizer = started(name, lambda _: 0.5)
     kept = []
     for _ in range(4):
         gradient = ill_conditioned(optimizer.point)
@@ -281,12 +286,12 @@ def test_arrays_are_replaced_and_never_written(name):
         np.testing.assert_array_equal(array, before)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", optimizers.names())
 def test_optimizers_start_at_zero_and_reach_the_optimum(name):
     X, y = random_data(60, 10)
     whole = problem(X, y)
     step = 1 / whole.lipschitz()
-    optimizer = OPTIMIZERS[name](10, lambda _: step)
+    optimizer = started(name, lambda _: step)
     assert not optimizer.beta.any() and not optimizer.point.any()
     np.testing.assert_allclose(run(optimizer, whole.gradient, 400), whole.optimum(), rtol=1e-6)
 

@@ -184,3 +184,134 @@ def test_an_objective_that_cannot_be_is_refused(folder, path, words):
         objectives.create(path)
     with pytest.raises(UsageError, match=words):
         prepare(RunConfig(workers=4, scheme="uncoded", objective=path), None)
+
+
+# Parameters: name:key=value
+
+PARAMETERS = """
+from coded_dgd.problems.objectives import LinearModel
+from coded_dgd.problems.optimizers import Optimizer
+
+import numpy as np
+
+
+class Huber(LinearModel):
+    curvature = 1.0
+
+    def __init__(self, delta: float = 1.0, mean=False, name: "str | None" = None, sizes: list = ()):
+        self.delta, self.mean, self.name = delta, mean, name
+
+    def slope(self, z, y):
+        return np.clip(z - (0 if y is None else y), -self.delta, self.delta)
+
+    def loss(self, X, y, beta):
+        r, d = np.abs(X @ beta - y), self.delta
+        return float(np.where(r < d, r * r / 2, d * (r - d / 2)).sum())
+
+
+class Narrow(Huber):
+    def __init__(self, width: int):
+        super().__init__(1 / width)
+
+
+class Ball(Optimizer):
+    def __init__(self, start, schedule, inertia: float = 0.5):
+        super().__init__(start, schedule)
+        self.inertia, self.before = inertia, start
+
+    def update(self, gradient, loss=None):
+        self.steps += 1
+        step = self.inertia * (self.beta - self.before) - self.step_size * gradient
+        self.before, self.beta = self.beta, self.beta + step
+        self.point = self.beta
+
+    def state(self):
+        return {**super().state(), "before": self.before}
+
+    def restore(self, state):
+        super().restore(state)
+        self.before = state["before"]
+
+
+class Strict(Ball):
+    def __init__(self, start, schedule, inertia: float):
+        super().__init__(start, schedule, 1 / inertia)
+"""
+
+
+@pytest.fixture
+def mine(folder):
+    (folder / "my_parameters.py").write_text(PARAMETERS)
+
+
+def test_parameters_are_converted_as_they_are_annotated(mine):
+    made = objectives.create("my_parameters:Huber:delta=2,mean=yes,name=a,b")
+    assert (made.delta, made.mean, made.name) == (2.0, True, "a,b")
+    made = objectives.create("my_parameters:Huber:name=none")
+    assert (made.delta, made.mean, made.name) == (1.0, False, None)
+    assert objectives.create("my_parameters:Narrow:width=4").delta == 0.25
+
+
+def test_an_objective_trains_with_its_parameters(mine):
+    narrow = run(scheme="uc-mmc", objective="my_parameters:Huber:delta=0.1", iterations=3)
+    wide = run(scheme="uc-mmc", objective="my_parameters:Huber", iterations=3)
+    assert narrow.start.problem.objective.delta == 0.1
+    assert 0 < narrow.log[0].gradient_norm < wide.log[0].gradient_norm
+
+
+def test_an_optimizer_of_ones_own_trains_with_its_parameters(mine):
+    own = "my_parameters:Ball:inertia="
+    still, plain, fast = (
+        run(scheme="uc-mmc", iterations=20, optimizer=name)
+        for name in (f"{own}0", "gd", f"{own}.8")
+    )
+    np.testing.assert_array_equal(still.beta, plain.beta)
+    beta = before = np.zeros(3)
+    problem = fast.start.problem
+    for _ in range(20):
+        step = 0.8 * (beta - before) - problem.gradient(beta) / problem.lipschitz()
+        before, beta = beta, beta + step
+    np.testing.assert_allclose(fast.beta, beta, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("logistic:delta=1", "objective logistic has no parameter 'delta'; it takes: none"),
+        ("my_parameters:Huber:detla=1", r"no parameter 'detla' \(did you mean 'delta'\?\)"),
+        ("my_parameters:Huber:sizes=1", "no parameter 'sizes'; it takes: delta, mean, name"),
+        ("my_parameters:Huber:3", "has no parameter '3'; it takes: delta, mean, name"),
+        ("my_parameters:Huber:delta=a", "my_parameters:Huber: delta=a is not a number: give that"),
+        ("my_parameters:Huber:mean=2", "mean=2 is not true or false"),
+        ("my_parameters:Narrow:width=1.5", "width=1.5 is not a whole number"),
+        ("my_parameters:Narrow:width=0", r"cannot be made with width=0 \(ZeroDivisionError"),
+        ("my_parameters:Narrow", "cannot be made without arguments"),
+        ("my_parameters:Huber:delta=1,delta=2", "gives 'delta' twice"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(mine, text, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        prepare(RunConfig(workers=4, scheme="uncoded", objective=text), None)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gd:inertia=1", "optimizer gd has no parameter 'inertia'; it takes: none"),
+        ("my_parameters:Ball:start=1", "has no parameter 'start'; it takes: inertia"),
+        ("my_parameters:Ball:inertia=x", "inertia=x is not a number"),
+        ("my_parameters:Strict:inertia=0", r"cannot be made \(ZeroDivisionError"),
+        ("my_parameters:Strict", r"cannot be made \(TypeError"),
+        ("my_parameters:Huber", "is no optimizer: it has to be a subclass of Optimizer"),
+        ("nowhere:Ball", "optimizer 'nowhere:Ball' cannot be imported"),
+        (
+            "nestorov",
+            r"unknown --optimizer 'nestorov' \(did you mean 'nesterov'\?\); there are: gd",
+        ),
+    ],
+)
+def test_an_optimizer_that_cannot_be_is_refused(mine, text, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        run(scheme="uncoded", optimizer=text, iterations=1)
+    assert "\n" not in str(caught.value)

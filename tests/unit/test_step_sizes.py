@@ -10,7 +10,7 @@ from coded_dgd.engine.setup import prepare
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import objectives, step_sizes
 from coded_dgd.problems.objectives import LinearModel
-from coded_dgd.problems.optimizers import GradientDescent
+from coded_dgd.problems.optimizers.gd import GradientDescent
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import open_source
 from coded_dgd.problems.sources.base import ArraySource
@@ -116,7 +116,7 @@ def test_power_law_is_stable_in_the_set_up_of_the_paper(seed):
     whole = Problem(source, objectives.create("least-squares"))
     schedule = step_sizes.parse("power-law")(whole)
     assert schedule(1) * largest(whole) == pytest.approx(1.61, rel=0.01)
-    descent = GradientDescent(100, schedule)
+    descent = GradientDescent(np.zeros(100), schedule)
     best = whole.optimum()
     X, y = source.read(0, 1000)
     Q, Xy = X.T @ X, X.T @ y

@@ -1,90 +1,58 @@
-"""First-order optimizers: where to take the gradient, and what to do with it."""
+"""First-order optimizers, one file each, found by name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
-from coded_dgd.errors import UsageError
+from coded_dgd import registry, spec
+from coded_dgd.errors import CodedDGDError, UsageError, one_line
+from coded_dgd.problems.optimizers.base import Floats, Optimizer
 from coded_dgd.problems.step_sizes import Schedule
-from coded_dgd.spec import nearest
 
-Floats = NDArray[np.float64]
+__all__ = ["Build", "Optimizer", "find", "names"]
 
-
-class GradientDescent:
-    """``gd``: beta_{t+1} = beta_t - step * gradient (Ozfatura et al., eq. 2).
-
-    Attributes
-    ----------
-    beta : (l,) array
-        The current model; starts at zero.
-    point : (l,) array
-        Where the next gradient has to be taken: what the master sends.
-    """
-
-    name = "gd"
-
-    def __init__(self, features: int, schedule: Schedule) -> None:
-        self.beta: Floats = np.zeros(features)
-        self.point = self.beta
-        self.steps = 0
-        self._schedule = schedule
-
-    @property
-    def step_size(self) -> float:
-        """Step size of the latest iteration; before the first one, of that."""
-        return self._schedule(max(self.steps, 1))
-
-    def update(self, gradient: Floats) -> None:
-        """Take a step along the gradient at `point`; replaces the arrays, never writes to them."""
-        self.steps += 1
-        self._move(self._schedule(self.steps) * gradient)
-
-    def state(self) -> dict[str, Floats]:
-        """Everything that the next steps depend on."""
-        return {"beta": self.beta, "point": self.point, "steps": np.float64(self.steps)}
-
-    def restore(self, state: Mapping[str, Floats]) -> None:
-        """Go on from what `state` has returned."""
-        self.beta, self.point = state["beta"], state["point"]
-        self.steps = int(state["steps"])
-
-    def _move(self, step: Floats) -> None:
-        self.beta = self.point = self.beta - step
+Build = Callable[[Floats, Schedule], Optimizer]
+"""Makes an optimizer that begins at a point and steps by a schedule."""
 
 
-class Nesterov(GradientDescent):
-    """``nesterov``: Nesterov's accelerated gradient for convex functions.
-
-    beta_{t+1} = point_t - step * gradient(point_t);
-    point_{t+1} = beta_{t+1} + t/(t+3) (beta_{t+1} - beta_t), t = 1, 2, ...
-    """
-
-    name = "nesterov"
-
-    def _move(self, step: Floats) -> None:
-        beta = self.point - step
-        self.point = beta + self.steps / (self.steps + 3) * (beta - self.beta)
-        self.beta = beta
+def names() -> list[str]:
+    """Return the names of all optimizers."""
+    return registry.names(sys.modules[__name__])
 
 
-OPTIMIZERS = {optimizer.name: optimizer for optimizer in (GradientDescent, Nesterov)}
-
-
-def find(name: str) -> type[GradientDescent]:
-    """Return the optimizer called `name`.
+def find(text: str) -> Build:
+    """Return what makes the optimizer ``name:key=value,...``, or ``module:Class:key=value,...``.
 
     Raises
     ------
     UsageError
-        If there is none.
+        If there is none, or a parameter is none of its, or not of its type.
     """
-    if name not in OPTIMIZERS:
+    name, given = spec.named(text)
+    noun = "optimizer" if ":" in name else "--optimizer"
+    found = registry.find(sys.modules[__name__], name, Optimizer, noun)
+    bound: Callable[..., Optimizer] = found
+    # the first two are the program's
+    arguments = spec.arguments("optimizer", name, given, partial(bound, None, None))
+    return partial(_make, text, found, arguments)
+
+
+def _make(
+    text: str,
+    build: Callable[..., Optimizer],
+    arguments: dict[str, object],
+    start: Floats,
+    schedule: Schedule,
+) -> Optimizer:
+    """Make an optimizer; whatever somebody's constructor may raise is one line."""
+    try:
+        return build(start, schedule, **arguments)
+    except CodedDGDError:
+        raise
+    except Exception as error:
         raise UsageError(
-            f"unknown --optimizer {name!r}{nearest(name, OPTIMIZERS)}; "
-            f"there are: {', '.join(OPTIMIZERS)}"
-        )
-    return OPTIMIZERS[name]
+            f"optimizer {text!r} cannot be made ({type(error).__name__}: {one_line(error)}): give "
+            "the parameters that its class takes"
+        ) from error

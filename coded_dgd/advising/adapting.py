@@ -229,9 +229,9 @@ def _products(trainer: Trainer) -> Floats | None:
 
 
 def block_gradients(problem: Problem, point: Floats, blocks: int) -> Floats:
-    """Gradients of the objective on each of N blocks, of shape (N, l)."""
+    """Gradients of the objective on each of N blocks, of shape (N, p)."""
     partition = Partition(problem.source.rows, blocks)
-    found = np.zeros((blocks, problem.source.features))
+    found = np.zeros((blocks, problem.parameters))
     for block in range(blocks):
         X, y = problem.source.read(*partition.bounds(block))
         found[block] = evaluation.gradient(problem.objective, X, y, point, None)

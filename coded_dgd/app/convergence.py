@@ -52,9 +52,11 @@ def verdict(outcome: Outcome) -> str | None:
     ratio = outcome.stop.gradient_norm_ratio
     if ratio is None or ratio <= CONVERGED or not outcome.trail.iterations:
         return None
-    source, objective = outcome.start.problem.source, outcome.start.problem.objective
+    problem = outcome.start.problem
+    bounded = problem.objective.curvature is not None
     with np.errstate(all="ignore"):
-        if _is_read(source) and objective.curvature is not None:
+        # the bound is for models with one parameter for each column
+        if bounded and problem.parameters == problem.source.features and _is_read(problem.source):
             return _by_loss(outcome)
         return _by_gradients(outcome, ratio)
 

@@ -89,9 +89,8 @@ class Trainer:
         if setup.scheme.data_dependent:
             check_delay(setup)
         self._schedule = setup.step_size(self.problem)
-        self.optimizer = optimizers.find(config.optimizer)(
-            np.zeros(self.source.features), self._schedule
-        )
+        start = problem.start(config.seed)
+        self.optimizer = optimizers.find(config.optimizer)(start, self._schedule)
         self.trail = Trail(self.optimizer.beta)
         self.log: list[Iteration] = []
         self.stages: list[Stage] = []

@@ -76,6 +76,7 @@ class Race:
         seed: int = 0,
     ) -> None:
         self.problem, self.seed = problem, seed
+        self._start = problem.start(seed)
         self._optimizer, self._schedule = optimizers.find(optimizer), step_size(problem)
         self._X, self._y = problem.source.read(0, problem.source.rows)
         longest = iterations if target is None else max(iterations, LONGEST)
@@ -98,7 +99,7 @@ class Race:
     def _exact(self, longest: int, target: float) -> Floats:
         """Norms of the gradients, relative to the first, as far as the target."""
         norms: list[float] = []
-        optimizer = self._optimizer(np.zeros(self.problem.source.features), self._schedule)
+        optimizer = self._optimizer(self._start, self._schedule)
         for _ in range(longest + 1):
             with np.errstate(over="ignore", invalid="ignore"):
                 gradient = self.problem.gradient(optimizer.point)
@@ -126,9 +127,9 @@ class Race:
         rng = np.random.default_rng(self.seed)
         racing = list(range(len(schemes)))
         found = [inf] * len(schemes)
-        features, ridge = self.problem.source.features, self.problem.ridge
-        runs = [self._optimizer(np.zeros(features), self._schedule) for _ in schemes]
-        first = norm(self.problem.gradient(np.zeros(features))) or 1.0
+        ridge = self.problem.ridge
+        runs = [self._optimizer(self._start, self._schedule) for _ in schemes]
+        first = norm(self.problem.gradient(self._start)) or 1.0
         for iteration in range(round(min(LONGEST, max(50, FACTOR * self.iterations))) + 1):
             points = np.array([runs[k].point for k in racing])
             with np.errstate(over="ignore", invalid="ignore"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coded_dgd.errors import CodedDGDError, UsageError, one_line
 from coded_dgd.problems.objectives.base import LinearModel, Objective, Reals
@@ -42,7 +43,8 @@ def gradient(
     except Exception as error:
         _refuse_raised(objective, "gradient", error)
         raise
-    return _checked(objective, "gradient", found, beta.shape, "feature")
+    each = "feature" if len(beta) == X.shape[1] else "parameter"
+    return _checked(objective, "gradient", found, beta.shape, each)
 
 
 def slope(objective: LinearModel, z: Reals, y: Reals | None) -> Reals:
@@ -78,6 +80,47 @@ def loss(objective: Objective, X: Reals, y: Reals, beta: Reals) -> float:
     if number is None or (isnan(number) and not is_built_in(objective)):
         refuse(objective, f"loss returned {described(found)}, and has to return one real number")
     return number
+
+
+def size(objective: Objective, features: int) -> int:
+    """Return `Objective.size`.
+
+    Raises
+    ------
+    UsageError
+        If it raises, or is not a whole number of 1 or more.
+    """
+    try:
+        found = objective.size(features)
+    except Exception as error:
+        _refuse_raised(objective, "size", error)
+        raise
+    if isinstance(found, bool) or not isinstance(found, (int, np.integer)) or found < 1:
+        refuse(
+            objective,
+            f"size returned {described(found)} for {features} columns, and has to return how many "
+            "parameters the model has",
+        )
+    return int(found)
+
+
+def start(objective: Objective, features: int, seed: int) -> NDArray[np.float64]:
+    """Return `Objective.start` in float64.
+
+    Raises
+    ------
+    UsageError
+        If it raises, or is not a real array of one finite number for each parameter.
+    """
+    try:
+        found = objective.start(features, seed)
+    except Exception as error:
+        _refuse_raised(objective, "start", error)
+        raise
+    _checked(objective, "start", found, (size(objective, features),), "parameter")
+    if not np.isfinite(found).all():
+        refuse(objective, "start returned numbers that are not finite: training begins with them")
+    return found.astype(np.float64)
 
 
 def scores(objective: Objective, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:

@@ -27,7 +27,7 @@ class Quadratic(NamedTuple):
     """An objective of degree 2 where beta is zero: what the gradient adds to A(X) beta."""
 
     gradient: Floats
-    """Gradient at beta = 0, of shape (l,): -X^T y for least squares."""
+    """Gradient at beta = 0, of shape (p,): -X^T y for least squares."""
     loss: float
     """Loss at beta = 0."""
 
@@ -48,13 +48,28 @@ class Problem:
     objective : Objective
     ridge : float
         lambda >= 0; R(theta) = ||theta||^2 / 2 in Ozfatura et al., eq. (1).
+
+    Attributes
+    ----------
+    parameters : int
+        p, the length of beta.
+
+    Raises
+    ------
+    UsageError
+        If the objective does not say how many parameters there are.
     """
 
     def __init__(self, source: Source, objective: Objective, ridge: float = 0.0) -> None:
         self.source, self.objective, self.ridge = source, objective, ridge
+        self.parameters = evaluation.size(objective, source.features)
+
+    def start(self, seed: int) -> Floats:
+        """Parameters that training with this seed begins with, of shape (p,)."""
+        return evaluation.start(self.objective, self.source.features, seed)
 
     def gradient(self, beta: Floats) -> Floats:
-        """Gradient at `beta`, of shape (l,)."""
+        """Gradient at `beta`, of shape (p,)."""
         total = self.ridge * beta
         for X, y in self.source.windows():
             total += evaluation.gradient(self.objective, X, y, beta, None)
@@ -76,7 +91,7 @@ class Problem:
     @cached_property
     def quadratic(self) -> Quadratic:
         """An objective of degree 2 where beta is zero. Computed once."""
-        zero = np.zeros(self.source.features)
+        zero = np.zeros(self.parameters)
         return Quadratic(self.gradient(zero), self.loss(zero))
 
     def block_norms(self, blocks: int) -> Floats:

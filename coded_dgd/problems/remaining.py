@@ -25,7 +25,8 @@ def lower_bound(problem: Problem, beta: Floats, norms: Floats, seconds: float) -
     c of the objective's curvature, is nowhere less than what the loss changes by from `beta` to
     `beta` + v. It is minimised by conjugate gradients, preconditioned by the norms of the columns:
     so the bound does not depend on the units of the columns. For least squares the bound is what
-    is left to gain, up to the iterations that are not made.
+    is left to gain, up to the iterations that are not made. The model has
+    one parameter for each column.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def to_explain(problem: Problem) -> float:
     For least squares that of the mean of the labels, or of beta = 0 where all labels are equal; for
     other objectives that of beta = 0.
     """
-    start = problem.loss(np.zeros(problem.source.features))
+    start = problem.loss(np.zeros(problem.parameters))
     if not is_least_squares(problem.objective):
         return start
     total = sum(float(y.sum()) for _, y in problem.source.windows())

@@ -34,6 +34,8 @@ FAR = 1e3
 """The same in multiples of the labels, where the gradient is to be affine in beta everywhere."""
 CLOSE = 1e-5
 """Relative error of what holds: also of an objective that computes in single precision."""
+SEED = 0
+"""Of the parameters that training starts with, here."""
 SAME = 1e-12
 """Relative difference of two results for the same arguments."""
 
@@ -91,7 +93,8 @@ class Trial:
         self._first, self._second = _blocks(source)
         rng = np.random.default_rng(0)
         X = np.vstack([self._first.X, self._second.X])
-        self._beta, self._other = (_scaled(rng.standard_normal((X.shape[1],)), X) for _ in range(2))
+        size = evaluation.size(self._objective, X.shape[1])
+        self._beta, self._other = (_scaled(rng.standard_normal((size,)), X) for _ in range(2))
 
     def run(self) -> None:
         """Refuse an objective that is not what it declares.
@@ -122,14 +125,24 @@ class Trial:
         return f"the gradient of objective {type(self._original).__name__} ignores its weights"
 
     def _start(self) -> None:
-        """Where training starts, at beta = 0, results are finite numbers of the right shape."""
-        zero = np.zeros_like(self._beta)
+        """Where training starts results are finite numbers of the right shape.
+
+        That is beta = 0, or the same parameters whenever they are asked for.
+        """
+        features = self._first.X.shape[1]
+        start, again = (evaluation.start(self._objective, features, SEED) for _ in range(2))
+        if not np.array_equal(start, again):
+            self._refuse(
+                "start returns other numbers for the same seed: draw them from "
+                "numpy.random.default_rng(seed)"
+            )
+        where = "where training starts" if start.any() else "at beta = 0, where training starts,"
         if follows_slope(self._objective):
             evaluation.slope(self._objective, np.zeros(len(self._first.y)), self._first.y.copy())
-        if not np.isfinite(self._gradient(self._first, zero)).all():
-            self._refuse("the gradient at beta = 0, where training starts, is not finite")
-        if not np.isfinite(self._loss(self._first, zero)):
-            self._refuse("the loss at beta = 0, where training starts, is not finite")
+        if not np.isfinite(self._gradient(self._first, start)).all():
+            self._refuse(f"the gradient {where} is not finite")
+        if not np.isfinite(self._loss(self._first, start)):
+            self._refuse(f"the loss {where} is not finite")
 
     def _repeat(self) -> None:
         """A block gives the same gradient whatever has been computed before, in the same memory."""
@@ -213,7 +226,7 @@ class Trial:
         for beta in (np.zeros_like(self._beta), self._beta, -self._other):
             for step in (self._beta / 10, self._other, -self._other):
                 begin, end = (self._gradient(self._first, point) for point in (beta, beta + step))
-                rise, most = step @ (end - begin), limit * float(np.sum((X @ step) ** 2))
+                rise, most = step @ (end - begin), limit * _stretched(step, X)
                 slack = CLOSE * (most + np.abs(step) @ (np.abs(begin) + np.abs(end)))
                 if rise > most + slack:
                     found = limit * rise / most if most else np.inf
@@ -284,9 +297,23 @@ def _blocks(source: Source) -> tuple[Block, Block]:
 
 
 def _scaled(direction: Floats, X: Floats) -> Floats:
-    """A point in this direction at which the largest x^T beta is `MARGIN`."""
-    largest = float(np.abs(X @ direction).max())
+    """A point in this direction at which the largest x^T beta is `MARGIN`.
+
+    Where parameters do not belong to one column each, it is the largest that x^T beta may be for
+    any l of them.
+    """
+    if len(direction) == X.shape[1]:
+        largest = float(np.abs(X @ direction).max())
+    else:
+        largest = float(np.linalg.norm(X, axis=1).max() * np.linalg.norm(direction))
     return direction * (MARGIN / largest) if largest else direction
+
+
+def _stretched(step: Floats, X: Floats) -> float:
+    """||X step||^2, or the most that it may be where parameters have no column each."""
+    if len(step) == X.shape[1]:
+        return float(np.sum((X @ step) ** 2))
+    return float(np.linalg.norm(X, 2) ** 2 * (step @ step))
 
 
 def _close(found: Floats | float, expected: Floats | float, *terms: Floats | float) -> bool:

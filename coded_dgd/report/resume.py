@@ -21,6 +21,7 @@ from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import Refused
 from coded_dgd.errors import UsageError
 from coded_dgd.kinds import misfit
+from coded_dgd.problems import evaluation
 from coded_dgd.problems.fingerprint import Fingerprint
 from coded_dgd.report.run_folder import CONFIG, ITERATIONS, finished, is_run_folder, read_log
 from coded_dgd.schemes.base import Scheme
@@ -129,21 +130,23 @@ def find(
             f"--resume {folder}: all {checkpoint.iteration} iterations are done: "
             "ask for more with --iterations"
         )
-    differences = _differences(folder, setup.config.data, data, checkpoint, other_data)
+    differences = _differences(folder, setup, data, checkpoint, other_data)
     log = read_log(folder, checkpoint.iteration)
     assert log is not None
     return Found((checkpoint, log), complaints, differences)
 
 
 def _differences(
-    folder: Path, name: str, data: Fingerprint, checkpoint: Checkpoint, allowed: bool
+    folder: Path, setup: Setup, data: Fingerprint, checkpoint: Checkpoint, allowed: bool
 ) -> list[str]:
     """Return in what the data differ from those of a checkpoint; see `find`."""
-    features = len(checkpoint.arrays["beta"])
-    if data.features != features:
+    name, length = setup.config.data, len(checkpoint.arrays["beta"])
+    needed = evaluation.size(setup.objective, data.features)
+    if needed != length:
+        noun = "features" if needed == data.features else "parameters"
         raise UsageError(
-            f"--resume {folder}: the model has {features} features and {name} has "
-            f"{data.features}: --resume needs the same data; start a new run with others"
+            f"--resume {folder}: the model has {length} {noun} and {name} has {needed}: "
+            "--resume needs the same data; start a new run with others"
         )
     known = checkpoint.values.get("data")
     found = data.differences(Fingerprint(**known)) if known else []

@@ -38,7 +38,22 @@ class Objective(ABC):
     are not of degree 2."""
 
     curvature: ClassVar[float | None] = None
-    """Bound c with Hessian <= c X^T X, for ``--step-size auto``; None where there is none."""
+    """Bound c with Hessian <= c X^T X, for ``--step-size auto``; None where there is none. With
+    p other than l parameters: no eigenvalue of the Hessian is larger than c times the largest of
+    X^T X."""
+
+    def size(self, features: int) -> int:
+        """Return p, how many parameters the model has for data of l columns; by default l."""
+        return features
+
+    def start(self, features: int, seed: int) -> Reals:
+        """Return the parameters that training begins with, of shape (p,); by default zeros.
+
+        Called once, on rank 0. A network whose parameters must not be equal draws them from
+        ``numpy.random.default_rng(seed)``, with the seed of the run.
+        """
+        del seed
+        return np.zeros(self.size(features))
 
     @abstractmethod
     def gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
@@ -49,12 +64,13 @@ class Objective(ABC):
         X : (k, l) array
         y : (k,) array, or None for all zero
             None only where `degree` is 2.
-        beta : (l,) array
+        beta : (p,) array
+            As many parameters as `size` says.
         weights : (k,) array, or None for all one
 
         Returns
         -------
-        (l,) array
+        (p,) array
             Rows of zeros with label 0 (padding) have to contribute nothing.
         """
 
@@ -133,7 +149,12 @@ class LinearModel(Objective):
 
 def follows_slope(objective: Objective) -> TypeGuard[LinearModel]:
     """Whether the gradient is that of `LinearModel`, so that the slope says everything about it."""
-    return isinstance(objective, LinearModel) and type(objective).gradient is LinearModel.gradient
+    own = type(objective)
+    return (
+        isinstance(objective, LinearModel)
+        and own.gradient is LinearModel.gradient
+        and own.size is Objective.size
+    )
 
 
 def rows_at_once(rows: int, features: int, itemsize: int = 8) -> int:

@@ -29,5 +29,6 @@ def is_least_squares(objective: Objective) -> bool:
     """Whether gradient and loss are those of `LeastSquares`, as in a subclass that adds scores."""
     own = type(objective)
     return issubclass(own, LeastSquares) and all(
-        getattr(own, name) is getattr(LeastSquares, name) for name in ("gradient", "slope", "loss")
+        getattr(own, name) is getattr(LeastSquares, name)
+        for name in ("gradient", "slope", "loss", "size")
     )

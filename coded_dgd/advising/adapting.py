@@ -22,7 +22,7 @@ from coded_dgd.planner.candidates import LARGEST_LOAD
 from coded_dgd.planner.costs import Sizes, bytes_held, task_size
 from coded_dgd.planner.measurements import Measurements, Network, Speed, measure_speed
 from coded_dgd.planner.observations import TaskTimes
-from coded_dgd.problems import evaluation
+from coded_dgd.problems import evaluation, objectives
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
@@ -61,7 +61,8 @@ def adviser(
         Whether other schemes may be taken.
     """
     if network is None:
-        network = Network(**measure_messages(config, transport, source.features)[1]._asdict())
+        parameters = evaluation.size(objectives.create(config.objective), source.features)
+        network = Network(**measure_messages(config, transport, parameters)[1]._asdict())
     return Adviser(network, measure_speed(), dict(given), free)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from coded_dgd.engine.protocol import HEADER, Floats, Point, Report
 from coded_dgd.engine.transports.base import Batch, Transport
+from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sharing import Group
 from coded_dgd.schemes.base import Scheme
 
@@ -81,8 +82,8 @@ class Crew:
         A peer for each worker of the scheme.
     draws : list of int
         Number of each worker in the delay model.
-    payload : int
-        Length of the payload of a message.
+    layout : Layout
+        What a message carries.
     replaces : int, optional
         Lane of the crew whose place this one takes.
     """
@@ -94,12 +95,13 @@ class Crew:
         lane: int,
         members: list[int],
         draws: list[int],
-        payload: int,
+        layout: Layout,
         replaces: int | None = None,
     ) -> None:
         self.transport, self.scheme, self.lane = transport, scheme, lane
         self.replaces = replaces
-        self.members, self.draws, self.payload = members, draws, payload
+        self.members, self.draws, self.layout = members, draws, layout
+        self._words = layout.words
         self.kernel = "products"
         """How workers compute (`engine.kernels`)."""
         self.together: list[Group] = []
@@ -158,11 +160,11 @@ class Crew:
     def _sort(self, batch: Batch, iteration: int, incoming: Incoming) -> None:
         """Check the messages of a batch, and add them to what is incoming."""
         payloads, code, length, counts = (
-            self.transport.payloads, self.lane, self.payload, self._counts
+            self.transport.payloads, self.lane, self._words, self._counts
         )  # fmt: skip
         for peer, row, size, time, header, finite in zip(
             batch.peers, batch.rows, batch.lengths, batch.times,
-            payloads.headers(batch.rows), payloads.finite(batch.rows, length), strict=True,
+            payloads.headers(batch.rows), payloads.finite(batch.rows, self.layout), strict=True,
         ):  # fmt: skip
             worker = self._worker.get(peer)
             if (
@@ -208,7 +210,7 @@ class Crew:
         elif answered < iteration:
             return worker, number, answered  # whatever is in its payload
         else:
-            wrong = "wrong length" if size != self.payload else "not finite"
+            wrong = "wrong length" if size != self._words else "not finite"
         self.refused[peer, wrong] += 1
         if not 0 <= answered < iteration:
             known = exists and answered == iteration

@@ -34,7 +34,6 @@ FLOAT32_NORM = 1e15
 class Distributed:
     """What the master keeps of the data."""
 
-    partition: Partition
     Xy: Floats
     """X^T y, of shape (l,)."""
     yy: float
@@ -78,7 +77,7 @@ def distribute(
     served = list(range(scheme.workers) if only is None else only)
     holding = {worker: scheme.placement(worker) for worker in served if scheme.tasks(worker)}
     together = crew.together if only is None else []
-    plans = Plans(crew, config, source, partition.height, data.features)
+    plans = Plans(crew, config, source, partition, data.features)
     getting = dict(holding)
     for group in together:
         getting[group.leader] = group.blocks
@@ -91,7 +90,7 @@ def distribute(
                 getting.get(worker),
                 next((group for group in together if group.leader == worker), None),
             )
-    kept = Distributed(partition, np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
+    kept = Distributed(np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
     local = config.encode == "local"
     encoder = Encoder([] if local else list(getting.values()), config.dtype)
     for start, X, y in _windows(partition, data, encoder.input(window, scheme.blocks), crew.kernel):

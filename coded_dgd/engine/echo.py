@@ -13,6 +13,7 @@ from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.protocol import Plan, Point
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
+from coded_dgd.problems.layout import Layout
 from coded_dgd.schemes.base import Scheme
 
 ROUNDS = 7
@@ -44,7 +45,7 @@ class Messages(NamedTuple):
 
 
 def measure_messages(
-    config: RunConfig, transport: Transport, features: int
+    config: RunConfig, transport: Transport, parameters: int
 ) -> tuple[Echo, Messages]:
     """Measure what messages take; also return a lane on which workers answer at once.
 
@@ -55,23 +56,23 @@ def measure_messages(
     Interrupted
         If the transport is interrupted.
     """
-    short = Echo(transport, features, config, False)
+    short = Echo(transport, parameters, config, False)
     begin = transport.clock()
-    full = Echo(transport, features, config, True)
+    full = Echo(transport, parameters, config, True)
     set_up = transport.clock() - begin  # the second time: what has to be imported is there
     latency = short.alone(), full.alone()
     service = short.together(), full.together()
     once = short.again(short.crew.lane, 1), full.again(full.crew.lane, 1)
     gathering = once[0].gathering(), once[1].gathering()
-    return once[0], Messages((1, features), latency, service, set_up, gathering)
+    return once[0], Messages((1, parameters), latency, service, set_up, gathering)
 
 
 def crew_of_all(
-    transport: Transport, scheme: Scheme, payload: int, replaces: int | None = None
+    transport: Transport, scheme: Scheme, layout: Layout, replaces: int | None = None
 ) -> Crew:
     """Return the crew of the first peers, on a lane of its own; see `Crew`."""
     members = list(range(scheme.workers))
-    return Crew(transport, scheme, transport.new_lane(), members, list(members), payload, replaces)
+    return Crew(transport, scheme, transport.new_lane(), members, list(members), layout, replaces)
 
 
 class Echo:
@@ -80,17 +81,18 @@ class Echo:
     def __init__(
         self,
         transport: Transport,
-        features: int,
+        parameters: int,
         config: RunConfig,
         whole: bool,
         answers: int = BURST,
         replaces: int | None = None,
     ) -> None:
         self._transport, self._config, self._iteration = transport, config, 0
-        self._beta, self._whole, self._answers = np.zeros(features), whole, answers
+        self._beta, self._whole, self._answers = np.zeros(parameters), whole, answers
         workers = transport.workers - config.spare
         scheme = schemes.create(schemes.PROBE, workers, max(workers, answers), answers)
-        self.crew = crew_of_all(transport, scheme, features if whole else 1, replaces)
+        layout = Layout(parameters, 1 if whole else parameters, config.dtype)
+        self.crew = crew_of_all(transport, scheme, layout, replaces)
         for worker, peer in enumerate(self.crew.members):
             plan = Plan(
                 lane=self.crew.lane,
@@ -98,26 +100,26 @@ class Echo:
                 worker=worker,
                 tasks=answers,
                 height=1,
-                features=features,
+                columns=parameters,
+                layout=layout,
                 labels=whole,
                 ends=tuple(range(1, answers + 1)),
                 coefficients=None,
                 unit=1.0,
                 product=not whole,
-                objective=config.objective,
+                objective="least-squares",
                 delay="none",
                 seed=config.seed,
-                dtype=config.dtype,
             )
             transport.plan(peer, plan)
-            rows = np.zeros((answers, 1, features), config.dtype)
+            rows = np.zeros((answers, 1, parameters), config.dtype)
             transport.piece(peer, 0, rows, np.zeros((answers, 1), config.dtype) if whole else None)
         self.all_answer()
 
     def again(self, replaces: int, answers: int) -> Echo:
         """Return another such lane in the place of one that is done with."""
-        features = len(self._beta)
-        return Echo(self._transport, features, self._config, self._whole, answers, replaces)
+        parameters = len(self._beta)
+        return Echo(self._transport, parameters, self._config, self._whole, answers, replaces)
 
     def alone(self) -> float:
         """Seconds that one worker takes to answer, median."""

@@ -117,7 +117,7 @@ class Master:
                 if self.scheme.exact and self.quadratic is not None:
                     record.loss = self.quadratic.loss_at(point, gradient)
                 record.gradient_norm = norm(gradient)
-                self.optimizer.update(gradient)
+                self._step(gradient, record.loss)
             self._mark(Activity.IDLE)
         finally:
             self.arrivals.end()
@@ -303,14 +303,31 @@ class Master:
             used = np.flatnonzero(weights)
             weights, order = weights[used], [order[each] for each in used.tolist()]
         gradient = self.crew.transport.payloads.combine(
-            weights, self.arrivals.rows(order), self.crew.payload
+            weights, self.arrivals.rows(order), self.crew.layout
         )
-        if self.scheme.pieces > 1:
-            gradient = self.data.partition.join(gradient)
+        gradient = self.crew.layout.unpack(gradient)
         if self.scheme.coded:
             assert self.quadratic is not None
             gradient += self.quadratic.gradient
         return gradient
+
+    def _step(self, gradient: Floats, known: float | None) -> None:
+        """Update beta; tell the optimizer the loss at the point if it needs that.
+
+        Parameters
+        ----------
+        known : float, optional
+            The loss, the ridge included, where the gradient tells it; else messages carry it.
+        """
+        if not self.optimizer.needs_loss:
+            self.optimizer.update(gradient)
+            return
+        layout, decoder, point = self.crew.layout, self.decoder, self.optimizer.point
+        if layout.extras:
+            rows = self.arrivals.rows(decoder.order)
+            losses = self.crew.transport.payloads.extras(rows, layout)[:, 0]
+            known = float(decoder.weights @ losses) + self.ridge / 2 * float(point @ point)
+        self.optimizer.update(gradient, known)
 
     def _error(self, gradient: Floats, point: Floats) -> float:
         """Error of the gradient, relative to the exact one, or to the first where that is larger.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.engine.protocol import Floats, Reals, result_size
+from coded_dgd.problems.layout import Layout
 
 SMALL = 1 << 14
 """Payload numbers up to which those of several messages are checked at once, in a copy."""
@@ -17,12 +18,12 @@ PIECE_BYTES = 1 << 18
 
 
 class Payloads:
-    """Rows for messages of at most `length` payload numbers, each with its header in front.
+    """Rows for messages, each a header and a body (`problems.layout`).
 
     A row is taken for a receive, holds the message as long as it may be used, and is freed. The
     first rows are one array; more are added in further arrays where they do not suffice, since a
     row must not move while a receive is posted for it. A row that was never taken occupies no
-    memory.
+    memory. Rows that have become too short for a new code are not taken any more.
 
     Attributes
     ----------
@@ -34,30 +35,37 @@ class Payloads:
         self._dtype = np.dtype(np.float64)
         self._size = self._start = 0
         self._matrix: Reals = np.empty((0, 0))
+        self._first = 0  # number of its first row
         self._zeros: Reals = np.empty(0)
         self._headers: list[Floats] = []
-        self._payloads: list[Reals] = []
+        self._bodies: list[Reals] = []
         self._free: list[int] = []
         self.buffers: list[Reals] = []
 
-    def reserve(self, length: int, dtype: str, rows: int) -> None:
-        """Make the first rows; nothing if there are some already.
+    def reserve(self, layout: Layout, rows: int) -> bool:
+        """Make rows for messages of this layout, unless those that there are suffice.
 
         Parameters
         ----------
-        length : int
-            Largest number of payload numbers in a message of the whole job.
-        dtype : str
-            Type of the payload numbers, float64 or float32.
+        layout : Layout
+            Of the type of all messages of the job.
         rows : int
             Number of rows in the first array.
+
+        Returns
+        -------
+        bool
+            Whether rows that have been taken before are too short.
         """
-        if not self.buffers:
-            self._dtype = np.dtype(dtype)
-            self._size = result_size(length, dtype)
-            self._start = self._size - length
-            self._zeros = np.zeros(length, dtype)
-            self._matrix = self._add(rows)
+        size = result_size(layout.words, layout.dtype)
+        if size <= self._size:
+            return False
+        self._dtype, self._size = np.dtype(layout.dtype), size
+        self._start = size - layout.words
+        self._zeros = np.zeros(layout.words, layout.dtype)
+        self._free, self._first = [], len(self.buffers)
+        self._matrix = self._add(rows)
+        return True
 
     def _add(self, rows: int) -> Reals:
         """Add an array of free rows, each aligned to 8 bytes; return it."""
@@ -66,7 +74,7 @@ class Payloads:
         array: Reals = np.empty((rows, words)).view(self._dtype)
         first = len(self.buffers)
         self.buffers += list(array[:, : self._size])
-        self._payloads += [row[self._start : self._size] for row in array]
+        self._bodies += [row[self._start : self._size] for row in array]
         self._headers += [row[: self._start].view(np.float64) for row in array]
         self._free += range(first + rows - 1, first - 1, -1)  # the first ones are taken first
         return array
@@ -81,60 +89,79 @@ class Payloads:
 
     def free(self, rows: Iterable[int]) -> None:
         """Free rows; the messages in them are not used any more."""
-        self._free.extend(rows)
+        self._free += rows if not self._first else [row for row in rows if row >= self._first]
 
-    def length_of(self, size: int) -> int:
-        """Return the number of payload numbers in a message of `size` bytes; negative if none."""
+    def words_of(self, size: int) -> int:
+        """Return the length of the body of a message of `size` bytes; negative if none."""
         return size // self._dtype.itemsize - self._start
 
     def headers(self, rows: Sequence[int]) -> list[list[float]]:
         """Return the headers of the messages in these rows, `HEADER` numbers each."""
         return [self._headers[row].tolist() for row in rows]
 
-    def finite(self, rows: Sequence[int], length: int) -> list[bool]:
-        """Whether all `length` payload numbers in each of these rows are finite."""
-        zeros = self._zeros[:length]
-        if len(rows) > 1 and len(rows) * length <= SMALL and max(rows) < len(self._matrix):
-            # 0 times inf or nan is nan
-            columns = slice(self._start, self._start + length)
-            sums: list[float] = self._matrix[rows, columns].dot(zeros).tolist()
+    def finite(self, rows: Sequence[int], layout: Layout) -> list[bool]:
+        """Whether all extras and payload numbers in each of these rows are finite."""
+        words, first = layout.words, layout.words - layout.length
+        zeros = self._zeros[: layout.length]  # 0 times inf or nan is nan
+        if first:
+            parts = [layout.parts(self._bodies[row][:words]) for row in rows]
+            return [
+                bool(payload.dot(zeros) == 0.0 and np.isfinite(extras).all())
+                for extras, payload in parts
+            ]
+        if len(rows) * words <= SMALL and min(rows) >= self._first and max(rows) < self._end:
+            index = [row - self._first for row in rows] if self._first else rows
+            sums: list[float] = self._matrix[index, self._columns(0, words)].dot(zeros).tolist()
             return [each == 0.0 for each in sums]
-        return [bool(self._payloads[row][:length].dot(zeros) == 0.0) for row in rows]
+        return [bool(self._bodies[row][:words].dot(zeros) == 0.0) for row in rows]
 
-    def payload(self, row: int, length: int) -> Reals:
-        """Return the payload in a row, of shape (length,), as a view."""
-        return self._payloads[row][:length]
+    def body(self, row: int, layout: Layout) -> Reals:
+        """Return the body of the message in a row, of shape (words,), as a view."""
+        return self._bodies[row][: layout.words]
 
-    def combine(self, weights: Floats, rows: Sequence[int], length: int) -> Floats:
+    def extras(self, rows: Sequence[int], layout: Layout) -> Floats:
+        """Return the extras of the messages in these rows, of shape (rows, extras)."""
+        return np.array([layout.parts(self.body(row, layout))[0] for row in rows])
+
+    def combine(self, weights: Floats, rows: Sequence[int], layout: Layout) -> Floats:
         """Return the weighted sum of the payloads in these rows.
 
         Parameters
         ----------
         weights : (rows,) or (pieces, rows) array
         rows : sequence of int
-        length : int
-            Payload numbers in each.
+        layout : Layout
+            What the messages carry.
 
         Returns
         -------
         (length,) or (pieces, length) array, float64
         """
         index = np.array(rows, dtype=np.intp)
+        first, last = layout.words - layout.length, layout.words
         columns = max(1024, PIECE_BYTES // (8 * max(1, len(index))) // 1024 * 1024)
-        if length <= columns:
-            return weights @ self._gather(index, 0, length)
-        combined = np.empty((*weights.shape[:-1], length))
-        for first in range(0, length, columns):
-            last = min(first + columns, length)
-            combined[..., first:last] = weights @ self._gather(index, first, last)
+        if layout.length <= columns:
+            return weights @ self._gather(index, first, last)
+        combined = np.empty((*weights.shape[:-1], layout.length))
+        for begin in range(first, last, columns):
+            end = min(begin + columns, last)
+            combined[..., begin - first : end - first] = weights @ self._gather(index, begin, end)
         return combined
 
     def _gather(self, rows: NDArray[np.intp], first: int, last: int) -> Floats:
-        """Payload numbers `first` to `last` - 1 of some rows, as float64."""
-        columns = slice(self._start + first, self._start + last)
+        """Numbers `first` to `last` - 1 of the bodies in some rows, as float64."""
         gathered: NDArray[Any]
-        if not len(rows) or rows.max() < len(self._matrix):
-            gathered = self._matrix[:, columns][rows]
+        if not len(rows) or (rows.min() >= self._first and rows.max() < self._end):
+            gathered = self._matrix[:, self._columns(first, last)][rows - self._first]
         else:
-            gathered = np.array([self._payloads[row][first:last] for row in rows.tolist()])
+            gathered = np.array([self._bodies[row][first:last] for row in rows.tolist()])
         return gathered.astype(np.float64, copy=False)
+
+    def _columns(self, first: int, last: int) -> slice:
+        """Columns of the matrix that hold numbers `first` to `last` - 1 of the bodies."""
+        return slice(self._start + first, self._start + last)
+
+    @property
+    def _end(self) -> int:
+        """Number of the row behind the last one of the matrix."""
+        return self._first + len(self._matrix)

@@ -16,6 +16,7 @@ from coded_dgd.errors import Interrupted
 from coded_dgd.problems.encoding import Placement, Recipe
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.labels import EncodedLabels
+from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sharing import Group
 from coded_dgd.problems.sources import Source
 
@@ -35,15 +36,17 @@ class Plans:
     config : RunConfig
     source : Source
         What workers read with ``--encode local``.
-    height, features : int
-        Of a block.
+    partition : Partition
+        Of the rows that are handed out.
+    columns : int
+        Of these rows.
     """
 
     def __init__(
-        self, crew: Crew, config: RunConfig, source: Source, height: int, features: int
+        self, crew: Crew, config: RunConfig, source: Source, partition: Partition, columns: int
     ) -> None:
         self._crew, self._config = crew, config
-        self._height, self._features = height, features
+        self._partition, self._columns = partition, columns
         self._data = config.data
         if not self._data.startswith("synthetic:"):
             self._data = str(Path(self._data).absolute())
@@ -94,8 +97,9 @@ class Plans:
             replaces=crew.replaces,
             worker=crew.draws[worker],
             tasks=scheme.tasks(worker),
-            height=self._height,
-            features=self._features,
+            height=self._partition.height,
+            columns=self._columns,
+            layout=crew.layout,
             labels=not scheme.coded,
             ends=scheme.ends(worker),
             coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
@@ -105,7 +109,7 @@ class Plans:
             delay=config.delay,
             seed=config.seed,
             search=tuple(registry.searched),
-            dtype=config.dtype,
+            rows=self._rows(worker) if crew.layout.extras else None,
             kernel=crew.kernel,
             timeline=transport.marks is not None,
             log=logs and logs.file(crew.members[worker] + 1),
@@ -114,6 +118,11 @@ class Plans:
             pooled=self._pooled.get(worker),
         )
         transport.plan(crew.members[worker], plan)
+
+    def _rows(self, worker: int) -> tuple[int, ...]:
+        """Rows of each block that a worker holds a copy of, what fills it up not counted."""
+        bounds = map(self._partition.bounds, self._crew.scheme.placement(worker).tolist())
+        return tuple(last - first for first, last in bounds)
 
     def attach(self, group: Group) -> list[int]:
         """Have the followers of a group map what its leader has got; return who has not."""

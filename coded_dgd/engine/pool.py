@@ -25,12 +25,12 @@ class Pool:
     """
 
     def __init__(self, plan: Plan, file: FileIO) -> None:
-        pooled, features = plan.pooled, plan.features
+        pooled, columns, dtype = plan.pooled, plan.columns, plan.layout.dtype
         assert pooled is not None
-        shape = pooled.blocks, plan.height, features
+        shape = pooled.blocks, plan.height, columns
         rows = pooled.blocks * plan.height
-        count = rows * (features + plan.labels)
-        words = -(-count * np.dtype(plan.dtype).itemsize // WORD)
+        count = rows * (columns + plan.labels)
+        words = -(-count * np.dtype(dtype).itemsize // WORD)
         size = WORD * (words + 1)
         made = pooled.path is None
         self._file = file
@@ -50,9 +50,9 @@ class Pool:
             token[0] = pooled.token
         elif token[0] != pooled.token:
             raise OSError("other memory")
-        numbers: Reals = np.frombuffer(memory, plan.dtype, count)
-        self.X = numbers[: rows * features].reshape(shape)
-        self.y = numbers[rows * features :].reshape(shape[:2]) if plan.labels else None
+        numbers: Reals = np.frombuffer(memory, dtype, count)
+        self.X = numbers[: rows * columns].reshape(shape)
+        self.y = numbers[rows * columns :].reshape(shape[:2]) if plan.labels else None
 
     @classmethod
     def open(cls, plan: Plan) -> Pool:

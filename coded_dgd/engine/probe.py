@@ -17,7 +17,8 @@ from coded_dgd.engine.protocol import Floats, Point
 from coded_dgd.engine.rehearsal import rehearse
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
-from coded_dgd.problems import objectives
+from coded_dgd.problems import evaluation, objectives
+from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sources import Source
 
 TASKS = 2
@@ -80,16 +81,18 @@ def probe(
     blocks = config.blocks or workers
     load = min(blocks, max(TASKS, -(-blocks // workers)))
     scheme = schemes.create(schemes.PROBE, workers, blocks, load)
-    short, messages = measure_messages(config, transport, source.features)
-    real = rehearse(config, transport, source.features)
+    objective = objectives.create(config.objective)
+    parameters = evaluation.size(objective, source.features)
+    short, messages = measure_messages(config, transport, parameters)
+    real = rehearse(config, transport, parameters)
     more = max(real.completion - messages.gathering[1], 0.0)
     messages = messages._replace(
         gathering=(messages.gathering[0] + more, messages.gathering[1] + more)
     )
     begin = transport.clock()
-    crew = crew_of_all(transport, scheme, source.features, real.lane)
+    crew = crew_of_all(transport, scheme, Layout(parameters, dtype=config.dtype), real.lane)
     # as in the run, as far as that can be said of all schemes
-    crew.kernel = kernels.choose(config, objectives.create(config.objective), source, scheme)
+    crew.kernel = kernels.choose(config, objective, source, scheme)
     # delays like those of the run, but not the same
     distribute(
         source, crew, replace(config, seed=config.seed + 1, encode="master", share_blocks=False)
@@ -190,7 +193,7 @@ def _ask(
     """
     transport = crew.transport
     left = transport.clock()
-    point = Point(crew.lane, iteration, np.zeros(crew.payload))
+    point = Point(crew.lane, iteration, np.zeros(crew.layout.parameters))
     transport.broadcast(point, [crew.members[worker] for worker in workers])
     while True:
         lost = np.isin(workers, crew.lost)

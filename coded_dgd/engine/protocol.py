@@ -3,8 +3,9 @@
 command  master to worker: take a plan, stop, leave (`Command`), in order with the points
 plan     master to worker: what the worker holds and does (`Plan`), then its data in pieces
 point    master to worker, per iteration: where to take the gradient; the newest overtakes
-result   worker to master, after every message boundary: header and payload in one array of the
-         plan's type; the header is float64 whatever that is
+result   worker to master, after every message boundary: header and body in one array of the
+         plan's type; the header is float64 whatever that is, the body is what the plan's `Layout`
+         says: extras, if any are asked for, and the payload
 
 A worker may hold shares of several codes. Each code is a *lane*: plans, points and results say to
 which they belong. A worker that stops, or fails, says so in a `Report`; its marks, if a timeline is
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from coded_dgd import errors
 from coded_dgd.errors import CodedDGDError
+from coded_dgd.problems.layout import Layout
 
 if TYPE_CHECKING:
     from coded_dgd.problems.encoding import Recipe
@@ -32,7 +34,7 @@ Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
 
 HEADER = 5
-"""Floats before the payload of a result: lane, iteration, message, compute and overrun seconds."""
+"""Floats before the body of a result: lane, iteration, message, compute and overrun seconds."""
 
 
 class Command(IntEnum):
@@ -102,7 +104,10 @@ class Plan:
     """Blocks that the worker holds, one task each."""
     height: int
     """Rows of a block."""
-    features: int
+    columns: int
+    """Columns of the data, or of Q = X^T X."""
+    layout: Layout
+    """What the worker sends; its type is also that of the worker's blocks and products."""
     labels: bool
     """Whether the data come with labels; coded data do not."""
     ends: tuple[int, ...]
@@ -118,8 +123,8 @@ class Plan:
     seed: int
     search: tuple[str, ...] = ()
     """Folders that modules are imported from besides the current one."""
-    dtype: str = "float64"
-    """Type of the worker's blocks, products and payloads."""
+    rows: tuple[int, ...] | None = None
+    """Rows of each task that are data, where extras are sent: the others only fill up blocks."""
     kernel: str = "products"
     """How the gradient of a block is computed (`engine.kernels`)."""
     timeline: bool = False
@@ -136,9 +141,11 @@ class Plan:
     def from_json(cls, text: bytes | bytearray) -> Plan:
         """Return what was written as JSON."""
         fields = json.loads(text)
-        for name in ("ends", "coefficients", "search"):
+        for name in ("ends", "coefficients", "search", "rows"):
             if fields[name] is not None:
                 fields[name] = tuple(fields[name])
+        layout = fields["layout"]
+        fields["layout"] = Layout(**{**layout, "extras": tuple(layout["extras"])})
         if fields["recipe"] is not None:
             from coded_dgd.problems.encoding import Recipe
 
@@ -161,11 +168,6 @@ class Plan:
     def coming(self) -> int:
         """Blocks that the worker gets: its own, or those of all workers of its host."""
         return self.tasks if self.pooled is None else self.pooled.blocks
-
-    @property
-    def payload(self) -> int:
-        """Length of the payload of a result."""
-        return self.height if self.product else self.features
 
 
 class Holding(NamedTuple):
@@ -199,9 +201,9 @@ def command_word(command: Command, argument: int = 0) -> Floats:
     return np.array([-1.0, command, argument])
 
 
-def word_buffer(features: int = 0) -> Floats:
-    """Return room for a point with so many features, or a command."""
-    return np.empty(max(2 + features, COMMAND))
+def word_buffer(parameters: int = 0) -> Floats:
+    """Return room for a point with so many parameters, or a command."""
+    return np.empty(max(2 + parameters, COMMAND))
 
 
 def read_word(word: Floats) -> Point | tuple[Command, int]:
@@ -265,12 +267,12 @@ def read_error(text: bytes | bytearray) -> CodedDGDError:
 
 
 def result_size(length: int, dtype: str | np.dtype[Any]) -> int:
-    """Numbers of that type in a message whose payload is as long."""
+    """Numbers of that type in a message whose body is as long."""
     return HEADER * 8 // np.dtype(dtype).itemsize + length
 
 
 def result_parts(message: Reals) -> tuple[Floats, Reals]:
-    """Return views of the header and of the payload; the header is empty where it is not whole."""
+    """Return views of the header and of the body; the header is empty where it is not whole."""
     size = HEADER * 8 // message.dtype.itemsize
     header = message[:size] if len(message) >= size else message[:0]
     return header.view(np.float64), message[size:]

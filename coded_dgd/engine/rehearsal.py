@@ -29,7 +29,7 @@ class Rehearsal(NamedTuple):
     """On which each worker holds one row."""
 
 
-def rehearse(config: RunConfig, transport: Transport, features: int) -> Rehearsal:
+def rehearse(config: RunConfig, transport: Transport, parameters: int) -> Rehearsal:
     """Train for a moment on one row for each worker, with no delays, and wait for all that live.
 
     What rank 0 does for a message takes several times as long where other ranks have had its core
@@ -40,7 +40,7 @@ def rehearse(config: RunConfig, transport: Transport, features: int) -> Rehearsa
         RunConfig(
             scheme=schemes.DRY_RUN,
             delay="none",
-            data=f"synthetic:rows={workers},features={features}",
+            data=f"synthetic:rows={workers},features={parameters}",
             dtype=config.dtype,
             spare=config.spare,
             silence=config.silence,

@@ -15,6 +15,7 @@ from coded_dgd.problems.blocks import (
     Blocks,
     GradientBlocks,
     GramBlocks,
+    LabelledBlocks,
     ProductBlocks,
     no_rows,
 )
@@ -40,8 +41,9 @@ class Share:
         self, plan: Plan, objective: Objective | None = None, pool: Pool | None = None
     ) -> None:
         self.plan, self.pool = plan, pool
-        self.dtype = np.dtype(plan.dtype)
-        self._size = result_size(plan.payload, self.dtype)
+        self.layout = plan.layout
+        self.dtype = np.dtype(plan.layout.dtype)
+        self._size = result_size(plan.layout.words, self.dtype)
         self.delay = delays.create(plan.delay, plan.seed)
         self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
         shared = pool and plan.pooled and pool.share(plan.pooled.first, plan.tasks)
@@ -50,10 +52,10 @@ class Share:
         objective = objective or objectives.create(plan.objective)
         self.blocks = _blocks(plan, objective, shared or None)
         # Small tasks of one message are computed together.
-        rows = plan.features if plan.kernel == "gram" else plan.height
+        rows = plan.columns if plan.kernel == "gram" else plan.height
         self.together = max(1, ROWS_AT_ONCE // max(1, rows))
         self._factors: Reals | None = (
-            None if plan.coefficients is None else np.array(plan.coefficients, plan.dtype)
+            None if plan.coefficients is None else np.array(plan.coefficients, self.dtype)
         )
         self._drawn: tuple[int, Floats] = (-1, np.empty(0))
 
@@ -72,7 +74,9 @@ class Share:
         """Do everything once: the first call takes long, and should not in the first iteration."""
         self.finish_times(0)
         if self.plan.tasks:
-            self.compute(0, 1, np.zeros(self.plan.features, self.plan.dtype))
+            beta: Reals = np.zeros(self.layout.parameters, self.dtype)
+            self.compute(0, 1, beta)
+            self.extras(0, 1, beta)
 
     def finish_times(self, iteration: int) -> Floats:
         """Injected finish times; best asked for ahead, when not all workers start at once."""
@@ -87,19 +91,29 @@ class Share:
 
     def compute(self, first: int, last: int, beta: Reals) -> Reals:
         """Sum of the results of tasks `first` to `last` - 1, each times its coefficient."""
-        factors = None if self._factors is None else self._factors[first:last]
-        return self.blocks.result(first, last, beta, factors)
+        return self.blocks.result(first, last, beta, self._coefficients(first, last))
+
+    def extras(self, first: int, last: int, beta: Reals) -> list[float]:
+        """Sums over the same tasks of what is sent beside their results; see `layout.EXTRAS`."""
+        if not self.layout.extras:
+            return []
+        assert isinstance(self.blocks, LabelledBlocks)
+        return [self.blocks.loss(first, last, beta, self._coefficients(first, last))]
+
+    def _coefficients(self, first: int, last: int) -> Reals | None:
+        return None if self._factors is None else self._factors[first:last]
 
 
 def _blocks(plan: Plan, objective: Objective, arrays: Arrays | None) -> Blocks:
     """What the share is computed from; of sparse rows only where there are some."""
+    dtype, rows = plan.layout.dtype, plan.rows or ()
     if plan.kernel == "gram":
-        return GramBlocks(plan.tasks, plan.features, plan.labels, plan.dtype)
+        return GramBlocks(plan.tasks, plan.columns, plan.labels, dtype)
     if plan.kernel == "sparse":
         from coded_dgd.problems.sparse import SparseBlocks
 
         assert isinstance(objective, LinearModel)
-        return SparseBlocks(plan.dtype, objective)
+        return SparseBlocks(dtype, objective, rows)
     if arrays is None:
-        arrays = no_rows(plan.tasks, plan.height, plan.features, plan.labels, plan.dtype)
-    return ProductBlocks(arrays) if plan.product else GradientBlocks(arrays, objective)
+        arrays = no_rows(plan.tasks, plan.height, plan.columns, plan.labels, dtype)
+    return ProductBlocks(arrays) if plan.product else GradientBlocks(arrays, objective, rows)

@@ -32,6 +32,7 @@ from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import optimizers, trial
+from coded_dgd.problems.layout import EXTRAS, Layout
 from coded_dgd.problems.norms import norm
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.problem import Problem, Quadratic
@@ -194,9 +195,11 @@ class Trainer:
         if self.stages:
             self.adapter.measure(self.stage)
         config, begin = self.config, self.transport.clock()
-        length = scheme.payload(self.source.features)
+        # of blocks that are coded the master knows the loss from the gradient
+        extras = EXTRAS if self.optimizer.needs_loss and not scheme.coded else ()
+        layout = Layout(self.problem.parameters, scheme.pieces, config.dtype, extras)
         lane = kept.crew.lane if kept else self.transport.new_lane()
-        crew = Crew(self.transport, scheme, lane, list(members), list(draws), length, replaces)
+        crew = Crew(self.transport, scheme, lane, list(members), list(draws), layout, replaces)
         if kept:
             crew.kernel, data = kept.crew.kernel, kept.data
         else:

@@ -61,13 +61,16 @@ class Worker:
         injects = share.delay.injects
         for index, last in enumerate(plan.ends):
             message = share.new_message()
-            header, payload = result_parts(message)
+            header, body = result_parts(message)
+            extras, payload = share.layout.parts(body)
             compute_seconds = overrun = 0.0
             while first < last:
                 stop = min(first + share.together, last)
                 mark(Activity.COMPUTE, lane, iteration, index)
                 begin = perf_counter()
                 payload += share.compute(first, stop, beta)
+                if extras.size:
+                    extras += share.extras(first, stop, beta)
                 compute_seconds += perf_counter() - begin
                 first = stop
                 if injects:

@@ -275,7 +275,7 @@ class _Predictor:
         self.situation, self.problem = situation, problem
         config, source = situation.config, problem.source
         self._sizes = Sizes.of(source, problem.objective, config)
-        latency = situation.measured.network.latency_of(source.features)
+        latency = situation.measured.network.latency_of(problem.parameters)
         self._times = situation.measured.times.earlier(latency)
         self._judges: dict[tuple[int, ...], Judge | None] = {}
 
@@ -346,7 +346,7 @@ class _Predictor:
         hosts = tuple(now.measured.hosts[worker] for worker in workers if now.measured.hosts)
         cores = tuple(now.measured.cores[worker] for worker in workers if now.measured.cores)
         measured = replace(now.measured, times=times, hosts=hosts, cores=cores)
-        length, held_up = self._sizes.features, None
+        length, held_up = self._sizes.parameters, None
         if hosts and not now.injected:
             measured, held_up = share_cores(measured, length)
             times = measured.times

@@ -12,6 +12,8 @@ from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.guard import GuardedDecoder, replay_messages
 from coded_dgd.planner.measurements import Measurements, Network
+from coded_dgd.problems import evaluation
+from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.sources import Source
@@ -40,6 +42,16 @@ class Sizes:
     """Whether the objective is least squares."""
     itemsize: int = 8
     """Bytes of a number on workers and in messages."""
+    parameters: int = 0
+    """Of the model; by default one for each column."""
+
+    def __post_init__(self) -> None:
+        if not self.parameters:
+            object.__setattr__(self, "parameters", self.features)
+
+    def payload(self, scheme: Scheme) -> int:
+        """Numbers in a message."""
+        return Layout(self.parameters, scheme.pieces).length
 
     @classmethod
     def of(
@@ -57,6 +69,7 @@ class Sizes:
             config.guard,
             is_least_squares(objective),
             np.dtype(config.dtype).itemsize,
+            evaluation.size(objective, source.features),
         )
 
 
@@ -119,7 +132,7 @@ def iteration(
     times = delay.sample(rng, realisations, scheme.workers, work)
     times[:, ~scheme.expected] = inf
     ideal = scheme.completion_time(times)
-    length = scheme.payload(sizes.features)
+    length = sizes.payload(scheme)
     per_row = scheme.messages > 1 and blocks_are_rows(scheme, sizes)
     stands_for = sizes.rows / sizes.sampled_rows if per_row else 1.0
     service = stands_for * measured.network.service_of(length)

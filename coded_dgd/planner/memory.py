@@ -138,7 +138,7 @@ def master(
     if not local:
         handing += min(DATA_IN_FLIGHT + 2 * largest * at_once, tasks * height * width)
         handing += scheme.coded * tasks * at_once
-    kept = 8.0 * int(scheme.expected.sum()) * scheme.payload(sizes.features)
+    kept = 8.0 * int(scheme.expected.sum()) * sizes.payload(scheme)
     if scheme.gram:
         kept += 2 * 8.0 * sizes.features**2
     return base + data + max(reading, handing) + kept

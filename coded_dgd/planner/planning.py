@@ -16,7 +16,7 @@ from coded_dgd.planner.costs import Sizes
 from coded_dgd.planner.fitting import Fit, fit
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.problems import objectives, step_sizes, trial
+from coded_dgd.problems import evaluation, objectives, step_sizes, trial
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.schemes import BASELINE, remedies
@@ -108,14 +108,15 @@ def make_plan(
     if loads is None:
         largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
         loads = [config.load] if config.load else range(1, largest + 1)
+    objective = objectives.create(config.objective)
+    length = evaluation.size(objective, source.features)
     here, held_up = measured, None
     if measured.hosts and not injected:
-        here, held_up = share_cores(measured, source.features)
+        here, held_up = share_cores(measured, length)
         times = here.times
     else:
-        times = measured.times.earlier(measured.network.latency_of(source.features))
+        times = measured.times.earlier(measured.network.latency_of(length))
     fits = fit(times, alike=held_up is not None)
-    objective = objectives.create(config.objective)
     source = trial.admit(objective, source, remedies.NOT_QUADRATIC)
     some = sample(source)
     problem = Problem(some, objective, config.ridge * some.rows / source.rows)

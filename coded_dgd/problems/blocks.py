@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,18 @@ class Blocks(ABC):
 
         Parameters
         ----------
-        beta : (l,) array
+        beta : (p,) array
         factors : (last - first,) array, or None for all one
             Factor of each result in the sum.
         """
+
+
+class LabelledBlocks(Blocks):
+    """Copies of blocks with their labels, of which there is also a loss."""
+
+    @abstractmethod
+    def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
+        """Sum of the losses of the same tasks, of rows that fill up blocks without; as `result`."""
 
 
 class DenseBlocks(Blocks):
@@ -55,18 +64,34 @@ class DenseBlocks(Blocks):
             self.y[:, rows] = y
 
 
-class GradientBlocks(DenseBlocks):
-    """Blocks on which a task is the gradient of an objective."""
+class GradientBlocks(DenseBlocks, LabelledBlocks):
+    """Blocks on which a task is the gradient of an objective.
 
-    def __init__(self, arrays: Arrays, objective: Objective) -> None:
+    Parameters
+    ----------
+    rows : sequence of int
+        Rows of each task that are data; only needed for losses.
+    """
+
+    def __init__(self, arrays: Arrays, objective: Objective, rows: Sequence[int] = ()) -> None:
         super().__init__(arrays)
         self._gradient = evaluation.gradient_of(objective)
+        self._objective, self._rows = objective, rows
 
     def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
         X = self.X[first:last]
         y = None if self.y is None else self.y[first:last].ravel()
         weights = None if factors is None else np.repeat(factors, X.shape[1])
         return self._gradient(X.reshape(-1, X.shape[-1]), y, beta, weights)
+
+    def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
+        assert self.y is not None
+        losses = np.zeros(last - first)
+        for place, task in enumerate(range(first, last)):
+            if rows := self._rows[task]:
+                X, y = self.X[task, :rows], self.y[task, :rows]
+                losses[place] = evaluation.loss(self._objective, X, y, beta)
+        return weighted(losses, factors)
 
 
 class ProductBlocks(DenseBlocks):
@@ -77,28 +102,40 @@ class ProductBlocks(DenseBlocks):
         return results.sum(axis=0) if factors is None else factors @ results
 
 
-class GramBlocks(Blocks):
+class GramBlocks(LabelledBlocks):
     """Blocks on which a task is the gradient of least squares, G beta - c.
 
-    G = X^T X, of shape (l, l), and c = X^T y of each block are formed as its rows come, which are
-    not kept: whether that pays is for `engine.kernels` to say.
+    G = X^T X, of shape (l, l), c = X^T y and ||y||^2 of each block are formed as its rows come,
+    which are not kept: whether that pays is for `engine.kernels` to say.
     """
 
     def __init__(self, tasks: int, features: int, labels: bool, dtype: str) -> None:
         self.G: Reals = np.zeros((tasks, features, features), dtype)
         self.c: Reals | None = np.zeros((tasks, features), dtype) if labels else None
+        self._yy = np.zeros(tasks)
 
     def load(self, start: int, X: Reals, y: Reals | None) -> None:
         for task, rows in enumerate(X):
             self.G[task] += rows.T @ rows
             if self.c is not None and y is not None:
                 self.c[task] += y[task] @ rows
+                self._yy[task] += y[task] @ y[task]
 
     def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
         results: Reals = self.G[first:last] @ beta
         if self.c is not None:
             results = results - self.c[first:last]
         return results.sum(axis=0) if factors is None else factors @ results
+
+    def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
+        assert self.c is not None
+        half = self.G[first:last] @ beta / 2 - self.c[first:last]
+        return weighted(half @ beta + self._yy[first:last] / 2, factors)
+
+
+def weighted(losses: NDArray[np.float64], factors: Reals | None) -> float:
+    """Sum of losses, each times its factor."""
+    return float(losses.sum() if factors is None else factors.astype(np.float64) @ losses)
 
 
 def no_rows(tasks: int, height: int, features: int, labels: bool, dtype: str) -> Arrays:

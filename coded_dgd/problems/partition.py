@@ -48,11 +48,6 @@ class Partition:
         """First row of a block, and the first row after it."""
         return block * self.rows // self.blocks, (block + 1) * self.rows // self.blocks
 
-    def join(self, blocks: Floats) -> Floats:
-        """Put blocks of shape (N, height) together again, without what fills them up: (m,)."""
-        bounds = [self.bounds(block) for block in range(self.blocks)]
-        return np.concatenate([row[: b - a] for row, (a, b) in zip(blocks, bounds, strict=True)])
-
     def windows(
         self, source: Source, size: int = WINDOW, blocks: Sequence[int] | None = None
     ) -> Iterator[Window]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.problems import evaluation
-from coded_dgd.problems.blocks import Blocks, Reals
+from coded_dgd.problems.blocks import LabelledBlocks, Reals, weighted
 from coded_dgd.problems.objectives import LinearModel
 
 if TYPE_CHECKING:
@@ -140,22 +140,29 @@ class _Part(NamedTuple):
     y: Reals | None
 
 
-class SparseBlocks(Blocks):
+class SparseBlocks(LabelledBlocks):
     """Blocks of sparse rows, on which a task is the gradient of a loss of X beta.
 
     Importing scipy.sparse is the price: only workers that hold such blocks pay it.
+
+    Parameters
+    ----------
+    rows : sequence of int
+        Rows of each task that are data; only needed for losses.
     """
 
-    def __init__(self, dtype: str, objective: LinearModel) -> None:
+    def __init__(self, dtype: str, objective: LinearModel, rows: Sequence[int] = ()) -> None:
         from scipy.sparse import csr_array
 
         self._csr = csr_array
-        self._dtype, self.objective = dtype, objective
+        self._dtype, self.objective, self._rows = dtype, objective, rows
         self._windows: list[tuple[SparseRows, Reals | None]] = []
+        self._starts: list[int] = []
         self._parts: dict[tuple[int, int, int], _Part] = {}
 
     def load(self, start: int, X: SparseRows, y: Reals | None) -> None:
         self._windows.append((X, y))
+        self._starts.append(start)
 
     def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
         total: Reals = np.zeros(len(beta), self._dtype)
@@ -166,6 +173,19 @@ class SparseBlocks(Blocks):
                 slope = slope * np.repeat(factors, rows.height)
             total += part.transposed @ slope.astype(self._dtype, copy=False)
         return total
+
+    def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
+        losses, one = np.zeros(last - first), np.ones(1, self._dtype)
+        for number, start in enumerate(self._starts):
+            part, height = self._part(number, first, last), self._windows[number][0].height
+            assert part.y is not None
+            z, y = (each.reshape(-1, height) for each in (part.X @ beta, part.y))
+            for place, task in enumerate(range(first, last)):
+                rows = min(self._rows[task] - start, height)
+                if rows > 0:  # a loss of the margin: as of one column with parameter 1
+                    margin, labels = z[place, :rows, None], y[place, :rows]
+                    losses[place] += evaluation.loss(self.objective, margin, labels, one)
+        return weighted(losses, factors)
 
     def _part(self, number: int, first: int, last: int) -> _Part:
         """Rows of these tasks of one window, without a copy of their entries."""

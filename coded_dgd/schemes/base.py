@@ -298,10 +298,6 @@ class Scheme(ABC):
         counts = np.array([len(self.ends(worker)) for worker in range(self.workers)])
         return np.arange(self.messages) < counts[:, None]
 
-    def payload(self, features: int) -> int:
-        """Length of the payload of a message: l, or the height of a block of Q."""
-        return -(-features // self.blocks) if self.gram else features
-
     @property
     def work(self) -> Floats:
         """Computation that s = 1..r tasks are, in tasks of the delay model; of shape (r,)."""

@@ -11,6 +11,7 @@ from coded_dgd.engine import job
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.problems.sources.gram import GramSource
@@ -49,7 +50,7 @@ def decode_products(scheme, Q, beta, arrived):
         sent[worker] = scheme.encode(worker, blocks) @ beta
     weights = np.reshape(scheme.weights(arrived), (-1, arrived.size))
     assert not weights[:, ~arrived.ravel()].any()
-    return partition.join(weights @ sent.reshape(arrived.size, -1))
+    return Layout(len(Q), scheme.pieces).unpack(weights @ sent.reshape(arrived.size, -1))
 
 
 @pytest.mark.parametrize(

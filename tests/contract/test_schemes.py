@@ -17,6 +17,7 @@ from coded_dgd import delays, registry, schemes
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.guard import DEFAULT_GUARDS, GuardedDecoder, replay
 from coded_dgd.problems import objectives
+from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.problems.sources.gram import GramSource
@@ -156,7 +157,7 @@ class Blocks:
         """Sum of weights * payloads as the master makes it; what has no weight is not touched."""
         used = (weights != 0).reshape(-1, *scheme.expected.shape).any(axis=0)
         gradient = weights[..., used] @ payloads[used]
-        return self.Q_partition.join(gradient) if scheme.pieces > 1 else gradient
+        return Layout(len(self.beta), scheme.pieces).unpack(gradient)
 
 
 @cache
@@ -574,7 +575,7 @@ def decode_patterns(scheme, blocks, patterns, guard=DEFAULT_GUARDS["float64"]):
         assert decoder.amplification <= guard
         decoded = decoder.weights @ payloads[tuple(np.array(decoder.order).T)]
         if scheme.pieces > 1:
-            decoded = blocks.Q_partition.join(decoded)
+            decoded = Layout(len(blocks.beta), scheme.pieces).unpack(decoded)
         worst = max(worst, np.linalg.norm(decoded - exact) / np.linalg.norm(exact))
     return worst
 

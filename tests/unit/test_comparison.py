@@ -18,6 +18,7 @@ from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.base import Batch
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.problems.layout import Layout
 from coded_dgd.report import comparison_plot
 from coded_dgd.report.comparison import describe
 from coded_dgd.report.comparison_table import format_table
@@ -196,14 +197,14 @@ def test_late_results_are_counted_for_the_scheme_that_sent_them():
     scheme = prepare(configure(["uc-mmc"])[0], None).scheme
     members = list(range(WORKERS))
     first, second = (
-        Crew(transport, scheme, transport.new_lane(), members, members, 8) for _ in "12"
+        Crew(transport, scheme, transport.new_lane(), members, members, Layout(8)) for _ in "12"
     )
     transport.payloads.reserve(8, "float64", 3)
     transport.lanes_of_results = (0, 0, 1)
     assert len(second.receive(0).keys) == 1
     assert (first.strays, second.strays) == (2, 0)
     instead = Crew(
-        transport, scheme, transport.new_lane(), members, members, 8, replaces=first.lane
+        transport, scheme, transport.new_lane(), members, members, Layout(8), replaces=first.lane
     )
     assert instead.strays == 2
 

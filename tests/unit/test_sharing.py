@@ -8,6 +8,7 @@ import pytest
 from coded_dgd import schemes
 from coded_dgd.engine.pool import Pool
 from coded_dgd.engine.protocol import Plan, Pooled
+from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sharing import groups
 
 HUGE = 1e9
@@ -49,9 +50,10 @@ def test_nobody_shares_what_is_small_or_elsewhere_or_held_once():
 
 def plan(dtype="float64", labels=True, **pooled):
     return Plan(
-        lane=0, replaces=None, worker=0, tasks=2, height=4, features=2, labels=labels, ends=(2,),
+        lane=0, replaces=None, worker=0, tasks=2, height=4, columns=2,
+        layout=Layout(2, dtype=dtype), labels=labels, ends=(2,),
         coefficients=None, unit=1.0, product=False, objective="least-squares", delay="none",
-        seed=0, dtype=dtype, pooled=Pooled(**pooled),
+        seed=0, pooled=Pooled(**pooled),
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ class Batch:
     rows: list[int] = field(default_factory=list)
     """The row of the payload matrix that holds the message. The receiver of the batch owns it."""
     lengths: list[int] = field(default_factory=list)
-    """Payload numbers received; negative where not even the header is complete."""
+    """Length of the body, in numbers of the payload's type; negative where it has no header."""
     times: list[float] = field(default_factory=list)
     """Instant of arrival in seconds, by the clock of the transport."""
     losses: list[Report] = field(default_factory=list)

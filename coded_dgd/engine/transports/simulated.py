@@ -75,7 +75,7 @@ class SimulatedTransport(Transport):
         self.now = now
 
     def plan(self, peer: int, plan: Plan) -> None:
-        self.payloads.reserve(plan.features, plan.dtype, self.workers * (len(plan.ends) + 1))
+        self.payloads.reserve(plan.layout.whole, self.workers * (len(plan.ends) + 1))
         self._plans[peer] = plan
         share = Share(plan, self._objective)
         if plan.recipe:
@@ -151,7 +151,7 @@ class SimulatedTransport(Transport):
         self.payloads.buffers[row][: len(message)] = message
         self._inbox.peers.append(peer)
         self._inbox.rows.append(row)
-        self._inbox.lengths.append(self.payloads.length_of(message.nbytes))
+        self._inbox.lengths.append(self.payloads.words_of(message.nbytes))
         self._inbox.times.append(self.now)
 
     def _lose(self, peer: int) -> None:

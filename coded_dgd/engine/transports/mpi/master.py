@@ -147,7 +147,11 @@ class MPIMaster(Transport):
 
     def plan(self, peer: int, plan: Plan) -> None:
         target = self._peers[peer]
-        self.payloads.reserve(plan.features, plan.dtype, self.workers * (len(plan.ends) + 1))
+        rows = self.workers * (len(plan.ends) + 1)
+        if self.payloads.reserve(plan.layout.whole, rows):  # what is posted is too short
+            listening = [number for number, row in enumerate(self._rows) if row >= 0]
+            self._results.cancel(listening)
+            self._expect_results(listening)
         if self._rows[peer] < 0:
             self._expect_results([peer])
         target.plan, target.rows = plan, 0
@@ -232,7 +236,7 @@ class MPIMaster(Transport):
             numbers, sizes = [n for n, _ in heard], [size for _, size in heard]
         arrived.peers += numbers
         arrived.rows += [rows[number] for number in numbers]
-        arrived.lengths += map(payloads.length_of, sizes)
+        arrived.lengths += map(payloads.words_of, sizes)
         arrived.times += [now] * len(numbers)
         self._expect_results(numbers)
 
@@ -403,8 +407,9 @@ class MPIMaster(Transport):
         streams.flush()
         if any(peer.vanished for peer in self._peers):
             sleep(FORWARD_SECONDS)
-        self._results.cancel()
-        self._reports.cancel()
+        everyone = range(len(self._peers))
+        self._results.cancel(everyone)
+        self._reports.cancel(everyone)
         hard = self.hard
         how = Release.HARD * hard | Release.FAILED * (self.error is not None)
         deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from coded_dgd.engine.transports.mpi.library import MPI
+from coded_dgd.engine.transports.mpi.library import MPI, RESULT
 from coded_dgd.engine.transports.mpi.peer import Peer
 
 NOBODY = -1
@@ -50,15 +50,20 @@ class Receives:
         """Whether a receive is posted for a peer."""
         return self._posted[number]
 
-    def cancel(self) -> None:
-        """Cancel all that is posted."""
-        for number, request in enumerate(self._requests):
-            if request != MPI.REQUEST_NULL:
-                request.Cancel()
-                try:
-                    request.Wait()
-                except MPI.Exception:
-                    self._peers[number].fail()
+    def cancel(self, numbers: Iterable[int]) -> None:
+        """Cancel what is posted for these peers; one that has come is dropped."""
+        for number in numbers:
+            request, status = self._requests[number], MPI.Status()
+            if request == MPI.REQUEST_NULL:
+                continue
+            request.Cancel()
+            self._posted[number] = False
+            try:
+                request.Wait(status)
+            except MPI.Exception:
+                self._peers[number].fail()
+            else:
+                self._peers[number].received += not status.Is_cancelled() and self._tag == RESULT
 
     def test(self) -> tuple[list[int], list[int]]:
         """Return the peers whose receive has completed, and how many bytes each has sent.

@@ -146,7 +146,7 @@ class MPIWorker:
         plan = Plan.from_json(text)
         if plan.log:
             self._begin_log(plan)
-        self._word = word_buffer(plan.features)
+        self._word = word_buffer(plan.layout.parameters)
         self._listen()
         pool = None
         if plan.pooled:
@@ -173,22 +173,24 @@ class MPIWorker:
         start = 0
         while plan.tasks and start < plan.height:
             X, rows = self._rows(plan)
-            y = self._array(plan.dtype).reshape(plan.coming, -1) if plan.labels and rows else None
+            y = None
+            if plan.labels and rows:
+                y = self._array(plan.layout.dtype).reshape(plan.coming, -1)
             yield start, X, y
             start += rows
 
     def _rows(self, plan: Plan) -> tuple[Reals | SparseRows, int]:
         """Receive the same rows of every block, and how many of each; none if that is the end."""
         if plan.kernel != "sparse":
-            X = self._array(plan.dtype).reshape(plan.coming, -1, plan.features)
+            X = self._array(plan.layout.dtype).reshape(plan.coming, -1, plan.columns)
             return X, X.shape[1]
         from coded_dgd.problems.sparse import SparseRows
 
         starts = self._array("int64")
         if not len(starts):
             return np.empty(0), 0
-        columns, values = self._array("int32"), self._array(plan.dtype)
-        rows = SparseRows(starts, columns, values, plan.tasks, plan.features)
+        columns, values = self._array("int32"), self._array(plan.layout.dtype)
+        rows = SparseRows(starts, columns, values, plan.tasks, plan.columns)
         return rows, rows.height
 
     def _array(self, dtype: str) -> NDArray[Any]:

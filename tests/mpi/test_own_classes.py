@@ -1,0 +1,48 @@
+"""Payloads that are not one number for each column, on real ranks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from launching import mpirun
+
+from coded_dgd.problems.problem import Problem
+from coded_dgd.problems.sources import open_source
+
+pytestmark = pytest.mark.mpi
+
+OWN = Path(__file__).resolve().parents[1] / "contract"
+DATA = "synthetic:rows=41,features=3"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_an_objective_and_an_optimizer_of_ones_own(tmp_path, monkeypatch, dtype):
+    for name in ("own_objective.py", "own_optimizer.py"):
+        (tmp_path / name).write_text((OWN / name).read_text())
+    options = {
+        "scheme": "uc-mmc",
+        "load": 3,
+        "objective": "own_objective:TwoLayers:scale=0.5",
+        "optimizer": "own_optimizer:Backtracking:enough=0.25",
+        "step-size": 1,
+        "data": DATA,
+        "iterations": 12,
+        "delay": "none",
+        "seed": 4,
+        "dtype": dtype,
+        "out": "run",
+    }
+    given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    done = mpirun(4, *given, "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.json["status"] == "done"
+    monkeypatch.syspath_prepend(OWN)
+    objective = __import__("own_objective").TwoLayers(0.5)
+    problem = Problem(open_source(DATA, 4), objective)
+    optimizer = __import__("own_optimizer").Backtracking(problem.start(4), lambda _: 1.0, 0.25)
+    for _ in range(12):
+        optimizer.update(problem.gradient(optimizer.point), problem.loss(optimizer.point))
+    assert optimizer.step < 1
+    limit = 1e-10 if dtype == "float64" else 1e-4
+    beta = np.load(tmp_path / "run" / "beta.npy")
+    assert np.linalg.norm(beta - optimizer.beta) <= limit * np.linalg.norm(optimizer.beta)

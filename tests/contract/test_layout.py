@@ -99,7 +99,7 @@ def serial(iterations, step):
         ("uc-mmc", {"load": 3}),
         ("uc-mmc", {"load": 3, "dtype": "float32"}),
         ("gc", {"load": 3}),
-        ("sgc", {"wait": "all"}),
+        ("sgc", {"wait": "all", "p": "0"}),
     ],
 )
 def test_more_parameters_than_columns_train_as_in_one_process(scheme, options):
@@ -110,9 +110,6 @@ def test_more_parameters_than_columns_train_as_in_one_process(scheme, options):
     assert outcome.beta.shape == (2 * FEATURES,)
     beta = serial(25, 0.01)
     limit = 1e-5 if "dtype" in options else 1e-12
-    if scheme == "sgc":  # whose gradient is right on average only
-        limit = 0.5
-        assert max(record.gradient_norm for record in outcome.log) > 0
     assert np.linalg.norm(outcome.beta - beta) <= limit * np.linalg.norm(beta)
 
 

@@ -7,7 +7,7 @@ for lengths and places; the number of columns of the data is known only where ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
 
 EXTRAS = ("loss",)
-"""What may travel beside a payload. Receive buffers have room for all of it."""
+"""What may travel beside a payload."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Layout:
         return len(self.extras) * 8 // np.dtype(self.dtype).itemsize + self.length
 
     @property
-    def roomiest(self) -> Layout:
-        """The layout with the longest body of all codes for this model."""
-        return Layout(self.parameters, 1, self.dtype, EXTRAS)
+    def whole(self) -> Layout:
+        """The same of gradients in one piece: no code for this model has longer payloads."""
+        return replace(self, pieces=1)
 
     def parts(self, body: Reals) -> tuple[Floats, Reals]:
         """Return views of the extras and of the payload in a body of `words` numbers."""

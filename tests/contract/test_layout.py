@@ -67,7 +67,7 @@ def test_lengths_and_places(parameters, pieces, dtype, loss):
     apart = protocol.with_extras(result, layout)
     assert apart.extras == ((1 + 2**-50,) if loss else ())
     np.testing.assert_array_equal(apart.payload, np.arange(layout.length))
-    assert layout.roomiest.words >= layout.words
+    assert layout.whole.words >= layout.words
 
 
 @given(st.integers(1, 50), st.integers(1, 60))

@@ -21,7 +21,8 @@ class Training:
     """What `train` returns on rank 0."""
 
     coef_: NDArray[np.float64]
-    """The model, of shape (l,)."""
+    """The parameters of the model, of shape (p,): for a model that is linear in X one for each
+    column."""
     n_iter_: int
     """Iterations done."""
     history: list[Any]
@@ -51,8 +52,8 @@ def train(
         The data, needed on rank 0 only. Left out, `data` says where they are. docs/data.md says
         what is taken; missing and masked values, text, dates and complex numbers are refused.
     objective : str, Objective or class, optional
-        A name, or an object or class of one's own, the same on every rank; least squares by
-        default.
+        A name, such as ``"module:Class:key=value"``, or an object or class of one's own, the same
+        on every rank; least squares by default.
     comm : mpi4py.MPI.Intracomm, optional
         The ranks to train on, by default all (COMM_WORLD); the others go on meanwhile, also with a
         training of their own. Ranks in results and messages are those of `comm`. Messages of the

@@ -45,6 +45,7 @@ PUBLIC = {
     "coded_dgd.theory.monte_carlo": ["simulate", "Sample"],
     "coded_dgd.schemes.base": ["Scheme"],
     "coded_dgd.problems.objectives": ["Objective", "LinearModel"],
+    "coded_dgd.problems.optimizers": ["Optimizer"],
 }
 """What the page documents, in this order."""
 

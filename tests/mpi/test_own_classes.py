@@ -46,3 +46,22 @@ def test_an_objective_and_an_optimizer_of_ones_own(tmp_path, monkeypatch, dtype)
     limit = 1e-10 if dtype == "float64" else 1e-4
     beta = np.load(tmp_path / "run" / "beta.npy")
     assert np.linalg.norm(beta - optimizer.beta) <= limit * np.linalg.norm(optimizer.beta)
+
+
+def test_codes_with_and_without_a_loss_beside_the_gradient_share_connections(tmp_path):
+    (tmp_path / "own_optimizer.py").write_text((OWN / "own_optimizer.py").read_text())
+    options = {
+        "schemes": "mds-mmc,lcc-mmc,uc-mmc",
+        "load": 3,
+        "optimizer": "own_optimizer:Backtracking",
+        "step-size": 1,
+        "data": DATA,
+        "iterations": 10,
+        "delay": "none",
+    }
+    given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    done = mpirun(4, "compare", *given, "--json", cwd=tmp_path, module="coded_dgd")
+    assert done.code == 0, done.err
+    losses = [scheme["loss"] for scheme in done.json["results"]]
+    assert len(losses) == 3
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-9)

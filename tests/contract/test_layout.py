@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job, protocol
+from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.setup import prepare
+from coded_dgd.engine.transports.base import Batch
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.problems.layout import EXTRAS, Layout
@@ -63,10 +66,15 @@ def test_lengths_and_places(parameters, pieces, dtype, loss):
     assert len(extras) == loss and extras.dtype == np.float64
     assert len(payload) == layout.length == -(-parameters // pieces) and payload.dtype == dtype
     extras[:], payload[:] = 1 + 2**-50, np.arange(layout.length)
-    result = protocol.read_result(0, 0.0, *protocol.result_parts(message))
-    apart = protocol.with_extras(result, layout)
-    assert apart.extras == ((1 + 2**-50,) if loss else ())
-    np.testing.assert_array_equal(apart.payload, np.arange(layout.length))
+    payloads = Payloads()
+    payloads.reserve(layout, 2)
+    (row,) = payloads.take(1)
+    payloads.buffers[row][:] = message
+    assert payloads.finite([row], layout) == [True]
+    np.testing.assert_array_equal(payloads.extras([row], layout)[0], [1 + 2**-50] * loss)
+    np.testing.assert_array_equal(
+        payloads.combine(np.ones(1), [row], layout), np.arange(layout.length)
+    )
     assert layout.whole.words >= layout.words
 
 
@@ -228,19 +236,14 @@ def test_sparse_rows_have_the_same_loss(told):
 def test_a_loss_that_is_not_finite_is_not_used():
     layout = Layout(3, extras=EXTRAS)
     setup = prepare(RunConfig(workers=2, scheme="uncoded", transport="simulated"), None)
-    from coded_dgd.engine.crew import Crew, Message, Refusal
-
-    class Saying(SimulatedTransport):
-        def receive(self, until=np.inf):
-            yield from self.said
-
-    transport = Saying(2)
-    crew = Crew(transport, setup.scheme, transport.new_lane(), [0, 1], [0, 1], layout)
+    transport = SimulatedTransport(2)
+    transport.payloads.reserve(layout, 3)
+    rows = transport.payloads.take(3)
     bodies = [[1.5, 1, 2, 3], [np.inf, 1, 2, 3], [1, 2, 3]]
-    transport.said = [
-        protocol.Result(0, 0.0, 0, 0, 0, 0.0, 0.0, np.array(body, float)) for body in bodies
-    ]
-    first, second, third = crew.receive(0)
-    assert isinstance(first, Message) and first.result.extras == (1.5,)
-    assert isinstance(second, Refusal) and second.reason == "not finite"
-    assert isinstance(third, Refusal) and third.reason == "wrong length"
+    for row, body in zip(rows, bodies, strict=True):
+        transport.payloads.buffers[row][: 5 + len(body)] = [0.0] * 5 + body
+    transport.receive = lambda until: Batch([0] * 3, rows, [4, 4, 3], [0.0] * 3)
+    crew = Crew(transport, setup.scheme, transport.new_lane(), [0, 1], [0, 1], layout)
+    incoming = crew.receive(0)
+    assert transport.payloads.extras(incoming.rows, layout).tolist() == [[1.5]]
+    assert [each.reason for each in incoming.refusals] == ["not finite", "wrong length"]

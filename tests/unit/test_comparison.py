@@ -199,7 +199,7 @@ def test_late_results_are_counted_for_the_scheme_that_sent_them():
     first, second = (
         Crew(transport, scheme, transport.new_lane(), members, members, Layout(8)) for _ in "12"
     )
-    transport.payloads.reserve(8, "float64", 3)
+    transport.payloads.reserve(Layout(8), 3)
     transport.lanes_of_results = (0, 0, 1)
     assert len(second.receive(0).keys) == 1
     assert (first.strays, second.strays) == (2, 0)

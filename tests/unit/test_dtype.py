@@ -16,6 +16,7 @@ from coded_dgd.guard import DEFAULT_GUARDS
 from coded_dgd.planner import memory
 from coded_dgd.planner.costs import Sizes
 from coded_dgd.problems import objectives
+from coded_dgd.problems.layout import Layout
 from coded_dgd.schemes.base import Scheme
 
 NAMES = [*schemes.names(), "lcc-mmc-2"]
@@ -76,13 +77,13 @@ def test_a_header_is_exact_whatever_the_type():
         header[:] = 1, 10**9 - 1, 12345, 0.1, 0.2
         payload[:] = 1, 2, 3
         payloads = Payloads()
-        payloads.reserve(3, dtype, 2)
+        payloads.reserve(Layout(3, dtype=dtype), 2)
         (row,) = payloads.take(1)
         payloads.buffers[row][:] = message
         assert payloads.headers([row])[0] == [1, 10**9 - 1, 12345, 0.1, 0.2]
-        assert payloads.payload(row, 3).tolist() == [1, 2, 3]
-        assert payloads.length_of(message.nbytes) == 3
-        assert payloads.length_of(message[:4].nbytes) < 0
+        assert payloads.body(row, Layout(3)).tolist() == [1, 2, 3]
+        assert payloads.words_of(message.nbytes) == 3
+        assert payloads.words_of(message[:4].nbytes) < 0
 
 
 @pytest.mark.parametrize("name", objectives.names())

@@ -37,6 +37,9 @@ LOOK_SECONDS = 0.02
 TURN_SECONDS = 0.2
 """Time between two ranks that would end the job for the same reason: one message is enough."""
 
+SUPERVISOR = ["-m", "coded_dgd.batch.supervise"]
+"""How a batch script starts its supervisor. It is no rank, whatever a job step around it says."""
+
 _OWNER = "_CODED_DGD_RANK_PROCESS"
 """Variable with the process id of the rank: processes that a rank starts are no ranks."""
 
@@ -59,7 +62,7 @@ class _State:
 def install() -> None:
     """Have the ways in which this process may end noticed by the other ranks of its job."""
     launched = launch()
-    if launched is None or launched.size < 2:
+    if launched is None or launched.size < 2 or sys.orig_argv[1:3] == SUPERVISOR:
         return
     if os.environ.setdefault(_OWNER, str(os.getpid())) != str(os.getpid()):
         return

@@ -9,8 +9,6 @@ from importlib.resources import files
 
 from coded_dgd.config import RunConfig
 
-PATIENCE = 15
-"""Seconds that mpiexec may take to end after rank 0 has."""
 ANY_ENVIRONMENT = "${VIRTUAL_ENV:-${CONDA_PREFIX:-$PWD/.venv}}"
 
 
@@ -38,6 +36,5 @@ def fill(
         "name": name if environment is None else "SCRIPT",
         "environment": ANY_ENVIRONMENT if environment is None else shlex.quote(environment),
         "options": shlex.join(options or ["--scheme", RunConfig.scheme]),
-        "patience": str(PATIENCE),
     }
     return re.sub("@([a-z]+)@", lambda match: values[match[1]], text)

@@ -19,6 +19,8 @@ from coded_dgd.batch.sweep import points
 from coded_dgd.cli import run_command_line
 from coded_dgd.errors import UsageError
 
+SUPERVISE = f'[ "$2" != coded_dgd.batch.supervise ] || exec {sys.executable} "$@"'
+"""Line of a stand-in for Python that leaves the supervisor to the real one."""
 SCRIPTS = {"slurm.sbatch": slurm_script, "pbs.sh": pbs_script, "hosts.sh": hosts_script}
 
 
@@ -51,7 +53,9 @@ def test_what_is_printed_is_a_clean_script(command, capsys, tmp_path):
 def test_options_of_the_run_are_quoted_once(tmp_path):
     (tmp_path / "bin").mkdir()
     python = tmp_path / "bin/python"
-    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\necho 0 >"$CODED_DGD_LAUNCHER_FOLDER/exit"\n')
+    python.write_text(
+        f'#!/bin/sh\n{SUPERVISE}\nprintf "%s\\n" "$@"\necho 0 >"$CODED_DGD_LAUNCHER_FOLDER/exit"\n'
+    )
     mpiexec = tmp_path / "bin/mpiexec"
     mpiexec.write_text('#!/bin/sh\nshift 4\nexec "$@"\n')
     for each in python, mpiexec:
@@ -73,7 +77,8 @@ def test_a_job_that_is_queued_twice_waits_and_may_find_nothing_left_to_do(tmp_pa
     python = tmp_path / "bin/python"
     finish = f'touch "{folder}/summary.json"' if finished else ""
     python.write_text(
-        f'#!/bin/sh\necho "$@"\n{finish}\necho 2 >"$CODED_DGD_LAUNCHER_FOLDER/exit"\nexit 2\n'
+        f'#!/bin/sh\n{SUPERVISE}\necho "$@"\n{finish}\n'
+        'echo 2 >"$CODED_DGD_LAUNCHER_FOLDER/exit"\nexit 2\n'
     )
     mpiexec = tmp_path / "bin/mpiexec"
     mpiexec.write_text('#!/bin/sh\nshift 4\nexec "$@"\n')
@@ -185,7 +190,8 @@ def test_an_mpiexec_that_ends_before_the_run(pbs, tmp_path, gets_on, end):
     """As Open MPI's does, with 0, where it loses a host; or by a signal."""
     environment = tmp_path / "environment/bin"
     environment.mkdir(parents=True)
-    (environment / "python").symlink_to(sys.executable)
+    (environment / "python").write_text(f"#!/bin/sh\n{SUPERVISE}\n")
+    (environment / "python").chmod(0o755)
     run_folder = tmp_path / "runs/pbs-17"
     done = f"mkdir -p {run_folder}; sleep 0.1; touch {run_folder}/checkpoint-000000007.ckpt"
     mpiexec = environment / "mpiexec"

@@ -21,6 +21,4 @@ case $("$mpiexec" --version 2>&1) in
         launcher[2]=$(sed -E '/^ *(#|$)/d; s/ +slots=/:/; s/ .*//' "$hostfile" | paste -sd,)
         ;;
 esac
-limit=''
-
-again() { false; }
+supervise=("$job")

@@ -14,5 +14,4 @@ environment=@environment@
 job=pbs-${PBS_JOBID%%[.[]*}${PBS_ARRAY_INDEX:+_$PBS_ARRAY_INDEX}
 launcher=(mpiexec --hostfile "$PBS_NODEFILE" -n "$(grep -c . "$PBS_NODEFILE")")
 limit=$((${PBS_WALLTIME:-@seconds@} - @warning@))
-
-again() { qrerun "$PBS_JOBID"; }
+supervise=("$job" --limit "$limit" --requeue "qrerun $PBS_JOBID")

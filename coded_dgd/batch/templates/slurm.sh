@@ -13,6 +13,4 @@ set -euo pipefail
 environment=@environment@
 job=slurm-${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
 launcher=(@launcher@)
-limit='' # Slurm sends USR2
-
-again() { scontrol requeue "$SLURM_JOB_ID"; }
+supervise=("$job" --requeue "scontrol requeue $SLURM_JOB_ID") # Slurm sends USR2

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coded_dgd import train
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job, protocol
 from coded_dgd.engine.crew import Crew
@@ -119,6 +120,24 @@ def test_more_parameters_than_columns_train_as_in_one_process(scheme, options):
     beta = serial(25, 0.01)
     limit = 1e-5 if "dtype" in options else 1e-12
     assert np.linalg.norm(outcome.beta - beta) <= limit * np.linalg.norm(beta)
+
+
+def test_a_run_with_them_is_resumed_as_if_it_had_gone_on(tmp_path):
+    data = "synthetic:rows=41,features=3"
+    options = {
+        "transport": "simulated", "workers": 4, "scheme": "gc", "load": 2, "data": data,
+        "objective": TWO_LAYERS, "optimizer": BACKTRACKING, "step_size": 1,
+    }  # fmt: skip
+    whole = train(iterations=12, **options)
+    half = train(iterations=6, out=tmp_path / "half", checkpoint_every=3, **options)
+    assert half.coef_.shape == (6,)
+    again = {"transport": "simulated", "resume": tmp_path / "half"}
+    done = train(iterations=12, **again)
+    np.testing.assert_array_equal(done.coef_, whole.coef_)
+    with pytest.raises(UsageError, match=r"the model has 6 parameters and synthetic.* has 8"):
+        train(
+            iterations=20, data="synthetic:rows=41,features=4", allow_different_data=True, **again
+        )
 
 
 def test_a_scheme_that_needs_degree_2_refuses_it():

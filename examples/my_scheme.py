@@ -1,7 +1,8 @@
 """A scheme of one's own: --scheme my_scheme:PairMMC from the folder that holds this file.
 
-Workers 2i and 2i + 1 are partners. Both hold the blocks of both; each begins with its own and sends
-after every task, so that whoever of the two is faster also does the other's work.
+Two workers are partners. Both hold the blocks of both; each begins with its own and sends after
+every task, so that whoever of the two is faster also does the other's work. An option of one's own
+is an argument of the constructor that has a default: --scheme my_scheme:PairMMC:apart=4.
 """
 
 import numpy as np
@@ -12,14 +13,23 @@ from coded_dgd.schemes.rules import Coverage
 
 
 class PairMMC(ReplicationScheme):
-    """N = M blocks; done when every block has been computed by one of its two holders."""
+    """N = M blocks; done when every block has been computed by one of its two holders.
 
-    def __init__(self, name, workers, blocks, load):
+    Held: the own block and that of worker i XOR `apart`, 1, 2, 4, ... ranks away. Sent: the
+    gradient of each. Decoded: the sum of one copy of each.
+    """
+
+    def __init__(self, name, workers, blocks, load, apart: int = 1):
         super().__init__(name, workers, blocks, load)
-        if workers % 2 or blocks != workers or load < 2:
-            raise Infeasible(f"{name} needs an even number of workers, N = M and --load 2")
+        if apart < 1 or apart & (apart - 1) or workers % (2 * apart) or blocks != workers:
+            raise Infeasible(
+                f"{name} needs N = M, a multiple of 2 apart, with apart = 1, 2, 4, ..."
+            )
+        if load < 2:
+            raise Infeasible(f"{name} has two tasks for each worker: use --load 2")
         self.load = 2
-        self.block = np.arange(workers)[:, None] ^ np.array([0, 1])  # own block, then the partner's
+        self.partner = np.arange(workers) ^ apart
+        self.block = np.column_stack([np.arange(workers), self.partner])
 
     def held(self, worker):
         return self.block[worker]
@@ -32,6 +42,6 @@ class PairMMC(ReplicationScheme):
         return Coverage(self.blocks, self.block)
 
     def weights(self, arrived, learnt=None):
-        own, partner = arrived[:, 0], arrived[:, 1]
-        needed = partner & ~own[np.arange(self.workers) ^ 1]  # the partner's own is not there
+        own, copy = arrived[:, 0], arrived[:, 1]
+        needed = copy & ~own[self.partner]  # the partner's own is not there
         return np.column_stack([own, needed]).astype(float)

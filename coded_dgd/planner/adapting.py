@@ -314,8 +314,9 @@ class _Predictor:
 
     def _rules(self, workers: int) -> list[dict[str, Any]]:
         """Options of the present scheme, with each rule that says when to stop waiting."""
-        config, (scheme, _) = self.situation.config, schemes.find(self.situation.config.scheme)
-        if scheme.stop_option is None:
+        config = self.situation.config
+        scheme, implied = schemes.find(config.scheme)
+        if scheme.stop_option is None or scheme.stop_option in implied:
             return [{}]
         present = {k: v for k, v in config.scheme_options.items() if k in scheme.options}
         rules = scheme.stop_rules(workers, config.blocks or workers)

@@ -62,8 +62,9 @@ def candidates(
     """
     fixed = {key: value for key, value in (given or {}).items() if value is not None}
     for name, options in _variants(workers, blocks, loads, names, fixed):
-        taken = schemes.find(name)[0]
-        known = {k: v for k, v in fixed.items() if k in (*taken.options, *taken.sizes)}
+        taken, implied = schemes.find(name)
+        accepted = {*taken.options, *taken.sizes} - implied.keys()
+        known = {k: v for k, v in fixed.items() if k in accepted}
         given_here = {**known, **options}
         if blocks is not None and "blocks" in taken.sizes:
             given_here["blocks"] = blocks
@@ -86,8 +87,8 @@ def _variants(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     largest = min(max(loads), blocks or workers)
     for name in names or schemes.names():
-        scheme, _ = schemes.find(name)
-        trials = scheme.trials(workers, fixed)
+        scheme, implied = schemes.find(name)
+        trials = scheme.trials(workers, fixed.keys() | implied.keys())
         if scheme.one_load or "load" not in scheme.sizes:
             yield from ((name, options) for options in trials)
             continue

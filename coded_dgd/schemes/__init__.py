@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from coded_dgd import registry
+from coded_dgd import registry, spec
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes.base import Scheme
 
@@ -32,8 +33,21 @@ def names() -> list[str]:
 
 
 def several(text: str) -> list[str]:
-    """Split what names several schemes, with commas."""
-    return text.split(",")
+    """Split the names of several schemes, with commas; those between options do not separate.
+
+    Examples
+    --------
+    >>> several("gc,my_scheme:Mine:spice=2,pepper=1,uc-mmc")
+    ['gc', 'my_scheme:Mine:spice=2,pepper=1', 'uc-mmc']
+    """
+    found: list[str] = []
+    for part in text.split(","):
+        before, equals, _ = part.partition("=")
+        if equals and ":" not in before and found:
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return found
 
 
 def described() -> str:
@@ -47,26 +61,55 @@ def help_of(option: str) -> str:
     return next(text for text in found if text is not None)
 
 
-def find(name: str) -> tuple[type[Scheme], dict[str, int]]:
-    """Return the class of the scheme called `name`, and the options that the name implies.
+def find(name: str) -> tuple[type[Scheme], dict[str, Any]]:
+    """Return the class of the scheme called `name`, and the options that the name gives.
 
     Raises
     ------
     UsageError
-        For an unknown name.
+        For an unknown name or option, or one that is of another type.
     """
+    scheme, _, given = _parse(name)
+    return scheme, given
+
+
+def _parse(text: str) -> tuple[type[Scheme], str, dict[str, Any]]:
+    """Return class, name without options, and options of ``name:key=value,...``."""
+    name, parameters = spec.named(text)
     implied = {}
     if match := re.fullmatch(r"(lcc-mmc)-(\d+)", name):
         name, implied = match[1], {"polynomials": int(match[2])}
-    return registry.find(sys.modules[__name__], name, Scheme, "scheme"), implied
+    scheme = registry.find(sys.modules[__name__], name, Scheme, "scheme")
+    given = {key.replace("-", "_"): value for key, value in parameters.items()}
+    return scheme, name, spec.arguments("scheme", name, given, _constructor(scheme)) | implied
+
+
+def _constructor(scheme: type[Scheme]) -> Callable[..., None]:
+    """Return something with the signature of a constructor, as far as options go."""
+    found: dict[str, inspect.Parameter] = {}
+    for kind in scheme.__mro__:
+        for each in inspect.signature(vars(kind).get("__init__", _nothing)).parameters.values():
+            if each.name in scheme.options and each.name != "seed":
+                found.setdefault(each.name, each.replace(kind=each.KEYWORD_ONLY))
+
+    def build(**_: Any) -> None: ...
+
+    build.__signature__ = inspect.Signature([*found.values()])  # type: ignore[attr-defined]
+    return build
+
+
+def _nothing() -> None: ...
 
 
 def family(name: str, loads: Sequence[int]) -> list[str]:
-    """Return the names under which the scheme called `name` goes at these loads, each once."""
-    scheme, implied = find(name)
-    plain = name.rpartition("-")[0] if implied else name
+    """Return the names under which the scheme called `name` goes at these loads, each once.
+
+    All have the options that the name gives.
+    """
+    scheme, plain, _ = _parse(name)
+    options = name.removeprefix(spec.named(name)[0])
     related = (each for load in loads for each in scheme.related(plain, load))
-    return list(dict.fromkeys([plain, *related]))
+    return [each + options for each in dict.fromkeys([plain, *related])]
 
 
 def share(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -80,10 +123,9 @@ def share(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str,
     """
     shares = {}
     for name in names:
-        found, _ = find(name)
-        shares[name] = {
-            key: value for key, value in given.items() if key in (*found.sizes, *found.options)
-        }
+        found, implied = find(name)
+        taken = {*found.sizes, *found.options} - implied.keys()
+        shares[name] = {key: value for key, value in given.items() if key in taken}
     for option, value in given.items():
         if value is not None and not any(option in each for each in shares.values()):
             text = option.replace("_", "-")
@@ -106,7 +148,7 @@ def create(
     ----------
     name : str
         One of `names`, ``lcc-mmc-K`` for K polynomials, or ``module:Class`` for a scheme of your
-        own that can be imported.
+        own that can be imported; each also with options, as in ``uc-mmc-pg:tolerance=0.1``.
     workers : int
         M.
     blocks : int, optional
@@ -137,7 +179,11 @@ def create(
     if workers < 1:
         raise Infeasible(f"{name} needs at least 1 worker")
     scheme, implied = find(name)
-    given = {key: value for key, value in options.items() if value is not None} | implied
+    given = {key: value for key, value in options.items() if value is not None}
+    for option in given.keys() & implied.keys():
+        text = option.replace("_", "-")
+        raise UsageError(f"--scheme {name} and --{text} both give {option}: keep one of them")
+    given |= implied
     for option, value in (("blocks", blocks), ("load", load)):
         if value is not None and option not in scheme.sizes:
             raise UsageError(f"--{option} means nothing to {name}: leave it out")

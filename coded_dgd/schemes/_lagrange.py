@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ class LagrangeScheme(Threshold, CodedScheme):
     ones). A message is the sum over the k polynomials at one evaluation point, H of eq. (5), and
     takes k tasks. Recovery threshold 2 n - 1 messages.
     """
+
+    options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self, name: str, workers: int, blocks: int, load: int, polynomials: int | None = None

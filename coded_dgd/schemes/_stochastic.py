@@ -51,7 +51,6 @@ class StochasticScheme(ReplicationScheme):
     exact: ClassVar[bool] = False
     data_dependent: ClassVar[bool] = True
     stop_option: ClassVar[str] = "wait"
-    options: ClassVar[tuple[str, ...]] = ("wait", "p", "redundancy", "seed")
     help: ClassVar[Mapping[str, str]] = {
         "redundancy": "sgc, bgc, erasurehead, sgc-send-all: average number d of copies of a "
         "block.  [default: 2]",

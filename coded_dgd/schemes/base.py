@@ -26,6 +26,7 @@ whose workers hold combinations of them.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
@@ -44,6 +45,8 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+SIZES = ("blocks", "load")
+"""Names of N and r as arguments."""
 NO_NORM = 1e-300
 """Squared norm of data that are as good as zero: its inverse would overflow."""
 
@@ -98,12 +101,16 @@ class Scheme(ABC):
     """Whether a decoded gradient is the gradient."""
 
     options: ClassVar[tuple[str, ...]] = ()
-    """Names of the keyword arguments that this scheme takes besides M, N and r."""
+    """Names of the keyword arguments that this scheme takes besides M, N and r.
+
+    A class that does not name them takes those of its constructor that have a default, and where
+    that has keyword arguments of any name also the options of its base class.
+    """
 
     help: ClassVar[Mapping[str, str]] = {}
     """What the command line says about options that have a flag of their own, by name."""
 
-    sizes: ClassVar[tuple[str, ...]] = ("blocks", "load")
+    sizes: ClassVar[tuple[str, ...]] = SIZES
     """Which of N and r the user chooses; the others follow."""
 
     one_load: ClassVar[bool] = False
@@ -113,7 +120,7 @@ class Scheme(ABC):
     """Whether Theorem 1 of Bitar et al. bounds the convergence."""
 
     stop_option: ClassVar[str | None] = None
-    """The option that says when to stop waiting; what workers hold does not depend on it."""
+    """The option, with a flag, that says when to stop; what workers hold does not depend on it."""
 
     amplifies: bool = False
     """Whether decode weights are large enough at times to be worth a forecast of the guard."""
@@ -143,6 +150,11 @@ class Scheme(ABC):
                 f"choose --load from 1 to {blocks} (N = {blocks} blocks)"
             )
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__init__" in vars(cls) and "options" not in vars(cls):
+            cls.options = _options(cls)
+
     @classmethod
     def related(cls, name: str, load: int) -> list[str]:
         """Names, besides `name`, of variants of this scheme that are worth trying at a load."""
@@ -151,7 +163,7 @@ class Scheme(ABC):
 
     @classmethod
     def trials(cls, workers: int, fixed: Collection[str]) -> list[dict[str, Any]]:
-        """Options that are worth trying in a plan, at each load.
+        """Options with a flag of their own that are worth trying in a plan, at each load.
 
         Parameters
         ----------
@@ -347,6 +359,15 @@ class Scheme(ABC):
             scales[worker, : len(boundaries) - 1] = np.diff(np.append(0.0, cumulated)[boundaries])
         expected = self.expected
         return np.where(expected, np.maximum(scales, scales[expected].mean()), 0.0)
+
+
+def _options(scheme: type[Scheme]) -> tuple[str, ...]:
+    """Names of the options that the constructor of a class declares."""
+    parameters = inspect.signature(vars(scheme)["__init__"]).parameters.values()
+    passed_on = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    inherited = scheme.options if passed_on else ()
+    own = (each.name for each in parameters if each.default is not each.empty)
+    return (*inherited, *(name for name in own if name not in SIZES))
 
 
 class ReplicationScheme(Scheme):

@@ -26,7 +26,6 @@ class LCCMMC(LagrangeScheme):
     mean over the circle.
     """
 
-    options: ClassVar[tuple[str, ...]] = ("polynomials", "early_stop")
     help: ClassVar[Mapping[str, str]] = {
         "early_stop": "lcc-mmc: coset also stops when one message of every worker is there, none "
         "does not.  [default: none]",

@@ -22,7 +22,6 @@ class SGC(StochasticScheme):
     """
 
     bounded: ClassVar[bool] = True
-    options: ClassVar[tuple[str, ...]] = (*StochasticScheme.options, "assignment")
 
     def __init__(
         self,

@@ -21,7 +21,6 @@ class SGCSendAll(SGC):
     """
 
     bounded: ClassVar[bool] = False
-    options: ClassVar[tuple[str, ...]] = (*SGC.options, "normalisation")
 
     def __init__(
         self,

@@ -26,7 +26,6 @@ class UCMMCPG(UCMMC):
         "tolerance": "uc-mmc-pg: fraction of the blocks that may be missing, 0 <= F < 1.  "
         "[default: 0.05]",
     }
-    options: ClassVar[tuple[str, ...]] = ("tolerance",)
 
     def __init__(
         self, name: str, workers: int, blocks: int, load: int, tolerance: float = 0.05

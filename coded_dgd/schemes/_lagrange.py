@@ -1,4 +1,11 @@
-"""Lagrange coded computation, whatever the number of polynomials (Ozfatura et al., Section II)."""
+"""Lagrange coded computation, whatever the number of polynomials (Ozfatura et al., Section II).
+
+::
+
+    held     x~_i^(g, s) = f_g(beta_i^(s)), g = 1..k, where f_g(alpha_b) = x_(g, b) on n nodes
+    sent     H(beta_i^(s)) = sum over g of f_g f_g^T theta at beta_i^(s), eqs. (5) and (6)
+    decoded  sum over b of H(alpha_b) = X^T X theta, eq. (7), H interpolated from 2 n - 1 messages
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Bernoulli gradient coding (Charles et al., as compared by Bitar et al., Table I)."""
+"""Bernoulli gradient coding (Charles et al., as compared by Bitar et al., Table I).
+
+::
+
+    held     block i by d workers, the same number for all
+    sent     sum over the worker's blocks i of g_i / d, g_i being the gradient of block i
+    decoded  sum over the messages that are there of message / (1 - p)
+"""
 
 from __future__ import annotations
 

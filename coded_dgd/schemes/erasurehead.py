@@ -1,4 +1,11 @@
-"""ErasureHead: fractional repetition (Bitar et al., Table I)."""
+"""ErasureHead: fractional repetition (Bitar et al., Table I).
+
+::
+
+    held     block b by the d workers of group b, b = 1..M/d
+    sent     g_b, the gradient of block b
+    decoded  sum over the distinct b that are there of g_b; per block, of g_b / (1 - p^d)
+"""
 
 from __future__ import annotations
 

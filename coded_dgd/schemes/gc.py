@@ -1,4 +1,11 @@
-"""Gradient coding (Tandon et al.), the baseline of Ozfatura et al."""
+"""Gradient coding (Tandon et al.), the baseline of Ozfatura et al.
+
+::
+
+    held     block b by worker i where B[i, b] != 0: r blocks, B of shape (M, N), N = M
+    sent     sum over b of B[i, b] g_b, g_b being the gradient of block b, after all r tasks
+    decoded  sum over i of a[i] sent_i with a^T B = 1^T, and a = 0 where nothing has arrived
+"""
 
 from __future__ import annotations
 

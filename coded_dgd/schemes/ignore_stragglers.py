@@ -1,4 +1,11 @@
-"""Ignoring the stragglers without any redundancy (Bitar et al., Table I)."""
+"""Ignoring the stragglers without any redundancy (Bitar et al., Table I).
+
+::
+
+    held     the blocks B_i by worker i, every block once
+    sent     sum over b in B_i of g_b, g_b being the gradient of block b
+    decoded  sum over the messages that are there of message / (1 - p)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Lagrange coded computation (Ozfatura et al., Section II-B)."""
+"""Lagrange coded computation (Ozfatura et al., Section II-B).
+
+::
+
+    held     x~_i^(g) = f_g(beta_i), g = 1..r
+    sent     H(beta_i) = sum over g of f_g(beta_i) f_g(beta_i)^T theta, eq. (6)
+    decoded  sum over b of H(alpha_b) = X^T X theta, eq. (7), from 2 ceil(N/r) - 1 messages
+"""
 
 from __future__ import annotations
 

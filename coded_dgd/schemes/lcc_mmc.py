@@ -1,4 +1,11 @@
-"""Lagrange coded computation with multi-message communication (Ozfatura et al., II-C and V)."""
+"""Lagrange coded computation with multi-message communication (Ozfatura et al., II-C and V).
+
+::
+
+    held     x~_i^(j) = f(beta_i^(j)), j = 1..r, where f(alpha_b) = x_b, eqs. (8) and (10)
+    sent     h(beta_i^(j)) = f(beta_i^(j)) f(beta_i^(j))^T theta after task j, eq. (9)
+    decoded  sum over b of h(alpha_b) = X^T X theta, h interpolated from any 2 N - 1 messages
+"""
 
 from __future__ import annotations
 

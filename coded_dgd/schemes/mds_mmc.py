@@ -1,4 +1,11 @@
-"""MDS coded products with Q = X^T X, multi-message: our own scheme."""
+"""MDS coded products with Q = X^T X, multi-message: our own scheme.
+
+::
+
+    held     Q~_i^(j) = sum over b of G[i, j, b] Q_b, Q_b being N blocks of rows of Q = X^T X
+    sent     Q~_i^(j) beta after task j, of length ceil(l/N)
+    decoded  the N pieces Q_b beta, from any N messages: G of these is a matrix with an inverse
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Stochastic gradient coding (Bitar et al., Section III)."""
+"""Stochastic gradient coding (Bitar et al., Section III).
+
+::
+
+    held     block i by d_i workers, d_i proportional to ||x_i||^2
+    sent     sum over the worker's blocks i of g_i / d_i, g_i being the gradient of block i
+    decoded  sum over the messages that are there of message / (1 - p), eq. (2)
+"""
 
 from __future__ import annotations
 

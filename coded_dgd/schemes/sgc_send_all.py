@@ -1,4 +1,11 @@
-"""SGC with all partial gradients sent one by one (Bitar et al., Table I)."""
+"""SGC with all partial gradients sent one by one (Bitar et al., Table I).
+
+::
+
+    held     block i by d_i workers, d_i proportional to ||x_i||^2
+    sent     g_i, the gradient of block i, for each of the worker's blocks
+    decoded  sum over the distinct i that are there of g_i / (1 - p^d_i)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Uncoded computation with multi-message communication (Ozfatura et al., Section III)."""
+"""Uncoded computation with multi-message communication (Ozfatura et al., Section III).
+
+::
+
+    held     the blocks s_i, s_i + 1, ..., s_i + r - 1 (mod N) by worker i, eq. (11)
+    sent     g_b, the gradient of block b, after each task
+    decoded  sum over all b of one copy of g_b
+"""
 
 from __future__ import annotations
 

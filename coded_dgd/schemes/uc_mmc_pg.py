@@ -1,4 +1,11 @@
-"""UC-MMC with partial gradients: the K-batch strategy (Ozfatura et al., Section V)."""
+"""UC-MMC with partial gradients: the K-batch strategy (Ozfatura et al., Section V).
+
+::
+
+    held     the blocks s_i, s_i + 1, ..., s_i + r - 1 (mod N) by worker i, eq. (11)
+    sent     g_b, the gradient of block b, after each task
+    decoded  N/K times the sum of one copy of each of the K blocks that are there
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Uncoded computation: every worker its own share, nothing redundant."""
+"""Uncoded computation: every worker its own share, nothing redundant.
+
+::
+
+    held     the blocks B_i by worker i, every block once, ceil(N/M) at most
+    sent     sum over b in B_i of g_b, g_b being the gradient of block b
+    decoded  sum over all i of what they have sent
+"""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def measured_by_run(path: Path) -> tuple[Measurements, RunConfig, int]:
     """
     from coded_dgd.planner.measurements import Measurements, Network, measure_speed
     from coded_dgd.planner.observations import TaskTimes
-    from coded_dgd.report.reading import read_run
+    from coded_dgd.runs.reading import read_run
 
     run = read_run(path)
     stage, completion = run.stages[0], run.column("completion_time")

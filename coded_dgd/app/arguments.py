@@ -13,7 +13,7 @@ from coded_dgd.errors import UsageError
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.in_memory import NAME, open_arrays
 from coded_dgd.reading import Reading
-from coded_dgd.report import resume as resuming
+from coded_dgd.runs import resume as resuming
 from coded_dgd.schemes import remedies
 from coded_dgd.spec import nearest
 

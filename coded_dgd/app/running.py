@@ -29,13 +29,13 @@ from coded_dgd.planner.memory import Peaks
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.sources import Source, in_memory
-from coded_dgd.report import resume as resuming
-from coded_dgd.report import summary
-from coded_dgd.report.log_dir import LogDir
 from coded_dgd.report.progress import Progress
-from coded_dgd.report.run_folder import RunFolder
-from coded_dgd.report.run_lock import RunLock
 from coded_dgd.report.timeline import TimelineFile
+from coded_dgd.runs import resume as resuming
+from coded_dgd.runs import summary
+from coded_dgd.runs.log_dir import LogDir
+from coded_dgd.runs.run_folder import RunFolder
+from coded_dgd.runs.run_lock import RunLock
 
 if TYPE_CHECKING:
     from coded_dgd.planner.planning import Plan

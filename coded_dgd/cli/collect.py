@@ -18,7 +18,7 @@ def collect(runs: tuple[Path, ...], csv: Path | None, quiet: bool) -> None:
 
     It is for what coded-dgd launch --sweep leaves behind; runs that are not finished are in it.
     """
-    from coded_dgd.report import collection
+    from coded_dgd.runs import collection
 
     rows = collection.collect(runs)
     if not quiet:

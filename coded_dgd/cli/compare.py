@@ -68,8 +68,8 @@ def compare(
     from coded_dgd.report.comparison import describe
     from coded_dgd.report.comparison_table import format_table
     from coded_dgd.report.figure import INSTALL, can_draw
-    from coded_dgd.report.folder import new_folder, remove_folder
     from coded_dgd.report.steps import Steps
+    from coded_dgd.runs.folder import new_folder, remove_folder
 
     def say(line: str) -> None:
         if not quiet:

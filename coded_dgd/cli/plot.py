@@ -62,7 +62,7 @@ def plot(
         raise UsageError("--iterations says what to draw of a timeline: give --timeline FILE")
     require_drawing("plot")
     from coded_dgd.report import explain, gantt, plots
-    from coded_dgd.report.reading import read_run
+    from coded_dgd.runs.reading import read_run
 
     read = [read_run(run) for run in runs]
     chart = None if timeline is None else gantt.read(timeline, gantt.parse_iterations(iterations))

@@ -42,7 +42,7 @@ def report(
     """
     from coded_dgd.report import explain, gantt, page
     from coded_dgd.report.figure import INSTALL, can_draw
-    from coded_dgd.report.reading import read_run
+    from coded_dgd.runs.reading import read_run
 
     if html is None and (timeline or iterations):
         raise UsageError("--timeline and --iterations are for the page: give --html FILE")

@@ -67,9 +67,9 @@ def reproduce(
     came out, and whether it holds.
     """
     from coded_dgd.report.figure import INSTALL, can_draw
-    from coded_dgd.report.folder import new_folder, remove_folder
     from coded_dgd.report.steps import Steps
     from coded_dgd.reproduce import _files
+    from coded_dgd.runs.folder import new_folder, remove_folder
 
     def say(line: str) -> None:
         if not quiet:

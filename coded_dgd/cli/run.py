@@ -155,7 +155,7 @@ def run(
     if resume is None:
         config = RunConfig(**configuration)
     else:
-        from coded_dgd.report import resume as resuming
+        from coded_dgd.runs import resume as resuming
 
         default = click.core.ParameterSource.DEFAULT
         given = {

@@ -23,7 +23,7 @@ def watch(run: Path, interval: float) -> int:
     it will take, and what is written to the log. Exit code 1 if the run ends early.
     """
     from coded_dgd import streams
-    from coded_dgd.report.watching import watch as follow
+    from coded_dgd.runs.watching import watch as follow
 
     def say(line: str) -> None:
         click.echo(line)

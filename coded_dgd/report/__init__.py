@@ -1,1 +1,1 @@
-"""What a run leaves behind: the JSON object, the table, the run folder, progress."""
+"""What a person sees of a run: tables, progress, timeline, plots, HTML page."""

@@ -9,7 +9,7 @@ from typing import Any
 from coded_dgd.engine.comparison import Comparison
 from coded_dgd.engine.job import Outcome
 from coded_dgd.report.intervals import CONFIDENCE, mean_interval, ratio_interval
-from coded_dgd.report.summary import summarize
+from coded_dgd.runs.summary import summarize
 
 OF_THE_JOB = ("startup_time", "shutdown_time", "wall_time", "first_point_at", "worker_cpu")
 """Figures of a summary that are about all schemes together."""

@@ -15,7 +15,7 @@ from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import UsageError
 from coded_dgd.files import writing
 from coded_dgd.problems.norms import norm
-from coded_dgd.report.folder import new_folder, remove_folder
+from coded_dgd.runs.folder import new_folder, remove_folder
 from coded_dgd.theory.cases import Case
 
 

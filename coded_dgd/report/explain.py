@@ -8,10 +8,10 @@ import numpy as np
 
 from coded_dgd.engine.losses import ranks
 from coded_dgd.report.pace import STATISTIC, Pace, latest_paces, outliers
-from coded_dgd.report.recorded import RecordedRun
-from coded_dgd.report.run_folder import ABOUT_THE_RUN
 from coded_dgd.report.table import describe_stop
-from coded_dgd.report.unfinished import log_lines
+from coded_dgd.runs.recorded import RecordedRun
+from coded_dgd.runs.run_folder import ABOUT_THE_RUN
+from coded_dgd.runs.unfinished import log_lines
 from coded_dgd.schemes import BASELINE
 
 Explanation = list[tuple[str, str]]

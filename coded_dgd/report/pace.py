@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coded_dgd.engine.protocol import Floats
-from coded_dgd.report.recorded import Arrivals, RecordedRun
+from coded_dgd.runs.recorded import Arrivals, RecordedRun
 
 THRESHOLD = 3.5
 """Modified z-score from which on a worker is an outlier (Iglewicz and Hoaglin, 1993)."""

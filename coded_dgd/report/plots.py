@@ -12,7 +12,7 @@ import numpy as np
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.report.figure import Panel, Series, draw
 from coded_dgd.report.pace import latest_paces
-from coded_dgd.report.recorded import RecordedRun
+from coded_dgd.runs.recorded import RecordedRun
 
 POINTS = 1000
 """Points of a curve: of longer ones evenly spaced points are drawn."""

@@ -13,8 +13,8 @@ from coded_dgd.engine.observer import Observer, Start, Stop
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.threads import BY_SHARE, threads
 from coded_dgd.planner.memory import Peaks
-from coded_dgd.report.status import Status
 from coded_dgd.report.steps import Steps
+from coded_dgd.runs.status import Status
 
 KERNELS = {
     "gram": "workers compute with Gram matrices of their blocks",

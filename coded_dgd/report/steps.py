@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from coded_dgd.report.status import duration
+from coded_dgd.runs.status import duration
 
 LINE_SECONDS = 5.0
 BAR_SECONDS = 0.1

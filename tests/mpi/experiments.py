@@ -23,7 +23,7 @@ from launching import HERE, Finished, children, mpiexec, processes_mentioning
 
 from coded_dgd import schemes
 from coded_dgd.engine import checkpoint
-from coded_dgd.report.run_folder import read_log
+from coded_dgd.runs.run_folder import read_log
 
 EXACT = ("uncoded", "uc-mmc", "uc-mmc-pg", "gc", "lcc", "lcc-mmc", "lcc-mmc-2", "mds-mmc")
 RECOVERIES = ((), ("--on-loss", "replan"), ("--spare", "1"), ("--replace",))

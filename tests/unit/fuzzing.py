@@ -420,7 +420,7 @@ def report_folder() -> Target:
 
 def watch_folder() -> Target:
     def check(case: Spoilt) -> None:
-        from coded_dgd.report import watching
+        from coded_dgd.runs import watching
 
         def no_more(_: float) -> None:
             raise DataError("it would go on watching")

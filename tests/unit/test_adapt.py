@@ -24,7 +24,7 @@ from coded_dgd.planner.adapting import drifted
 from coded_dgd.planner.observations import Sample
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.report.progress import Progress
-from coded_dgd.report.reading import read_run
+from coded_dgd.runs.reading import read_run
 
 WORKERS, ITERATIONS, CHANGE = 10, 200, 60
 EXACT = ["uncoded", "uc-mmc --load 3", "lcc-mmc --load 4", "mds-mmc --load 4"]

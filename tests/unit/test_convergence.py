@@ -22,8 +22,8 @@ from coded_dgd.problems.objectives import Objective, create
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
-from coded_dgd.report import summary
-from coded_dgd.report.reading import read_run
+from coded_dgd.runs import summary
+from coded_dgd.runs.reading import read_run
 
 DELAY = "shifted-exponential:mu=10,alpha=0.01"
 INEXACT = ("sgc", "bgc", "erasurehead", "ignore-stragglers", "sgc-send-all")

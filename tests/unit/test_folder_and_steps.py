@@ -6,8 +6,8 @@ import pytest
 
 from coded_dgd.errors import UsageError
 from coded_dgd.report import steps as module
-from coded_dgd.report.folder import new_folder, remove_folder
 from coded_dgd.report.steps import Steps
+from coded_dgd.runs.folder import new_folder, remove_folder
 
 
 def test_a_named_folder_is_made_once(tmp_path):

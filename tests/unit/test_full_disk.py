@@ -18,7 +18,7 @@ from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.rank_log import LOG, open_log
 from coded_dgd.errors import StorageError, UsageError
 from coded_dgd.files import replacing, writing
-from coded_dgd.report.reading import read_run
+from coded_dgd.runs.reading import read_run
 
 SMALL = (
     "--transport", "simulated", "--workers", "4", "--data", "synthetic:rows=31,features=3",

@@ -13,8 +13,10 @@ LAYERS = [
     {"theory"},
     {"engine"},
     {"planner"},
+    {"runs"},
+    {"advising"},
     {"report"},
-    {"reproduce", "advising"},
+    {"reproduce"},
     {"app"},
     {"cli", "api"},
 ]

@@ -16,9 +16,9 @@ import pytest
 from coded_dgd.cli import run_command_line
 from coded_dgd.report import gantt, pace, plots
 from coded_dgd.report.pace import modified_z, outliers, paces
-from coded_dgd.report.reading import read_run
-from coded_dgd.report.recorded import Arrivals
-from coded_dgd.report.run_folder import RunFolder
+from coded_dgd.runs.reading import read_run
+from coded_dgd.runs.recorded import Arrivals
+from coded_dgd.runs.run_folder import RunFolder
 
 PICTURES = ["loss", "convergence", "completion", "workers", "messages", "amplification"]
 SMALL = ("--transport", "simulated", "--data", "synthetic:rows=61,features=8", "--quiet")

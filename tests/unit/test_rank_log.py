@@ -11,7 +11,7 @@ import pytest
 from coded_dgd.cli import run_command_line
 from coded_dgd.engine.rank_log import LOG
 from coded_dgd.engine.transports.simulated import SimulatedTransport
-from coded_dgd.report.log_dir import LogDir
+from coded_dgd.runs.log_dir import LogDir
 
 
 def test_warnings_are_written_while_it_is_entered(tmp_path, recwarn):

@@ -10,7 +10,7 @@ from coded_dgd.engine.losses import TooFewWorkers
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Diverged
-from coded_dgd.report.summary import summarize
+from coded_dgd.runs.summary import summarize
 
 LANE, ITERATION, MESSAGE = range(3)
 

@@ -25,9 +25,9 @@ from coded_dgd.engine import job
 from coded_dgd.engine.checkpoint import latest, write
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
-from coded_dgd.report import run_folder
 from coded_dgd.report.progress import Progress
-from coded_dgd.report.reading import read_run
+from coded_dgd.runs import run_folder
+from coded_dgd.runs.reading import read_run
 from coded_dgd.schemes.base import Scheme
 
 ITERATIONS = 12

@@ -18,10 +18,10 @@ from coded_dgd.cli import run_command_line
 from coded_dgd.engine.interrupts import Waiting
 from coded_dgd.engine.process import started
 from coded_dgd.errors import CodedDGDError, Interrupted, StorageError, UsageError
-from coded_dgd.report import run_lock
-from coded_dgd.report.owner import OWNER, Owner
 from coded_dgd.report.progress import Progress
-from coded_dgd.report.run_lock import RunLock
+from coded_dgd.runs import run_lock
+from coded_dgd.runs.owner import OWNER, Owner
+from coded_dgd.runs.run_lock import RunLock
 
 SMALL = (
     "--transport", "simulated", "--workers", "4", "--data", "synthetic:rows=31,features=3",

@@ -15,7 +15,7 @@ from coded_dgd.guard import GuardedDecoder
 from coded_dgd.problems import objectives
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import open_source
-from coded_dgd.report.run_folder import recording
+from coded_dgd.runs.run_folder import recording
 from coded_dgd.schemes.base import Scheme
 
 NAMES = [*schemes.names(), "lcc-mmc-2"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from coded_dgd import streams
-from coded_dgd.report.watching import SILENCE
+from coded_dgd.runs.watching import SILENCE
 
 RUN = (
     f"{sys.executable} -m coded_dgd.run --transport simulated --workers 4 --scheme uc-mmc --load 2 "

@@ -9,10 +9,10 @@ import pytest
 
 from coded_dgd.cli import run_command_line
 from coded_dgd.engine.iteration import Iteration
-from coded_dgd.report import watching
-from coded_dgd.report.run_folder import read_log
-from coded_dgd.report.status import Status, duration
-from coded_dgd.report.watching import Tail, watch
+from coded_dgd.runs import watching
+from coded_dgd.runs.run_folder import read_log
+from coded_dgd.runs.status import Status, duration
+from coded_dgd.runs.watching import Tail, watch
 
 SMALL = ("--transport", "simulated", "--data", "synthetic:rows=61,features=8", "--workers", "4")
 

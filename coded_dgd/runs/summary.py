@@ -13,7 +13,7 @@ from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.process import peak_memory
 from coded_dgd.planner.memory import Peaks
 from coded_dgd.problems.norms import norm
-from coded_dgd.report.environment import environment
+from coded_dgd.runs.environment import environment
 from coded_dgd.theory import predict
 
 REALISATIONS = 10_000

@@ -24,7 +24,7 @@ from types import TracebackType
 from coded_dgd.engine.interrupts import Interruptible, Waiting
 from coded_dgd.errors import CodedDGDError, Interrupted, UsageError
 from coded_dgd.files import writing
-from coded_dgd.report.owner import OWNER, Owner
+from coded_dgd.runs.owner import OWNER, Owner
 
 BEAT_SECONDS = 5.0
 LEASE_SECONDS = 30.0

@@ -10,8 +10,8 @@ from typing import IO
 
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.errors import UsageError
-from coded_dgd.report.reading import read_config
-from coded_dgd.report.run_folder import (
+from coded_dgd.runs.reading import read_config
+from coded_dgd.runs.run_folder import (
     ENDED,
     ITERATIONS,
     LOG,
@@ -20,7 +20,7 @@ from coded_dgd.report.run_folder import (
     SUMMARY,
     read_record,
 )
-from coded_dgd.report.status import Status, duration
+from coded_dgd.runs.status import Status, duration
 
 SILENCE = 30.0
 """Seconds without news after which that is told."""

@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
-from coded_dgd.report.reading import read_config
-from coded_dgd.report.run_folder import SUMMARY, is_run_folder
+from coded_dgd.runs.reading import read_config
+from coded_dgd.runs.run_folder import SUMMARY, is_run_folder
 
 Row = dict[str, Any]
 

@@ -40,8 +40,8 @@ from coded_dgd.engine.stage import PLANS, Stage, ended_stages
 from coded_dgd.errors import CodedDGDError, StorageError
 from coded_dgd.files import replacing, writing
 from coded_dgd.kinds import misfit
-from coded_dgd.report.folder import new_folder, remove_folder
-from coded_dgd.report.run_lock import RunLock
+from coded_dgd.runs.folder import new_folder, remove_folder
+from coded_dgd.runs.run_lock import RunLock
 
 CONFIG, ITERATIONS, SUMMARY, LOG = "config.toml", "iterations.jsonl", "summary.json", "log.txt"
 IDEAL = "ideal.npy"

@@ -15,10 +15,10 @@ from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import gradient_norm_ratio
 from coded_dgd.engine.stage import PLANS
 from coded_dgd.errors import UsageError, one_line
-from coded_dgd.report.recorded import Arrivals, RecordedRun
-from coded_dgd.report.run_folder import ENDED, ITERATIONS, LOG, RESUMED, read_record, stage_number
-from coded_dgd.report.status import duration
-from coded_dgd.report.summary import distribution, spread
+from coded_dgd.runs.recorded import Arrivals, RecordedRun
+from coded_dgd.runs.run_folder import ENDED, ITERATIONS, LOG, RESUMED, read_record, stage_number
+from coded_dgd.runs.status import duration
+from coded_dgd.runs.summary import distribution, spread
 
 Plan = dict[str, NDArray[Any]]
 """What `Stage.describe` writes."""

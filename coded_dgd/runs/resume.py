@@ -23,7 +23,7 @@ from coded_dgd.errors import UsageError
 from coded_dgd.kinds import misfit
 from coded_dgd.problems import evaluation
 from coded_dgd.problems.fingerprint import Fingerprint
-from coded_dgd.report.run_folder import CONFIG, ITERATIONS, finished, is_run_folder, read_log
+from coded_dgd.runs.run_folder import CONFIG, ITERATIONS, finished, is_run_folder, read_log
 from coded_dgd.schemes.base import Scheme
 
 

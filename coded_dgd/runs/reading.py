@@ -12,8 +12,8 @@ import numpy as np
 from coded_dgd.config import RunConfig, read_toml
 from coded_dgd.errors import UsageError, one_line
 from coded_dgd.kinds import misfit
-from coded_dgd.report.recorded import Arrivals, RecordedRun
-from coded_dgd.report.run_folder import (
+from coded_dgd.runs.recorded import Arrivals, RecordedRun
+from coded_dgd.runs.run_folder import (
     CONFIG,
     IDEAL,
     ITERATIONS,
@@ -22,7 +22,7 @@ from coded_dgd.report.run_folder import (
     read_log,
     stage_number,
 )
-from coded_dgd.report.unfinished import read_unfinished
+from coded_dgd.runs.unfinished import read_unfinished
 
 
 def read_run(path: Path) -> RecordedRun:

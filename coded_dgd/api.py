@@ -157,7 +157,7 @@ def _train(
     outcome, summary = running.run(given.config, master, given.records, given.source, own)
     if outcome.not_converged:
         warnings.warn(outcome.not_converged, ConvergenceWarning, stacklevel=3)
-    return Training(outcome.beta, len(outcome.log), outcome.log, summary)
+    return Training(outcome.beta, len(outcome.log), outcome.log, summary.to_json())
 
 
 def _instance(objective: str | Objective | type[Objective] | None) -> Objective | None:

@@ -39,7 +39,7 @@ def misfit(values: Mapping[str, Any], declared: type) -> str | None:
     """
     kinds = _declared(declared)
     for name, value in values.items():
-        if name not in kinds or not _fits(value, kinds[name]):
+        if name not in kinds or not fits(value, kinds[name]):
             return name
     return None
 
@@ -64,7 +64,8 @@ def _declared(declared: type) -> dict[str, tuple[type, ...]]:
     }
 
 
-def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
+def fits(value: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether a value is of one of these kinds, by the rules of `misfit`, with `Real` for float."""
     if isinstance(value, bool):
         return bool in kinds
     if not isinstance(value, kinds):

@@ -123,7 +123,7 @@ def measured_by_run(path: Path) -> tuple[Measurements, RunConfig, int]:
 
     run = read_run(path)
     stage, completion = run.stages[0], run.column("completion_time")
-    if (run.config.blocks or run.summary["workers"]) != run.summary["blocks"]:
+    if (run.config.blocks or run.summary.workers) != run.summary.blocks:
         raise UsageError(
             f"{path}: tasks of {run.config.scheme} are of another size than those of most schemes, "
             "and tell little of them: name a run of another scheme"
@@ -134,8 +134,8 @@ def measured_by_run(path: Path) -> tuple[Measurements, RunConfig, int]:
     until = np.tile(watched[:, None], (1, stage.arrival.shape[1]))
     measured = Measurements(
         TaskTimes(np.array(stage.arrival), stage.tasks_done, until),
-        float(run.summary["compute_time"]),
+        float(np.mean(run.column("compute_time"))),
         Network(latency=(max(late, 0.0),)),
         measure_speed(),
     )
-    return measured, run.config, int(run.summary["workers"])
+    return measured, run.config, run.summary.workers

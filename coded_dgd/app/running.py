@@ -32,10 +32,11 @@ from coded_dgd.problems.sources import Source, in_memory
 from coded_dgd.report.progress import Progress
 from coded_dgd.report.timeline import TimelineFile
 from coded_dgd.runs import resume as resuming
-from coded_dgd.runs import summary
 from coded_dgd.runs.log_dir import LogDir
 from coded_dgd.runs.run_folder import RunFolder
 from coded_dgd.runs.run_lock import RunLock
+from coded_dgd.runs.summarizing import summarize
+from coded_dgd.runs.summary import Summary
 
 if TYPE_CHECKING:
     from coded_dgd.planner.planning import Plan
@@ -79,8 +80,7 @@ class Finished(NamedTuple):
     """A run that has ended well."""
 
     outcome: Outcome
-    summary: dict[str, Any]
-    """The object that ``coded-dgd run --json`` prints."""
+    summary: Summary
 
 
 def run(
@@ -221,8 +221,12 @@ def _run(
         outcome.not_converged = convergence.verdict(outcome)
         if outcome.not_converged:
             everybody.warning(outcome.not_converged)
-        result = summary.summarize(outcome, folder.path if folder else None, forecast.peaks)
-        result["planned"] = None if plan is None else planning.beside(plan, result)
+        result = summarize(
+            outcome,
+            folder.path if folder else None,
+            forecast.peaks,
+            None if plan is None else planning.beside(plan, outcome),
+        )
         if folder:
             folder.finish(outcome, result)
     return Finished(outcome, result)

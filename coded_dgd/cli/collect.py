@@ -18,9 +18,10 @@ def collect(runs: tuple[Path, ...], csv: Path | None, quiet: bool) -> None:
 
     It is for what coded-dgd launch --sweep leaves behind; runs that are not finished are in it.
     """
-    from coded_dgd.runs import collection
+    from coded_dgd.report import collection
+    from coded_dgd.runs.collection import collect as read
 
-    rows = collection.collect(runs)
+    rows = read(runs)
     if not quiet:
         click.echo(collection.format_table(rows))
     if csv is not None:

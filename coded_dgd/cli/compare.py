@@ -108,12 +108,13 @@ def compare(
         say(f"warning: {', '.join(which)}: {line}")
     result = describe(compared, {"schemes": names, **configuration}, folder)
     say(format_table(result))  # before anything is written, which may fail
-    comparison_files.write(folder, result, compared)
+    described = result.to_json()
+    comparison_files.write(folder, described, compared)
     if can_draw():
         with writing(folder):
             comparison_plot.draw(
                 comparison_plot.panels(result),
-                [each["scheme"] for each in result["results"]],
+                [each.summary.scheme for each in result.results],
                 f"{transport.workers} workers, {config.iterations} iterations on the same delays: "
                 f"{config.delay}",
                 [folder / "comparison.png", folder / "comparison.svg"],
@@ -121,4 +122,4 @@ def compare(
     else:
         say(f"no plot, as matplotlib is not installed: {INSTALL}")
     if as_json:
-        click.echo(json.dumps(result))
+        click.echo(json.dumps(described))

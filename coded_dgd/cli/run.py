@@ -190,5 +190,5 @@ def run(
     if not quiet:
         click.echo(table.format_table(result, outcome), err=True)
     if as_json:
-        click.echo(json.dumps(result))
+        click.echo(json.dumps(result.to_json()))
     return None

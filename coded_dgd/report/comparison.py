@@ -1,66 +1,129 @@
-"""The object that ``compare --json`` prints and ``comparison.json`` holds."""
+"""What a comparison has found: ``compare --json`` prints it and ``comparison.json`` holds it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from coded_dgd.engine.comparison import Comparison
 from coded_dgd.engine.job import Outcome
-from coded_dgd.report.intervals import CONFIDENCE, mean_interval, ratio_interval
-from coded_dgd.runs.summary import summarize
+from coded_dgd.report.intervals import CONFIDENCE, Interval, mean_interval, ratio_interval
+from coded_dgd.runs.summarizing import summarize
+from coded_dgd.runs.summary import Distribution, Summary
 
 OF_THE_JOB = ("startup_time", "shutdown_time", "wall_time", "first_point_at", "worker_cpu")
 """Figures of a summary that are about all schemes together."""
+OF_A_RUN = ("run_folder", "planned")
+"""Figures of a summary that no comparison has."""
 
 
-def describe(comparison: Comparison, parameters: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """Build the object that ``compare --json`` prints; times in seconds.
+@dataclass(frozen=True)
+class SpeedUp:
+    """How many times as fast as the first scheme a scheme is, by means over all iterations."""
 
-    ``results`` has, for each scheme, what ``run --json`` prints but for the figures of the whole
-    job, which are beside it; ``completion_time_interval``; and ``speed_up`` over the first scheme:
-    ``measured`` with its ``interval``, ``ideal`` in virtual time, and ``expected``.
-    """
-    results = [summarize(outcome, None) for outcome in comparison.outcomes]
-    job = {key: results[0][key] for key in OF_THE_JOB}
-    for outcome, result in zip(comparison.outcomes, results, strict=True):
-        for key in (*OF_THE_JOB, "run_folder"):
-            del result[key]
-        result["completion_time_interval"] = mean_interval(_measured(outcome))
-        result["speed_up"] = _speed_up(comparison.outcomes[0], results[0], outcome, result)
-    return {
-        "parameters": parameters,
-        "results": results,
-        "left_out": [
-            {"scheme": name, "reason": reason} for name, reason in comparison.left_out.items()
+    over: str
+    measured: float | None
+    interval: Interval | None
+    ideal: float | None
+    """In virtual time."""
+    expected: float | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is told of a scheme."""
+
+    summary: Summary
+    completion_time_interval: Interval | None
+    """Of the mean completion time, in seconds."""
+    speed_up: SpeedUp
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``run --json`` prints but for the figures of the whole job, and the rest."""
+        left_out = (*OF_THE_JOB, *OF_A_RUN)
+        told = self.summary.to_json()
+        return {
+            **{name: value for name, value in told.items() if name not in left_out},
+            "completion_time_interval": self.completion_time_interval,
+            "speed_up": asdict(self.speed_up),
+        }
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is told of a comparison. Times in seconds."""
+
+    parameters: Mapping[str, Any]
+    """Options of the command."""
+    results: list[Result]
+    """In the order in which the schemes were named."""
+    left_out: Mapping[str, str]
+    """Why other schemes are not among them, by name."""
+    training_time: float
+    drained_messages: int
+    out: Path
+    confidence: float = CONFIDENCE
+    """Of the intervals."""
+
+    @property
+    def job(self) -> Summary:
+        """A summary with the figures of all schemes together."""
+        return self.results[0].summary
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        told = self.job.to_json()
+        return {
+            "parameters": self.parameters,
+            "results": [result.to_json() for result in self.results],
+            "left_out": [
+                {"scheme": name, "reason": reason} for name, reason in self.left_out.items()
+            ],
+            "confidence": self.confidence,
+            "training_time": self.training_time,
+            "drained_messages": self.drained_messages,
+            **{name: told[name] for name in OF_THE_JOB},
+            "out": str(self.out),
+        }
+
+
+def describe(comparison: Comparison, parameters: Mapping[str, Any], out: Path) -> Description:
+    """Sum up every scheme, and hold it against the first one."""
+    outcomes = comparison.outcomes
+    summaries = [summarize(outcome, None) for outcome in outcomes]
+    base = outcomes[0], summaries[0]
+    return Description(
+        parameters,
+        [
+            Result(summary, mean_interval(_measured(outcome)), _speed_up(*base, outcome, summary))
+            for outcome, summary in zip(outcomes, summaries, strict=True)
         ],
-        "confidence": CONFIDENCE,
-        "training_time": comparison.training_time,
-        "drained_messages": comparison.ending.drained,
-        **job,
-        "out": str(out),
-    }
+        comparison.left_out,
+        comparison.training_time,
+        comparison.ending.drained,
+        out,
+    )
 
 
 def _measured(outcome: Outcome) -> list[float]:
     return [record.completion_time for record in outcome.log]
 
 
-def _speed_up(
-    base: Outcome, base_result: dict[str, Any], outcome: Outcome, result: dict[str, Any]
-) -> dict[str, Any]:
-    """How many times as fast as the base, by means over all iterations."""
-    ideals = [each["ideal_completion_time"] for each in (base_result, result)]
-    return {
-        "over": base_result["scheme"],
-        "measured": ratio(
-            base_result["completion_time"]["mean"], result["completion_time"]["mean"]
-        ),
-        "interval": ratio_interval(_measured(base), _measured(outcome)),
-        "ideal": ratio(*(each and each["mean"] for each in ideals)),
-        "expected": ratio(*(each["expected_completion_time"] for each in (base_result, result))),
-    }
+def _speed_up(base: Outcome, first: Summary, outcome: Outcome, summary: Summary) -> SpeedUp:
+    return SpeedUp(
+        first.scheme,
+        ratio(first.completion_time.mean, summary.completion_time.mean),
+        ratio_interval(_measured(base), _measured(outcome)),
+        ratio(mean(first.ideal_completion_time), mean(summary.ideal_completion_time)),
+        ratio(first.expected_completion_time, summary.expected_completion_time),
+    )
+
+
+def mean(times: Distribution | None) -> float | None:
+    """Return the mean where there are any times."""
+    return None if times is None else times.mean
 
 
 def ratio(numerator: float | None, denominator: float | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.report.comparison import Description, mean
 from coded_dgd.report.figure import COLOURS, DOTS_PER_INCH, MARKERS, STYLE
 from coded_dgd.report.intervals import Interval
 
@@ -18,6 +19,8 @@ INCHES = (12.5, 1.9, 0.33)
 PANEL_WIDTHS = (2.0, 1.3, 1.0, 1.0, 1.0)
 BESIDE = 0.22
 """Distance of several marks of a scheme, in rows."""
+UNKNOWN = (np.nan, np.nan)
+"""An interval of which nothing is known."""
 FEW_DECADES = 300.0
 """Range of a logarithmic axis up to which its ticks are 1, 2, 5, 10, ..."""
 
@@ -42,47 +45,41 @@ class Panel:
     """Where to draw a vertical line."""
 
 
-def panels(description: dict[str, Any]) -> list[Panel]:
-    """What is plotted of the object of ``compare --json``."""
-    results = description["results"]
-    real = description["parameters"]["transport"] == "mpi"
-    percent = f"{description['confidence']:.0%}"
-
-    def values(figure: Callable[[dict[str, Any]], float | None]) -> list[float]:
-        return [np.nan if (value := figure(r)) is None else value for r in results]
-
-    def intervals(figure: Callable[[dict[str, Any]], Interval | None]) -> list[Interval]:
-        return [figure(r) or (np.nan, np.nan) for r in results]
-
+def panels(description: Description) -> list[Panel]:
+    """What is plotted of a comparison."""
+    results, summaries = description.results, [each.summary for each in description.results]
+    real = description.parameters["transport"] == "mpi"
     measured = Marks(
-        values(lambda r: r["completion_time"]["mean"]),
-        f"{'measured' if real else 'simulated'}, {percent} interval",
-        intervals(lambda r: r["completion_time_interval"]),
+        [each.completion_time.mean for each in summaries],
+        f"{'measured' if real else 'simulated'}, {description.confidence:.0%} interval",
+        [each.completion_time_interval or UNKNOWN for each in results],
     )
-    ideal = values(lambda r: r["ideal_completion_time"] and r["ideal_completion_time"]["mean"])
-    expected = values(lambda r: r["expected_completion_time"])
+    ideal = _values(mean(each.ideal_completion_time) for each in summaries)
+    expected = _values(each.expected_completion_time for each in summaries)
     speed_up = Marks(
-        values(lambda r: r["speed_up"]["measured"]),
-        intervals=intervals(lambda r: r["speed_up"]["interval"]),
+        _values(each.speed_up.measured for each in results),
+        intervals=[each.speed_up.interval or UNKNOWN for each in results],
     )
+    loads = _values(each.communication_load for each in summaries)
+    decoding = [1000 * (each.weights_time + each.decode_time) for each in summaries]
     found = [
         Panel(
             "completion time (s)",
             [measured, Marks(ideal, "virtual time, same delays"), Marks(expected, "predicted")],
             "log",
         ),
-        Panel(f"speed-up over {results[0]['scheme']}", [speed_up], reference=1.0),
-        Panel("messages per iteration", [Marks(values(lambda r: r["communication_load"]))]),
-        Panel(
-            "decode time (ms)",
-            [Marks(values(lambda r: 1000 * (r["weights_time"] + r["decode_time"])))],
-            "log",
-        ),
+        Panel(f"speed-up over {summaries[0].scheme}", [speed_up], reference=1.0),
+        Panel("messages per iteration", [Marks(loads)]),
+        Panel("decode time (ms)", [Marks(decoding)], "log"),
     ]
-    if results[0]["gradient_error"]:
-        error = values(lambda r: r["gradient_error"]["max"])
-        found.append(Panel("largest gradient error", [Marks(error)], "log"))
+    errors = [each.gradient_error.max for each in summaries if each.gradient_error]
+    if errors:
+        found.append(Panel("largest gradient error", [Marks(errors)], "log"))
     return found
+
+
+def _values(figures: Iterable[float | None]) -> list[float]:
+    return [np.nan if figure is None else figure for figure in figures]
 
 
 def draw(panels: Sequence[Panel], names: Sequence[str], title: str, files: Sequence[Path]) -> None:

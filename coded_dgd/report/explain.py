@@ -25,8 +25,8 @@ def headline(run: RecordedRun) -> str:
     it = run.summary
     so_far = "" if run.finished else f"of {run.config.iterations} "
     return (
-        f"{it['scheme']} on {it['workers']} workers, N = {it['blocks']} blocks, "
-        f"load r = {it['load']}, {it['iterations']} {so_far}iterations, {it['status']}"
+        f"{it.scheme} on {it.workers} workers, N = {it.blocks} blocks, "
+        f"load r = {it.load}, {it.iterations} {so_far}iterations, {it.status}"
     )
 
 
@@ -41,8 +41,8 @@ def explain(run: RecordedRun) -> Explanation:
     ]
     if text := describe_stop(run.summary):
         found.append(("gradient norm", text))
-    if run.summary["warnings"]:
-        found.append(("warnings", "\n".join(run.summary["warnings"])))
+    if run.summary.warnings:
+        found.append(("warnings", "\n".join(run.summary.warnings)))
     return found
 
 
@@ -57,15 +57,12 @@ def format_text(run: RecordedRun) -> str:
 
 
 def _completion(run: RecordedRun) -> str:
-    measured, ideal = run.summary["completion_time"], run.summary["ideal_completion_time"]
-    text = (
-        f"mean {measured['mean']:.4f} s, median {measured['p50']:.4f} s, "
-        f"p99 {measured['p99']:.4f} s"
-    )
-    if ideal and ideal["mean"] > 0:
-        text += f"; {measured['mean'] / ideal['mean']:.3f} times the ideal on the same delays"
-    if run.summary["expected_completion_time"] is not None:
-        text += f"; expected {run.summary['expected_completion_time']:.4f} s"
+    measured, ideal = run.summary.completion_time, run.summary.ideal_completion_time
+    text = f"mean {measured.mean:.4f} s, median {measured.p50:.4f} s, p99 {measured.p99:.4f} s"
+    if ideal and ideal.mean > 0:
+        text += f"; {measured.mean / ideal.mean:.3f} times the ideal on the same delays"
+    if run.summary.expected_completion_time is not None:
+        text += f"; expected {run.summary.expected_completion_time:.4f} s"
     return text
 
 
@@ -113,25 +110,25 @@ def _whole_hosts(run: RecordedRun, found: Sequence[Pace]) -> list[str]:
 def _host(run: RecordedRun, rank: int) -> str:
     if run.config.transport == "simulated":
         return ""
-    return next((host for host, here in run.summary["hosts"].items() if rank in here), "")
+    return next((host for host, here in run.summary.hosts.items() if rank in here), "")
 
 
 def _lost(run: RecordedRun) -> str:
     if not run.finished:
         said = [line for line in log_lines(run.path) if not line[24:].startswith(ABOUT_THE_RUN)]
         return "\n".join(said) or "nobody so far"
-    losses = run.summary["losses"]
+    losses = run.summary.losses
     if not losses:
         return "nobody"
     return "\n".join(
-        f"rank {loss['rank']}{' on ' + loss['host'] if loss['host'] else ''} in iteration "
-        f"{loss['iteration']}: {loss['cause']}"
+        f"rank {loss.rank}{' on ' + loss.host if loss.host else ''} in iteration "
+        f"{loss.iteration}: {loss.cause}"
         for loss in losses
     )
 
 
 def _wasted(run: RecordedRun) -> str:
-    used, wasted = int(run.column("messages_used").sum()), run.summary["wasted_messages"]
+    used, wasted = int(run.column("messages_used").sum()), run.summary.wasted_messages
     share = wasted / max(used + wasted, 1)
     text = f"{wasted} of {used + wasted} messages came too late ({share:.1%})"
     extra = int(run.column("extra_messages").sum())
@@ -144,7 +141,7 @@ def _saved(run: RecordedRun) -> str:
         return "not known before the run is finished"
     if run.uncoded is None or run.ideal is None:
         return "not known: no delays were injected that could be replayed without coding"
-    if run.summary["scheme"] == BASELINE:
+    if run.summary.scheme == BASELINE:
         return "nothing: this is without coding"
     without, coded = float(run.uncoded.mean()), float(run.ideal.mean())
     if not np.isfinite(without):

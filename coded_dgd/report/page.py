@@ -87,7 +87,7 @@ def page(runs: Sequence[RecordedRun], chart: Chart | None = None) -> str:
         parts.append(f"<h2>How {escape(run.name)} was run</h2>")
         parts.append(_details("Configuration", run.config.to_toml()))
         if run.finished:
-            parts.append(_details("Environment", _lines(run.summary["environment"])))
+            parts.append(_details("Environment", _lines(run.summary.environment)))
         log = run.path / LOG
         if log.is_file():
             parts.append(_details("Log", log.read_text(encoding="utf-8", errors="replace")))
@@ -120,9 +120,10 @@ def _lines(values: dict[str, Any]) -> str:
 def _comparison(runs: Sequence[RecordedRun], names: Sequence[str]) -> str:
     """The figures of all runs, a column each; rows that none has are left out."""
     head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
+    found = [run.summary.to_json() for run in runs]
     rows = []
     for heading, where, form in COLUMNS:
-        values = [_look_up(run.summary, where) for run in runs]
+        values = [_look_up(each, where) for each in found]
         if any(value is not None for value in values):
             cells = "".join(
                 f'<td class="number">{"–" if value is None else form.format(value)}</td>'

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from coded_dgd.config import RunConfig
+from coded_dgd.engine.job import Outcome
 from coded_dgd.planner.judging import Entry
 from coded_dgd.planner.planning import Plan
+from coded_dgd.runs.summarizing import mean
+from coded_dgd.runs.summary import Planned, PlannedLoad, PlannedTime
 from coded_dgd.schemes import BASELINE
 
 COLUMNS = ("job s", "iteration s", "+-", "messages", "once s", "iterations", "worker GB")
@@ -67,28 +68,24 @@ def why(plan: Plan) -> str:
     return text + "."
 
 
-def beside(plan: Plan, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Hold the prediction for the choice against the summary of the run; times in seconds."""
+def beside(plan: Plan, outcome: Outcome) -> Planned:
+    """Hold the prediction for the choice against what was measured; times in seconds."""
     found = plan.choice.iteration
     assert found is not None
-    if result["transport"] == "simulated":  # nothing else takes time
-        measured = result["completion_time"]["mean"]
-    else:
-        beside = sum(result[name] for name in ("check_time", "checkpoint_time", "advice_time"))
-        measured = (result["training_time"] - beside) / (
-            result["iterations"] - result["resumed_at"]
-        )
-    return {
-        "iteration_time": {
-            "predicted": found.total,
-            "standard_error": plan.choice.uncertainty,
-            "measured": measured,
-        },
-        "communication_load": {
-            "predicted": found.messages,
-            "measured": result["communication_load"],
-        },
-    }
+    return Planned(
+        PlannedTime(found.total, plan.choice.uncertainty, _seconds(outcome)),
+        PlannedLoad(found.messages, mean(outcome.log, "messages_used")),
+    )
+
+
+def _seconds(outcome: Outcome) -> float:
+    """Return what an iteration has taken on average, without what is done between iterations."""
+    if outcome.setup.config.transport == "simulated":  # nothing else takes time
+        return mean(outcome.log, "completion_time")
+    own = outcome.log[outcome.resumed_at :]
+    check_time = sum(record.check_time for record in own)
+    beside = check_time + outcome.checkpoint_time + outcome.advice_time
+    return (outcome.training_time - beside) / len(own)
 
 
 def command(plan: Plan) -> str:

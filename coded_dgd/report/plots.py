@@ -52,7 +52,7 @@ def draw_all(found: Sequence[Plot], folder: Path, formats: Sequence[str]) -> lis
 def labels(runs: Sequence[RecordedRun]) -> list[str]:
     """What to call each run: its scheme and load; the folder too where these do not differ."""
     short = [
-        f"{run.summary['scheme']}, r = {run.summary['load']}"
+        f"{run.summary.scheme}, r = {run.summary.load}"
         + ("" if run.finished else f" ({len(run.log)} iterations so far)")
         for run in runs
     ]

@@ -2,123 +2,120 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.losses import describe
+from coded_dgd.runs.summary import Distribution, Memory, Spread, Summary
 
 GONE = 1e-8
 """A gradient that has come down to this fraction of the first one is not worth a line."""
 COLUMNS = ("mean", "std", "p50", "p95", "p99")
 
 
-def format_table(result: dict[str, Any], outcome: Outcome) -> str:
+def format_table(result: Summary, outcome: Outcome) -> str:
     """Format the summary of a run."""
     lines = [f"{'seconds per iteration':<28}" + "".join(f"{name:>10}" for name in COLUMNS)]
-    measured, ideal = result["completion_time"], result["ideal_completion_time"]
+    measured, ideal = result.completion_time, result.ideal_completion_time
     lines.append(_row("completion time", measured))
     if ideal:
         lines.append(_row("ideal on the same delays", ideal))
-        if ideal["mean"] > 0:
-            lines.append(f"{'measured / ideal':<28}{measured['mean'] / ideal['mean']:>10.3f}")
-    if result["expected_completion_time"] is not None:
-        expected = f"{result['expected_completion_time']:>10.4f}"
-        if result["expected_method"] == "exact":
+        if ideal.mean > 0:
+            lines.append(f"{'measured / ideal':<28}{measured.mean / ideal.mean:>10.3f}")
+    if result.expected_completion_time is not None:
+        expected = f"{result.expected_completion_time:>10.4f}"
+        if result.expected_method == "exact":
             lines.append(f"{'expected (exact)':<28}{expected}")
         else:
-            error = f"{result['expected_standard_error']:.4f}"
+            error = f"{result.expected_standard_error:.4f}"
             lines.append(f"{'expected (Monte Carlo)':<28}{expected}   +- {error}")
-    if result.get("planned"):
-        planned = result["planned"]["iteration_time"]
+    if result.planned:
+        planned = result.planned.iteration_time
         lines.append(
-            f"{'planned, with all else':<28}{planned['predicted']:>10.4f}   "
-            f"+- {planned['standard_error']:.4f}, measured {planned['measured']:.4f}"
+            f"{'planned, with all else':<28}{planned.predicted:>10.4f}   "
+            f"+- {planned.standard_error:.4f}, measured {planned.measured:.4f}"
         )
     for name in ("weights", "decode", "update"):
-        lines.append(f"{name:<28}{result[f'{name}_time']:>10.6f}")
+        lines.append(f"{name:<28}{getattr(result, f'{name}_time'):>10.6f}")
     lines.append("")
     lines.append(
         _item(
             "communication load",
-            f"{result['communication_load']:.2f} messages per iteration "
-            f"({result['extra_messages']:.2f} for the guard), "
-            f"{result['wasted_messages']} wasted in all",
+            f"{result.communication_load:.2f} messages per iteration "
+            f"({result.extra_messages:.2f} for the guard), "
+            f"{result.wasted_messages} wasted in all",
         )
     )
-    lines.append(_item("error amplification", _spread(result["error_amplification"])))
-    if result["gradient_error"]:
-        lines.append(_item("gradient error", _spread(result["gradient_error"])))
-    loss = f"{result['loss']:.8g}"
-    if result["distance_to_optimum"] is not None:
-        loss += f", ||beta - optimum|| = {result['distance_to_optimum']:.2e}"
+    lines.append(_item("error amplification", _spread(result.error_amplification)))
+    if result.gradient_error:
+        lines.append(_item("gradient error", _spread(result.gradient_error)))
+    loss = f"{result.loss:.8g}"
+    if result.distance_to_optimum is not None:
+        loss += f", ||beta - optimum|| = {result.distance_to_optimum:.2e}"
     lines.append(_item("loss", loss))
     if text := describe_stop(result):
         lines.append(_item("gradient norm", text))
-    if "accuracy" in result:
-        lines.append(_item("accuracy", f"{result['accuracy']:.2%} of the rows"))
-    if result["straggler_probability"] is not None:
-        lines.append(_item("straggler probability", f"{result['straggler_probability']:.3f}"))
-    if result["overrun"] >= 1e-4:
+    if "accuracy" in result.scores:
+        lines.append(_item("accuracy", f"{result.scores['accuracy']:.2%} of the rows"))
+    if result.straggler_probability is not None:
+        lines.append(_item("straggler probability", f"{result.straggler_probability:.3f}"))
+    if result.overrun and result.overrun >= 1e-4:
         lines.append(
             _item(
                 "overrun",
-                f"computing took up to {result['overrun']:.4f} s beyond a task's due time",
+                f"computing took up to {result.overrun:.4f} s beyond a task's due time",
             )
         )
-    if result["worker_cpu"]:
-        cpu = result["worker_cpu"]
-        lines.append(
-            _item("worker CPU", f"{cpu['median']:.1%} of a core, at most {cpu['max']:.1%}")
-        )
+    if result.worker_cpu:
+        cpu = result.worker_cpu
+        lines.append(_item("worker CPU", f"{cpu.median:.1%} of a core, at most {cpu.max:.1%}"))
     for each in outcome.adaptations:
         lines.append(_item("changed", each.line))
         if each.measured is not None:
             lines.append(_item("", f"{each.measured:.3g} s per iteration were measured afterwards"))
-    if result["memory"]["measured"]["worker"]:
-        lines.append(_item("memory", _memory(result["memory"])))
+    if result.memory and result.memory.measured.worker:
+        lines.append(_item("memory", _memory(result.memory)))
     if outcome.losses:
         lines.append(_item("workers lost", describe(outcome.losses)))
     lines.append(
         _item(
             "whole job",
-            f"{result['wall_time']:.2f} s = start-up {result['startup_time']:.2f} + training "
-            f"{result['training_time']:.2f} + shutdown {result['shutdown_time']:.3f} + rest",
+            f"{result.wall_time:.2f} s = start-up {result.startup_time:.2f} + training "
+            f"{result.training_time:.2f} + shutdown {result.shutdown_time:.3f} + rest",
         )
     )
-    lines.append(_item("run folder", str(result["run_folder"])))
+    lines.append(_item("run folder", str(result.run_folder)))
     if outcome.status == "converged":
         lines.insert(0, f"converged in iteration {len(outcome.log) - 1}")
     return "\n".join(lines)
 
 
-def describe_stop(summary: dict[str, Any]) -> str:
+def describe_stop(summary: Summary) -> str:
     """Say how far the gradient had come down when the run stopped.
 
     Nothing where it had gone, where no ``--stop-at`` asked for anything else.
     """
-    ratio, converged = summary.get("gradient_norm_ratio"), summary.get("converged")
+    ratio, converged = summary.gradient_norm_ratio, summary.converged
     if ratio is None or (ratio <= GONE and converged is None):
         return ""
     goal = {None: "", True: "; --stop-at is reached", False: "; --stop-at is not reached"}
     return f"{ratio:.1e} of the first{goal[converged]}"
 
 
-def _row(name: str, values: dict[str, float]) -> str:
-    return f"{name:<28}" + "".join(f"{values[column]:>10.4f}" for column in COLUMNS)
+def _row(name: str, values: Distribution) -> str:
+    return f"{name:<28}" + "".join(f"{getattr(values, column):>10.4f}" for column in COLUMNS)
 
 
 def _item(name: str, text: str) -> str:
     return f"{name:<28}{text}"
 
 
-def _memory(memory: dict[str, Any]) -> str:
-    measured, predicted = memory["measured"], memory["predicted"]
+def _memory(memory: Memory) -> str:
+    measured, predicted = memory.measured, memory.predicted
     return ", ".join(
-        f"{measured[rank] / 1e6:.0f} MB{where}"
-        + (f" (predicted {predicted[rank] / 1e6:.0f})" if predicted else "")
+        f"{getattr(measured, rank) / 1e6:.0f} MB{where}"
+        + (f" (predicted {getattr(predicted, rank) / 1e6:.0f})" if predicted else "")
         for rank, where in (("worker", " on a worker at most"), ("master", " on rank 0"))
     )
 
 
-def _spread(values: dict[str, float]) -> str:
-    return f"median {values['median']:.1e}, max {values['max']:.1e}"
+def _spread(values: Spread) -> str:
+    return f"median {values.median:.1e}, max {values.max:.1e}"

@@ -1,38 +1,30 @@
-"""Many runs in one table: what a job array leaves behind."""
+"""Many runs, a row for each: what a job array leaves behind."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
-from coded_dgd.runs.reading import read_config
+from coded_dgd.runs.reading import read_config, read_summary
 from coded_dgd.runs.run_folder import SUMMARY, is_run_folder
+from coded_dgd.runs.summary import Distribution, Summary
 
 Row = dict[str, Any]
 
-COLUMNS = {
-    "run": "",
-    "scheme": "",
-    "workers": "d",
-    "load": "d",
-    "seed": "d",
-    "status": "",
-    "iterations": "d",
-    "mean": ".4f",
-    "p95": ".4f",
-    "ideal": ".4f",
-    "predicted": ".4f",
-    "messages": ".1f",
-    "error": ".0e",
-    "loss": ".6g",
-    "lost": "d",
-}
-"""Columns of the text, and how they are written; the CSV has more."""
+COLUMNS = (
+    *("run", "scheme", "workers", "blocks", "load", "delay", "data", "seed", "status"),
+    *("stop_reason", "converged", "iterations", "gradient_norm_ratio"),
+    *("mean", "std", "p50", "p95", "p99", "ideal", "predicted", "messages", "error"),
+    *("loss", "distance_to_optimum", "decode_time", "weights_time"),
+    *("startup_time", "training_time", "wall_time", "lost"),
+)
+"""Names of what there is in a row, in order."""
+CONFIGURED = ("scheme", "workers", "blocks", "load", "delay", "data", "seed")
+SUMMED_UP = tuple(each.name for each in fields(Summary) if each.name in COLUMNS)
+DISTRIBUTED = tuple(each.name for each in fields(Distribution) if each.name in COLUMNS)
 
 
 def collect(paths: Iterable[Path]) -> list[Row]:
@@ -66,66 +58,24 @@ def _folders(path: Path) -> list[Path]:
 
 def _row(folder: Path) -> Row:
     config = read_config(folder)
+    row = dict.fromkeys(COLUMNS) | {"run": str(folder)}
+    row |= {name: getattr(config, name) for name in CONFIGURED}
     try:
-        with (folder / SUMMARY).open(encoding="utf-8") as file:
-            summary = json.load(file)
+        found = read_summary(folder)
     except FileNotFoundError:
-        return _columns(folder, config, {"status": "unfinished"})
+        return row | {"status": "unfinished"}
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder / SUMMARY} cannot be read ({error}): leave it out") from None
-    return _columns(folder, config, summary)
-
-
-def _columns(folder: Path, config: RunConfig, summary: Row) -> Row:
-    measured = summary.get("completion_time") or {}
-    ideal = summary.get("ideal_completion_time") or {}
-    error = summary.get("gradient_error") or {}
-    lost = summary.get("workers_lost")
-    same = ["loss", "distance_to_optimum", "decode_time", "weights_time"]
-    same += ["startup_time", "training_time", "wall_time"]
-    return {
-        "run": str(folder),
-        "scheme": summary.get("scheme", config.scheme),
-        "workers": summary.get("workers", config.workers),
-        "blocks": summary.get("blocks", config.blocks),
-        "load": summary.get("load", config.load),
-        "delay": config.delay,
-        "data": config.data,
-        "seed": config.seed,
-        "status": summary["status"],
-        "stop_reason": summary.get("stop_reason"),
-        "converged": summary.get("converged"),
-        "iterations": summary.get("iterations"),
-        "gradient_norm_ratio": summary.get("gradient_norm_ratio"),
-        **{name: measured.get(name) for name in ("mean", "std", "p50", "p95", "p99")},
-        "ideal": ideal.get("mean"),
-        "predicted": summary.get("expected_completion_time"),
-        "messages": summary.get("communication_load"),
-        "error": error.get("max"),
-        **{name: summary.get(name) for name in same},
-        "lost": None if lost is None else len(lost),
-    }
-
-
-def write_csv(rows: Sequence[Row], file: TextIO) -> None:
-    """Write all columns; times in seconds."""
-    writer = csv.DictWriter(file, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-
-
-def format_table(rows: Sequence[Row]) -> str:
-    """Format what a person wants to see; times in seconds per iteration."""
-    cells = [list(COLUMNS)] + [
-        ["-" if row[name] is None else format(row[name], how) for name, how in COLUMNS.items()]
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    text = [how == "" for how in COLUMNS.values()]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if left else cell.rjust(width)
-            for cell, width, left in zip(line, widths, text, strict=True)
-        ).rstrip()
-        for line in cells
+    ideal, errors = found.ideal_completion_time, found.gradient_error
+    return (
+        row
+        | {name: getattr(found, name) for name in SUMMED_UP}
+        | {name: getattr(found.completion_time, name) for name in DISTRIBUTED}
+        | {
+            "ideal": None if ideal is None else ideal.mean,
+            "predicted": found.expected_completion_time,
+            "messages": found.communication_load,
+            "error": None if errors is None else errors.max,
+            "lost": None if found.workers_lost is None else len(found.workers_lost),
+        }
     )

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from coded_dgd.config import RunConfig, read_toml
 from coded_dgd.errors import UsageError, one_line
-from coded_dgd.kinds import misfit
 from coded_dgd.runs.recorded import Arrivals, RecordedRun
 from coded_dgd.runs.run_folder import (
     CONFIG,
@@ -22,6 +20,7 @@ from coded_dgd.runs.run_folder import (
     read_log,
     stage_number,
 )
+from coded_dgd.runs.summary import Summary
 from coded_dgd.runs.unfinished import read_unfinished
 
 
@@ -37,9 +36,8 @@ def read_run(path: Path) -> RecordedRun:
     if not (path / SUMMARY).is_file():
         return read_unfinished(path, config)
     try:
-        summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
-        _check(summary)
-        log = read_log(path, summary["iterations"])
+        summary = read_summary(path)
+        log = read_log(path, summary.iterations)
         stages = [_read_stage(each) for each in _stage_files(path)]
         ideal = np.load(path / IDEAL) if (path / IDEAL).is_file() else None
     except Exception as error:  # whatever json, numpy and zipfile raise on damage
@@ -58,49 +56,21 @@ def read_run(path: Path) -> RecordedRun:
     return RecordedRun(path, config, summary, log, stages, ideal)
 
 
-class _Summary(NamedTuple):
-    """Plain values of a summary that are told of."""
+def read_summary(path: Path) -> Summary:
+    """Read the summary of a run folder.
 
-    scheme: str
-    workers: int
-    blocks: int
-    load: int
-    iterations: int
-    status: str
-    wasted_messages: int
-    expected_completion_time: float | None
-    wall_time: float
-
-
-class _Loss(NamedTuple):
-    rank: int
-    host: str | None
-    iteration: int
-    cause: str | None
-
-
-class _Times(NamedTuple):
-    mean: float
-    std: float
-    p50: float
-    p95: float
-    p99: float
-
-
-def _check(summary: dict[str, Any]) -> None:
-    """Raise ValueError where the summary is not as `summary.summarize` makes it."""
-    parts: list[tuple[dict[str, Any], type]] = [(summary, _Summary)]
-    parts.append((summary["completion_time"], _Times))
-    if summary["ideal_completion_time"] is not None:
-        parts.append((summary["ideal_completion_time"], _Times))
-    parts += [(loss, _Loss) for loss in summary["losses"]]
-    fit = [misfit({key: part[key] for key in kind.__annotations__}, kind) for part, kind in parts]
-    if any(fit) or not all(
-        isinstance(summary[name], kind)
-        for name, kind in (("warnings", list), ("hosts", dict), ("environment", dict))
-    ):
-        raise ValueError(f"{SUMMARY} is damaged")
-    "".join(summary["warnings"])
+    Raises
+    ------
+    OSError
+        If it is not there, as of a run that is not finished.
+    ValueError
+        If it is damaged.
+    """
+    values = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+    try:
+        return Summary.from_json(values)
+    except ValueError as error:
+        raise ValueError(f"{SUMMARY} is damaged") from error
 
 
 def read_config(path: Path) -> RunConfig:

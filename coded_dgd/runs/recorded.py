@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from coded_dgd.errors import CodedDGDError, DataError, UsageError
 from coded_dgd.problems import objectives
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import open_source
+from coded_dgd.runs.summary import Summary
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory import Prediction, predict
 
@@ -47,7 +47,7 @@ class RecordedRun:
 
     path: Path
     config: RunConfig
-    summary: dict[str, Any]
+    summary: Summary
     log: list[Iteration]
     stages: list[Arrivals]
     ideal: Floats | None
@@ -95,7 +95,7 @@ class RecordedRun:
         if self.delay is None:
             return None
         try:
-            scheme = schemes.create(schemes.BASELINE, self.summary["workers"], self.config.blocks)
+            scheme = schemes.create(schemes.BASELINE, self.summary.workers, self.config.blocks)
             self.delay.check(scheme.workers, scheme.work)
         except UsageError:
             return None
@@ -105,11 +105,11 @@ class RecordedRun:
     def _scheme(self) -> Scheme:
         """The scheme of the run, fitted to the data if it is one that has to be."""
         config = self.config
-        scheme = scheme_of(config, self.summary["workers"])
+        scheme = scheme_of(config, self.summary.workers)
         if scheme.data_dependent:
             source = open_source(config.data, config.seed, config.reading)
             problem = Problem(source, objectives.create("least-squares"))
             scheme.fit(source.rows, problem.block_norms)
-            if scheme.blocks != self.summary["blocks"]:
+            if scheme.blocks != self.summary.blocks:
                 raise DataError(f"{config.data}: not the data of this run any more")
         return scheme

@@ -42,6 +42,7 @@ from coded_dgd.files import replacing, writing
 from coded_dgd.kinds import misfit
 from coded_dgd.runs.folder import new_folder, remove_folder
 from coded_dgd.runs.run_lock import RunLock
+from coded_dgd.runs.summary import Summary
 
 CONFIG, ITERATIONS, SUMMARY, LOG = "config.toml", "iterations.jsonl", "summary.json", "log.txt"
 IDEAL = "ideal.npy"
@@ -157,7 +158,7 @@ class RunFolder(Observer):
             stamp = datetime.now().isoformat(sep=" ", timespec="milliseconds")
             log.write(f"{stamp} {line}\n{textwrap.indent(details, '    ')}")
 
-    def finish(self, outcome: Outcome, summary: dict[str, Any]) -> None:
+    def finish(self, outcome: Outcome, summary: Summary) -> None:
         """Write the results, each file whole or not at all, the summary last."""
         self._lock.check()
         with replacing(self.path / "beta.npy") as file:
@@ -172,7 +173,7 @@ class RunFolder(Observer):
                 np.savez(file, **recording(stage, arrival))
             stage.master.log.close()
         with replacing(self.path / SUMMARY) as file:
-            file.write(json.dumps(summary, indent=1).encode() + b"\n")
+            file.write(json.dumps(summary.to_json(), indent=1).encode() + b"\n")
         with writing(self.path):
             for stage in outcome.stages:
                 (self.path / f"arrivals-{stage.number}.f8").unlink(missing_ok=True)

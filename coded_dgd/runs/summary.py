@@ -1,149 +1,211 @@
-"""The object that ``run --json`` prints and ``summary.json`` of the run folder holds."""
+"""The summary of a run: what ``run --json`` prints and ``summary.json`` of the run folder holds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.engine.job import Outcome
-from coded_dgd.engine.process import peak_memory
-from coded_dgd.planner.memory import Peaks
-from coded_dgd.problems.norms import norm
-from coded_dgd.runs.environment import environment
-from coded_dgd.theory import predict
-
-REALISATIONS = 10_000
-"""Of Monte Carlo, where the expected completion time has no closed form."""
+from coded_dgd.kinds import fits
+from coded_dgd.runs.plain import read
 
 
-def distribution(times: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
-    """Mean, standard deviation, quantiles and maximum."""
-    p50, p95, p99 = np.quantile(times, [0.5, 0.95, 0.99]).tolist()
-    return {
-        "mean": float(np.mean(times)),
-        "std": float(np.std(times)),
-        "p50": p50,
-        "p95": p95,
-        "p99": p99,
-        "max": float(np.max(times)),
-    }
+@dataclass(frozen=True)
+class Distribution:
+    """How the times of iterations are distributed, in seconds."""
+
+    mean: float
+    std: float
+    p50: float
+    p95: float
+    p99: float
+    max: float | None = None
+
+    @classmethod
+    def of(cls, times: Sequence[float] | NDArray[np.float64]) -> Distribution:
+        """Return mean, standard deviation, quantiles and maximum of (iterations,) times."""
+        p50, p95, p99 = np.quantile(times, [0.5, 0.95, 0.99]).tolist()
+        mean, std = float(np.mean(times)), float(np.std(times))
+        return cls(mean, std, p50, p95, p99, float(np.max(times)))
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median and maximum."""
-    return {"median": float(np.median(values)), "max": float(np.max(values))}
+@dataclass(frozen=True)
+class Spread:
+    """Median and maximum of a figure."""
+
+    median: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return median and maximum of one or more values."""
+        return cls(float(np.median(values)), float(np.max(values)))
 
 
-def summarize(
-    outcome: Outcome, run_folder: Path | None, memory: Peaks | None = None
-) -> dict[str, Any]:
-    """Build the object; times in seconds, memory in bytes.
+@dataclass(frozen=True)
+class PredictedMemory:
+    """Bytes that the worker that takes most, and rank 0, were predicted to need at their peak."""
 
-    Parameters
-    ----------
-    memory : Peaks, optional
-        As predicted before the run.
+    worker: float
+    master: float
+
+
+@dataclass(frozen=True)
+class MeasuredMemory:
+    """Bytes that processes have taken at their peak; None where that is not known."""
+
+    worker: int | None
+    """The worker that took most."""
+    workers: int | None
+    """The sum over all workers."""
+    master: int | None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak memory in bytes, as predicted before the run and as measured."""
+
+    predicted: PredictedMemory | None
+    measured: MeasuredMemory
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A worker that was lost."""
+
+    rank: int
+    host: str | None
+    iteration: int
+    cause: str | None
+
+
+@dataclass(frozen=True)
+class RefusedMessages:
+    """Messages of a rank that were not used because they make no sense."""
+
+    rank: int
+    reason: str
+    messages: int
+
+
+@dataclass(frozen=True)
+class PlannedTime:
+    """Seconds per iteration, with all else that an iteration takes."""
+
+    predicted: float
+    standard_error: float
+    measured: float
+
+
+@dataclass(frozen=True)
+class PlannedLoad:
+    """Messages per iteration."""
+
+    predicted: float
+    measured: float
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What the plan that chose the scheme predicted, beside what was measured."""
+
+    iteration_time: PlannedTime
+    communication_load: PlannedLoad
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a run was and what it took: times in seconds, memory in bytes.
+
+    Fields are in the order of the JSON object. Those with a default are not known while the run
+    goes on, or were not recorded by older versions.
     """
-    setup, log, start, stop = outcome.setup, outcome.log, outcome.start, outcome.stop
-    scheme, delay, ending = setup.scheme, setup.delay, outcome.ending
-    expected = None
-    if delay.injects and not outcome.adaptations:
-        expected = predict(scheme, delay, realisations=REALISATIONS)
-    if expected and not np.isfinite(expected.mean):
-        expected = None
-    optimum, classes = start.problem.optimum(), start.problem.source.classes
-    checked = [record.gradient_error for record in log if record.gradient_error is not None]
-    shares = [report.cpu_seconds / report.seconds for report in ending.reports if report.seconds]
-    completion = [record.completion_time for record in log]
-    totals = {
-        name: float(sum(getattr(record, name) for record in log[outcome.resumed_at :]))
-        for name in ("completion_time", "weights_time", "decode_time", "update_time", "check_time")
-    }
-    return {
-        "scheme": scheme.name,
-        "workers": scheme.workers,
-        "blocks": scheme.blocks,
-        "load": scheme.load,
-        "iterations": len(log),
-        "status": outcome.status,
-        "stop_reason": stop.reason,
-        "converged": stop.converged,
-        "gradient_norm_ratio": stop.gradient_norm_ratio,
-        "transport": setup.config.transport,
-        "completion_time": distribution(completion),
-        "ideal_completion_time": None if outcome.ideal is None else distribution(outcome.ideal),
-        "expected_completion_time": expected and expected.mean,
-        "expected_standard_error": expected and expected.standard_error,
-        "expected_method": expected and expected.method,
-        "communication_load": float(np.mean([record.messages_used for record in log])),
-        "extra_messages": float(np.mean([record.extra_messages for record in log])),
-        "wasted_messages": sum(record.wasted_messages for record in log) + ending.drained,
-        "compute_time": float(np.mean([record.compute_time for record in log])),
-        **{
-            name: float(np.mean([getattr(record, name) for record in log]))
-            for name in ("weights_time", "decode_time", "update_time")
-        },
-        "gradient_error": spread(checked) if checked else None,
-        "error_amplification": spread([record.error_amplification for record in log]),
-        "overrun": max(record.overrun for record in log),
-        "straggler_probability": outcome.stages[0].master.decoder.learnt.straggler_probability,
-        "loss": start.problem.loss(outcome.beta),
-        **start.problem.scores(outcome.beta),
-        "classes": classes and list(classes),
-        "distance_to_optimum": (None if optimum is None else norm(outcome.beta - optimum)),
-        "step_size": start.step,
-        "kernel": start.kernel,
-        "dtype": setup.config.dtype,
-        "startup_time": start.startup_time,
-        "training_time": outcome.training_time,
-        "check_time": totals["check_time"],
-        "checkpoint_time": outcome.checkpoint_time,
-        "resumed_at": outcome.resumed_at,
-        "other_time": (
-            outcome.training_time
-            - outcome.checkpoint_time
-            - outcome.advice_time
-            - sum(totals.values())
-            if setup.config.transport == "mpi"
-            else None
-        ),
-        "shutdown_time": ending.shutdown_time,
-        "wall_time": ending.wall_time,
-        "first_point_at": start.left_at,
-        "memory": {
-            "predicted": None if memory is None else memory._asdict(),
-            "measured": {
-                "worker": max((report.memory for report in ending.reports), default=0) or None,
-                "workers": sum(report.memory for report in ending.reports) or None,
-                "master": peak_memory() if setup.config.transport == "mpi" else None,
-            },
-        },
-        "worker_cpu": spread(shares) if any(shares) else None,
-        "warnings": [*start.cautions, *filter(None, [outcome.not_converged])],
-        "workers_lost": sorted(report.peer + 1 for report in outcome.losses),
-        "losses": [
-            {
-                "rank": report.peer + 1,
-                "host": report.host,
-                "iteration": report.iteration,
-                "cause": report.failure,
-            }
-            for report in outcome.losses
-        ],
-        "refused_messages": [
-            {"rank": peer + 1, "reason": reason, "messages": count}
-            for (peer, reason), count in sorted(outcome.refused.items())
-        ],
-        "adaptations": [each.to_json() for each in outcome.adaptations],
-        "advice_time": outcome.advice_time,
-        "hosts": {
-            host: sorted(each.peer + 1 for each in outcome.ending.reports if each.host == host)
-            for host in sorted({each.host for each in outcome.ending.reports})
-        },
-        "environment": environment(setup.config.transport),
-        "run_folder": None if run_folder is None else str(run_folder),
-    }
+
+    scheme: str
+    workers: int
+    blocks: int
+    load: int
+    iterations: int
+    status: str
+    """``done`` after all iterations, ``converged`` by ``--stop-at``, or why there are no more."""
+    stop_reason: str | None = None
+    converged: bool | None = None
+    gradient_norm_ratio: float | None = None
+    transport: str
+    completion_time: Distribution
+    ideal_completion_time: Distribution | None
+    expected_completion_time: float | None
+    expected_standard_error: float | None = None
+    expected_method: str | None = None
+    communication_load: float
+    extra_messages: float | None = None
+    wasted_messages: int
+    compute_time: float | None = None
+    weights_time: float
+    decode_time: float
+    update_time: float
+    gradient_error: Spread | None = None
+    error_amplification: Spread
+    overrun: float | None = None
+    straggler_probability: float | None = None
+    loss: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    """Further figures of the objective, such as accuracy: in the JSON object each is a key."""
+    classes: list[Any] | None = None
+    distance_to_optimum: float | None = None
+    step_size: float | None = None
+    kernel: str | None = None
+    dtype: str | None = None
+    startup_time: float | None = None
+    training_time: float | None = None
+    check_time: float | None = None
+    checkpoint_time: float | None = None
+    resumed_at: int | None = None
+    other_time: float | None = None
+    shutdown_time: float | None = None
+    wall_time: float | None = None
+    first_point_at: float | None = None
+    memory: Memory | None = None
+    worker_cpu: Spread | None = None
+    warnings: list[str]
+    workers_lost: list[int] | None = None
+    losses: list[Loss] = field(default_factory=list)
+    refused_messages: list[RefusedMessages] | None = None
+    adaptations: list[dict[str, Any]] | None = None
+    advice_time: float | None = None
+    hosts: dict[str, list[int]]
+    environment: dict[str, Any] = field(default_factory=dict)
+    run_folder: str | None = None
+    planned: Planned | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object, as plain values."""
+        found: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            found |= value if name == "scores" else {name: value}
+        return found
+
+    @classmethod
+    def from_json(cls, values: Any) -> Summary:
+        """Read what `to_json` of a finished run has returned, also in an older version.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        found = dict(values) if isinstance(values, dict) else {}
+        if missing := ALWAYS - found.keys() or found["wall_time"] is None:
+            raise ValueError(f"this is no summary of a finished run ({missing})")
+        known = {each.name for each in fields(cls)}
+        others = {name: value for name, value in found.items() if name not in known}
+        scores = {name: value for name, value in others.items() if fits(value, (Real,))}
+        return read(cls, {**found, "scores": scores})
+
+
+ALWAYS = {"losses", "environment", "wall_time"}
+"""Keys that every finished run has recorded, beside those without a default."""

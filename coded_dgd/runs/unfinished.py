@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from time import time
 from typing import Any
@@ -18,7 +19,8 @@ from coded_dgd.errors import UsageError, one_line
 from coded_dgd.runs.recorded import Arrivals, RecordedRun
 from coded_dgd.runs.run_folder import ENDED, ITERATIONS, LOG, RESUMED, read_record, stage_number
 from coded_dgd.runs.status import duration
-from coded_dgd.runs.summary import distribution, spread
+from coded_dgd.runs.summarizing import mean
+from coded_dgd.runs.summary import Distribution, Spread, Summary
 
 Plan = dict[str, NDArray[Any]]
 """What `Stage.describe` writes."""
@@ -37,7 +39,7 @@ def read_unfinished(path: Path, config: RunConfig) -> RecordedRun:
         plans = [_plan(file) for file in _plans(path)]
         ends = [min(int(plan["first"]), len(log)) for plan in plans[1:]] + [len(log)]
         stages = [_stage(path, plan, end) for plan, end in zip(plans, ends, strict=True)]
-        summary = {name: plans[0][name].item() for name in ("scheme", "workers", "blocks", "load")}
+        sizes = {name: plans[0][name].item() for name in ("scheme", "workers", "blocks", "load")}
         hosts = _by_host(plans)
     except Exception as error:  # whatever json, numpy and zipfile raise on damage
         raise UsageError(
@@ -47,31 +49,31 @@ def read_unfinished(path: Path, config: RunConfig) -> RecordedRun:
         raise UsageError(
             f"{path}: no iteration of this run is done yet: coded-dgd watch {path} follows it"
         )
-    wasted = sum(record.wasted_messages for record in log)
-    summary |= {
-        "iterations": len(log),
-        "status": _status(path),
-        "stop_reason": _stop_reason(path),
-        "converged": False if config.stop_at else None,
-        "gradient_norm_ratio": gradient_norm_ratio(log, exact=False),
-        "completion_time": distribution([record.completion_time for record in log]),
-        "ideal_completion_time": None,
-        "expected_completion_time": None,
-        "communication_load": float(np.mean([record.messages_used for record in log])),
-        "wasted_messages": wasted,
-        **{
-            name: float(np.mean([getattr(record, name) for record in log]))
-            for name in ("weights_time", "decode_time", "update_time")
-        },
-        "error_amplification": spread([record.error_amplification for record in log]),
-        "hosts": hosts,
-        "warnings": [],
-    }
+    summary = Summary(
+        **sizes,
+        iterations=len(log),
+        status=_status(path),
+        stop_reason=_stop_reason(path),
+        converged=False if config.stop_at else None,
+        gradient_norm_ratio=gradient_norm_ratio(log, exact=False),
+        transport=config.transport,
+        completion_time=Distribution.of([record.completion_time for record in log]),
+        ideal_completion_time=None,
+        expected_completion_time=None,
+        communication_load=mean(log, "messages_used"),
+        wasted_messages=sum(record.wasted_messages for record in log),
+        weights_time=mean(log, "weights_time"),
+        decode_time=mean(log, "decode_time"),
+        update_time=mean(log, "update_time"),
+        error_amplification=Spread.of([record.error_amplification for record in log]),
+        warnings=[],
+        hosts=hosts,
+    )
     complete = [stage for stage in stages if len(stage.arrival)]
     run = RecordedRun(path, config, summary, log, complete, None, finished=False)
-    if run.prediction is not None:
-        summary["expected_completion_time"] = run.prediction.mean
-    return run
+    if run.prediction is None:
+        return run
+    return replace(run, summary=replace(summary, expected_completion_time=run.prediction.mean))
 
 
 def _records(path: Path) -> list[Iteration]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
@@ -10,7 +9,7 @@ from typing import IO
 
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.errors import UsageError
-from coded_dgd.runs.reading import read_config
+from coded_dgd.runs.reading import read_config, read_summary
 from coded_dgd.runs.run_folder import (
     ENDED,
     ITERATIONS,
@@ -124,12 +123,11 @@ def _record(path: Path, line: str) -> Iteration:
 def _result(path: Path) -> str:
     """What the summary says, in a line."""
     try:
-        summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
-        return (
-            f"{summary['status']} after {summary['iterations']} iterations: "
-            f"loss {summary['loss']:.8g}, "
-            f"completion time {summary['completion_time']['mean']:.4f} s on average, "
-            f"{summary['wall_time']:.1f} s in all"
-        )
-    except (ValueError, KeyError, TypeError):  # damaged
+        summary = read_summary(path)
+    except ValueError:  # damaged
         return "done"
+    return (
+        f"{summary.status} after {summary.iterations} iterations: loss {summary.loss:.8g}, "
+        f"completion time {summary.completion_time.mean:.4f} s on average, "
+        f"{summary.wall_time:.1f} s in all"
+    )

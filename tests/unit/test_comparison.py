@@ -297,7 +297,7 @@ def test_a_single_iteration_without_delays_or_checks_has_gaps_and_no_more(tmp_pa
     for outcome in comparison.outcomes:
         outcome.log[0].gradient_error = None
     result = describe(comparison, {"transport": "simulated"}, tmp_path)
-    assert result["results"][1]["speed_up"] == {
+    assert result.to_json()["results"][1]["speed_up"] == {
         "over": "uc-mmc", "measured": None, "interval": None, "ideal": None, "expected": None,
     }  # fmt: skip
     row = format_table(result).splitlines()[1].split()

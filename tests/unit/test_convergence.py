@@ -22,7 +22,7 @@ from coded_dgd.problems.objectives import Objective, create
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
-from coded_dgd.runs import summary
+from coded_dgd.runs import summarizing
 from coded_dgd.runs.reading import read_run
 
 DELAY = "shifted-exponential:mu=10,alpha=0.01"
@@ -78,7 +78,7 @@ def command(*arguments):
 
 @pytest.mark.parametrize(("name", "wait"), CASES)
 def test_every_scheme_says_so_on_unscaled_data_and_none_on_good_data(monkeypatch, name, wait):
-    monkeypatch.setattr(summary, "predict", lambda *_, **__: None)  # takes seconds
+    monkeypatch.setattr(summarizing, "_expected", lambda _: None)  # takes seconds
     load = 4 if name not in (*INEXACT, "uncoded") else None
     options = {"scheme": name, "wait": wait, "load": load, "workers": 6, "delay": DELAY}
     result, said = run(*good(), iterations=60, **options)
@@ -307,11 +307,11 @@ def test_a_run_that_ended_early_says_why(files, monkeypatch, reason, stop_at, co
     arguments = ["run", "--transport", "simulated", "--workers", "4", "--out", "r", *options]
     assert exit_code(arguments, launched=False) != 0
     found = read_run(Path("r")).summary
-    assert (found["stop_reason"], found["converged"]) == (reason, converged)
-    assert 0 < found["gradient_norm_ratio"] < 0.1
+    assert (found.stop_reason, found.converged) == (reason, converged)
+    assert 0 < found.gradient_norm_ratio < 0.1
     monkeypatch.setattr(job.Trainer, "step", step)
     assert run_command_line(["run", "--resume", "r", "--quiet"]) == 0
-    assert read_run(Path("r")).summary["stop_reason"] in ("iterations", "target")
+    assert read_run(Path("r")).summary.stop_reason in ("iterations", "target")
 
 
 @pytest.mark.parametrize(

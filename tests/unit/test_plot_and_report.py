@@ -60,7 +60,7 @@ def test_a_run_folder_is_read_back(runs):
     assert run.stages[0].arrival.shape == (12, 8, 3)
     assert run.stages[0].ranks.tolist() == list(range(1, 9))
     assert run.prediction.method == "exact"
-    assert run.prediction.mean == run.summary["expected_completion_time"]
+    assert run.prediction.mean == run.summary.expected_completion_time
     assert np.isnan(run.column("gradient_error")).all()
     first = run.log[0]
     assert (first.workers_live, first.messages_used) == (8, 15)
@@ -212,7 +212,7 @@ def test_a_report_names_the_straggler_and_what_coding_saved(runs, capsys):
     assert "rank 3: nothing ever came from it" in straggler
     for name, block in (("plain", plain), ("straggler", straggler)):
         run = read_run(runs / name)
-        saved = (run.uncoded.mean() - run.summary["completion_time"]["mean"]) * 12
+        saved = (run.uncoded.mean() - run.summary.completion_time.mean) * 12
         assert saved > 0
         assert f"{saved:.2f} s in 12 iterations: on the same delays" in block
     assert "lost              nobody" in text
@@ -303,8 +303,8 @@ def test_a_killed_run_is_read_as_far_as_it_went(runs, killed):
     np.testing.assert_array_equal(run.stages[0].tasks_done, whole.stages[0].tasks_done)
     assert run.stages[0].ranks.tolist() == list(range(1, 9))
     assert run.prediction.mean == whole.prediction.mean
-    known = {name: run.summary[name] for name in ("scheme", "workers", "blocks", "load")}
-    assert known.items() <= whole.summary.items()
+    known = {name: getattr(run.summary, name) for name in ("scheme", "workers", "blocks", "load")}
+    assert known.items() <= whole.summary.to_json().items()
 
 
 def test_a_killed_run_is_reported_and_drawn_and_said_to_be_not_finished(killed, capsys, tmp_path):
@@ -356,7 +356,7 @@ def test_the_law_of_sgc_is_drawn_while_its_data_are_there(tmp_path, monkeypatch)
     share = np.arange(1, 301) / 300
     assert run.prediction.method == "exact"
     assert np.abs(share - expected).max() < 1.63 / np.sqrt(300)  # Kolmogorov-Smirnov, 1%
-    assert run.prediction.mean == run.summary["expected_completion_time"]
+    assert run.prediction.mean == run.summary.expected_completion_time
     np.save("data.npy", np.zeros((60, 9)))
     assert read_run(Path("run")).prediction is None  # other data
     Path("data.npy").unlink()

@@ -10,7 +10,7 @@ from coded_dgd.engine.losses import TooFewWorkers
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Diverged
-from coded_dgd.runs.summary import summarize
+from coded_dgd.runs.summarizing import summarize
 
 LANE, ITERATION, MESSAGE = range(3)
 
@@ -90,7 +90,7 @@ def test_the_others_are_enough(name, kind):
         assert largest_error(outcome) <= 1e-9
     assert np.isfinite(outcome.beta).all()
     refused = {"rank": 2, "reason": reason, "messages": sum(outcome.refused.values())}
-    assert summarize(outcome, None)["refused_messages"] == [refused]
+    assert summarize(outcome, None).to_json()["refused_messages"] == [refused]
     assert outcome.losses == []
 
 

@@ -12,6 +12,7 @@ from coded_dgd.engine.iteration import Iteration
 from coded_dgd.runs import watching
 from coded_dgd.runs.run_folder import read_log
 from coded_dgd.runs.status import Status, duration
+from coded_dgd.runs.summary import Distribution, Spread, Summary
 from coded_dgd.runs.watching import Tail, watch
 
 SMALL = ("--transport", "simulated", "--data", "synthetic:rows=61,features=8", "--workers", "4")
@@ -53,13 +54,29 @@ def end(run, log="", summary=None):
         (run / "summary.json").write_text(json.dumps(summary))
 
 
-DONE = {
-    "status": "done",
-    "iterations": 8,
-    "loss": 1.0,
-    "completion_time": {"mean": 0.25},
-    "wall_time": 3.0,
-}
+TIMES = Distribution(mean=0.25, std=0.0, p50=0.25, p95=0.25, p99=0.25)
+DONE = Summary(
+    scheme="lcc-mmc",
+    workers=4,
+    blocks=4,
+    load=2,
+    iterations=8,
+    status="done",
+    transport="simulated",
+    completion_time=TIMES,
+    ideal_completion_time=None,
+    expected_completion_time=None,
+    communication_load=4.0,
+    wasted_messages=0,
+    weights_time=0.0,
+    decode_time=0.0,
+    update_time=0.0,
+    error_amplification=Spread(1.0, 1.0),
+    loss=1.0,
+    wall_time=3.0,
+    warnings=[],
+    hosts={},
+).to_json()
 
 
 # Status

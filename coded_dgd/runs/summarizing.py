@@ -1,0 +1,150 @@
+"""Summing up a run that has ended well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from coded_dgd.engine.iteration import Iteration
+from coded_dgd.engine.job import Outcome
+from coded_dgd.engine.process import peak_memory
+from coded_dgd.planner.memory import Peaks
+from coded_dgd.problems.norms import norm
+from coded_dgd.runs.environment import environment
+from coded_dgd.runs.summary import (
+    Distribution,
+    Loss,
+    MeasuredMemory,
+    Memory,
+    Planned,
+    PredictedMemory,
+    RefusedMessages,
+    Spread,
+    Summary,
+)
+from coded_dgd.theory import Prediction, predict
+
+REALISATIONS = 10_000
+"""Of Monte Carlo, where the expected completion time has no closed form."""
+
+
+def summarize(
+    outcome: Outcome,
+    run_folder: Path | None,
+    memory: Peaks | None = None,
+    planned: Planned | None = None,
+) -> Summary:
+    """Sum up what a run was and what it took.
+
+    Parameters
+    ----------
+    memory : Peaks, optional
+        As predicted before the run.
+    planned : Planned, optional
+        What the plan that chose the scheme predicted.
+    """
+    setup, log, start, stop = outcome.setup, outcome.log, outcome.start, outcome.stop
+    scheme, ending = setup.scheme, outcome.ending
+    expected = _expected(outcome)
+    optimum, classes = start.problem.optimum(), start.problem.source.classes
+    checked = [record.gradient_error for record in log if record.gradient_error is not None]
+    shares = [report.cpu_seconds / report.seconds for report in ending.reports if report.seconds]
+    real = setup.config.transport == "mpi"
+    totals = {
+        name: float(sum(getattr(record, name) for record in log[outcome.resumed_at :]))
+        for name in ("completion_time", "weights_time", "decode_time", "update_time", "check_time")
+    }
+    return Summary(
+        scheme=scheme.name,
+        workers=scheme.workers,
+        blocks=scheme.blocks,
+        load=scheme.load,
+        iterations=len(log),
+        status=outcome.status,
+        stop_reason=stop.reason,
+        converged=stop.converged,
+        gradient_norm_ratio=stop.gradient_norm_ratio,
+        transport=setup.config.transport,
+        completion_time=Distribution.of([record.completion_time for record in log]),
+        ideal_completion_time=None if outcome.ideal is None else Distribution.of(outcome.ideal),
+        expected_completion_time=None if expected is None else expected.mean,
+        expected_standard_error=None if expected is None else expected.standard_error,
+        expected_method=None if expected is None else expected.method,
+        communication_load=mean(log, "messages_used"),
+        extra_messages=mean(log, "extra_messages"),
+        wasted_messages=sum(record.wasted_messages for record in log) + ending.drained,
+        compute_time=mean(log, "compute_time"),
+        weights_time=mean(log, "weights_time"),
+        decode_time=mean(log, "decode_time"),
+        update_time=mean(log, "update_time"),
+        gradient_error=Spread.of(checked) if checked else None,
+        error_amplification=Spread.of([record.error_amplification for record in log]),
+        overrun=max(record.overrun for record in log),
+        straggler_probability=outcome.stages[0].master.decoder.learnt.straggler_probability,
+        loss=start.problem.loss(outcome.beta),
+        scores=start.problem.scores(outcome.beta),
+        classes=None if classes is None else list(classes),
+        distance_to_optimum=None if optimum is None else norm(outcome.beta - optimum),
+        step_size=start.step,
+        kernel=start.kernel,
+        dtype=setup.config.dtype,
+        startup_time=start.startup_time,
+        training_time=outcome.training_time,
+        check_time=totals["check_time"],
+        checkpoint_time=outcome.checkpoint_time,
+        resumed_at=outcome.resumed_at,
+        other_time=_other_time(outcome, sum(totals.values())) if real else None,
+        shutdown_time=ending.shutdown_time,
+        wall_time=ending.wall_time,
+        first_point_at=start.left_at,
+        memory=Memory(
+            None if memory is None else PredictedMemory(*memory),
+            MeasuredMemory(
+                worker=max((report.memory for report in ending.reports), default=0) or None,
+                workers=sum(report.memory for report in ending.reports) or None,
+                master=peak_memory() if real else None,
+            ),
+        ),
+        worker_cpu=Spread.of(shares) if any(shares) else None,
+        warnings=[*start.cautions, *filter(None, [outcome.not_converged])],
+        workers_lost=sorted(report.peer + 1 for report in outcome.losses),
+        losses=[
+            Loss(report.peer + 1, report.host, report.iteration, report.failure)
+            for report in outcome.losses
+        ],
+        refused_messages=[
+            RefusedMessages(peer + 1, reason, count)
+            for (peer, reason), count in sorted(outcome.refused.items())
+        ],
+        adaptations=[each.to_json() for each in outcome.adaptations],
+        advice_time=outcome.advice_time,
+        hosts={
+            host: sorted(each.peer + 1 for each in ending.reports if each.host == host)
+            for host in sorted({each.host for each in ending.reports})
+        },
+        environment=environment(setup.config.transport),
+        run_folder=None if run_folder is None else str(run_folder),
+        planned=planned,
+    )
+
+
+def _expected(outcome: Outcome) -> Prediction | None:
+    """Return what theory expects; None where nothing is injected, or there is no mean."""
+    setup = outcome.setup
+    if not setup.delay.injects or outcome.adaptations:
+        return None
+    found = predict(setup.scheme, setup.delay, realisations=REALISATIONS)
+    return found if np.isfinite(found.mean) else None
+
+
+def mean(log: Sequence[Iteration], figure: str) -> float:
+    """Return the mean of a figure over the iterations."""
+    return float(np.mean([getattr(record, figure) for record in log]))
+
+
+def _other_time(outcome: Outcome, within_iterations: float) -> float:
+    """Return what is left of the training time, in seconds."""
+    between_them = outcome.training_time - outcome.checkpoint_time - outcome.advice_time
+    return between_them - within_iterations

@@ -9,9 +9,9 @@ import numpy as np
 from coded_dgd.engine.losses import ranks
 from coded_dgd.report.pace import STATISTIC, Pace, latest_paces, outliers
 from coded_dgd.report.table import describe_stop
+from coded_dgd.runs import log_file
+from coded_dgd.runs.log_file import ABOUT_THE_RUN
 from coded_dgd.runs.recorded import RecordedRun
-from coded_dgd.runs.run_folder import ABOUT_THE_RUN
-from coded_dgd.runs.unfinished import log_lines
 from coded_dgd.schemes import BASELINE
 
 Explanation = list[tuple[str, str]]
@@ -51,8 +51,7 @@ def format_text(run: RecordedRun) -> str:
     lines = [f"{run.path}: {headline(run)}"]
     for topic, text in explain(run):
         first, *others = text.split("\n")
-        lines.append(f"  {topic:<18}{first}")
-        lines += [f"  {'':<18}{line}" for line in others]
+        lines += [f"  {topic:<18}{first}", *(f"  {'':<18}{line}" for line in others)]
     return "\n".join(lines)
 
 
@@ -115,8 +114,9 @@ def _host(run: RecordedRun, rank: int) -> str:
 
 def _lost(run: RecordedRun) -> str:
     if not run.finished:
-        said = [line for line in log_lines(run.path) if not line[24:].startswith(ABOUT_THE_RUN)]
-        return "\n".join(said) or "nobody so far"
+        said = log_file.lines(run.path)
+        told = [line for line in said if not log_file.said(line).startswith(ABOUT_THE_RUN)]
+        return "\n".join(told) or "nobody so far"
     losses = run.summary.losses
     if not losses:
         return "nobody"

@@ -14,8 +14,8 @@ from coded_dgd.report import plots
 from coded_dgd.report.explain import explain, headline
 from coded_dgd.report.figure import can_draw
 from coded_dgd.report.gantt import Chart
+from coded_dgd.runs.log_file import LOG
 from coded_dgd.runs.recorded import RecordedRun
-from coded_dgd.runs.run_folder import LOG
 
 STYLE = """
 :root { color-scheme: light; }

@@ -18,10 +18,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import textwrap
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -41,14 +39,12 @@ from coded_dgd.errors import CodedDGDError, StorageError
 from coded_dgd.files import replacing, writing
 from coded_dgd.kinds import misfit
 from coded_dgd.runs.folder import new_folder, remove_folder
+from coded_dgd.runs.log_file import ENDED, LOG, RESUMED, STOPPED, written
 from coded_dgd.runs.run_lock import RunLock
 from coded_dgd.runs.summary import Summary
 
-CONFIG, ITERATIONS, SUMMARY, LOG = "config.toml", "iterations.jsonl", "summary.json", "log.txt"
+CONFIG, ITERATIONS, SUMMARY = "config.toml", "iterations.jsonl", "summary.json"
 IDEAL = "ideal.npy"
-ENDED, RESUMED, STOPPED = "ended early:", "resumed", "stopped:"
-"""How lines of the log begin that tell of the run as a whole."""
-ABOUT_THE_RUN = (ENDED, RESUMED, STOPPED)
 
 
 class RunFolder(Observer):
@@ -155,8 +151,7 @@ class RunFolder(Observer):
         self._empty = False
         self._lock.check()
         with writing(self.path / LOG), (self.path / LOG).open("a", encoding="utf-8") as log:
-            stamp = datetime.now().isoformat(sep=" ", timespec="milliseconds")
-            log.write(f"{stamp} {line}\n{textwrap.indent(details, '    ')}")
+            log.write(written(line, details))
 
     def finish(self, outcome: Outcome, summary: Summary) -> None:
         """Write the results, each file whole or not at all, the summary last."""

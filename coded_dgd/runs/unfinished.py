@@ -16,8 +16,9 @@ from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import gradient_norm_ratio
 from coded_dgd.engine.stage import PLANS
 from coded_dgd.errors import UsageError, one_line
+from coded_dgd.runs import log_file
 from coded_dgd.runs.recorded import Arrivals, RecordedRun
-from coded_dgd.runs.run_folder import ENDED, ITERATIONS, LOG, RESUMED, read_record, stage_number
+from coded_dgd.runs.run_folder import ITERATIONS, read_record, stage_number
 from coded_dgd.runs.status import duration
 from coded_dgd.runs.summarizing import mean
 from coded_dgd.runs.summary import Distribution, Spread, Summary
@@ -121,9 +122,8 @@ def _by_host(plans: list[Plan]) -> dict[str, list[int]]:
 def _ended(path: Path) -> str:
     """What the run has said of its end; nothing where it goes on, or was killed."""
     ended = ""
-    for line in log_lines(path):
-        said = line[24:]  # after date and time
-        ended = said if said.startswith(ENDED) else "" if said.startswith(RESUMED) else ended
+    for line in log_file.lines(path):
+        ended = log_file.ending(line, ended)
     return ended
 
 
@@ -138,12 +138,3 @@ def _status(path: Path) -> str:
     ended = _ended(path)
     silence = duration(max(0.0, time() - (path / ITERATIONS).stat().st_mtime))
     return ended or f"not finished: goes on, or was killed ({silence} since its newest iteration)"
-
-
-def log_lines(path: Path) -> list[str]:
-    """Lines of the log of a run, without tracebacks."""
-    try:
-        text = (path / LOG).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    return [line for line in text.splitlines() if line and not line.startswith(" ")]

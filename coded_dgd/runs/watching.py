@@ -9,16 +9,9 @@ from typing import IO
 
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.errors import UsageError
+from coded_dgd.runs.log_file import LOG, STOPPED, ending, said
 from coded_dgd.runs.reading import read_config, read_summary
-from coded_dgd.runs.run_folder import (
-    ENDED,
-    ITERATIONS,
-    LOG,
-    RESUMED,
-    STOPPED,
-    SUMMARY,
-    read_record,
-)
+from coded_dgd.runs.run_folder import ITERATIONS, SUMMARY, read_record
 from coded_dgd.runs.status import Status, duration
 
 SILENCE = 30.0
@@ -77,7 +70,7 @@ def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
     status = Status()
     records, log = Tail(path / ITERATIONS), Tail(path / LOG)
     begin, at_first, last_news = monotonic(), -1, monotonic()
-    ended = None
+    ended = ""
     try:
         while True:
             finished = (path / SUMMARY).is_file()  # before the records are read: then all are there
@@ -85,10 +78,8 @@ def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
             for line in new:
                 status.add(_record(path, line))
             for line in log.lines():
-                said = line[24:]  # after date and time
-                ended = said if said.startswith(ENDED) else ended
-                ended = None if said.startswith(RESUMED) else ended
-                if said and not line.startswith(" ") and not said.startswith(STOPPED):
+                ended = ending(line, ended)
+                if (text := said(line)) and not text.startswith(STOPPED):
                     say(line)
             if status.record is not None and new:
                 done, last_news = status.record.iteration + 1, monotonic()
@@ -105,7 +96,7 @@ def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
             if finished:
                 say(_result(path))
                 return True
-            if ended is not None:
+            if ended:
                 return False
             sleep(interval)
     finally:

@@ -6,8 +6,10 @@ from typing import Any
 
 from coded_dgd.planner.adapting import Advice, Prediction
 from coded_dgd.planner.record import describe
+from coded_dgd.report.columns import line, number
 
 COLUMNS = ("iteration s", "workers", "error", "pace s", "once s")
+WIDTHS = (40, *[13] * len(COLUMNS))
 SHOWN = 12
 """Alternatives that are told of."""
 
@@ -19,7 +21,7 @@ def format_advice(advice: Advice) -> str:
         f"task times: {advice.present.judge.fitted.text}",
         f"{now.remaining} iterations remain; one took {now.seconds:.4g} s",
         "",
-        f"{'':<40}" + "".join(f"{name:>13}" for name in COLUMNS),
+        line(["", *COLUMNS], WIDTHS),
         _row("now", advice.present),
     ]
     lines += [_row("", each) for each in advice.predictions[:SHOWN]]
@@ -66,7 +68,7 @@ def _row(name: str, prediction: Prediction) -> str:
         once.total,
     )
     label = f"{name:<5}{_name(prediction)}"
-    return f"{label:<40}" + "".join(f"{value:>13.4g}" for value in values)
+    return line([label, *(number(value, ".4g") for value in values)], WIDTHS)
 
 
 def _name(prediction: Prediction) -> str:

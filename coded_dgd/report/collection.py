@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from typing import TextIO
 
+from coded_dgd.report.columns import number
 from coded_dgd.runs.collection import Row
 
 COLUMNS = {
@@ -38,8 +39,7 @@ def write_csv(rows: Sequence[Row], file: TextIO) -> None:
 def format_table(rows: Sequence[Row]) -> str:
     """Format what a person wants to see; times in seconds per iteration."""
     cells = [list(COLUMNS)] + [
-        ["-" if row[name] is None else format(row[name], how) for name, how in COLUMNS.items()]
-        for row in rows
+        [number(row[name], how) for name, how in COLUMNS.items()] for row in rows
     ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     text = [how == "" for how in COLUMNS.values()]

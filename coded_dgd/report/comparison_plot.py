@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.report.comparison import Description, mean
-from coded_dgd.report.figure import COLOURS, DOTS_PER_INCH, MARKERS, STYLE
+from coded_dgd.report.figure import COLOURS, MARKERS, styled
 from coded_dgd.report.intervals import Interval
 
 INCHES = (12.5, 1.9, 0.33)
@@ -90,14 +90,8 @@ def draw(panels: Sequence[Panel], names: Sequence[str], title: str, files: Seque
     names : sequence of str
         Of the schemes, from top to bottom.
     """
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     width, height, per_scheme = INCHES
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height + per_scheme * len(names)), layout="constrained")
-        FigureCanvasAgg(figure)
+    with styled((width, height + per_scheme * len(names)), title, files) as figure:
         widths = PANEL_WIDTHS[: len(panels)]
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=widths)[0]
         rows = np.arange(len(names))
@@ -106,10 +100,6 @@ def draw(panels: Sequence[Panel], names: Sequence[str], title: str, files: Seque
         axes[0].set_yticks(rows, names)
         axes[0].set_ylim(len(names) - 0.4, -0.6)
         figure.legend(loc="outside lower left", ncols=3)
-        figure.suptitle(title, fontsize=11)
-        for file in files:
-            undated = {"Date": None} if file.suffix == ".svg" else None
-            figure.savefig(file, dpi=DOTS_PER_INCH, metadata=undated)
 
 
 def _draw_panel(axes: Any, panel: Panel, rows: NDArray[np.int64]) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from coded_dgd.report.columns import line, number
 from coded_dgd.report.comparison import Description, Result, mean, ratio
+
+WIDTHS = (4, 11, 9, 11, 9, 9, 10, 14, 10, 11, 9)
+"""Of the columns after the first, in characters."""
 
 
 def format_table(description: Description) -> str:
@@ -10,14 +14,11 @@ def format_table(description: Description) -> str:
     results = description.results
     kind = "measured" if description.parameters["transport"] == "mpi" else "simulated"
     percent = f"{description.confidence:.0%}"
-    width = max(len("scheme"), *(len(result.summary.scheme) for result in results))
     job = description.job
-    lines = [
-        f"{'scheme':<{width}}{'r':>4}{'predicted':>11}{'ideal':>9}{kind:>11}{'+- ' + percent:>9}"
-        f"{'/ ideal':>9}{'speed-up':>10}{percent + ' interval':>14}{'messages':>10}"
-        f"{'decode ms':>11}{'error':>9}"
-    ]
-    lines += [_row(result, width) for result in results]
+    widths = [max(len("scheme"), *(len(each.summary.scheme) for each in results)), *WIDTHS]
+    head = ["scheme", "r", "predicted", "ideal", kind, f"+- {percent}", "/ ideal", "speed-up"]
+    head += [f"{percent} interval", "messages", "decode ms", "error"]
+    lines = [line(each, widths) for each in (head, *map(_cells, results))]
     lines += [
         "",
         f"seconds per iteration: predicted; ideal, in virtual time on the same delays; {kind}",
@@ -30,24 +31,23 @@ def format_table(description: Description) -> str:
     return "\n".join(lines)
 
 
-def _row(result: Result, width: int) -> str:
+def _cells(result: Result) -> list[str]:
+    """Return what stands in the row of a scheme."""
     found, interval, speed_up = result.summary, result.completion_time_interval, result.speed_up
     measured, ideal = found.completion_time.mean, mean(found.ideal_completion_time)
     low, high = speed_up.interval or (None, None)
     error = None if found.gradient_error is None else found.gradient_error.max
-    return (
-        f"{found.scheme:<{width}}{found.load:>4}"
-        f"{_number(found.expected_completion_time, 11)}"
-        f"{_number(ideal, 9)}{measured:>11.4f}"
-        f"{_number(interval and measured - interval[0], 9)}"
-        f"{_number(ratio(measured, ideal), 9, '.3f')}"
-        f"{_number(speed_up.measured, 10, '.2f')}"
-        f"{f'{low:.2f}-{high:.2f}' if low else '-':>14}"
-        f"{found.communication_load:>10.1f}"
-        f"{1000 * (found.weights_time + found.decode_time):>11.3f}"
-        f"{_number(error, 9, '.0e')}"
-    )
-
-
-def _number(value: float | None, width: int, how: str = ".4f") -> str:
-    return f"{'-' if value is None else format(value, how):>{width}}"
+    return [
+        found.scheme,
+        str(found.load),
+        number(found.expected_completion_time),
+        number(ideal),
+        number(measured),
+        number(interval and measured - interval[0]),
+        number(ratio(measured, ideal), ".3f"),
+        number(speed_up.measured, ".2f"),
+        f"{low:.2f}-{high:.2f}" if low else "-",
+        number(found.communication_load, ".1f"),
+        number(1000 * (found.weights_time + found.decode_time), ".3f"),
+        number(error, ".0e"),
+    ]

@@ -10,11 +10,13 @@ from coded_dgd.config import RunConfig
 from coded_dgd.engine.job import Outcome
 from coded_dgd.planner.judging import Entry
 from coded_dgd.planner.planning import Plan
+from coded_dgd.report.columns import line, number
 from coded_dgd.runs.summarizing import mean
 from coded_dgd.runs.summary import Planned, PlannedLoad, PlannedTime
 from coded_dgd.schemes import BASELINE
 
 COLUMNS = ("job s", "iteration s", "+-", "messages", "once s", "iterations", "worker GB")
+WIDTHS = (46, *[13] * len(COLUMNS))
 REASONS = 6
 """Most frequent reasons that are told."""
 
@@ -29,7 +31,7 @@ def format_plan(plan: Plan) -> str:
         f"{1e6 * network.service[-1]:.0f} us each at the master"
     )
     lines.append("")
-    lines.append(f"{'':<46}" + "".join(f"{name:>13}" for name in COLUMNS))
+    lines.append(line(["", *COLUMNS], WIDTHS))
     lines += [_row(entry) for entry in plan.finalists if not entry.refusal]
     lines.append("")
     reasons = Counter(each.refusal for each in plan.entries if each.refusal)
@@ -125,7 +127,7 @@ def _row(entry: Entry) -> str:
         entry.worker_memory / 1e9,
     )
     name = entry.candidate.arguments.removeprefix("--scheme ")
-    return f"{name:<46}" + "".join(f"{value:>13.4g}" for value in values)
+    return line([name, *(number(value, ".4g") for value in values)], WIDTHS)
 
 
 def _name(entry: Entry) -> str:

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from coded_dgd.delays.base import DelayModel
+from coded_dgd.report.columns import line, number
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory import Prediction, predict
 from coded_dgd.theory.cases import Case
@@ -26,6 +27,7 @@ FIGURES = (
 )
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 COLUMNS = ("E[T]", "+-", "std", *QUANTILES, "messages", "limit")
+WIDTHS = (18, 4, *[11] * len(COLUMNS))
 
 
 def describe(
@@ -75,15 +77,14 @@ def describe(
 
 def header() -> str:
     """First line of the table."""
-    return f"{'seconds':<18}{'r':>4}" + "".join(f"{name:>11}" for name in COLUMNS) + "  method"
+    return line(["seconds", "r", *COLUMNS], WIDTHS) + "  method"
 
 
 def row(entry: dict[str, Any]) -> str:
     """Line of the table, and what there is to say about it."""
     load = "" if entry["load"] is None else entry["load"]
-    line = f"{entry['scheme']:<18}{load:>4}"
     if entry["method"] is None:
-        line += f"{'infeasible':>11}"
+        cells, method = ["infeasible"], ""
     else:
         numbers = [
             entry["expected_completion_time"],
@@ -93,9 +94,9 @@ def row(entry: dict[str, Any]) -> str:
             entry["communication_load"],
             entry["lower_limit"],
         ]
-        line += "".join(f"{'-' if each is None else format(each, '.5g'):>11}" for each in numbers)
-        line += f"  {entry['method']}"
-    return "\n".join([line, *(f"    {note}" for note in entry["notes"])])
+        cells, method = [number(each, ".5g") for each in numbers], f"  {entry['method']}"
+    told = line([entry["scheme"], str(load), *cells], WIDTHS) + method
+    return "\n".join([told, *(f"    {note}" for note in entry["notes"])])
 
 
 def _lower_limit(scheme: Scheme, delay: DelayModel) -> float | None:

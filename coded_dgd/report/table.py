@@ -4,37 +4,40 @@ from __future__ import annotations
 
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.losses import describe
+from coded_dgd.report.columns import line, number
 from coded_dgd.runs.summary import Distribution, Memory, Spread, Summary
 
 GONE = 1e-8
 """A gradient that has come down to this fraction of the first one is not worth a line."""
 COLUMNS = ("mean", "std", "p50", "p95", "p99")
+WIDTHS = (28, *[10] * len(COLUMNS))
 
 
 def format_table(result: Summary, outcome: Outcome) -> str:
     """Format the summary of a run."""
-    lines = [f"{'seconds per iteration':<28}" + "".join(f"{name:>10}" for name in COLUMNS)]
+    lines = [line(["seconds per iteration", *COLUMNS], WIDTHS)]
     measured, ideal = result.completion_time, result.ideal_completion_time
     lines.append(_row("completion time", measured))
     if ideal:
         lines.append(_row("ideal on the same delays", ideal))
         if ideal.mean > 0:
-            lines.append(f"{'measured / ideal':<28}{measured.mean / ideal.mean:>10.3f}")
+            ratio = number(measured.mean / ideal.mean, ".3f")
+            lines.append(line(["measured / ideal", ratio], WIDTHS))
     if result.expected_completion_time is not None:
-        expected = f"{result.expected_completion_time:>10.4f}"
+        expected = number(result.expected_completion_time)
         if result.expected_method == "exact":
-            lines.append(f"{'expected (exact)':<28}{expected}")
+            lines.append(line(["expected (exact)", expected], WIDTHS))
         else:
-            error = f"{result.expected_standard_error:.4f}"
-            lines.append(f"{'expected (Monte Carlo)':<28}{expected}   +- {error}")
+            error = f"   +- {result.expected_standard_error:.4f}"
+            lines.append(line(["expected (Monte Carlo)", expected], WIDTHS) + error)
     if result.planned:
         planned = result.planned.iteration_time
         lines.append(
-            f"{'planned, with all else':<28}{planned.predicted:>10.4f}   "
-            f"+- {planned.standard_error:.4f}, measured {planned.measured:.4f}"
+            line(["planned, with all else", number(planned.predicted)], WIDTHS)
+            + f"   +- {planned.standard_error:.4f}, measured {planned.measured:.4f}"
         )
     for name in ("weights", "decode", "update"):
-        lines.append(f"{name:<28}{getattr(result, f'{name}_time'):>10.6f}")
+        lines.append(line([name, number(getattr(result, f"{name}_time"), ".6f")], WIDTHS))
     lines.append("")
     lines.append(
         _item(
@@ -101,11 +104,11 @@ def describe_stop(summary: Summary) -> str:
 
 
 def _row(name: str, values: Distribution) -> str:
-    return f"{name:<28}" + "".join(f"{getattr(values, column):>10.4f}" for column in COLUMNS)
+    return line([name, *(number(getattr(values, column)) for column in COLUMNS)], WIDTHS)
 
 
 def _item(name: str, text: str) -> str:
-    return f"{name:<28}{text}"
+    return f"{name:<{WIDTHS[0]}}{text}"
 
 
 def _memory(memory: Memory) -> str:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from coded_dgd import schemes
 from coded_dgd.codes import circle
+from coded_dgd.config import DEFAULT_GUARDS
 from coded_dgd.delays.shifted_exponential import ShiftedExponential
-from coded_dgd.guard import DEFAULT_GUARDS, GuardedDecoder, replay
+from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.schemes._lagrange import LagrangeScheme
 from coded_dgd.schemes.base import Bools, CodedScheme, Learnt
 from coded_dgd.schemes.lcc_mmc import LCCMMC

@@ -19,7 +19,6 @@ import numpy as np
 
 from coded_dgd import origin, schemes
 from coded_dgd.errors import UsageError, shown
-from coded_dgd.guard import DEFAULT_GUARDS
 from coded_dgd.kinds import misfit, wanted
 from coded_dgd.reading import Reading
 from coded_dgd.spec import nearest
@@ -28,6 +27,8 @@ DEFAULT_WORKERS = 40
 DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
 DEFAULT_DATA = "synthetic:rows=1000,features=100"
 TRANSPORTS = ("mpi", "simulated")
+DEFAULT_GUARDS = {"float64": 1e6, "float32": 1e2}
+"""Guards by the type that workers compute with: docs/numerics.md has what they cost and keep."""
 DTYPES = tuple(DEFAULT_GUARDS)
 KERNELS = ("auto", "products", "gram", "sparse")
 ON_LOSS = ("stop", "replan")

@@ -14,9 +14,6 @@ from coded_dgd.schemes.base import Scheme
 
 Floats = NDArray[np.float64]
 
-DEFAULT_GUARDS = {"float64": 1e6, "float32": 1e2}
-"""By the type that workers compute with: docs/numerics.md has what they cost and keep."""
-
 
 class GuardedDecoder:
     """Collects the messages of one iteration until they decode with little error amplification.

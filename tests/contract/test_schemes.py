@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from coded_dgd import delays, registry, schemes
+from coded_dgd.config import DEFAULT_GUARDS
 from coded_dgd.errors import Infeasible, UsageError
-from coded_dgd.guard import DEFAULT_GUARDS, GuardedDecoder, replay
+from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import objectives
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.partition import Partition

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from coded_dgd import registry, schemes
-from coded_dgd.config import RunConfig
+from coded_dgd.config import DEFAULT_GUARDS, RunConfig
 from coded_dgd.engine import job, protocol
 from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import DataError, UsageError
-from coded_dgd.guard import DEFAULT_GUARDS
 from coded_dgd.planner import memory
 from coded_dgd.planner.costs import Sizes
 from coded_dgd.problems import objectives

@@ -5,8 +5,9 @@ import pytest
 
 from coded_dgd import delays, registry, schemes
 from coded_dgd.codes.circle import spread_ranks
+from coded_dgd.config import DEFAULT_GUARDS
 from coded_dgd.errors import Infeasible
-from coded_dgd.guard import DEFAULT_GUARDS, GuardedDecoder, replay
+from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.schemes.base import CodedScheme, Scheme, Threshold
 from coded_dgd.theory.predictor import forecast
 

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from math import inf
 from numbers import Integral, Real
 from os import PathLike, fsdecode
@@ -20,7 +20,7 @@ import numpy as np
 from coded_dgd import origin, schemes
 from coded_dgd.errors import UsageError, shown
 from coded_dgd.kinds import misfit, wanted
-from coded_dgd.reading import Reading
+from coded_dgd.reading import FORMATS, HEADERS, Reading
 from coded_dgd.spec import nearest
 
 DEFAULT_WORKERS = 40
@@ -34,26 +34,8 @@ KERNELS = ("auto", "products", "gram", "sparse")
 ON_LOSS = ("stop", "replan")
 ENCODE = ("master", "local")
 LOG_LEVELS = ("info", "debug")
-LARGEST = {
-    **dict.fromkeys(("workers", "blocks", "load", "spare"), 100_000),
-    **dict.fromkeys(("iterations", "checkpoint_every"), 10**9),
-}
-"""More than any job is; tables of schemes grow with the product of two of these."""
-HARMLESS = (
-    "iterations",
-    "stop_at",
-    "check_gradient",
-    "on_loss",
-    "spare",
-    "replace",
-    "silence",
-    "adapt",
-    "checkpoint_every",
-    "checkpoint_seconds",
-    "encode",
-    "share_blocks",
-)
-"""Options that may differ when a run is resumed: they change no iteration that is done."""
+LARGEST_SIZE, LARGEST_COUNT = 100_000, 10**9
+"""More than any job has; tables of schemes grow with the product of two sizes."""
 SCHEME_OPTIONS = (
     "tolerance",
     "redundancy",
@@ -70,6 +52,42 @@ TEXT_OR_NUMBER = ("step_size", "p", "label")
 
 
 @dataclass(frozen=True)
+class Option:
+    """What an option of the command line is, beside its name, its type and its default."""
+
+    help: str
+    """One sentence or more; ``{schemes}`` stands for the names of the schemes."""
+    metavar: str | None = None
+    choices: tuple[str, ...] = ()
+    """All values that there are; any if empty."""
+    symbol: str = ""
+    """What the papers call it."""
+    low: float = -inf
+    """The least value."""
+    high: float = inf
+    """The largest value."""
+    unit: str = ""
+    harmless: bool = False
+    """Whether it may differ when a run is resumed: it changes no iteration that is done."""
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse, as UsageError, a value that is none of the choices or out of range."""
+        option = f"--{name.replace('_', '-')}"
+        if self.choices and value not in self.choices:
+            raise UsageError(f"{option}: give one of {', '.join(self.choices)}")
+        symbol, unit = self.symbol and f" ({self.symbol})", self.unit and f" {self.unit}"
+        if self.low > -inf and not value >= self.low:
+            raise UsageError(f"{option}{symbol} has to be {self.low} or more{unit}")
+        if self.high < inf and not value <= self.high:
+            raise UsageError(f"{option} has to be {self.high} or less")
+
+
+def option(default: Any, help: str, **more: Any) -> Any:
+    """Return a field of a configuration that is an option; see `Option`."""
+    return field(default=default, metadata={"option": Option(help, **more)})
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Options of ``run``, by the names of the command line; None where the scheme decides.
 
@@ -79,10 +97,36 @@ class RunConfig:
         If a value is out of range, or of another type.
     """
 
-    scheme: str = schemes.DEFAULT
-    workers: int | None = None
-    blocks: int | None = None
-    load: int | None = None
+    scheme: str = option(
+        schemes.DEFAULT,
+        "Name of the scheme: {schemes}; or auto for what a short probe finds best, with all that "
+        "is left open.",
+    )
+    workers: int | None = option(
+        None,
+        "Number M of workers; under mpiexec it is the number of ranks less 1.  [default: 40 "
+        "without MPI]",
+        metavar="M",
+        low=1,
+        high=LARGEST_SIZE,
+    )
+    blocks: int | None = option(
+        None,
+        "Number N of blocks that the rows of the data are cut into.  [default: M]",
+        metavar="N",
+        symbol="N",
+        low=1,
+        high=LARGEST_SIZE,
+    )
+    load: int | None = option(
+        None,
+        "Computation load r: number of tasks, one (coded) block each, per worker and iteration.  "
+        "[default: 10, or N if less]",
+        metavar="R",
+        symbol="r",
+        low=1,
+        high=LARGEST_SIZE,
+    )
     tolerance: float | None = None
     redundancy: float | None = None
     wait: str | None = None
@@ -90,64 +134,184 @@ class RunConfig:
     assignment: str | None = None
     normalisation: str | None = None
     early_stop: str | None = None
-    data: str = DEFAULT_DATA
-    header: str = "auto"
-    label: str | None = None
-    format: str | None = None
-    features: int | None = None
-    encode: str = "master"
-    share_blocks: bool = True
-    objective: str = "least-squares"
-    ridge: float = 0.0
-    optimizer: str = "gd"
-    step_size: str = "auto"
-    iterations: int = 100
-    stop_at: float = 0.0
-    delay: str = DEFAULT_DELAY
-    dtype: str = "float64"
-    kernel: str = "auto"
-    guard: float = 0.0
+    data: str = option(
+        DEFAULT_DATA,
+        "Data to train on: synthetic:rows=...,features=..., or a file: .npy ([X | y]), .npz (X and "
+        "y), .svm or .libsvm, .csv, .h5 (X and y); .svm and .csv also compressed, as .csv.gz, .bz2 "
+        "or .xz.",
+    )
+    header: str = option(
+        "auto",
+        "Whether the first line of a .csv file names the columns: yes, no, or auto, which refuses "
+        "a line that may be either.",
+        choices=HEADERS,
+    )
+    label: str | None = option(
+        None,
+        "Column of the label in a .csv or .npy file: its name in the header or, if no column is "
+        "called so, its number from 1, or from the end from -1.  [default: the last column]",
+        metavar="NAME|INDEX",
+    )
+    format: str | None = option(
+        None,
+        "Format of the data file, whatever its suffix is.  [default: as the suffix says]",
+        choices=FORMATS,
+    )
+    features: int | None = option(
+        None,
+        "Number of features of an .svm file, 1 or more; larger indices in it are refused.  "
+        "[default: the largest index]",
+        metavar="N",
+    )
+    encode: str = option(
+        "master",
+        "Who makes the (coded) blocks of the data: master, rank 0, which sends them; local, each "
+        "worker its own, of the file, which every host then has to see under the same path.",
+        choices=ENCODE,
+        harmless=True,
+    )
+    share_blocks: bool = option(
+        True,
+        "Whether workers of a host hold the blocks of which they would have copies together, "
+        "where that saves 1 MB or more.",
+        harmless=True,
+    )
+    objective: str = option(
+        "least-squares",
+        "What to minimise: least-squares (1/2 ||X beta - y||^2), logistic (two classes), or "
+        "MODULE:CLASS of your own.",
+    )
+    ridge: float = option(
+        0.0,
+        "Factor L of the term L/2 ||beta||^2 that is added to the objective.",
+        metavar="L",
+        low=0,
+    )
+    optimizer: str = option(
+        "gd", "How to step: gd for gradient descent, nesterov for accelerated gradient descent."
+    )
+    step_size: str = option(
+        "auto",
+        "Length of a step: a number, auto (1 / largest curvature), theorem1:epsilon=1e-6, or "
+        "power-law:scale=1612,power=0.7 (divided by rows and largest eigenvalue of X^T X).",
+    )
+    iterations: int = option(
+        100,
+        "Number T of iterations.",
+        metavar="T",
+        low=1,
+        high=LARGEST_COUNT,
+        harmless=True,
+    )
+    stop_at: float = option(
+        0.0,
+        "Stop earlier, once ||gradient|| <= F ||first gradient||; 0 for never.",
+        metavar="F",
+        harmless=True,
+    )
+    delay: str = option(
+        DEFAULT_DELAY,
+        f"Injected delay of each task, with times in seconds: none, {DEFAULT_DELAY}, "
+        "pareto:shape=2.2,scale=0.06 (both also tasks=independent), "
+        "persistent:ranks=1,3,factor=20, markov:onset=0.05,recovery=0.2,factor=20, "
+        "bernoulli:p=0.7,slow=1,fast=0.01, or trace:FILE.",
+    )
+    dtype: str = option(
+        "float64",
+        "What workers hold, compute and send: float64, or float32 in half the memory, time and "
+        "bytes, with 7 digits instead of 16; the master decodes and steps in float64.",
+        choices=DTYPES,
+    )
+    kernel: str = option(
+        "auto",
+        "How workers compute: products, X^T (X beta - y) from dense rows; gram, from X^T X, formed "
+        "once (least squares); sparse, from sparse rows (.svm, blocks that are copies); or auto, "
+        "for the fastest by a cost model, in no more memory than the rows take.",
+        choices=KERNELS,
+    )
+    guard: float = option(
+        0.0,
+        "Largest error amplification (a factor) to decode with; above it the master takes further "
+        "messages.  [default: 1e6, and 100 with --dtype float32]",
+        metavar="F",
+    )
     """In a configuration the number that it stands for: 0 is for the default of `dtype`."""
-    check_gradient: bool = False
-    on_loss: str = "stop"
-    spare: int = 0
-    replace: bool = False
-    silence: float = 300.0
-    adapt: bool = False
-    checkpoint_every: int = 0
-    checkpoint_seconds: float = 60.0
-    transport: str = "mpi"
-    seed: int = 0
+    check_gradient: bool = option(
+        False,
+        "Hold every gradient against the exact one, computed on rank 0 outside the clock.",
+        harmless=True,
+    )
+    on_loss: str = option(
+        "stop",
+        "What to do when too many workers are lost: stop (exit code 4), or replan: build the code "
+        "anew for those that live.",
+        choices=ON_LOSS,
+        harmless=True,
+    )
+    spare: int = option(
+        0,
+        "Number of ranks that idle until they take the place of a lost worker.",
+        metavar="K",
+        low=0,
+        high=LARGEST_SIZE,
+        harmless=True,
+    )
+    replace: bool = option(False, "Start a new worker for each lost one.", harmless=True)
+    silence: float = option(
+        300.0,
+        "Count a worker as lost that gives no sign of life for so many seconds, as where its host "
+        "is cut off; more than the longest task takes. 0 for never.",
+        metavar="SECONDS",
+        low=0,
+        unit="seconds",
+        harmless=True,
+    )
+    adapt: bool = option(
+        False,
+        "Look every 20 iterations whether the cluster has changed, and go on with another load, "
+        "tolerance or number of workers waited for, or without slow workers, where that pays; with "
+        "--scheme auto with another scheme too.",
+        harmless=True,
+    )
+    checkpoint_every: int = option(
+        0,
+        "Write a checkpoint every T iterations; 0 for never.",
+        metavar="T",
+        low=0,
+        high=LARGEST_COUNT,
+        unit="iterations",
+        harmless=True,
+    )
+    checkpoint_seconds: float = option(
+        60.0,
+        "Write a checkpoint every so many seconds; 0 for never.",
+        metavar="SECONDS",
+        low=0,
+        harmless=True,
+    )
+    transport: str = option(
+        "mpi",
+        "Where workers run: mpi, on real ranks in wall-clock time; simulated, in this process in "
+        "virtual time.",
+        choices=TRANSPORTS,
+    )
+    seed: int = option(
+        0, "Seed of synthetic data and injected delays, 0 or more.", metavar="S", low=0
+    )
 
     def __post_init__(self) -> None:
         refuse_misfit(vars(self), "--")
         for name, value in vars(self).items():
             if isinstance(value, str) and not _is_text(value):
                 raise UsageError(f"--{name.replace('_', '-')} {_not_text(value)}")
-        _require(self.iterations >= 1, "--iterations has to be 1 or more")
-        _require(self.workers is None or self.workers >= 1, "--workers has to be 1 or more")
-        _require(self.blocks is None or self.blocks >= 1, "--blocks (N) has to be 1 or more")
-        _require(self.load is None or self.load >= 1, "--load (r) has to be 1 or more")
-        for size in ("workers", "blocks", "load", "iterations", "spare", "checkpoint_every"):
-            _require(
-                (getattr(self, size) or 0) <= LARGEST[size],
-                f"--{size.replace('_', '-')} has to be {LARGEST[size]} or less",
-            )
-        _require(self.seed >= 0, "--seed has to be 0 or more")
-        _require(0 <= self.ridge < inf, "--ridge has to be 0 or more")
+        for name, declared in OPTIONS.items():
+            if getattr(self, name) is not None:
+                declared.check(name, getattr(self, name))
+        _require(self.ridge < inf, "--ridge has to be 0 or more")
         _require(0 <= self.stop_at < 1, "--stop-at is a fraction: 0 <= F < 1")
-        _require(self.dtype in DTYPES, f"--dtype: give one of {', '.join(DTYPES)}")
-        _require(self.kernel in KERNELS, f"--kernel: give one of {', '.join(KERNELS)}")
         if not self.guard:
             object.__setattr__(self, "guard", DEFAULT_GUARDS[self.dtype])
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
-        _require(self.on_loss in ON_LOSS, f"--on-loss: give one of {', '.join(ON_LOSS)}")
-        _require(self.encode in ENCODE, f"--encode: give one of {', '.join(ENCODE)}")
-        _require(self.checkpoint_every >= 0, "--checkpoint-every has to be 0 or more iterations")
-        _require(self.checkpoint_seconds >= 0, "--checkpoint-seconds has to be 0 or more")
-        _require(self.spare >= 0, "--spare has to be 0 or more")
-        _require(self.silence >= 0, "--silence has to be 0 or more seconds")
-        _require(self.transport in TRANSPORTS, f"--transport: give one of {', '.join(TRANSPORTS)}")
         _ = self.reading  # which refuses what is out of range
 
     @property
@@ -164,6 +328,14 @@ class RunConfig:
         """Return the configuration as TOML, without what is left to the scheme."""
         given = {key: value for key, value in asdict(self).items() if value is not None}
         return "".join(f"{key} = {_toml(value)}\n" for key, value in given.items())
+
+
+OPTIONS: Mapping[str, Option] = {
+    each.name: each.metadata["option"] for each in fields(RunConfig) if "option" in each.metadata
+}
+"""What there is to say of options, by name; the schemes have more of their own."""
+HARMLESS = tuple(name for name, each in OPTIONS.items() if each.harmless)
+"""Options that may differ when a run is resumed."""
 
 
 def _require(condition: bool, mend: str) -> None:

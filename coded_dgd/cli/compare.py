@@ -14,7 +14,7 @@ import click
 from coded_dgd import __version__
 from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
-from coded_dgd.config import DEFAULT_WORKERS, RunConfig
+from coded_dgd.config import DEFAULT_WORKERS, OPTIONS, RunConfig
 from coded_dgd.files import writing
 from coded_dgd.schemes import COMPARED, several
 
@@ -26,13 +26,11 @@ from coded_dgd.schemes import COMPARED, several
     help="Names of schemes as of run --scheme, with commas; speed-up is over the first.",
 )
 @options.job
-@options.configured("iterations", "Number T of iterations of each scheme.", metavar="T")
+@options.configured("iterations", "Number T of iterations of each scheme.")
 @options.delay
 @options.guard
 @click.option(
-    "--check-gradient/--no-check-gradient",
-    default=True,
-    help="Hold every gradient against the exact one, computed on rank 0 outside the clock.",
+    "--check-gradient/--no-check-gradient", default=True, help=OPTIONS["check_gradient"].help
 )
 @options.transport
 @options.seed

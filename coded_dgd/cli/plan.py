@@ -35,7 +35,7 @@ PROBE_SECONDS = 8.0
 @options.of_schemes
 @options.data
 @options.training
-@options.configured("iterations", "Number T of iterations of the job that is planned.", metavar="T")
+@options.configured("iterations", "Number T of iterations of the job that is planned.")
 @options.delay
 @options.guard
 @click.option(

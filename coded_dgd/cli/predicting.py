@@ -11,7 +11,7 @@ import click
 
 from coded_dgd import schemes
 from coded_dgd.cli import options
-from coded_dgd.config import DEFAULT_WORKERS, LARGEST, RunConfig
+from coded_dgd.config import DEFAULT_WORKERS, LARGEST_SIZE, RunConfig
 from coded_dgd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,10 +27,8 @@ what = options.together(
         "scheme",
         f"Name of the scheme, or several with commas: {options.NAMES}.",
     ),
-    options.configured(
-        "workers", f"Number M of workers.  [default: {DEFAULT_WORKERS}]", metavar="M"
-    ),
-    options.configured("blocks", options.BLOCKS, metavar="N"),
+    options.configured("workers", f"Number M of workers.  [default: {DEFAULT_WORKERS}]"),
+    options.configured("blocks"),
     click.option(
         "--load",
         metavar="R",
@@ -120,7 +118,7 @@ def parse_loads(text: str | None) -> Sequence[int | None]:
         for part in text.split(","):
             first, dots, last = part.partition("..")
             several = range(int(first), int(last if dots else first) + 1)
-            if several and several[-1] > LARGEST["load"]:
+            if several and several[-1] > LARGEST_SIZE:
                 raise ValueError(part)
             loads.extend(several)
     except ValueError:

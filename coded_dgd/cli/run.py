@@ -10,7 +10,7 @@ import click
 
 from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
-from coded_dgd.config import LOG_LEVELS, ON_LOSS, RunConfig, read_toml
+from coded_dgd.config import LOG_LEVELS, RunConfig, read_toml
 
 
 def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -21,52 +21,18 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 @click.command(short_help="Train, and measure every iteration.")
 @options.scheme
 @options.job
-@options.configured("iterations", "Number T of iterations.", metavar="T")
-@options.configured(
-    "stop_at",
-    "Stop earlier, once ||gradient|| <= F ||first gradient||; 0 for never.",
-    metavar="F",
-)
+@options.configured("iterations")
+@options.configured("stop_at")
 @options.delay
 @options.guard
-@click.option(
-    "--check-gradient",
-    is_flag=True,
-    help="Hold every gradient against the exact one, computed on rank 0 outside the clock.",
-)
-@options.configured(
-    "on_loss",
-    "What to do when too many workers are lost: stop (exit code 4), or replan: build the code "
-    "anew for those that live.",
-    type=click.Choice(ON_LOSS),
-)
-@options.configured(
-    "spare",
-    "Number of ranks that idle until they take the place of a lost worker.",
-    metavar="K",
-)
-@options.configured("replace", "Start a new worker for each lost one.", is_flag=True)
-@options.configured(
-    "silence",
-    "Count a worker as lost that gives no sign of life for so many seconds, as where its host is "
-    "cut off; more than the longest task takes. 0 for never.",
-    metavar="SECONDS",
-)
-@options.configured(
-    "adapt",
-    "Look every 20 iterations whether the cluster has changed, and go on with another load, "
-    "tolerance or number of workers waited for, or without slow workers, where that pays; with "
-    "--scheme auto with another scheme too.",
-    is_flag=True,
-)
-@options.configured(
-    "checkpoint_every", "Write a checkpoint every T iterations; 0 for never.", metavar="T"
-)
-@options.configured(
-    "checkpoint_seconds",
-    "Write a checkpoint every so many seconds; 0 for never.",
-    metavar="SECONDS",
-)
+@options.configured("check_gradient")
+@options.configured("on_loss")
+@options.configured("spare")
+@options.configured("replace")
+@options.configured("silence")
+@options.configured("adapt")
+@options.configured("checkpoint_every")
+@options.configured("checkpoint_seconds")
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),

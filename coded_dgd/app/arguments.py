@@ -7,7 +7,7 @@ from os import fsdecode
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from coded_dgd.app.running import Records
+from coded_dgd.app.running import NEEDS, Records, idle
 from coded_dgd.config import RunConfig, plain, refuse_misfit
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.sources import Source
@@ -25,14 +25,6 @@ INSTEAD = {
     "wait": '"all", "fastest:K" or "deadline:SECONDS"',
 }
 """What to give for options for which something else may be taken to do."""
-
-NEEDS = {
-    "log_level": "log_dir",
-    "allow_different_workers": "resume",
-    "allow_different_data": "resume",
-    "wait_for_run": "resume",
-}
-"""Options that do nothing without another one."""
 
 
 class Arguments(NamedTuple):
@@ -98,9 +90,8 @@ def _records(given: dict[str, Any], options: dict[str, Any]) -> Records:
         if name in given:
             given[name] = _path(name, given[name])
     refuse_misfit(given, "train: ", Records)
-    for name, needed in NEEDS.items():
-        if name in given and not given.get(needed):
-            raise UsageError(f"train: {name} does nothing without {needed}")
+    for name in idle(given):
+        raise UsageError(f"train: {name} does nothing without {NEEDS[name]}")
     found = Records(**{"quiet": True, **given})
     found = replace(found, folder=bool(found.out or found.resume))
     if not found.folder:

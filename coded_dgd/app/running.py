@@ -14,6 +14,7 @@ from coded_dgd.advising import measuring
 from coded_dgd.app import convergence
 from coded_dgd.config import LOG_LEVELS, RunConfig
 from coded_dgd.engine import job, setup
+from coded_dgd.engine.adapting import Adviser
 from coded_dgd.engine.checkpoint import Keeper
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.interrupts import Interrupts, Waiting
@@ -36,10 +37,24 @@ from coded_dgd.runs.log_dir import LogDir
 from coded_dgd.runs.run_folder import RunFolder
 from coded_dgd.runs.run_lock import RunLock
 from coded_dgd.runs.summarizing import summarize
-from coded_dgd.runs.summary import Summary
+from coded_dgd.runs.summary import Planned, Summary
 
 if TYPE_CHECKING:
     from coded_dgd.planner.planning import Plan
+
+
+NEEDS = {
+    "log_level": "log_dir",
+    "allow_different_workers": "resume",
+    "allow_different_data": "resume",
+    "wait_for_run": "resume",
+}
+"""Options that do nothing without another one."""
+
+
+def idle(given: Mapping[str, Any]) -> list[str]:
+    """Return the options of `NEEDS` that are given without the one that they need."""
+    return [name for name, needed in NEEDS.items() if name in given and not given.get(needed)]
 
 
 @dataclass(frozen=True)
@@ -68,9 +83,9 @@ class Records:
     def __post_init__(self) -> None:
         if self.resume and self.out:
             raise UsageError("--resume goes on in the folder that it names: leave --out out")
-        for name in ("wait_for_run", "allow_different_workers", "allow_different_data"):
-            if getattr(self, name) and not self.resume:
-                option = f"--{name.replace('_', '-')}"
+        for name in idle({name: value for name, value in vars(self).items() if value}):
+            option = f"--{name.replace('_', '-')}"
+            if NEEDS[name] == "resume":
                 raise UsageError(f"{option} does nothing without --resume: add --resume RUNFOLDER")
         if self.log_level not in LOG_LEVELS:
             raise UsageError(f"--log-level: give one of {', '.join(LOG_LEVELS)}")
@@ -146,89 +161,35 @@ def _run(
     lock: RunLock | None,
 ) -> Finished:
     """See `run`; `lock` is of the folder of a run that is resumed."""
-    started = None if master is None else master.workers
     held = 0.0
     if source is None:
         source, held = measuring.open_data(config)
-    given = config.scheme_options
-    free = config.scheme == measuring.AUTO
+    given, free = config.scheme_options, config.scheme == measuring.AUTO
     if objective is not None and (free or config.adapt):
         raise UsageError(
             f"{'--scheme auto' if free else '--adapt'} plans for objectives that have a name: "
             "give one of those, or MODULE:CLASS, instead of an object"
         )
-    plan = planned = None
-    choice = ""
-    if free:
-        from coded_dgd.planner.record import to_json
-        from coded_dgd.report import plan as planning
-
-        plan = _choose(config, master, source, held)
-        planned, choice = plan.choice.iteration, planning.why(plan)
+    plan = _choose(config, master, source, held) if free else None
+    if plan:
         config = plan.configured(plan.choice)
-    prepared = setup.prepare(config, started, objective)
+    prepared = setup.prepare(config, None if master is None else master.workers, objective)
     transport = master or SimulatedTransport(prepared.scheme.workers, objective)
-    adviser = None
-    if config.adapt:
-        from coded_dgd.advising import adapting
-
-        network = plan.measured.network if plan else None
-        with Interrupts(transport):
-            adviser = adapting.adviser(config, transport, source, given, network, free)
-
-    progress = Progress(
-        prepared, streams.messages(), records.quiet, choice, planned.completion if planned else None
-    )
+    adviser = _adviser(config, transport, source, given, plan) if config.adapt else None
+    progress = _progress(prepared, plan, records.quiet)
     forecast = _MemoryForecast(prepared, source, held, progress)
-    observers: list[Observer] = []
-    if records.log_dir:
-        observers.append(LogDir(records.log_dir, records.log_level, transport))
-    if records.timeline:
-        observers.append(TimelineFile(records.timeline, transport))
-    folder = keeper = found = checkpoint = None
-    data = fingerprint(source, config.data) if records.folder or lock else None
-    if lock and data:
-        found = resuming.find(
-            lock.folder,
-            prepared,
-            data,
-            records.allow_different_workers,
-            records.allow_different_data,
-        )
-        checkpoint = found.resume[0] if found.resume else None
-        folder = RunFolder.reopen(lock, prepared, checkpoint)
-    elif records.folder:
-        folder = RunFolder.create(records.out, prepared)
-    if folder and data:
-        observers.append(folder)
-        every, seconds = config.checkpoint_every, config.checkpoint_seconds
-        keeper = Keeper(folder.path, every, seconds, folder.sync, data._asdict())
-    everybody = Observers([*observers, progress, forecast])
-    with everybody:
-        # without checkpoints there is nothing to stop for in good order: signals stay as they are
-        with Interrupts(transport) if folder else nullcontext():
-            if folder and plan:
-                with replacing(folder.path / measuring.PLAN) as file:
-                    file.write(json.dumps(to_json(plan)).encode() + b"\n")
-            if found:
-                everybody.resumed(checkpoint.iteration if checkpoint else 0, found.complaints)
-                if found.differences:
-                    differ = ", ".join(found.differences)
-                    everybody.warning(f"goes on with other data than before: {differ}")
-            resume = found.resume if found else None
-            outcome = job.run(prepared, transport, everybody, source, keeper, resume, adviser)
+    logs = _logs(records, transport)
+    place = _place(records, lock, prepared, source)
+    with Observers([*logs, *filter(None, [place.folder]), progress, forecast]) as everybody:
+        outcome = _train(prepared, transport, everybody, source, place, plan, adviser)
         everybody.stopped(outcome.stop)
         outcome.not_converged = convergence.verdict(outcome)
         if outcome.not_converged:
             everybody.warning(outcome.not_converged)
-        result = summarize(
-            outcome,
-            folder.path if folder else None,
-            forecast.peaks,
-            None if plan is None else planning.beside(plan, outcome),
-        )
-        if folder:
-            folder.finish(outcome, result)
+        path = place.folder.path if place.folder else None
+        result = summarize(outcome, path, forecast.peaks, _planned(plan, outcome))
+        if place.folder:
+            place.folder.finish(outcome, result)
     return Finished(outcome, result)
 
 
@@ -238,6 +199,111 @@ def _choose(config: RunConfig, master: Transport | None, source: Source, held: f
     probed = master or SimulatedTransport(workers)
     with Interrupts(probed):
         return measuring.choose(config, probed, workers, source, held)
+
+
+def _adviser(
+    config: RunConfig,
+    transport: Transport,
+    source: Source,
+    given: Mapping[str, Any],
+    plan: Plan | None,
+) -> Adviser:
+    """Return who says, while the run goes on, whether to change the scheme.
+
+    Parameters
+    ----------
+    given : mapping
+        Options of schemes that the user has given.
+    plan : Plan, optional
+        The one that chose the scheme; without it no other scheme is taken.
+    """
+    from coded_dgd.advising import adapting
+
+    network = plan.measured.network if plan else None
+    with Interrupts(transport):
+        return adapting.adviser(config, transport, source, given, network, plan is not None)
+
+
+def _progress(prepared: Setup, plan: Plan | None, quiet: bool) -> Progress:
+    """Return what tells a person how the run is doing."""
+    if plan is None:
+        return Progress(prepared, streams.messages(), quiet, "", None)
+    from coded_dgd.report import plan as planning
+
+    planned = plan.choice.iteration
+    completion = planned.completion if planned else None
+    return Progress(prepared, streams.messages(), quiet, planning.why(plan), completion)
+
+
+def _logs(records: Records, transport: Transport) -> list[Observer]:
+    """Return what writes logs of ranks and the timeline, where these are wanted."""
+    found: list[Observer] = []
+    if records.log_dir:
+        found.append(LogDir(records.log_dir, records.log_level, transport))
+    if records.timeline:
+        found.append(TimelineFile(records.timeline, transport))
+    return found
+
+
+class _Place(NamedTuple):
+    """Where a run is recorded; None for what there is not."""
+
+    folder: RunFolder | None = None
+    keeper: Keeper | None = None
+    found: resuming.Found | None = None
+    """What the folder of a run that is resumed held before."""
+
+
+def _place(records: Records, lock: RunLock | None, prepared: Setup, source: Source) -> _Place:
+    """Create the run folder, or go on with the one that `lock` is of."""
+    if not (records.folder or lock):
+        return _Place()
+    config, found = prepared.config, None
+    data = fingerprint(source, config.data)
+    if lock:
+        other_workers, other_data = records.allow_different_workers, records.allow_different_data
+        found = resuming.find(lock.folder, prepared, data, other_workers, other_data)
+        folder = RunFolder.reopen(lock, prepared, found.resume[0] if found.resume else None)
+    else:
+        folder = RunFolder.create(records.out, prepared)
+    every, seconds = config.checkpoint_every, config.checkpoint_seconds
+    return _Place(folder, Keeper(folder.path, every, seconds, folder.sync, data._asdict()), found)
+
+
+def _train(
+    prepared: Setup,
+    transport: Transport,
+    everybody: Observer,
+    source: Source,
+    place: _Place,
+    plan: Plan | None,
+    adviser: Adviser | None,
+) -> Outcome:
+    """Train, from where the folder was left, and write down the plan that chose the scheme."""
+    folder, keeper, found = place
+    resume = found.resume if found else None
+    # without checkpoints there is nothing to stop for in good order: signals stay as they are
+    with Interrupts(transport) if folder else nullcontext():
+        if folder and plan:
+            from coded_dgd.planner.record import to_json
+
+            with replacing(folder.path / measuring.PLAN) as file:
+                file.write(json.dumps(to_json(plan)).encode() + b"\n")
+        if found:
+            everybody.resumed(resume[0].iteration if resume else 0, found.complaints)
+            if found.differences:
+                differ = ", ".join(found.differences)
+                everybody.warning(f"goes on with other data than before: {differ}")
+        return job.run(prepared, transport, everybody, source, keeper, resume, adviser)
+
+
+def _planned(plan: Plan | None, outcome: Outcome) -> Planned | None:
+    """Return what was planned, beside what was measured; None where nothing was planned."""
+    if plan is None:
+        return None
+    from coded_dgd.report import plan as planning
+
+    return planning.beside(plan, outcome)
 
 
 class _MemoryForecast(Observer):

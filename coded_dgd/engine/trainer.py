@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, replace
 from math import inf
 from pathlib import Path
@@ -19,6 +19,7 @@ from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import Distributed, distribute, sharing
+from coded_dgd.engine.ideal import Ideal
 from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Master
@@ -30,7 +31,7 @@ from coded_dgd.engine.stage import Refused, Stage, ended_stages
 from coded_dgd.engine.trail import Trail
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible
-from coded_dgd.guard import GuardedDecoder, replay
+from coded_dgd.guard import GuardedDecoder
 from coded_dgd.problems import optimizers, trial
 from coded_dgd.problems.layout import EXTRAS, Layout
 from coded_dgd.problems.norms import norm
@@ -105,6 +106,7 @@ class Trainer:
         self._losses_before = 0  # those before the checkpoint
         self._refused_before: Counter[tuple[int, str]] = Counter()
         self._resumed: Checkpoint | None = None
+        self._ideal = Ideal(setup.delay)
         self._clock = 0.0
         """When the latest iteration ended: one that is broken off begins again at that instant."""
         self._stages_before = 0
@@ -133,6 +135,10 @@ class Trainer:
             scheme, members = self._adapted(changes[-1])
         config = self.config
         self._enlist(scheme, members, members, None)
+        if self._has_ideal:
+            for iteration in range(self.iteration):
+                self._note_ideal(iteration)
+            self.transport.meanwhile.append(self._ideal.work)
         self._clock = self.transport.clock()
         outlook = None
         if scheme.amplifies:
@@ -234,6 +240,8 @@ class Trainer:
                 master.back(range(scheme.workers), self.iteration)
         handing_out = 0.0 if kept else self.transport.clock() - begin
         self.stages.append(Stage(number, first, master, handing_out))
+        if self._has_ideal:
+            self._ideal.begin(master.decoder, crew.draws)
         if self.folder is not None:
             self.stage.describe(self.folder)
 
@@ -260,6 +268,8 @@ class Trainer:
                     self._replan(error.amplification)
         self._note_refusals()
         self.log.append(record)
+        if self._has_ideal:
+            self._note_ideal(record.iteration)
         self.trail.note(self.optimizer.beta)
         self._clock = self.transport.clock()
         self.stage.spans.append(self._clock - begin)
@@ -431,26 +441,20 @@ class Trainer:
         self.transport.set_clock(values["clock"])
         self._stages_before = ended_stages(checkpoint, self.setup.scheme.workers)
 
+    @property
+    def _has_ideal(self) -> bool:
+        """Whether the delays of all iterations were injected into stages that are known here."""
+        return self.setup.delay.injects and not self.stages[0].first
+
     def ideal(self) -> Floats | None:
         """Completion time of each iteration on the same delays where nobody is ever late.
 
         Workers that were lost are missing in it too. None where nothing is injected, or where the
         iterations before a checkpoint had another plan.
         """
-        if not self.setup.delay.injects or self.stages[0].first:
-            return None
-        return np.fromiter(self._ideal(), float, len(self.log))
+        return self._ideal.times() if self._has_ideal else None
 
-    def _ideal(self) -> Iterator[float]:
-        delay = self.setup.delay
-        ends = [stage.first for stage in self.stages[1:]] + [len(self.log)]
-        for stage, end in zip(self.stages, ends, strict=True):
-            decoder = stage.master.decoder.again()  # which learns as it decodes
-            work = decoder.scheme.work
-            for iteration in range(stage.first, end):
-                finish = np.array(
-                    [delay.finish_times(iteration, draw, work) for draw in stage.master.crew.draws]
-                )
-                absences = ((each.worker, each.at(iteration)) for each in stage.master.absences)
-                lost = {worker: elapsed for worker, elapsed in absences if elapsed is not None}
-                yield replay(decoder, finish, lost).completion_time
+    def _note_ideal(self, iteration: int) -> None:
+        """Have the ideal of an iteration of the latest stage worked out."""
+        absences = ((each.worker, each.at(iteration)) for each in self.stage.master.absences)
+        self._ideal.note(iteration, {who: after for who, after in absences if after is not None})

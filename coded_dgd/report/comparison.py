@@ -13,7 +13,10 @@ from coded_dgd.report.intervals import CONFIDENCE, Interval, mean_interval, rati
 from coded_dgd.runs.summarizing import summarize
 from coded_dgd.runs.summary import Distribution, Summary
 
-OF_THE_JOB = ("startup_time", "shutdown_time", "wall_time", "first_point_at", "worker_cpu")
+OF_THE_JOB = (
+    *("startup_time", "shutdown_time", "wall_time", "closing_time"),
+    *("first_point_at", "worker_cpu"),
+)
 """Figures of a summary that are about all schemes together."""
 OF_A_RUN = ("run_folder", "planned")
 """Figures of a summary that no comparison has."""
@@ -75,6 +78,7 @@ class Description:
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         told = self.job.to_json()
+        told["closing_time"] = self.results[-1].summary.closing_time  # which was summed up last
         return {
             "parameters": self.parameters,
             "results": [result.to_json() for result in self.results],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import Outcome
-from coded_dgd.engine.process import peak_memory
+from coded_dgd.engine.process import peak_memory, process_age
 from coded_dgd.planner.memory import Peaks
 from coded_dgd.problems.norms import norm
 from coded_dgd.runs.environment import environment
@@ -56,7 +57,7 @@ def summarize(
         name: float(sum(getattr(record, name) for record in log[outcome.resumed_at :]))
         for name in ("completion_time", "weights_time", "decode_time", "update_time", "check_time")
     }
-    return Summary(
+    summary = Summary(
         scheme=scheme.name,
         workers=scheme.workers,
         blocks=scheme.blocks,
@@ -128,6 +129,7 @@ def summarize(
         run_folder=None if run_folder is None else str(run_folder),
         planned=planned,
     )
+    return replace(summary, closing_time=process_age() - ending.wall_time)
 
 
 def _expected(outcome: Outcome) -> Prediction | None:

@@ -168,6 +168,8 @@ class Summary:
     other_time: float | None = None
     shutdown_time: float | None = None
     wall_time: float | None = None
+    closing_time: float | None = None
+    """What was done after `wall_time` had been taken: ideal, verdict, optimum, prediction."""
     first_point_at: float | None = None
     memory: Memory | None = None
     worker_cpu: Spread | None = None

@@ -75,6 +75,8 @@ class Transport(ABC):
         """Where ranks write their logs, if they are to."""
         self.holding: dict[tuple[int, int], Holding] = {}
         """What peers have said of the data of a lane, by peer and lane."""
+        self.meanwhile: list[Callable[[], bool]] = []
+        """What may be done piece by piece while nothing arrives; each returns whether it has."""
         self.silence = inf
         """Seconds after which a peer that gives no sign of life is lost."""
 

@@ -187,7 +187,8 @@ class MPIMaster(Transport):
             for peer in self._peers:
                 if peer.owed is not None:
                     peer.advance()
-            pause()
+            if not any(work() for work in self.meanwhile):
+                pause()
         arrived, self._arrived = self._arrived, Batch()
         return arrived
 

@@ -102,6 +102,7 @@ class Echo:
                 height=1,
                 columns=parameters,
                 layout=layout,
+                dynamic=False,
                 labels=whole,
                 ends=tuple(range(1, answers + 1)),
                 coefficients=None,

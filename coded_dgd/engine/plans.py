@@ -100,6 +100,7 @@ class Plans:
             height=self._partition.height,
             columns=self._columns,
             layout=crew.layout,
+            dynamic=scheme.dynamic,
             labels=not scheme.coded,
             ends=scheme.ends(worker),
             coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),

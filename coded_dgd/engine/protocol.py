@@ -1,6 +1,6 @@
 """What travels between master and workers, over any transport.
 
-command  master to worker: take a plan, stop, leave (`Command`), in order with the points
+control  master to worker: take a plan, stop, leave (`Control`), in order with the points
 plan     master to worker: what the worker holds and does (`Plan`), then its data in pieces
 point    master to worker, per iteration: where to take the gradient; the newest overtakes
 result   worker to master, after every message boundary: header and body in one array of the
@@ -37,9 +37,11 @@ HEADER = 5
 """Floats before the body of a result: lane, iteration, message, compute and overrun seconds."""
 
 
-class Command(IntEnum):
-    """What the master can tell a worker besides where to take the gradient."""
+class Control(IntEnum):
+    """The kind of a control message, which rank 0 sends to a worker: its first number."""
 
+    POINT = 0
+    """Where to take the gradient: a `Point`."""
     PLAN = 1
     """A plan and its data follow."""
     STOP = 2
@@ -48,8 +50,18 @@ class Command(IntEnum):
     """Leave: all have reported. With a `Release` as its argument."""
     GREET = 4
     """Say who you are: a `Greeting`."""
-    PING = 5
+    HEARTBEAT = 5
     """Nothing: it is sent only to see that it is received."""
+    TASK = 6
+    """Compute one task of the current iteration next: a `Task`."""
+
+
+class Text(IntEnum):
+    """The kind of a text message, which a worker sends to rank 0: the first item of its JSON."""
+
+    GREETING = 1
+    HOLDING = 2
+    REPORT = 3
 
 
 class Release(IntFlag):
@@ -108,6 +120,8 @@ class Plan:
     """Columns of the data, or of Q = X^T X."""
     layout: Layout
     """What the worker sends; its type is also that of the worker's blocks and products."""
+    dynamic: bool
+    """Whether rank 0 says one by one which tasks to compute, while an iteration runs."""
     labels: bool
     """Whether the data come with labels; coded data do not."""
     ends: tuple[int, ...]
@@ -187,31 +201,51 @@ class Point(NamedTuple):
     beta: Floats
 
 
-COMMAND = 3
-"""Floats of a command: -1, its number, its argument."""
+class Task(NamedTuple):
+    """One more task, where rank 0 decides on tasks while an iteration runs."""
+
+    lane: int
+    iteration: int
+    number: int
+    """Number of the task among those of the worker."""
 
 
-def point_word(point: Point) -> Floats:
+class Command(NamedTuple):
+    """A control message without numbers of its own but for one."""
+
+    kind: Control
+    argument: int
+
+
+SHORT = 4
+"""Numbers of a control message other than a point: its kind and up to three arguments."""
+
+
+def pack_point(point: Point) -> Floats:
     """Return a point as it travels."""
-    return np.concatenate([[point.lane, point.iteration], point.beta])
+    return np.concatenate([[Control.POINT, point.lane, point.iteration], point.beta])
 
 
-def command_word(command: Command, argument: int = 0) -> Floats:
-    """Return a command as it travels."""
-    return np.array([-1.0, command, argument])
+def pack_control(kind: Control, *arguments: int) -> Floats:
+    """Return a control message other than a point as it travels, of shape (SHORT,)."""
+    message = np.zeros(SHORT)
+    message[: len(arguments) + 1] = kind, *arguments
+    return message
 
 
-def word_buffer(parameters: int = 0) -> Floats:
-    """Return room for a point with so many parameters, or a command."""
-    return np.empty(max(2 + parameters, COMMAND))
+def control_buffer(parameters: int = 0) -> Floats:
+    """Return room for a point with that many parameters, or any other control message."""
+    return np.empty(max(3 + parameters, SHORT))
 
 
-def read_word(word: Floats) -> Point | tuple[Command, int]:
-    """Return a new point, or a command and its argument."""
-    lane, iteration = word[:2].tolist()
-    if lane < 0:
-        return Command(int(iteration)), int(word[2])
-    return Point(int(lane), int(iteration), word[2:].copy())
+def read_control(message: Floats) -> Point | Task | Command:
+    """Return what a control message says, in memory of its own."""
+    kind, first, second, third = message[:SHORT].astype(int).tolist()
+    if kind == Control.POINT:
+        return Point(first, second, message[3:].copy())
+    if kind == Control.TASK:
+        return Task(first, second, third)
+    return Command(Control(kind), first)
 
 
 class Report(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Literal, NoReturn
 import numpy as np
 
 from coded_dgd.engine.process import cpu_seconds, peak_memory
-from coded_dgd.engine.protocol import Command, Point, Report
+from coded_dgd.engine.protocol import Control, Point, Report
 from coded_dgd.engine.transports.ending import leave
 from coded_dgd.engine.transports.mpi.library import REPORT_BYTES, world
 from coded_dgd.engine.transports.mpi.worker import MPIWorker
@@ -43,8 +43,8 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
     try:
         loop = worker.run(connection.send)
         deadline = next(loop)
-        while (event := connection.wait(deadline)) is not Command.STOP:
-            if event is Command.PLAN:
+        while (event := connection.wait(deadline)) is not Control.STOP:
+            if event is Control.PLAN:
                 first = not worker.shares
                 if not connection.take_share(worker, objective):
                     deadline = inf
@@ -53,11 +53,11 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
                 # the master checks
                 unusual: Literal["ignore", "warn"] = "warn" if connection.log else "ignore"
                 np.seterr(over=unusual, invalid=unusual)
-            elif event is Command.GREET:
+            elif event is Control.GREET:
                 connection.greet()
             else:
-                assert event is None or isinstance(event, Point)
-                if connection.log and event:
+                assert not isinstance(event, Control)
+                if connection.log and isinstance(event, Point):
                     connection.log.debug("iteration %d", event.iteration)
                 deadline = loop.send(event)
     except BaseException as error:  # also SystemExit: nobody would learn of it
@@ -89,7 +89,7 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
         marks,
     )
     # Nobody leaves before all have reported: an MPI job whose ranks have left in part aborts badly.
-    while connection.wait(monotonic() + 0.01) is not Command.RELEASE:
+    while connection.wait(monotonic() + 0.01) is not Control.RELEASE:
         connection.discard_share()
     return connection.hard
 

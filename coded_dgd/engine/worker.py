@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator
 from math import inf
 from time import perf_counter
 
 from coded_dgd.engine.marks import Activity, Marks, unmarked
-from coded_dgd.engine.protocol import Point, Reals, result_parts
+from coded_dgd.engine.protocol import Point, Reals, Task, result_parts
 from coded_dgd.engine.share import Share
 
-Wait = Generator[float, Point | None, None]
-"""Yields the instant until which to wait; is sent the newest point, or None if there is none."""
+Event = Point | Task | None
+"""The newest point, or one more task; None where there is neither."""
+Wait = Generator[float, Event, None]
+"""Yields the instant until which to wait; is sent an event."""
 
 
 class Worker:
@@ -27,6 +30,7 @@ class Worker:
         self.clock = clock
         self.shares: dict[int, Share] = {}
         self.iteration = 0
+        self._tasks: deque[Task] = deque()
         self.results = 0
         self.marks: Marks | None = None
         self._mark: Callable[..., None] = unmarked
@@ -40,52 +44,122 @@ class Worker:
 
     def run(self, send: Callable[[Reals], None]) -> Wait:
         """Work on the newest point."""
-        point = yield inf
+        event = yield inf
         while True:
-            if point is None:
-                point = yield inf
+            if isinstance(event, Point):
+                self.iteration = event.iteration
+                told = self.shares[event.lane].plan.dynamic
+                work = self._told_tasks if told else self._all_tasks
+                event = yield from work(event, send)
             else:
-                self.iteration = point.iteration
-                point = yield from self._iteration(point, send)
+                if event is not None:  # a task may overtake its point
+                    self._tasks.append(event)
+                event = yield inf
 
-    def _iteration(
+    def _all_tasks(
         self, point: Point, send: Callable[[Reals], None]
-    ) -> Generator[float, Point | None, Point | None]:
+    ) -> Generator[float, Event, Point | None]:
         """Compute and send message after message; return the point that overtakes, if one does."""
-        share, begin = self.shares[point.lane], self.clock()
-        plan = share.plan
-        self.shares.pop(-1 if plan.replaces is None else plan.replaces, None)
-        due = (begin + share.finish_times(point.iteration)).tolist()
-        beta = point.beta.astype(share.dtype, copy=False)
-        first, mark, lane, iteration = 0, self._mark, point.lane, point.iteration
-        injects = share.delay.injects
+        share, due, beta = self._begin(point)
+        first, injects, plan = 0, share.delay.injects, share.plan
         for index, last in enumerate(plan.ends):
-            message = share.new_message()
-            header, body = result_parts(message)
-            extras, payload = share.layout.parts(body)
-            compute_seconds = overrun = 0.0
+            message, seconds, overrun = share.new_message(), 0.0, 0.0
             while first < last:
                 stop = min(first + share.together, last)
-                mark(Activity.COMPUTE, lane, iteration, index)
-                begin = perf_counter()
-                payload += share.compute(first, stop, beta)
-                if extras.size:
-                    extras += share.extras(first, stop, beta)
-                compute_seconds += perf_counter() - begin
+                seconds += self._compute(share, point, index, (first, stop), beta, message)
                 first = stop
                 if injects:
-                    mark(Activity.DELAY, lane, iteration, index)
+                    self._mark(Activity.DELAY, point.lane, point.iteration, index)
                     overrun = max(overrun, self.clock() - due[stop - 1])
                 elif stop == plan.tasks:  # a newer point is found a moment later
                     continue
-                newer = yield due[stop - 1]
+                newer = yield from self._wait(due[stop - 1])
                 if newer is not None:
                     return newer
-                share.finish_times(iteration + 1)
-            mark(Activity.SEND, lane, iteration, index)
-            header[0], header[1], header[2] = lane, iteration, index
-            header[3], header[4] = compute_seconds, overrun
-            send(message)
-            self.results += 1
-        mark(Activity.IDLE)
+                share.finish_times(point.iteration + 1)
+            self._send(message, point, index, seconds, overrun, send)
+        self._mark(Activity.IDLE)
+        return None
+
+    def _told_tasks(
+        self, point: Point, send: Callable[[Reals], None]
+    ) -> Generator[float, Event, Point | None]:
+        """Compute and send the tasks that rank 0 tells; return the point that overtakes."""
+        share, due, beta = self._begin(point)
+        for instant in due:
+            while (number := self._next_task(point)) is None:
+                self._mark(Activity.IDLE)
+                event = yield inf
+                if isinstance(event, Point):
+                    return event
+                if event is not None:
+                    self._tasks.append(event)
+            message = share.new_message()
+            seconds = self._compute(share, point, number, (number, number + 1), beta, message)
+            self._mark(Activity.DELAY, point.lane, point.iteration, number)
+            overrun = max(0.0, self.clock() - instant) if share.delay.injects else 0.0
+            newer = yield from self._wait(instant)
+            if newer is not None:
+                return newer
+            self._send(message, point, number, seconds, overrun, send)
+        self._mark(Activity.IDLE)
+        return None
+
+    def _begin(self, point: Point) -> tuple[Share, list[float], Reals]:
+        """Return the share, the instants at which its tasks end, and beta, for a point."""
+        share = self.shares[point.lane]
+        self.shares.pop(-1 if share.plan.replaces is None else share.plan.replaces, None)
+        due: list[float] = (self.clock() + share.finish_times(point.iteration)).tolist()
+        return share, due, point.beta.astype(share.dtype, copy=False)
+
+    def _compute(
+        self,
+        share: Share,
+        point: Point,
+        number: int,
+        tasks: tuple[int, int],
+        beta: Reals,
+        message: Reals,
+    ) -> float:
+        """Add the results of some tasks to message `number`; return the seconds that this took."""
+        self._mark(Activity.COMPUTE, point.lane, point.iteration, number)
+        begin = perf_counter()
+        extras, payload = share.layout.parts(result_parts(message)[1])
+        payload += share.compute(*tasks, beta)
+        if extras.size:
+            extras += share.extras(*tasks, beta)
+        return perf_counter() - begin
+
+    def _send(
+        self,
+        message: Reals,
+        point: Point,
+        number: int,
+        seconds: float,
+        overrun: float,
+        send: Callable[[Reals], None],
+    ) -> None:
+        """Write the header of a message, and send it."""
+        self._mark(Activity.SEND, point.lane, point.iteration, number)
+        header, _ = result_parts(message)
+        header[0], header[1], header[2] = point.lane, point.iteration, number
+        header[3], header[4] = seconds, overrun
+        send(message)
+        self.results += 1
+
+    def _wait(self, until: float) -> Generator[float, Event, Point | None]:
+        """Wait until an instant; return a newer point that comes before, and keep tasks."""
+        while isinstance(event := (yield until), Task):
+            self._tasks.append(event)
+        return event
+
+    def _next_task(self, point: Point) -> int | None:
+        """Return the number of the next task for a point; forget those of earlier ones."""
+        while self._tasks:
+            task = self._tasks[0]
+            if task.iteration > point.iteration and task.lane == point.lane:
+                return None
+            self._tasks.popleft()
+            if (task.lane, task.iteration) == (point.lane, point.iteration):
+                return task.number
         return None

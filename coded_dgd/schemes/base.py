@@ -128,6 +128,13 @@ class Scheme(ABC):
     data_dependent: ClassVar[bool] = False
     """Whether `fit` decides on the placement."""
 
+    dynamic: ClassVar[bool] = False
+    """Whether rank 0 decides on tasks while an iteration runs: see `schemes.dynamic`."""
+
+    oldest: ClassVar[int] = 0
+    """Age in iterations of the oldest messages that are used: 0 where only those count that answer
+    the newest beta. Schemes that use older ones define `suffices` and `weights_by_age`."""
+
     deadline: float | None = None
     """Seconds after which to go on with what is there, whether decodable or not."""
 
@@ -261,6 +268,23 @@ class Scheme(ABC):
     def is_decodable(self, arrived: Bools, lost: Collection[int] = ()) -> bool:
         """Whether the messages marked in `arrived`, of shape (M, J), suffice: see `Rule.holds`."""
         return self.rule.holds(arrived, lost)
+
+    def suffices(self, ages: Integers, lost: Collection[int] = ()) -> bool:
+        """Whether the messages that have arrived suffice, given how many iterations old they are.
+
+        Parameters
+        ----------
+        ages : (M, J) integers
+            Age of each message, 0 for those that answer the newest beta and at most `oldest`; -1
+            where none is held.
+        lost : collection of int
+            Workers of which nothing more can be expected in this iteration.
+        """
+        return self.is_decodable(ages == 0, lost)
+
+    def weights_by_age(self, ages: Integers, learnt: Learnt | None = None) -> Floats:
+        """Decode weights as `weights`, given the ages of messages as in `suffices`."""
+        return self.weights(ages == 0, learnt)
 
     def counter(self, lost: Collection[int] = ()) -> Counter:
         """Count the messages of one iteration one by one: see `Rule.counter`."""

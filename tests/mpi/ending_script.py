@@ -57,7 +57,7 @@ if mine and when == "in":
     from coded_dgd.engine.master import Master
     from coded_dgd.engine.worker import Worker
 
-    cls, method = (Master, "iterate") if rank == 0 else (Worker, "_iteration")
+    cls, method = (Master, "iterate") if rank == 0 else (Worker, "_begin")
     original, calls = getattr(cls, method), []
 
     def wrapped(*arguments):

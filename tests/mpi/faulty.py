@@ -61,14 +61,14 @@ def spoil(kind, message):
 
 def plant_in_worker(kind, worker, iteration):
     from coded_dgd.engine.pool import Pool
-    from coded_dgd.engine.protocol import word_buffer
+    from coded_dgd.engine.protocol import control_buffer
     from coded_dgd.engine.share import Share
     from coded_dgd.engine.transports.mpi import worker as worker_module
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
     from coded_dgd.engine.worker import Worker
     from coded_dgd.problems.blocks import DenseBlocks
 
-    def at_iteration(self, point, send):
+    def at_iteration(self, point):
         if point.iteration < iteration:  # it may skip that one
             return
         if kind == "raise":
@@ -102,7 +102,7 @@ def plant_in_worker(kind, worker, iteration):
         raise MemoryError("planted while building")
 
     if kind in ("raise", "exit", "vanish", "hang", "warn", "kill", "crash"):
-        before(Worker, "_iteration", at_iteration)
+        before(Worker, "_begin", at_iteration)
     elif kind in ("load", "kill-load"):
         before(DenseBlocks, "load", while_loading)
         before(Pool, "load", while_loading)
@@ -128,17 +128,17 @@ def plant_in_worker(kind, worker, iteration):
         def without_memory(features):
             raise MemoryError("planted before it listens again")
 
-        worker_module.word_buffer = without_memory
+        worker_module.control_buffer = without_memory
         create = MPIWorker.__init__
 
         def created(self, comm):
-            worker_module.word_buffer = original
+            worker_module.control_buffer = original
             create(self, comm)
-            worker_module.word_buffer = without_memory
+            worker_module.control_buffer = without_memory
 
-        original = word_buffer
+        original = control_buffer
         MPIWorker.__init__ = created
-        before(MPIWorker, "report", lambda *_: setattr(worker_module, "word_buffer", original))
+        before(MPIWorker, "report", lambda *_: setattr(worker_module, "control_buffer", original))
     elif kind == "old":
         worker_module.__version__ = "0.0.9"
     elif kind == "ancient":

@@ -91,12 +91,12 @@ from coded_dgd.engine.worker import Worker
 world = MPI.COMM_WORLD
 half = world.Split(world.rank % 2, world.rank)
 if world.rank == 5:
-    original = Worker._iteration
-    def iteration(self, point, send):
+    original = Worker._begin
+    def begin(self, point):
         if point.iteration >= 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        return original(self, point, send)
-    Worker._iteration = iteration
+        return original(self, point)
+    Worker._begin = begin
 X = np.random.default_rng(0).standard_normal((40, 3))
 result = coded_dgd.train(
     X, X @ [1, 2, 3], comm=half, scheme="uc-mmc", load=2, iterations=40,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from coded_dgd.engine.marks import MASTER_MARKS, Marked, Marks
 from coded_dgd.engine.payloads import Payloads
-from coded_dgd.engine.protocol import Holding, Logs, Plan, Point, Reals, Report
+from coded_dgd.engine.protocol import Holding, Logs, Plan, Point, Reals, Report, Task
 
 if TYPE_CHECKING:
     from coded_dgd.problems.sparse import SparseRows
@@ -110,6 +110,10 @@ class Transport(ABC):
     @abstractmethod
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         """Send a point to these peers without waiting; it overtakes any earlier one."""
+
+    @abstractmethod
+    def tell(self, peer: int, task: Task) -> None:
+        """Send a task to a peer without waiting; it may overtake the point of its iteration."""
 
     @abstractmethod
     def receive(self, until: float = inf) -> Batch:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from math import inf
 
 from coded_dgd.engine.marks import Marked
-from coded_dgd.engine.protocol import Holding, Plan, Point, Reals, Report
+from coded_dgd.engine.protocol import Holding, Plan, Point, Reals, Report, Task
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.base import Batch, Transport
 from coded_dgd.engine.worker import Wait, Worker
@@ -95,6 +95,10 @@ class SimulatedTransport(Transport):
             if peer not in self.lost:
                 self._resume(peer, point)
 
+    def tell(self, peer: int, task: Task) -> None:
+        if peer not in self.lost:
+            self._resume(peer, task)
+
     def receive(self, until: float = inf) -> Batch:
         while not self._inbox and not self.interrupted:
             if not self._wakes or self._wakes[0][0] > until:
@@ -139,9 +143,9 @@ class SimulatedTransport(Transport):
         ]
         return reports, 0
 
-    def _resume(self, peer: int, point: Point | None) -> None:
-        """Let a worker go on with the newest point, if any, until it waits again."""
-        instant = self._loops[peer].send(point)
+    def _resume(self, peer: int, event: Point | Task | None) -> None:
+        """Let a worker go on with a point or a task, if any, until it waits again."""
+        instant = self._loops[peer].send(event)
         self._version[peer] += 1
         if instant < inf:
             heapq.heappush(self._wakes, (instant, peer, self._version[peer]))

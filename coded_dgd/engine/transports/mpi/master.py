@@ -19,7 +19,7 @@ from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.marks import Marked
 from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.protocol import (
-    Command,
+    Control,
     Greeting,
     Holding,
     Plan,
@@ -27,8 +27,10 @@ from coded_dgd.engine.protocol import (
     Reals,
     Release,
     Report,
+    Task,
+    Text,
     error_text,
-    point_word,
+    pack_point,
 )
 from coded_dgd.engine.threads import threads
 from coded_dgd.engine.transports.base import STOP_SECONDS, Batch, Transport
@@ -135,7 +137,7 @@ class MPIMaster(Transport):
     def assemble(self) -> None:
         """Wait until every worker has come that is not lost; name those that are late."""
         for peer in self._peers:
-            peer.command(Command.PING)
+            peer.command(Control.HEARTBEAT)
         waiting, pause = Assembly(self._comm), Pause(WORKER_PAUSE)
         while late := [peer.rank for peer in self._peers if not peer.greetings and not peer.gone]:
             self._collect()
@@ -155,7 +157,7 @@ class MPIMaster(Transport):
         if self._rows[peer] < 0:
             self._expect_results([peer])
         target.plan, target.rows = plan, 0
-        target.command(Command.PLAN)
+        target.command(Control.PLAN)
         target.send(json.dumps(asdict(plan)).encode(), PLAN)
 
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
@@ -176,10 +178,14 @@ class MPIMaster(Transport):
 
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         self._iteration = point.iteration
-        message = point_word(point)
+        message = pack_point(point)
         for peer in peers:
             if peer not in self.lost:
                 self._peers[peer].post(message)
+
+    def tell(self, peer: int, task: Task) -> None:
+        if peer not in self.lost:
+            self._peers[peer].tell(task)
 
     def receive(self, until: float = inf) -> Batch:
         pause = Pause(MASTER_PAUSE)
@@ -274,8 +280,10 @@ class MPIMaster(Transport):
         """Take in a text message of a peer."""
         peer = self._peers[number]
         peer.silent = 0.0
-        fields = json.loads(text)
-        if isinstance(fields[0], str):  # a report begins with a number
+        kind, *fields = json.loads(text)
+        if isinstance(kind, str):  # another version, which began with its host
+            kind, fields = Text.GREETING, [kind, *fields]
+        if kind == Text.GREETING:
             greeting = Greeting(*fields[: len(Greeting._fields)])
             if greeting.version != __version__:
                 self._refusal = (
@@ -285,7 +293,7 @@ class MPIMaster(Transport):
             peer.greetings.append(greeting)
             peer.host, peer.pid = greeting.host, greeting.pid
             peer.visible = is_here(peer.host, peer.pid)
-        elif len(fields) == len(Holding._fields):
+        elif kind == Text.HOLDING:
             holding = Holding(*fields)
             self.holding[number, holding.lane] = holding
         else:
@@ -316,7 +324,7 @@ class MPIMaster(Transport):
         for expected in (1, 2):  # the first it has sent unasked, at a time of its own
             asked = time()
             if expected == 2:
-                target.command(Command.GREET)
+                target.command(Control.GREET)
             pause = Pause(MASTER_PAUSE)
             while len(target.greetings) < expected:
                 if target.gone or monotonic() >= deadline:
@@ -363,7 +371,7 @@ class MPIMaster(Transport):
             for peer in self._peers:
                 if not peer.complete:
                     peer.send(np.empty(0), DATA)
-                peer.command(Command.STOP)
+                peer.command(Control.STOP)
             before = sum(peer.received for peer in self._peers)
             self._post_all()
             pause = Pause(WORKER_PAUSE)
@@ -420,7 +428,7 @@ class MPIMaster(Transport):
             elif not peer.gone:
                 if self.error is not None:
                     peer.send(error_text(self.error, self.host), ERROR)
-                peer.command(Command.RELEASE, how)
+                peer.command(Control.RELEASE, how)
                 if hard and self._hard:
                     peer.see_off(min(deadline, monotonic() + DEPARTURE_SECONDS))
         while any(peer.busy for peer in self._peers) and monotonic() < deadline:

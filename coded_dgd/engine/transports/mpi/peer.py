@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from coded_dgd.engine.marks import Mark
-from coded_dgd.engine.protocol import Command, Floats, Greeting, Plan, Report, command_word
+from coded_dgd.engine.protocol import Control, Floats, Greeting, Plan, Report, Task, pack_control
 from coded_dgd.engine.transports.mpi.library import (
     MARKS,
     MPI,
@@ -108,7 +108,7 @@ class Peer:
         elif not self.gone:
             self.silent = 0.0
             try:
-                word = command_word(Command.PING)
+                word = pack_control(Control.HEARTBEAT)
                 self._pings = [(self._comm.Issend(word, self.rank, WORD), word)]
             except MPI.Exception:
                 self.fail()
@@ -123,8 +123,8 @@ class Peer:
 
     def dismiss(self) -> None:
         """Have an unreachable peer leave should it come back."""
-        for command in (Command.STOP, Command.RELEASE):
-            word = command_word(command, 1)
+        for command in (Control.STOP, Control.RELEASE):
+            word = pack_control(command, 1)
             with suppress(MPI.Exception):
                 self._sending.append((self._comm.Isend(word, self.rank, WORD), word))
 
@@ -156,11 +156,15 @@ class Peer:
             except MPI.Exception:
                 self.fail()
 
-    def command(self, command: Command, argument: int = 0) -> None:
+    def command(self, command: Control, argument: int = 0) -> None:
         """Send a command; the last one is kept until it is received, or else who is told to leave
         might take it for an accident that this process is gone.
         """
-        self.send(command_word(command, argument), WORD, command is Command.RELEASE)
+        self.send(pack_control(command, argument), WORD, command is Control.RELEASE)
+
+    def tell(self, task: Task) -> None:
+        """Send a task."""
+        self.send(pack_control(Control.TASK, *task), WORD)
 
     def unsent(self) -> int:
         """Bytes on their way, points aside."""

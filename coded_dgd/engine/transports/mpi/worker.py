@@ -18,6 +18,7 @@ from coded_dgd.engine.pool import Pool
 from coded_dgd.engine.process import cores
 from coded_dgd.engine.protocol import (
     Command,
+    Control,
     Floats,
     Greeting,
     Holding,
@@ -26,9 +27,11 @@ from coded_dgd.engine.protocol import (
     Reals,
     Release,
     Report,
+    Task,
+    Text,
+    control_buffer,
+    read_control,
     read_error,
-    read_word,
-    word_buffer,
 )
 from coded_dgd.engine.share import Share
 from coded_dgd.engine.transports.ending import leave
@@ -71,7 +74,7 @@ class MPIWorker:
     def __init__(self, comm: MPI.Comm) -> None:
         self._comm = comm
         self._sending: list[tuple[MPI.Request, Any]] = []
-        self._word = word_buffer()
+        self._word = control_buffer()
         self._listening = self._comm.Irecv(self._word, 0, WORD)
         """Null once a word is here: it stays in the buffer until it is wanted."""
         self.hard = False
@@ -98,7 +101,8 @@ class MPIWorker:
 
     def greet(self) -> None:
         """Say who this is."""
-        self._send_text(Greeting(socket.gethostname(), os.getpid(), cores(), time(), __version__))
+        greeting = Greeting(socket.gethostname(), os.getpid(), cores(), time(), __version__)
+        self._send_text(Text.GREETING, greeting)
 
     def await_master(self) -> None:
         """Wait until the master has come, too; name it if it is late, end the job if it has ended.
@@ -115,13 +119,13 @@ class MPIWorker:
         """Let go of the word that is here, and of its buffer, and wait for the next one."""
         self._listening = self._guarded(self._comm.Irecv, self._word, 0, WORD)
 
-    def _heard(self) -> Point | tuple[Command, int] | None:
-        """Return the word that is here, if one is; pings are received, and that is all."""
+    def _heard(self) -> Point | Task | Command | None:
+        """Return the control message that is here, if any; heartbeats are only received."""
         try:
             while self._listening.Test():
-                word = read_word(self._word)
-                if word[0] is not Command.PING:
-                    return word
+                message = read_control(self._word)
+                if not isinstance(message, Command) or message.kind is not Control.HEARTBEAT:
+                    return message
                 self._pinged = True
                 self._listen()
         except MPI.Exception:
@@ -132,7 +136,8 @@ class MPIWorker:
         """Whether the master's last word is here."""
         try:
             while self._listening.Test():
-                if read_word(self._word)[0] is Command.RELEASE:
+                message = read_control(self._word)
+                if isinstance(message, Command) and message.kind is Control.RELEASE:
                     return True
                 self._listening = self._comm.Irecv(self._word, 0, WORD)
         except MPI.Exception:
@@ -146,7 +151,7 @@ class MPIWorker:
         plan = Plan.from_json(text)
         if plan.log:
             self._begin_log(plan)
-        self._word = word_buffer(plan.layout.parameters)
+        self._word = control_buffer(plan.layout.parameters)
         self._listen()
         pool = None
         if plan.pooled:
@@ -154,7 +159,7 @@ class MPIWorker:
                 pool = Pool.open(plan)
             except OSError:
                 if plan.attaches:
-                    self._send_text(Holding(plan.lane, False, None))
+                    self._send_text(Text.HOLDING, Holding(plan.lane, False, None))
                     return True
         share = Share(plan, objective, pool)
         pieces = plan.recipe.pieces() if plan.recipe else self._pieces(plan)
@@ -165,7 +170,7 @@ class MPIWorker:
         share.warm_up()
         worker.take(share)
         if plan.awaited:
-            self._send_text(Holding(plan.lane, True, pool.path if pool else None))
+            self._send_text(Text.HOLDING, Holding(plan.lane, True, pool.path if pool else None))
         return True
 
     def _pieces(self, plan: Plan) -> Iterator[tuple[int, Reals | SparseRows, Reals | None]]:
@@ -202,8 +207,9 @@ class MPIWorker:
 
     def _given_up(self, X: Reals | SparseRows) -> bool:
         """Whether the master has sent an empty piece, or has said meanwhile that it stops."""
-        word = self._heard()
-        return not X.size or (word is not None and word[0] is Command.STOP)
+        message = self._heard()
+        stopped = isinstance(message, Command) and message.kind is Control.STOP
+        return not X.size or stopped
 
     def _begin_log(self, plan: Plan) -> None:
         if self.log is None:
@@ -223,7 +229,7 @@ class MPIWorker:
         # whatever has broken off `take_share` may have done so before it went on listening
         word = MPI.Status()
         if self._listening == MPI.REQUEST_NULL and self._guarded(self._comm.Iprobe, 0, WORD, word):
-            self._word = word_buffer(word.Get_count(MPI.DOUBLE))
+            self._word = control_buffer(word.Get_count(MPI.DOUBLE))
             self._listen()
 
     def _probe(self, tag: int, datatype: MPI.Datatype) -> int:
@@ -235,29 +241,31 @@ class MPIWorker:
             pause()
         return int(status.Get_count(datatype))
 
-    def wait(self, deadline: float) -> Point | Command | None:
-        """Wait for a command or a newer point, at most until `deadline`."""
+    def wait(self, deadline: float) -> Point | Task | Control | None:
+        """Wait for a control message, at most until `deadline`; of points return the newest."""
         pause, longest = WORKER_PAUSE
         waited = False
-        while (word := self._heard()) is None:
+        while (message := self._heard()) is None:
             remaining = deadline - monotonic()
             if remaining <= 0:
                 return None
             sleep(min(pause, remaining))
             pause = min(2 * pause, longest)
             waited = True
-        if isinstance(word, Point):
-            return self._newest(word, waited)
-        command, argument = word
-        if command is Command.RELEASE:
-            self.hard = bool(argument & Release.HARD)
-            if argument & Release.FAILED:
+        if isinstance(message, Point):
+            return self._newest(message, waited)
+        if isinstance(message, Task):
+            self._listen()
+            return message
+        if message.kind is Control.RELEASE:
+            self.hard = bool(message.argument & Release.HARD)
+            if message.argument & Release.FAILED:
                 text = bytearray(self._probe(ERROR, MPI.BYTE))
                 self._guarded(self._comm.Recv, text, 0, ERROR)
                 self.error = read_error(text)
-        elif command is not Command.PLAN:  # the next word may be longer than those before a plan
+        elif message.kind is not Control.PLAN:  # after a plan messages may be longer
             self._listen()
-        return command
+        return message.kind
 
     def _newest(self, point: Point, waited: bool) -> Point:
         """Return a point, or the newest if there are others behind it.
@@ -266,10 +274,10 @@ class MPIWorker:
         """
         while True:
             self._listen()
-            word = None if waited else self._heard()
-            if not isinstance(word, Point):
+            message = None if waited else self._heard()
+            if not isinstance(message, Point):
                 return point
-            point = word
+            point = message
 
     def send(self, message: Reals) -> None:
         """Send a result without waiting."""
@@ -279,13 +287,13 @@ class MPIWorker:
         except MPI.Exception:
             self._leave()
 
-    def _send_text(self, value: Any) -> None:
-        text = json.dumps(value).encode()
+    def _send_text(self, kind: Text, value: tuple[Any, ...]) -> None:
+        text = json.dumps([kind, *value]).encode()
         self._sending.append((self._guarded(self._comm.Isend, text, 0, REPORT), text))
 
     def report(self, report: Report, marks: Floats) -> None:
         """Send the last word, and return once everything is out."""
-        self._send_text(report)
+        self._send_text(Text.REPORT, report)
         if len(marks):
             self._sending.append((self._guarded(self._comm.Isend, marks, 0, MARKS), marks))
         pause = Pause(WORKER_PAUSE)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from coded_dgd.schemes.base import Scheme
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 class GuardedDecoder:
@@ -37,7 +38,7 @@ class GuardedDecoder:
     Attributes
     ----------
     order : list of (worker, message)
-        What has arrived in this iteration, in the order of arrival.
+        The messages that can be used, in the order of arrival.
     weights : (messages arrived,) or (pieces, messages arrived) array
         Decode weights in the same order, to be used once `arrive` has returned True.
     amplification : float
@@ -60,7 +61,7 @@ class GuardedDecoder:
         self.learnt = scheme.learnt()
         self._block_norms = np.ones(scheme.blocks) if block_norms is None else block_norms
         self._scales = scheme.message_scales(self._block_norms).ravel()
-        self._places = np.empty(len(self._scales), dtype=np.int64)
+        self._expected_messages = int(np.count_nonzero(scheme.expected))
         self.lost: set[int] = set()
         self.begin()
 
@@ -70,16 +71,27 @@ class GuardedDecoder:
         other.learnt.restore(self.learnt.state())
         return other
 
-    def begin(self, lost: Iterable[int] = ()) -> None:
-        """Forget the last iteration; expect nothing of the workers that are lost."""
-        self.order: list[tuple[int, int]] = []
+    def begin(
+        self, lost: Iterable[int] = (), held: Mapping[tuple[int, int], int] | None = None
+    ) -> None:
+        """Forget the last iteration; expect nothing of the workers that are lost.
+
+        Parameters
+        ----------
+        lost : iterable of int
+            Numbers of workers.
+        held : mapping of (worker, message) to int, optional
+            Ages of the messages of earlier iterations that are held for this one, oldest first.
+        """
+        self.order: list[tuple[int, int]] = list(held or ())
         self.weights: Floats = np.empty(0)
         self.amplification = self.first_amplification = np.inf
         self.extra = 0
         self.weights_time = 0.0
-        self._arrived = np.zeros(self.scheme.expected.shape, dtype=np.bool_)
+        self._held = dict(held or {})
         self._decodable = False
-        self._expected = self.scheme.expected.copy()
+        self._expected = self.scheme.expected
+        self._missing = self._expected_messages
         self.lost.clear()
         self._suffice = self.scheme.counter(self.lost)
         for worker in lost:
@@ -93,24 +105,49 @@ class GuardedDecoder:
         bool
             Whether what has arrived decodes now, because less is waited for.
         """
-        self._expected[worker, slice(None) if message is None else message] = False
-        if not (self._expected[worker] & ~self._arrived[worker]).any():
+        expected, arrived = self._expected.copy(), self._ages == 0
+        expected[worker, slice(None) if message is None else message] = False
+        self._expected = expected
+        self._missing = int(np.count_nonzero(expected & ~arrived))
+        if not (expected[worker] & ~arrived[worker]).any():
             self.lost.add(worker)
-        decodable = self._decodable or self.scheme.is_decodable(self._arrived, self.lost)
+        decodable = self._decodable or self.scheme.suffices(self._ages, self.lost)
         return bool(self.order) and decodable and self._trusted()
 
-    def has(self, worker: int, message: int) -> bool:
-        """Whether this message has arrived."""
-        return bool(self._arrived[worker, message])
+    def arrive(self, worker: int, message: int, age: int = 0) -> bool:
+        """Take one message; return whether all so far decode within the guard.
 
-    def arrive(self, worker: int, message: int) -> bool:
-        """Take one message; return whether all so far decode within the guard."""
-        self._arrived[worker, message] = True
-        self._places[len(self.order)] = worker * self.scheme.messages + message
-        self.order.append((worker, message))
+        Parameters
+        ----------
+        age : int
+            Iterations between the one that the message answers and the present one, at most
+            ``scheme.oldest``.
+        """
+        key = worker, message
+        if self._held.pop(key, None) is not None:  # a newer one of what is held
+            self.order.remove(key)
+        self.order.append(key)
+        if age:
+            self._held[key] = age
+        elif self._expected[key]:
+            self._missing -= 1
         self.extra += self._decodable
-        decodable = self._decodable or self._suffice(worker, message)
-        return decodable and self._trusted()
+        if not self._decodable:
+            if not self.scheme.oldest:
+                sufficient = self._suffice(worker, message)
+            else:
+                sufficient = self.scheme.suffices(self._ages, self.lost)
+            if not sufficient:
+                return False
+        return self._trusted()
+
+    @property
+    def _ages(self) -> Integers:
+        """Age of each message in iterations, of shape (M, J); -1 where none is held."""
+        ages = np.full(self.scheme.expected.shape, -1, dtype=np.int64)
+        for key in self.order:
+            ages[key] = self._held.get(key, 0)
+        return ages
 
     def _trusted(self) -> bool:
         return self._weigh() <= self.guard * (1 + 1e-9)  # False for nan
@@ -122,10 +159,12 @@ class GuardedDecoder:
     def _weigh(self) -> float:
         """Compute weights; return their error amplification."""
         begin = perf_counter()
+        ages = self._ages
         if not self._decodable:
-            self.learnt.observe(self._arrived)
-        weights = self.scheme.weights(self._arrived, self.learnt)
-        used = self._places[: len(self.order)]
+            self.learnt.observe(ages == 0)
+        weights = self.scheme.weights_by_age(ages, self.learnt)
+        messages = self.scheme.messages
+        used = np.array([worker * messages + message for worker, message in self.order], dtype=int)
         self.weights = weights.reshape(*weights.shape[:-2], -1)[..., used]
         self.amplification = float(np.max(np.abs(self.weights) @ self._scales[used]))
         if not self._decodable:
@@ -136,12 +175,14 @@ class GuardedDecoder:
     @property
     def exhausted(self) -> bool:
         """Whether everything that can be expected has arrived."""
-        return not (self._expected & ~self._arrived).any()
+        return not self._missing
 
     @property
     def hopeless(self) -> bool:
         """Whether what has arrived and what can be expected will never decode."""
-        return not self.scheme.is_decodable(self._arrived | self._expected, self.lost)
+        ages = self._ages
+        ages[self._expected] = 0
+        return not self.scheme.suffices(ages, self.lost)
 
 
 class Ideal(NamedTuple):

@@ -19,7 +19,7 @@ from coded_dgd.spec import nearest
 
 T = TypeVar("T")
 
-SHARED = ("base", "rules", "remedies")
+SHARED = ("base", "rules", "remedies", "dynamic")
 """Public modules of a package that offer nothing by their own names."""
 
 searched: list[str] = []

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from coded_dgd.engine.payloads import Payloads
-
-ABSENT = -1
-"""Age of a message that has not arrived."""
 
 
 class Arrival(NamedTuple):
@@ -72,12 +66,9 @@ class Arrivals:
         """Free what no later iteration can use."""
         self._keep(range(self._iteration + 1 - self._oldest, self._iteration + 1))
 
-    def ages(self, shape: tuple[int, ...]) -> NDArray[np.int64]:
-        """Return how many iterations old each message is, of shape (M, J); `ABSENT` for none."""
-        ages = np.full(shape, ABSENT, dtype=np.int64)
-        for key, each in self.held.items():
-            ages[key] = self._iteration - each.iteration
-        return ages
+    def ages(self) -> dict[tuple[int, int], int]:
+        """Return how many iterations old each message is, by worker and number."""
+        return {key: self._iteration - each.iteration for key, each in self.held.items()}
 
     def rows(self, order: Iterable[tuple[int, int]]) -> list[int]:
         """Return the rows of these messages, given by worker and number."""

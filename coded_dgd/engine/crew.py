@@ -120,7 +120,8 @@ class Crew:
     @property
     def lost(self) -> list[int]:
         """Workers of the scheme that are lost and have not been replaced."""
-        return [w for w, peer in enumerate(self.members) if peer in self.transport.lost]
+        lost = self.transport.lost
+        return [w for w, peer in enumerate(self.members) if peer in lost] if lost else []
 
     def dismiss(self, worker: int, iteration: int, cause: str) -> None:
         """Do without a worker from now on."""

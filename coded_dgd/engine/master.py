@@ -16,6 +16,7 @@ import numpy as np
 from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.arrivals import Arrival, Arrivals
 from coded_dgd.engine.crew import Crew, Incoming, Late, Loss
+from coded_dgd.engine.dispatch import Dispatcher
 from coded_dgd.engine.distribute import Distributed
 from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import TooFewWorkers
@@ -27,6 +28,7 @@ from coded_dgd.problems.norms import norm
 from coded_dgd.problems.optimizers import Optimizer
 from coded_dgd.problems.problem import Quadratic
 from coded_dgd.schemes import remedies
+from coded_dgd.schemes.dynamic import DynamicScheme
 
 REMEMBERED = 1000
 """Arrivals of messages that are older than this many iterations are not recorded any more."""
@@ -69,7 +71,10 @@ class Master:
         self.crew, self.scheme, self.decoder = crew, crew.scheme, decoder
         self.optimizer, self.data, self.ridge = optimizer, data, ridge
         self.log = log
-        self.arrivals = Arrivals(crew.transport.payloads)
+        self.arrivals = Arrivals(crew.transport.payloads, crew.scheme.oldest)
+        self._dispatcher = (
+            Dispatcher(crew, crew.scheme) if isinstance(crew.scheme, DynamicScheme) else None
+        )
         self.quadratic = quadratic
         self.exact_gradient = exact_gradient
         self.on_loss = on_loss
@@ -108,6 +113,8 @@ class Master:
         try:
             with self._phase(Activity.BROADCAST, iteration, self._left[iteration]):
                 self.crew.broadcast(iteration, point)  # it overtakes beta_t of earlier iterations
+                if self._dispatcher:
+                    self._dispatcher.begin(iteration)
             with self._phase(Activity.WAIT, iteration):
                 self._wait(record)
             with self._phase(Activity.DECODE, iteration):
@@ -142,9 +149,9 @@ class Master:
     def _begin(self, iteration: int) -> Iteration:
         """Forget the messages of the last iteration; beta_t leaves now."""
         self.refusals, self._decodable = {}, False
-        self.decoder.begin(self._absent(iteration))
-        self._refuse_hopeless(iteration)
         self.arrivals.begin(iteration)
+        self.decoder.begin(self._absent(iteration), self.arrivals.ages())
+        self._refuse_hopeless(iteration)
         self.log.begin(iteration)
         self._left[iteration] = self._clock()
         self._left.pop(iteration - REMEMBERED, None)
@@ -189,6 +196,8 @@ class Master:
                 self._expect_less(refusal.worker, refusal.message, record, self._clock() - left)
             if self._decodable:
                 return
+            if self._dispatcher:
+                self._dispatcher.refill()
             if self._clock() >= left + limit:
                 begin = self._clock()
                 self.decoder.expire()
@@ -238,12 +247,16 @@ class Master:
             if self._marking:
                 self._mark_message(Activity.WASTED, key, iteration, time)
 
-    def _use(self, key: tuple[int, int], record: Iteration, time: float, elapsed: float) -> None:
+    def _use(
+        self, key: tuple[int, int], record: Iteration, time: float, elapsed: float, age: int = 0
+    ) -> None:
         """Decode with one more message, if that suffices within the guard."""
         if self._marking:
-            self._mark_message(Activity.USED, key, record.iteration, time)
+            self._mark_message(Activity.USED, key, record.iteration - age, time)
+        if self._dispatcher and not age:
+            self._dispatcher.finish(*key)
         begin = self._clock() if self._marking else 0.0
-        if self.decoder.arrive(*key):
+        if self.decoder.arrive(*key, age):
             self._complete(record, elapsed)
         if self._marking and self.decoder.weights_time:
             self._mark_weights(begin, record.iteration)
@@ -252,8 +265,12 @@ class Master:
         """Account for a message that answers an earlier iteration."""
         elapsed = late.time - self._left.get(late.iteration, nan)
         self.log.note(late.iteration, late.worker, late.number, elapsed)
-        key = late.worker, late.number
-        self.arrivals.take(key, Arrival(late.iteration, elapsed, late.row))
+        key, age = (late.worker, late.number), record.iteration - late.iteration
+        if self._decodable:
+            self.arrivals.payloads.free([late.row])
+        elif self.arrivals.take(key, Arrival(late.iteration, elapsed, late.row)):
+            self._use(key, record, late.time, late.time - self._left[record.iteration], age)
+            return
         record.wasted_messages += 1
         self._mark_message(Activity.WASTED, key, late.iteration, late.time)
 

@@ -139,7 +139,7 @@ def check_delay(setup: Setup) -> None:
     """
     scheme, delay = setup.scheme, setup.delay
     delay.check(scheme.workers, scheme.work)
-    if delay.may_stall:
+    if delay.may_stall and not scheme.dynamic:
         _refuse_stall(setup.config, scheme, delay)
 
 

@@ -444,7 +444,8 @@ class Trainer:
     @property
     def _has_ideal(self) -> bool:
         """Whether the delays of all iterations were injected into stages that are known here."""
-        return self.setup.delay.injects and not self.stages[0].first
+        dynamic = any(stage.scheme.dynamic for stage in self.stages)
+        return self.setup.delay.injects and not self.stages[0].first and not dynamic
 
     def ideal(self) -> Floats | None:
         """Completion time of each iteration on the same delays where nobody is ever late.

@@ -135,7 +135,7 @@ def summarize(
 def _expected(outcome: Outcome) -> Prediction | None:
     """Return what theory expects; None where nothing is injected, or there is no mean."""
     setup = outcome.setup
-    if not setup.delay.injects or outcome.adaptations:
+    if not setup.delay.injects or outcome.adaptations or setup.scheme.dynamic:
         return None
     found = predict(setup.scheme, setup.delay, realisations=REALISATIONS)
     return found if np.isfinite(found.mean) else None

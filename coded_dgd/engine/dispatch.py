@@ -1,0 +1,56 @@
+"""Telling workers their tasks while an iteration runs, where the scheme decides on them then."""
+
+from __future__ import annotations
+
+from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.protocol import Task
+from coded_dgd.schemes.dynamic import DynamicScheme, Progress
+
+AHEAD = 2
+"""Tasks that a worker has been told and not finished, so that it never waits for the next one."""
+
+
+class Dispatcher:
+    """Asks a dynamic scheme for tasks, and sends them to the workers.
+
+    Parameters
+    ----------
+    crew : Crew
+    scheme : DynamicScheme
+        The scheme of the crew.
+    """
+
+    def __init__(self, crew: Crew, scheme: DynamicScheme) -> None:
+        self._crew, self._scheme = crew, scheme
+        self._held = [scheme.held(worker).tolist() for worker in range(scheme.workers)]
+        self._iteration = 0
+        self._progress = Progress()
+        self._ahead = [0] * scheme.workers
+
+    def begin(self, iteration: int) -> None:
+        """Send the first tasks of an iteration; after its point has been sent."""
+        self._iteration, self._progress = iteration, Progress()
+        self._ahead = [0] * self._scheme.workers
+        self.refill()
+
+    def finish(self, worker: int, number: int) -> None:
+        """Note that the message of a task has arrived."""
+        self._progress.finished.add(self._held[worker][number])
+        self._ahead[worker] -= 1
+
+    def refill(self) -> None:
+        """Send tasks to the workers that have fewer than `AHEAD`, one to each in turn."""
+        lost = set(self._crew.lost)
+        for ahead in range(AHEAD):
+            for worker in range(self._scheme.workers):
+                if self._ahead[worker] <= ahead and worker not in lost:
+                    self._tell(worker)
+
+    def _tell(self, worker: int) -> None:
+        """Send a worker its next task, if there is one."""
+        number = self._scheme.next_task(worker, self._progress)
+        if number is not None:
+            self._progress.begun[self._held[worker][number]].append(worker)
+            self._ahead[worker] += 1
+            task = Task(self._crew.lane, self._iteration, number)
+            self._crew.transport.tell(self._crew.members[worker], task)

@@ -1,0 +1,142 @@
+"""Schemes that decide while an iteration runs, and schemes that use late messages."""
+
+import heapq
+import itertools
+from pathlib import Path
+
+import numpy as np
+import own_dynamic
+import own_stale
+import pytest
+
+from coded_dgd import delays
+from coded_dgd.config import RunConfig
+from coded_dgd.engine import job
+from coded_dgd.engine.dispatch import AHEAD
+from coded_dgd.engine.setup import prepare
+from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.errors import Infeasible, Undecodable
+from coded_dgd.schemes.dynamic import Progress
+from coded_dgd.theory import predict
+
+DYNAMIC, STALE = "own_dynamic:TakeNext", "own_stale:Newest:fresh=3"
+WORKERS, BLOCKS, LOAD = 6, 18, 9
+DATA = "synthetic:rows=61,features=8"
+SLOW = "persistent:ranks=1,3,factor=20"
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+
+
+def run(scheme=DYNAMIC, losses=None, **options):
+    given = {
+        "workers": WORKERS, "blocks": BLOCKS, "load": LOAD, "iterations": 20, "data": DATA,
+        "check_gradient": True, "seed": 4,
+    }  # fmt: skip
+    config = RunConfig(scheme=scheme, transport="simulated", **(given | options))
+    return job.run(prepare(config, None), SimulatedTransport(WORKERS, losses=losses))
+
+
+def virtual(delay, iterations):
+    """Completion times of `TakeNext`, by an event simulation apart from the engine."""
+    scheme = own_dynamic.TakeNext("own", WORKERS, BLOCKS, LOAD)
+    model, held = delays.create(delay, 4), [scheme.held(w).tolist() for w in range(WORKERS)]
+    times = []
+    for t in range(iterations):
+        finish = [model.finish_times(t, w, scheme.work) for w in range(WORKERS)]
+        progress, queue, done, events = Progress(), [[] for _ in held], [0] * WORKERS, []
+
+        def tell(w, now, progress=progress, queue=queue, done=done, events=events, finish=finish):
+            task = scheme.next_task(w, progress)
+            if task is not None:
+                progress.begun[held[w][task]].append(w)
+                queue[w].append(task)
+                if len(queue[w]) == 1:
+                    heapq.heappush(events, (max(now, finish[w][done[w]]), w))
+
+        for ahead in range(AHEAD):
+            for w in range(WORKERS):
+                if len(queue[w]) <= ahead:
+                    tell(w, 0.0)
+        while True:
+            now, w = heapq.heappop(events)
+            progress.finished.add(held[w][queue[w].pop(0)])
+            done[w] += 1
+            if len(progress.finished) == BLOCKS:
+                break
+            if queue[w]:
+                heapq.heappush(events, (max(now, finish[w][done[w]]), w))
+            for ahead in range(AHEAD):
+                for each in range(WORKERS):
+                    if len(queue[each]) <= ahead:
+                        tell(each, now)
+        times.append(now)
+    return times
+
+
+@pytest.mark.parametrize("delay", ["shifted-exponential:mu=10,alpha=0.01", SLOW])
+@pytest.mark.parametrize("options", [{}, {"objective": "logistic", "data": "signs.npz"}])
+def test_gradients_are_exact_and_times_are_those_of_the_events(
+    tmp_path, monkeypatch, delay, options
+):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    np.savez("signs.npz", X=rng.standard_normal((61, 8)), y=np.sign(rng.standard_normal(61)))
+    outcome = run(delay=delay, **options)
+    assert max(record.gradient_error for record in outcome.log) < 1e-12
+    found = [record.completion_time for record in outcome.log]
+    np.testing.assert_allclose(found, virtual(delay, 20), rtol=1e-12)
+    assert outcome.ideal is None
+
+
+def test_fewer_seconds_than_fixed_tasks_on_the_same_delays():
+    delay = "shifted-exponential:mu=10,alpha=0.01,tasks=independent"
+    dynamic, fixed = run(delay=delay), run("uc-mmc", delay=delay)
+    mean = [np.mean([each.completion_time for each in outcome.log]) for outcome in (dynamic, fixed)]
+    assert mean[0] < 0.9 * mean[1]
+
+
+def test_losses_are_survived_while_a_block_has_a_holder():
+    outcome = run(losses={0: 0.05, 4: 0.3}, delay="shifted-exponential:mu=10,alpha=0.01")
+    assert max(record.gradient_error for record in outcome.log) < 1e-12
+    assert outcome.log[-1].workers_live == 4
+    with pytest.raises(Undecodable):
+        run(losses=dict.fromkeys(range(3), 0.05), load=6, blocks=18)
+
+
+def test_what_computes_times_in_advance_refuses_it_in_one_line():
+    scheme = own_dynamic.TakeNext("own", WORKERS, BLOCKS, LOAD)
+    with pytest.raises(Infeasible, match="own decides on tasks while an iteration runs"):
+        predict(scheme, delays.create("shifted-exponential", 0), realisations=100)
+
+
+@pytest.mark.parametrize(
+    "delay", ["shifted-exponential:mu=10,alpha=0.01", "pareto:shape=2.2,scale=0.06"]
+)
+def test_late_messages_count_until_they_are_too_old(delay):
+    outcome = run(STALE, delay=delay, iterations=30, step_size="0.002")
+    scheme, problem = outcome.setup.scheme, outcome.start.problem
+    assert isinstance(scheme, own_stale.Newest)
+    X, y = problem.source.read(0, problem.source.rows)
+    bounds = [worker * len(y) // WORKERS for worker in range(WORKERS + 1)]
+    arrivals, left, points, beta = outcome.arrivals[0][:, :, 0], [0.0], [], np.zeros(8)
+    used_late = 0
+    for t, record in enumerate(outcome.log):
+        points.append(beta)
+        now = left[t] + record.completion_time
+        gradient = np.zeros(8)
+        for worker, (a, b) in enumerate(itertools.pairwise(bounds)):
+            came = [
+                s for s in range(max(0, t - 3), t + 1)
+                if arrivals[s, worker] + left[s] <= now + 1e-12
+            ]  # fmt: skip
+            if came:
+                gradient += X[a:b].T @ (X[a:b] @ points[came[-1]] - y[a:b])
+                used_late += came[-1] < t
+        beta = beta - 0.002 * gradient
+        left.append(now)
+        assert record.messages_used >= 3
+    np.testing.assert_allclose(outcome.beta, beta, rtol=1e-10)
+    assert used_late > 5

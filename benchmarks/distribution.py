@@ -46,8 +46,8 @@ def job(arguments):
     """What each rank does: the plain side first, then ours, several times."""
     from coded_dgd import schemes
     from coded_dgd.config import RunConfig
-    from coded_dgd.engine.crew import Crew
     from coded_dgd.engine.distribute import distribute
+    from coded_dgd.engine.group import Crew
     from coded_dgd.engine.serve import serve
     from coded_dgd.engine.transports.mpi.library import world
     from coded_dgd.engine.transports.mpi.master import MPIMaster
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=7)
     arguments = parser.parse_args()
-    from coded_dgd.engine.transports.launcher import launch
+    from coded_dgd.host.launcher import launch
 
     if launch():
         job(arguments)

@@ -9,11 +9,11 @@ from socket import gethostname
 from typing import NoReturn
 
 from coded_dgd import streams
-from coded_dgd.engine.threads import set_threads
 from coded_dgd.engine.transports import ending
-from coded_dgd.engine.transports.launcher import launch
-from coded_dgd.engine.transports.mpi.runtime import watch_start
 from coded_dgd.errors import TRACEBACK, CodedDGDError
+from coded_dgd.host.launcher import launch
+from coded_dgd.host.open_mpi import watch_start
+from coded_dgd.host.threads import set_threads
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

@@ -47,7 +47,7 @@ def measure(
     config: RunConfig, transport: Transport, source: Source, iterations: int, seconds: float
 ) -> Measurements:
     """Probe the workers of a transport."""
-    from coded_dgd.engine.probe import probe
+    from coded_dgd.advising.probe import probe
     from coded_dgd.planner.measurements import Measurements, Network, measure_speed
     from coded_dgd.planner.observations import TaskTimes
 

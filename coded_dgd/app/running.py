@@ -14,10 +14,9 @@ from coded_dgd.advising import measuring
 from coded_dgd.app import convergence
 from coded_dgd.config import LOG_LEVELS, RunConfig
 from coded_dgd.engine import job, setup
-from coded_dgd.engine.adapting import Adviser
+from coded_dgd.engine.changes import Adviser
 from coded_dgd.engine.checkpoint import Keeper
-from coded_dgd.engine.crew import Crew
-from coded_dgd.engine.interrupts import Interrupts, Waiting
+from coded_dgd.engine.group import Crew
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.observer import Observer, Observers
 from coded_dgd.engine.setup import Setup
@@ -25,6 +24,7 @@ from coded_dgd.engine.transports.base import Transport
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import UsageError
 from coded_dgd.files import replacing
+from coded_dgd.host.interrupts import Interrupts, Waiting
 from coded_dgd.planner import memory
 from coded_dgd.planner.memory import Peaks
 from coded_dgd.problems.fingerprint import fingerprint
@@ -217,11 +217,11 @@ def _adviser(
     plan : Plan, optional
         The one that chose the scheme; without it no other scheme is taken.
     """
-    from coded_dgd.advising import adapting
+    from coded_dgd.advising import live
 
     network = plan.measured.network if plan else None
     with Interrupts(transport):
-        return adapting.adviser(config, transport, source, given, network, plan is not None)
+        return live.adviser(config, transport, source, given, network, plan is not None)
 
 
 def _progress(prepared: Setup, plan: Plan | None, quiet: bool) -> Progress:

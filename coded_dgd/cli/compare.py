@@ -59,9 +59,9 @@ def compare(
     master = connect(config.transport)
     from coded_dgd.app import convergence
     from coded_dgd.engine import comparison
-    from coded_dgd.engine.interrupts import Interrupts
     from coded_dgd.engine.iteration import Iteration
     from coded_dgd.engine.transports.simulated import SimulatedTransport
+    from coded_dgd.host.interrupts import Interrupts
     from coded_dgd.report import comparison_files, comparison_plot
     from coded_dgd.report.comparison import describe
     from coded_dgd.report.comparison_table import format_table

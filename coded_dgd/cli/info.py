@@ -17,10 +17,10 @@ import numpy as np
 from coded_dgd import __version__, delays, schemes
 from coded_dgd.cli import options
 from coded_dgd.cli.job_settings import of_a_job
-from coded_dgd.engine.process import cores
-from coded_dgd.engine.threads import BY_SHARE, threads
-from coded_dgd.engine.transports.launcher import launch as launched
 from coded_dgd.errors import CodedDGDError
+from coded_dgd.host.launcher import launch as launched
+from coded_dgd.host.process import cores
+from coded_dgd.host.threads import BY_SHARE, threads
 
 EXTRAS = {"matplotlib": "plots", "h5py": "--data file.h5"}
 ALONE = "this process alone"

@@ -102,10 +102,10 @@ def plan(
 
     limits = Limits(memory, exact, target)
     if path is None:
-        from coded_dgd.engine.interrupts import Interrupts
         from coded_dgd.engine.job import stopping
         from coded_dgd.engine.setup import check_workers
         from coded_dgd.engine.transports.simulated import SimulatedTransport
+        from coded_dgd.host.interrupts import Interrupts
 
         workers = check_workers(config, None if master is None else master.workers)
         transport = master or SimulatedTransport(workers)
@@ -155,8 +155,8 @@ def plan(
 
 def _print_adaptation(record: Any, as_json: bool, quiet: bool) -> None:
     """Say again what was advised while a run went on."""
-    from coded_dgd.planner.adapting import Situation, advise
-    from coded_dgd.report import adaptation
+    from coded_dgd.planner.advice import Situation, advise
+    from coded_dgd.report import changes as adaptation
 
     situation = Situation.from_json(record)
     source, _ = measuring.open_data(situation.config)

@@ -8,8 +8,8 @@ from collections.abc import Collection
 
 import click
 
-from coded_dgd.engine.process import LAUNCHER_FOLDER
 from coded_dgd.errors import TRACEBACK, UsageError
+from coded_dgd.host.process import LAUNCHER_FOLDER
 
 PREFIX = "CODED_DGD"
 OTHERS = {TRACEBACK, LAUNCHER_FOLDER, f"{PREFIX}_FUZZ_CASES", f"{PREFIX}_KILLS"}

@@ -15,11 +15,11 @@ from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import Ending, Outcome, conclude, stopping
 from coded_dgd.engine.losses import REDUNDANCY
 from coded_dgd.engine.observer import Observer, Start
-from coded_dgd.engine.process import process_age
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import CodedDGDError, Diverged, Infeasible, Undecodable, UsageError
+from coded_dgd.host.process import process_age
 from coded_dgd.schemes import remedies
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.group import Crew
 from coded_dgd.engine.protocol import Task
 from coded_dgd.schemes.dynamic import DynamicScheme, Progress
 

@@ -9,8 +9,8 @@ from math import sqrt
 import numpy as np
 
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.crew import Crew
-from coded_dgd.engine.plans import STOPPED, Plans
+from coded_dgd.engine.assignments import STOPPED, Plans
+from coded_dgd.engine.group import Crew
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.errors import DataError, Interrupted
 from coded_dgd.problems import sparse

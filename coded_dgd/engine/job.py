@@ -10,11 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from coded_dgd.engine.adapting import Adaptation, Adviser
+from coded_dgd.engine.changes import Adaptation, Adviser
 from coded_dgd.engine.checkpoint import Checkpoint, Keeper
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.observer import Observer, Start, Stop
-from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import Stage
@@ -22,6 +21,7 @@ from coded_dgd.engine.trail import Trail
 from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.errors import Interrupted, Undecodable
+from coded_dgd.host.process import process_age
 from coded_dgd.problems.sources import Source
 
 Resume = tuple[Checkpoint, list[Iteration]]

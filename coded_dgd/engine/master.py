@@ -15,12 +15,12 @@ import numpy as np
 
 from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.arrivals import Arrival, Arrivals
-from coded_dgd.engine.crew import Crew, Incoming, Late, Loss
 from coded_dgd.engine.dispatch import Dispatcher
 from coded_dgd.engine.distribute import Distributed
+from coded_dgd.engine.events import Activity, unmarked
+from coded_dgd.engine.group import Crew, Incoming, Late, Loss
 from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import TooFewWorkers
-from coded_dgd.engine.marks import Activity, unmarked
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.guard import GuardedDecoder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple
 
-from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.group import Crew
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.problems.problem import Problem
 from coded_dgd.theory.predictor import GuardForecast

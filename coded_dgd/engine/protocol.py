@@ -264,7 +264,7 @@ class Report(NamedTuple):
     traceback: str | None = None
     """Where it raised; None where the process was lost without a word."""
     marks: int = 0
-    """How many it sends along, where a timeline is wanted (`engine.marks`)."""
+    """How many it sends along, where a timeline is wanted (`engine.events`)."""
     memory: int = 0
     """Peak of its memory, in bytes; 0 where nobody has measured it."""
 

@@ -14,17 +14,16 @@ import numpy as np
 
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import kernels
-from coded_dgd.engine.adapting import Adaptation, Adapter, Adviser
 from coded_dgd.engine.arrival_log import ArrivalLog
+from coded_dgd.engine.changes import Adaptation, Adapter, Adviser
 from coded_dgd.engine.checkpoint import Checkpoint
-from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import Distributed, distribute, sharing
+from coded_dgd.engine.group import Crew
 from coded_dgd.engine.ideal import Ideal
 from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Master
 from coded_dgd.engine.observer import Observer, Start
-from coded_dgd.engine.process import process_age
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup, check_delay, scheme_of
 from coded_dgd.engine.stage import Refused, Stage, ended_stages
@@ -32,6 +31,7 @@ from coded_dgd.engine.trail import Trail
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible
 from coded_dgd.guard import GuardedDecoder
+from coded_dgd.host.process import process_age
 from coded_dgd.problems import optimizers, trial
 from coded_dgd.problems.layout import EXTRAS, Layout
 from coded_dgd.problems.norms import norm

@@ -7,9 +7,9 @@ from collections.abc import Callable, Generator
 from math import inf
 from time import perf_counter
 
-from coded_dgd.engine.marks import Activity, Marks, unmarked
+from coded_dgd.engine.events import Activity, Marks, unmarked
 from coded_dgd.engine.protocol import Point, Reals, Task, result_parts
-from coded_dgd.engine.share import Share
+from coded_dgd.engine.shard import Share
 
 Event = Point | Task | None
 """The newest point, or one more task; None where there is neither."""

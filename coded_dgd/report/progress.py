@@ -11,7 +11,7 @@ from coded_dgd import __version__
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.observer import Observer, Start, Stop
 from coded_dgd.engine.setup import Setup
-from coded_dgd.engine.threads import BY_SHARE, threads
+from coded_dgd.host.threads import BY_SHARE, threads
 from coded_dgd.planner.memory import Peaks
 from coded_dgd.report.steps import Steps
 from coded_dgd.runs.status import Status

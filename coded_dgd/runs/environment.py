@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from coded_dgd import __version__
-from coded_dgd.engine.threads import threads
+from coded_dgd.host.threads import threads
 
 
 def environment(transport: str) -> dict[str, Any]:

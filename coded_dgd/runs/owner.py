@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from socket import gethostname
 
-from coded_dgd.engine.process import boot_id, pid_namespace, started
+from coded_dgd.host.process import boot_id, pid_namespace, started
 from coded_dgd.kinds import misfit
 
 OWNER = "owner.json"

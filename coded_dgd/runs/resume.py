@@ -12,7 +12,7 @@ import numpy as np
 
 from coded_dgd import origin
 from coded_dgd.config import HARMLESS, RunConfig, read_toml
-from coded_dgd.engine.adapting import Adaptation
+from coded_dgd.engine.changes import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint, latest
 from coded_dgd.engine.iteration import Absence
 from coded_dgd.engine.job import Resume

@@ -21,9 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from coded_dgd.engine.interrupts import Interruptible, Waiting
 from coded_dgd.errors import CodedDGDError, Interrupted, UsageError
 from coded_dgd.files import writing
+from coded_dgd.host.interrupts import Interruptible, Waiting
 from coded_dgd.runs.owner import OWNER, Owner
 
 BEAT_SECONDS = 5.0

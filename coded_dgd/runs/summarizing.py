@@ -10,7 +10,7 @@ import numpy as np
 
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import Outcome
-from coded_dgd.engine.process import peak_memory, process_age
+from coded_dgd.host.process import peak_memory, process_age
 from coded_dgd.planner.memory import Peaks
 from coded_dgd.problems.norms import norm
 from coded_dgd.runs.environment import environment

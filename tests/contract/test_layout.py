@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from coded_dgd import train
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job, protocol
-from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.group import Crew
 from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.base import Batch

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import coded_dgd
-from coded_dgd.engine.transports.launcher import launch
+from coded_dgd.host.launcher import launch
 
 who, when, how = sys.argv[1:]
 rank = launch().rank

@@ -15,7 +15,7 @@ import numpy as np
 from launching import children
 
 from coded_dgd.__main__ import main
-from coded_dgd.engine.transports.launcher import launch
+from coded_dgd.host.launcher import launch
 
 KILL = "kill-"
 BAD_MESSAGES = ("nan", "short", "long", "future", "index", "lane", "twice")
@@ -60,9 +60,9 @@ def spoil(kind, message):
 
 
 def plant_in_worker(kind, worker, iteration):
-    from coded_dgd.engine.pool import Pool
     from coded_dgd.engine.protocol import control_buffer
-    from coded_dgd.engine.share import Share
+    from coded_dgd.engine.shard import Share
+    from coded_dgd.engine.shared_blocks import Pool
     from coded_dgd.engine.transports.mpi import worker as worker_module
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
     from coded_dgd.engine.worker import Worker

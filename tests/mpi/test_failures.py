@@ -276,4 +276,4 @@ def test_a_run_that_ends_while_a_new_worker_starts(tmp_path, fault_tolerance):
         "--out", "run", cwd=tmp_path, script="faulty.py", FAULTS="kill:1:27", timeout=60,
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert processes_mentioning("coded_dgd.engine.hired") == []
+    assert processes_mentioning("coded_dgd.engine.spawned") == []

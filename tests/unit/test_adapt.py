@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from observing import Recorder
 
-from coded_dgd.advising.adapting import adviser
+from coded_dgd.advising.live import adviser
 from coded_dgd.api import train as train_here
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job
-from coded_dgd.engine.adapting import Adaptation, Party
+from coded_dgd.engine.changes import Adaptation, Party
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import UsageError
-from coded_dgd.planner.adapting import drifted
+from coded_dgd.planner.advice import drifted
 from coded_dgd.planner.observations import Sample
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.report.progress import Progress

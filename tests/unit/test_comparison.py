@@ -12,7 +12,7 @@ import pytest
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job
 from coded_dgd.engine.comparison import compare, configurations
-from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.group import Crew
 from coded_dgd.engine.losses import TooFewWorkers
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.base import Batch

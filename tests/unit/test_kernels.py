@@ -247,7 +247,7 @@ def test_a_scheme_that_cannot_do_it_is_left_out_of_a_comparison(tmp_path, monkey
 
 def test_workers_import_scipy_only_where_rows_are_sparse():
     code = (
-        "import sys; import coded_dgd.engine.share, coded_dgd.engine.transports.mpi.worker; "
+        "import sys; import coded_dgd.engine.shard, coded_dgd.engine.transports.mpi.worker; "
         "print('scipy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

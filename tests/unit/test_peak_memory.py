@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coded_dgd.engine.process import peak_memory
+from coded_dgd.host.process import peak_memory
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells"
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 MEGABYTES = 1 << 20
 
 GROWS = """
-from coded_dgd.engine.process import peak_memory
+from coded_dgd.host.process import peak_memory
 before = peak_memory()
 held = bytearray(64 << 20)
 del held

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from coded_dgd import delays, schemes
+from coded_dgd.advising.probe import WHOLE, probe
 from coded_dgd.cli import run_command_line
 from coded_dgd.cli.plan import parse_bytes
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.probe import WHOLE, probe
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.planner import memory
@@ -334,7 +334,7 @@ def test_bursts_are_recognised_in_a_probe():
 
 
 def test_what_comes_late_from_one_group_is_not_taken_for_an_answer_in_the_next(monkeypatch):
-    monkeypatch.setattr("coded_dgd.engine.probe._group_size", lambda finish, busy: 2)
+    monkeypatch.setattr("coded_dgd.advising.probe._group_size", lambda finish, busy: 2)
     config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=3")
     source = open_source(config.data, config.seed)
     found = probe(config, SimulatedTransport(WORKERS), source, 40, 100.0)

@@ -15,9 +15,9 @@ import pytest
 
 from coded_dgd import train
 from coded_dgd.cli import run_command_line
-from coded_dgd.engine.interrupts import Waiting
-from coded_dgd.engine.process import started
 from coded_dgd.errors import CodedDGDError, Interrupted, StorageError, UsageError
+from coded_dgd.host.interrupts import Waiting
+from coded_dgd.host.process import started
 from coded_dgd.report.progress import Progress
 from coded_dgd.runs import run_lock
 from coded_dgd.runs.owner import OWNER, Owner

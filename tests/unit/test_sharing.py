@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from coded_dgd import schemes
-from coded_dgd.engine.pool import Pool
 from coded_dgd.engine.protocol import Plan, Pooled
+from coded_dgd.engine.shared_blocks import Pool
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sharing import groups
 

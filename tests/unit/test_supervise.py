@@ -12,7 +12,7 @@ import pytest
 
 from coded_dgd.batch import supervise
 from coded_dgd.batch.supervise import ASKED, LIMIT, Grace, Job, RunFolder, Stop
-from coded_dgd.engine.process import LAUNCHER_FOLDER
+from coded_dgd.host.process import LAUNCHER_FOLDER
 
 QUICK = Grace(poll=0.01, repeat=0.05, leave=0.1, kill=0.1)
 FOLDER = f"${LAUNCHER_FOLDER}"

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from coded_dgd.engine import threads
-from coded_dgd.engine.transports.launcher import ranks_on_host
+from coded_dgd.host import threads
+from coded_dgd.host.launcher import ranks_on_host
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_launchers_say_how_many_ranks_share_the_host(clean, variables, ranks):
 
 def test_it_is_decided_before_numpy_loads():
     code = (
-        "import sys; import coded_dgd.__main__; from coded_dgd.engine.threads import set_threads; "
+        "import sys; import coded_dgd.__main__; from coded_dgd.host.threads import set_threads; "
         "print('numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

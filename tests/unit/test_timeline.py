@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import RunConfig
+from coded_dgd.engine import events as marks_module
 from coded_dgd.engine import job
-from coded_dgd.engine import marks as marks_module
-from coded_dgd.engine.marks import Activity, Mark, Marked, Marks
+from coded_dgd.engine.events import Activity, Mark, Marked, Marks
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.report import timeline

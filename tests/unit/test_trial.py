@@ -419,7 +419,7 @@ def test_an_objective_that_needs_labels_can_be_planned_for(folder, capsys):
 
 def test_workers_do_not_import_it():
     code = (
-        "import sys; import coded_dgd.engine.share, coded_dgd.engine.transports.mpi.worker; "
+        "import sys; import coded_dgd.engine.shard, coded_dgd.engine.transports.mpi.worker; "
         "print('coded_dgd.problems.trial' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

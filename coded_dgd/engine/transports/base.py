@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
-from coded_dgd.engine.marks import MASTER_MARKS, Marked, Marks
+from coded_dgd.engine.events import MASTER_MARKS, Marked, Marks
 from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.protocol import Holding, Logs, Plan, Point, Reals, Report, Task
 

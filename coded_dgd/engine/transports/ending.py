@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from coded_dgd import streams
-from coded_dgd.engine.transports.launcher import Launch, launch
+from coded_dgd.host.launcher import Launch, launch
 
 EXIT_CODE = 1
 RANK_0_SECONDS = 2.0
@@ -91,9 +91,9 @@ def start_guardian() -> None:
         return
     # where a file hides one of the modules that it needs there is none
     with suppress(ImportError, AttributeError, OSError):
-        from coded_dgd.engine.transports.mpi import guardian, runtime
+        from coded_dgd.host import guardian, open_mpi
 
-        if (pid := runtime.launcher()) is not None:
+        if (pid := open_mpi.launcher()) is not None:
             _State.guardian = guardian.start(pid, _State.rank.rank)
 
 
@@ -112,7 +112,7 @@ def end_job(message: str = "", code: int = EXIT_CODE) -> None:
         from coded_dgd.engine.transports.mpi.library import abort
 
         abort(code)
-    from coded_dgd.engine.transports.mpi.runtime import end_job_surely
+    from coded_dgd.host.open_mpi import end_job_surely
 
     if end_job_surely():
         os._exit(code)
@@ -199,7 +199,7 @@ def _marked(what: str, rank: int) -> bool:
 
 
 def _address(what: str, rank: int) -> str:
-    from coded_dgd.engine.transports.mpi.runtime import job_name
+    from coded_dgd.host.open_mpi import job_name
 
     return f"\0coded_dgd {os.getuid()} {job_name()} {what} {rank}"
 

@@ -6,9 +6,9 @@ import heapq
 from collections.abc import Iterable, Mapping
 from math import inf
 
-from coded_dgd.engine.marks import Marked
+from coded_dgd.engine.events import Marked
 from coded_dgd.engine.protocol import Holding, Plan, Point, Reals, Report, Task
-from coded_dgd.engine.share import Share
+from coded_dgd.engine.shard import Share
 from coded_dgd.engine.transports.base import Batch, Transport
 from coded_dgd.engine.worker import Wait, Worker
 from coded_dgd.errors import Undecodable

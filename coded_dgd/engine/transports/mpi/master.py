@@ -15,9 +15,8 @@ from time import monotonic, sleep, time
 import numpy as np
 
 from coded_dgd import __version__, streams
+from coded_dgd.engine.events import Marked
 from coded_dgd.engine.losses import ranks
-from coded_dgd.engine.marks import Marked
-from coded_dgd.engine.process import tell_launcher
 from coded_dgd.engine.protocol import (
     Control,
     Greeting,
@@ -32,7 +31,6 @@ from coded_dgd.engine.protocol import (
     error_text,
     pack_point,
 )
-from coded_dgd.engine.threads import threads
 from coded_dgd.engine.transports.base import STOP_SECONDS, Batch, Transport
 from coded_dgd.engine.transports.ending import leave
 from coded_dgd.engine.transports.mpi.library import (
@@ -53,8 +51,10 @@ from coded_dgd.engine.transports.mpi.library import (
 from coded_dgd.engine.transports.mpi.peer import Peer
 from coded_dgd.engine.transports.mpi.receives import Receives
 from coded_dgd.engine.transports.mpi.rendezvous import Assembly
-from coded_dgd.engine.transports.mpi.runtime import end_job, is_here, lost_here
 from coded_dgd.errors import UsageError
+from coded_dgd.host.open_mpi import end_job, is_here, lost_here
+from coded_dgd.host.process import tell_launcher
+from coded_dgd.host.threads import threads
 from coded_dgd.problems.partition import DATA_IN_FLIGHT
 from coded_dgd.problems.sparse import SparseRows
 
@@ -343,7 +343,7 @@ class MPIMaster(Transport):
 
         Of the loss of one that has not spoken yet MPI tells nothing.
         """
-        arguments = ["-m", "coded_dgd.engine.hired", str(threads().number)]
+        arguments = ["-m", "coded_dgd.engine.spawned", str(threads().number)]
         pause = Pause(WORKER_PAUSE)
         try:
             comm = MPI.COMM_SELF.Spawn(sys.executable, arguments, maxprocs=1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from coded_dgd.engine.marks import Mark
+from coded_dgd.engine.events import Mark
 from coded_dgd.engine.protocol import Control, Floats, Greeting, Plan, Report, Task, pack_control
 from coded_dgd.engine.transports.mpi.library import (
     MARKS,

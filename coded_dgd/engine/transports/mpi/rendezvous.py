@@ -23,8 +23,8 @@ from coded_dgd.engine.transports.mpi.library import (
     fault_tolerant,
     world,
 )
-from coded_dgd.engine.transports.mpi.runtime import all_here, lost_here
 from coded_dgd.errors import UsageError
+from coded_dgd.host.open_mpi import all_here, lost_here
 
 LOOK_SECONDS = 1.0
 """Time between two looks at those that are waited for."""

@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd import __version__
-from coded_dgd.engine.pool import Pool
-from coded_dgd.engine.process import cores
 from coded_dgd.engine.protocol import (
     Command,
     Control,
@@ -33,7 +31,8 @@ from coded_dgd.engine.protocol import (
     read_control,
     read_error,
 )
-from coded_dgd.engine.share import Share
+from coded_dgd.engine.shard import Share
+from coded_dgd.engine.shared_blocks import Pool
 from coded_dgd.engine.transports.ending import leave
 from coded_dgd.engine.transports.mpi.library import (
     DATA,
@@ -50,6 +49,7 @@ from coded_dgd.engine.transports.mpi.library import (
 from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.engine.worker import Worker
 from coded_dgd.errors import CodedDGDError
+from coded_dgd.host.process import cores
 from coded_dgd.problems.objectives import Objective
 
 LEAVE_SECONDS = 3.0

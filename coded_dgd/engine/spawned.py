@@ -1,11 +1,11 @@
-"""``python -m coded_dgd.engine.hired THREADS``: a worker that is started while a run goes on."""
+"""``python -m coded_dgd.engine.spawned THREADS``: a worker that is started while a run goes on."""
 
 from __future__ import annotations
 
 import sys
 
 from coded_dgd import streams
-from coded_dgd.engine.threads import set_threads
+from coded_dgd.host.threads import set_threads
 
 
 def main() -> None:

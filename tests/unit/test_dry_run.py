@@ -2,8 +2,8 @@
 
 import pytest
 
+from coded_dgd.advising.dry_run import FIRST, ITERATIONS, rehearse
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.rehearsal import FIRST, ITERATIONS, rehearse
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 
 SLOW, BUSY = 2e-3, 0.03

@@ -8,7 +8,7 @@ from socket import gethostname
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
-from coded_dgd.engine.process import tell_launcher
+from coded_dgd.host.process import tell_launcher
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from coded_dgd import registry
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.group import Crew
 from coded_dgd.engine.protocol import Holding, Plan, Pooled
 from coded_dgd.errors import Interrupted
 from coded_dgd.problems.encoding import Placement, Recipe

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from coded_dgd.advising.ping_pong import measure_messages
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.adapting import Change
-from coded_dgd.engine.echo import measure_messages
+from coded_dgd.engine.changes import Change
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.stage import Stage
 from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import UsageError
-from coded_dgd.planner.adapting import Situation, advise, drifted, same_shares
+from coded_dgd.planner.advice import Situation, advise, drifted, same_shares
 from coded_dgd.planner.candidates import LARGEST_LOAD
 from coded_dgd.planner.costs import Sizes, bytes_held, task_size
 from coded_dgd.planner.measurements import Measurements, Network, Speed, measure_speed

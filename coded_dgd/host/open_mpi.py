@@ -19,8 +19,8 @@ from time import monotonic, sleep
 from typing import NoReturn
 
 from coded_dgd import streams
-from coded_dgd.engine.transports.mpi import guardian
 from coded_dgd.errors import CodedDGDError
+from coded_dgd.host import guardian
 
 START_SECONDS = 300.0
 """How long MPI_Init may take where ranks on other machines cannot be seen."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from coded_dgd.engine.process import cores
-from coded_dgd.engine.transports.launcher import ranks_on_host
+from coded_dgd.host.launcher import ranks_on_host
+from coded_dgd.host.process import cores
 
 FOR_ALL = "OMP_NUM_THREADS"
 """What every BLAS heeds where its own variable is not set."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.crew import Crew
+from coded_dgd.engine.group import Crew
 from coded_dgd.engine.protocol import Plan, Point
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
@@ -41,7 +41,7 @@ class Messages(NamedTuple):
     """Handing out a plan and next to no data."""
     gathering: tuple[float, float]
     """A point leaves to all idle workers -> each has answered, once; of a `Probe`, in a real
-    iteration (`engine.rehearsal`)."""
+    iteration (`advising.dry_run`)."""
 
 
 def measure_messages(

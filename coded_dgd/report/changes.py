@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coded_dgd.planner.adapting import Advice, Prediction
+from coded_dgd.planner.advice import Advice, Prediction
 from coded_dgd.planner.record import describe
 from coded_dgd.report.columns import line, number
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd import schemes
+from coded_dgd.advising.dry_run import rehearse
+from coded_dgd.advising.ping_pong import Messages, crew_of_all, measure_messages
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import kernels
-from coded_dgd.engine.crew import Crew
 from coded_dgd.engine.distribute import distribute
-from coded_dgd.engine.echo import Messages, crew_of_all, measure_messages
+from coded_dgd.engine.group import Crew
 from coded_dgd.engine.protocol import Floats, Point
-from coded_dgd.engine.rehearsal import rehearse
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.problems import evaluation, objectives

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from coded_dgd import delays, registry
-from coded_dgd.engine.pool import Pool
 from coded_dgd.engine.protocol import Floats, Plan, Reals, result_size
+from coded_dgd.engine.shared_blocks import Pool
 from coded_dgd.problems import objectives
 from coded_dgd.problems.blocks import (
     Arrays,

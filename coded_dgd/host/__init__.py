@@ -1,0 +1,1 @@
+"""The process, its host and its launcher; nothing here knows MPI."""

@@ -55,7 +55,7 @@ def finish_times(kind, rng, scheme):
 def test_completion_and_messages_are_those_of_replay(name, workers, rows, given):
     scheme = build(name, workers, rows, given)
     decoder = GuardedDecoder(scheme, INF)
-    decoder.scheme.weights = lambda arrived: np.zeros(arrived.shape)  # no guard: rule only
+    decoder.scheme.weights = lambda arrived, _: np.zeros(arrived.shape)  # no guard: rule only
     rng = np.random.default_rng(1)
     for kind in ("distinct", "ties", "at once", "never"):
         finish = finish_times(kind, rng, scheme)
@@ -81,7 +81,7 @@ def test_a_simulation_is_of_the_same_iterations(name, delay):
     sample = simulate(scheme, model, 20_000, seed=3)
     finish = model.sample(np.random.default_rng(4), 2000, 6, scheme.work)
     decoder = GuardedDecoder(scheme, INF)
-    decoder.scheme.weights = lambda arrived: np.zeros(arrived.shape)
+    decoder.scheme.weights = lambda arrived, _: np.zeros(arrived.shape)
     ideal = [replay(decoder, each) for each in finish]
     for mean, error, values in [
         (sample.mean, sample.standard_error, [each.completion_time for each in ideal]),

@@ -694,7 +694,8 @@ def a_command(name: str) -> Target:
 def unhurried() -> Iterator[None]:
     """Neither watch for ever, nor draw, nor compute a figure of a paper: that is not fuzzed."""
     from coded_dgd import reproduce
-    from coded_dgd.report import figure, watching
+    from coded_dgd.report import figure
+    from coded_dgd.runs import watching
 
     def enough(*_: Any, **__: Any) -> Any:
         raise DataError("enough")

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); {}"
 END = (
-    "from coded_dgd.engine.transports.mpi import guardian, runtime; "
-    "guardian.END_SECONDS = 0.5; runtime.end_job_surely()"
+    "from coded_dgd.host import guardian, open_mpi; "
+    "guardian.END_SECONDS = 0.5; open_mpi.end_job_surely()"
 )
 
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import lzma
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from coded_dgd.config import RunConfig, plain
 from coded_dgd.engine.protocol import Plan
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.problems.encoding import Recipe, fingerprint
+from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sources import READERS, Reading, open_source
 from coded_dgd.reading import FORMATS
 
@@ -476,6 +478,7 @@ def test_workers_read_as_rank_0_does():
     mark = str(fingerprint(open_source(path, 0, reading), path))
     recipe = Recipe.of(path, 0, reading, mark, 4, np.array([0, 1]), False)
     plan = {"recipe": vars(recipe) | {"reading": vars(reading)}, "ends": [1], "pooled": None}
+    plan["layout"] = asdict(Layout(1))
     blank = dict.fromkeys(Plan.__annotations__)
     sent = Plan.from_json(json.dumps(blank | plan).encode()).recipe
     assert sent.reading == reading

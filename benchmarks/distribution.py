@@ -45,6 +45,7 @@ def plain(comm, pieces, shape):
 def job(arguments):
     """What each rank does: the plain side first, then ours, several times."""
     from coded_dgd import schemes
+    from coded_dgd.codes.placement import Encoder
     from coded_dgd.config import RunConfig
     from coded_dgd.engine.distribute import distribute
     from coded_dgd.engine.group import Crew
@@ -52,7 +53,6 @@ def job(arguments):
     from coded_dgd.engine.transports.mpi.library import world
     from coded_dgd.engine.transports.mpi.master import MPIMaster
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
-    from coded_dgd.problems.encoding import Encoder
     from coded_dgd.problems.partition import WINDOW, Partition
     from coded_dgd.problems.sources import open_source
 

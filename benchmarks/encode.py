@@ -19,7 +19,7 @@ import numpy as np
 from common import state
 
 from coded_dgd import schemes
-from coded_dgd.problems.encoding import Encoder
+from coded_dgd.codes.placement import Encoder
 from coded_dgd.problems.partition import WINDOW, Partition
 from coded_dgd.problems.sources import open_source
 

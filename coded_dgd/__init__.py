@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coded_dgd._version import __version__ as __version__
 from coded_dgd.engine.transports import ending
 
 if TYPE_CHECKING:
     from coded_dgd.api import Training, train
 
-__version__ = "0.1.0"
+
 __all__ = ["Training", "train"]
 
 

@@ -111,7 +111,7 @@ class Adviser:
 
     def _learn(self, trainer: Trainer) -> None:
         """Take down what handing out took, and look less often where a change did not pay."""
-        stage, changes = trainer.stage, trainer.adapter.adaptations
+        stage, changes = trainer.stage, trainer.adaptations
         if stage.handing_out and stage.cost is not None:
             self._handing_out = stage.cost / bytes_held(stage.scheme, _sizes(trainer))
         if changes and changes[-1].stage == stage.number and stage.seconds and stage.scheme.exact:

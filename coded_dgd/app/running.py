@@ -14,7 +14,7 @@ from coded_dgd.advising import measuring
 from coded_dgd.app import convergence
 from coded_dgd.config import LOG_LEVELS, RunConfig
 from coded_dgd.engine import job, setup
-from coded_dgd.engine.changes import Adviser
+from coded_dgd.engine.adapting import Adviser
 from coded_dgd.engine.checkpoint import Keeper
 from coded_dgd.engine.group import Crew
 from coded_dgd.engine.job import Outcome

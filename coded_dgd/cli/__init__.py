@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import click
 
-from coded_dgd import __version__, streams
+from coded_dgd import streams
+from coded_dgd._version import __version__
 from coded_dgd.cli.collect import collect
 from coded_dgd.cli.compare import compare
 from coded_dgd.cli.convert import convert

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from coded_dgd import __version__
+from coded_dgd._version import __version__
 from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
 from coded_dgd.config import DEFAULT_WORKERS, OPTIONS, RunConfig

@@ -14,7 +14,8 @@ from typing import Any
 import click
 import numpy as np
 
-from coded_dgd import __version__, delays, schemes
+from coded_dgd import delays, schemes
+from coded_dgd._version import __version__
 from coded_dgd.cli import options
 from coded_dgd.cli.job_settings import of_a_job
 from coded_dgd.errors import CodedDGDError

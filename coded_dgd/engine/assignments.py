@@ -9,11 +9,12 @@ from math import inf
 from pathlib import Path
 
 from coded_dgd import registry
+from coded_dgd.codes.placement import Placement
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.group import Crew
 from coded_dgd.engine.protocol import Holding, Plan, Pooled
 from coded_dgd.errors import Interrupted
-from coded_dgd.problems.encoding import Placement, Recipe
+from coded_dgd.problems.encoding import Recipe
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.labels import EncodedLabels
 from coded_dgd.problems.partition import Partition

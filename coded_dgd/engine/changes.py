@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from coded_dgd.config import SCHEME_OPTIONS, RunConfig
-from coded_dgd.engine.stage import Stage
-from coded_dgd.errors import UsageError
-from coded_dgd.files import replacing
 from coded_dgd.kinds import misfit
 
-if TYPE_CHECKING:
-    from coded_dgd.engine.trainer import Trainer
-
-RECORDS = "adaptation-{}.json"
-"""File in the run folder with all that the change to a stage depended on."""
 NAMED = ("scheme", "load", *SCHEME_OPTIONS)
 """Options of the configuration that a change is about."""
 SHOWN = ("scheme", "load", "tolerance", "wait")
@@ -44,10 +36,6 @@ class Change:
     """What one will take."""
     record: str
     """All that this depends on, as JSON."""
-
-
-Adviser = Callable[["Trainer"], Change | None]
-"""Asked before each iteration whether to go on otherwise."""
 
 
 class Party(NamedTuple):
@@ -133,65 +121,10 @@ class Adaptation(_Facts):
         return found
 
 
-class Adapter:
-    """Has a trainer change its scheme where an adviser says so, and takes down what came of it.
-
-    Parameters
-    ----------
-    adviser : Adviser, optional
-        By default nothing changes.
-    """
-
-    def __init__(self, adviser: Adviser | None = None) -> None:
-        self._adviser = adviser
-        self.adaptations: list[Adaptation] = []
-        self.seconds = 0.0
-        """What advice took."""
-
-    def ask(self, trainer: Trainer) -> None:
-        """Change the scheme, between two iterations, if the adviser says so."""
-        if self._adviser is None:
-            return
-        begin = trainer.transport.clock()
-        change = self._adviser(trainer)
-        self.seconds += trainer.transport.clock() - begin
-        if change is None:
-            return
-        old, crew = trainer.config, trainer.stage.master.crew
-        before = _party(old, crew.members)
-        try:
-            trainer.change(replace(old, **change.options), change.workers, change.same_shares)
-        except UsageError:  # what was predicted does not exist for these data
-            return
-        stage = trainer.stage
-        adaptation = Adaptation(
-            iteration=trainer.iteration,
-            stage=stage.number,
-            why=change.why,
-            before=before,
-            after=_party(trainer.config, stage.master.crew.members),
-            predicted_gain=change.gain,
-            predicted_cost=change.cost,
-            replaced=change.before,
-            predicted=change.predicted,
-        )
-        self.adaptations.append(adaptation)
-        if trainer.folder is not None:
-            path = trainer.folder / RECORDS.format(stage.number)
-            with replacing(path) as file:
-                file.write(f"{change.record}\n".encode())
-        trainer.observer.warning(adaptation.line)
-
-    def measure(self, stage: Stage) -> None:
-        """Take down what has come of the latest change, as far as its stage tells."""
-        if self.adaptations and self.adaptations[-1].stage == stage.number:
-            self.adaptations[-1].cost = stage.cost
-            self.adaptations[-1].measured = stage.seconds
-
-
 PARTIES = {"before": "from", "after": "to"}
 """Names in JSON."""
 
 
-def _party(config: RunConfig, members: Sequence[int]) -> Party:
+def party(config: RunConfig, members: Sequence[int]) -> Party:
+    """Return the scheme of a configuration, and the ranks of the peers that run it."""
     return Party({name: getattr(config, name) for name in NAMED}, [peer + 1 for peer in members])

@@ -8,13 +8,13 @@ from math import sqrt
 
 import numpy as np
 
+from coded_dgd.codes.placement import Encoder
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.assignments import STOPPED, Plans
 from coded_dgd.engine.group import Crew
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.errors import DataError, Interrupted
 from coded_dgd.problems import sparse
-from coded_dgd.problems.encoding import Encoder
 from coded_dgd.problems.norms import SMALLEST_SQUARE, USUAL, norms_of, refusal
 from coded_dgd.problems.partition import WINDOW, Partition, Window
 from coded_dgd.problems.problem import Quadratic

@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from coded_dgd.engine.changes import Adaptation, Adviser
+from coded_dgd.engine.adapting import Adapter, Adviser
+from coded_dgd.engine.changes import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint, Keeper
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.observer import Observer, Start, Stop
@@ -132,7 +133,7 @@ def conclude(
 ) -> Outcome:
     """Gather what a trainer has produced; workers that failed too late to matter are lost too."""
     trainer.note(*(report for report in ending.reports if report.failure is not None))
-    trainer.adapter.measure(trainer.stage)
+    trainer.measure_change()
     return Outcome(
         setup=trainer.setup,
         start=start,
@@ -144,8 +145,7 @@ def conclude(
         stages=trainer.stages,
         losses=trainer.losses,
         refused=trainer.refused,
-        adaptations=trainer.adapter.adaptations,
-        advice_time=trainer.adapter.seconds,
+        adaptations=trainer.adaptations,
         training_time=training_time,
         ideal=trainer.ideal(),
         ending=ending,
@@ -190,8 +190,8 @@ def run(
             setup.problem(source),
             keeper.folder if keeper else None,
             observer,
-            adviser=adviser,
         )
+        adapter = Adapter(trainer, adviser)
         if resume:
             trainer.restore(*resume)
         start = trainer.start()
@@ -204,6 +204,7 @@ def run(
                 if trainer.iteration >= setup.config.iterations:
                     break
                 with np.errstate(over=unusual, invalid=unusual):
+                    adapter.ask()
                     record = trainer.step()
                 observer.iteration(record)
                 if keeper and keeper.due(trainer.iteration):
@@ -218,6 +219,7 @@ def run(
         training_time = monotonic() - begin
     status = "converged" if converged else "done"
     outcome = conclude(trainer, start, status, training_time, ending)
+    outcome.advice_time = adapter.seconds
     outcome.checkpoint_time = keeper.time_spent if keeper else 0.0
     outcome.resumed_at = resume[0].iteration if resume else 0
     return outcome

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coded_dgd import __version__
+from coded_dgd._version import __version__
 from coded_dgd.engine.protocol import Plan
 from coded_dgd.files import writing
 

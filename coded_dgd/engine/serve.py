@@ -13,11 +13,11 @@ from typing import Literal, NoReturn
 import numpy as np
 
 from coded_dgd.engine.protocol import Control, Point, Report
-from coded_dgd.engine.transports.ending import leave
 from coded_dgd.engine.transports.mpi.library import REPORT_BYTES, world
 from coded_dgd.engine.transports.mpi.worker import MPIWorker
 from coded_dgd.engine.worker import Worker
 from coded_dgd.errors import CodedDGDError
+from coded_dgd.host.leaving import leave
 from coded_dgd.host.process import cpu_seconds, peak_memory
 from coded_dgd.problems.objectives import Objective
 

@@ -15,7 +15,7 @@ import numpy as np
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import kernels
 from coded_dgd.engine.arrival_log import ArrivalLog
-from coded_dgd.engine.changes import Adaptation, Adapter, Adviser
+from coded_dgd.engine.changes import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.distribute import Distributed, distribute, sharing
 from coded_dgd.engine.group import Crew
@@ -65,8 +65,6 @@ class Trainer:
         Is informed before data are handed out for the first time, and of warnings.
     mend : str
         What the command offers against the loss of too many workers.
-    adviser : Adviser, optional
-        Asked before each iteration whether to go on with another scheme.
     """
 
     def __init__(
@@ -77,12 +75,12 @@ class Trainer:
         folder: Path | None = None,
         observer: Observer | None = None,
         mend: str = OR_OPTIONS,
-        adviser: Adviser | None = None,
     ) -> None:
         self.setup, self.transport = setup, transport
         self.observer = observer or Observer()
         self._mend = mend
-        self.adapter = Adapter(adviser)
+        self.adaptations: list[Adaptation] = []
+        """Changes of the scheme so far."""
         transport.silence = setup.config.silence or inf
         self.config = config = setup.config
         self.folder = folder
@@ -130,7 +128,7 @@ class Trainer:
     def start(self) -> Start:
         """Distribute the data."""
         scheme, members = self.setup.scheme, list(range(self.setup.scheme.workers))
-        changes, resumed = self.adapter.adaptations, self._resumed
+        changes, resumed = self.adaptations, self._resumed
         if changes and resumed and resumed.values["started"] == scheme.workers:
             scheme, members = self._adapted(changes[-1])
         config = self.config
@@ -199,7 +197,7 @@ class Trainer:
             That of a stage whose workers go on with what they hold.
         """
         if self.stages:
-            self.adapter.measure(self.stage)
+            self.measure_change()
         config, begin = self.config, self.transport.clock()
         # of blocks that are coded the master knows the loss from the gradient
         extras = EXTRAS if self.optimizer.needs_loss and not scheme.coded else ()
@@ -253,8 +251,7 @@ class Trainer:
         CodedDGDError
             See `Master.iterate`; or divergence.
         """
-        self._refill()
-        self.adapter.ask(self)
+        self.refill()
         while True:
             begin = self.transport.clock()
             try:
@@ -264,7 +261,7 @@ class Trainer:
                 self._note_refusals()
                 self._refuse_overflow()
                 self.note(*error.reports)
-                if not self._refill(HIRE_SECONDS):
+                if not self.refill(HIRE_SECONDS):
                     self._replan(error.amplification)
         self._note_refusals()
         self.log.append(record)
@@ -302,6 +299,12 @@ class Trainer:
         self._enlist(scheme, members, draws, crew.replaces if kept else crew.lane, kept)
         self._spares += sorted(set(crew.members) - set(members) - set(self.transport.lost))
 
+    def measure_change(self) -> None:
+        """Record what has come of the latest change of scheme, as far as its stage tells."""
+        if self.adaptations and self.adaptations[-1].stage == self.stage.number:
+            self.adaptations[-1].cost = self.stage.cost
+            self.adaptations[-1].measured = self.stage.seconds
+
     def note(self, *reports: Report) -> None:
         """Take down losses that have not been known before."""
         fresh = [report for report in reports if report.peer not in self._noted]
@@ -327,7 +330,7 @@ class Trainer:
             self.observer.warning(f"messages of rank {peer + 1} are not used: {reason}")
         self._noted_refusals = set(self._refused_here)
 
-    def _refill(self, seconds: float = 0.0) -> bool:
+    def refill(self, seconds: float = 0.0) -> bool:
         """Put spare and new workers in the place of lost ones; return whether there were any.
 
         Parameters
@@ -410,7 +413,7 @@ class Trainer:
     def state(self) -> Checkpoint:
         """Everything that the next iterations depend on, and what is told of those before."""
         master = self.stage.master
-        self.adapter.measure(self.stage)
+        self.measure_change()
         values = {
             "started": self.setup.scheme.workers,
             "workers": self.stage.scheme.workers,
@@ -421,7 +424,7 @@ class Trainer:
             "absences": [astuple(absence) for absence in master.absences],
             "losses": [report._asdict() for report in self.losses],
             "refused": [Refused(*who, count) for who, count in self.refused.items()],
-            "adaptations": [each.to_json() for each in self.adapter.adaptations],
+            "adaptations": [each.to_json() for each in self.adaptations],
         }
         return Checkpoint(self.iteration, values, self.optimizer.state())
 
@@ -433,7 +436,7 @@ class Trainer:
         self.log = log
         self.losses = [Report(**report) for report in values["losses"]]
         self._losses_before = len(self.losses)
-        self.adapter.adaptations = [Adaptation.from_json(each) for each in values["adaptations"]]
+        self.adaptations = [Adaptation.from_json(each) for each in values["adaptations"]]
         for each in values["refused"]:
             refused = Refused(*each)
             self._refused_before[refused.peer, refused.reason] = refused.messages

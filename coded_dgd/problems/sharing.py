@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coded_dgd.problems.encoding import Placement
+from coded_dgd.codes.placement import Placement
 
 WORTHWHILE = 1 << 20
 """Bytes that a group has to save."""

@@ -7,7 +7,7 @@ from typing import TextIO
 
 import numpy as np
 
-from coded_dgd import __version__
+from coded_dgd._version import __version__
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.observer import Observer, Start, Stop
 from coded_dgd.engine.setup import Setup

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from coded_dgd import __version__
+from coded_dgd._version import __version__
 from coded_dgd.engine.events import WORKER_MARKS, Activity, Mark
 from coded_dgd.engine.observer import Observer
 from coded_dgd.engine.protocol import Floats

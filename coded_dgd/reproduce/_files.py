@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from coded_dgd import __version__
+from coded_dgd._version import __version__
 from coded_dgd.report import figure as plots
 from coded_dgd.report.figure import Floats, Panel
 from coded_dgd.reproduce.base import Claim, Figure, Result

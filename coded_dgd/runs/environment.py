@@ -8,7 +8,7 @@ import socket
 from importlib import metadata
 from typing import Any
 
-from coded_dgd import __version__
+from coded_dgd._version import __version__
 from coded_dgd.host.threads import threads
 
 

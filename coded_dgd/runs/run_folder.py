@@ -27,7 +27,7 @@ import numpy as np
 
 from coded_dgd import origin
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.changes import RECORDS
+from coded_dgd.engine.adapting import RECORDS
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import Outcome

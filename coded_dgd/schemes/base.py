@@ -35,8 +35,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.codes.placement import Placement, encode
 from coded_dgd.errors import Infeasible
-from coded_dgd.problems.encoding import Placement, encode
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.schemes.rules import Count, Counter, Rule

@@ -10,8 +10,8 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from coded_dgd.engine.transports.ending import leave
 from coded_dgd.engine.transports.mpi.library import world
+from coded_dgd.host.leaving import leave
 
 path = Path(sys.argv[1])
 lines = json.loads(path.read_text(encoding="utf-8"))

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from coded_dgd import schemes
+from coded_dgd.codes.placement import Encoder
 from coded_dgd.errors import DataError
 from coded_dgd.planner.memory import resident
-from coded_dgd.problems.encoding import Encoder, Recipe
+from coded_dgd.problems.encoding import Recipe
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import AS_THEY_ARE, open_source, save

@@ -21,10 +21,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from coded_dgd import streams
 from coded_dgd.host.launcher import Launch, launch
+from coded_dgd.host.leaving import OWNER, Guardian, is_rank, leave, notify_guardian
 
 EXIT_CODE = 1
 RANK_0_SECONDS = 2.0
@@ -40,17 +41,12 @@ TURN_SECONDS = 0.2
 SUPERVISOR = ["-m", "coded_dgd.batch.supervise"]
 """How a batch script starts its supervisor. It is no rank, whatever a job step around it says."""
 
-_OWNER = "_CODED_DGD_RANK_PROCESS"
-"""Variable with the process id of the rank: processes that a rank starts are no ranks."""
-
 
 class _State:
     """What is known of this process."""
 
     rank: Launch | None = None
     """Where `install` has done anything."""
-    guardian: int | None = None
-    """Pipe to the guardian of this process, if there is one."""
     lost: list[Callable[[], bool]] = []
     """Whether a rank is lost, at the end: then MPI_Finalize, which may hang, is left out."""
     masters: set[int] = set()
@@ -64,7 +60,7 @@ def install() -> None:
     launched = launch()
     if launched is None or launched.size < 2 or sys.orig_argv[1:3] == SUPERVISOR:
         return
-    if os.environ.setdefault(_OWNER, str(os.getpid())) != str(os.getpid()):
+    if os.environ.setdefault(OWNER, str(os.getpid())) != str(os.getpid()):
         return
     _State.rank = launched
     previous = sys.excepthook
@@ -72,11 +68,11 @@ def install() -> None:
     def excepthook(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
-        if _is_rank() and getattr(error, "of_rank_0", False):
+        if is_rank() and getattr(error, "of_rank_0", False):
             sleep(RANK_0_SECONDS)  # it is for rank 0 to speak
             wait_for_turn(launched.rank)
         previous(kind, error, trace)
-        if _is_rank() and not _interactive():
+        if is_rank() and not _interactive():
             end_job(remedy(error))
 
     sys.excepthook = excepthook
@@ -87,14 +83,14 @@ def install() -> None:
 
 def start_guardian() -> None:
     """Have a guardian watch this process, which others wait for, unless there is one."""
-    if _State.rank is None or _State.guardian is not None:
+    if _State.rank is None or Guardian.pipe is not None:
         return
     # where a file hides one of the modules that it needs there is none
     with suppress(ImportError, AttributeError, OSError):
         from coded_dgd.host import guardian, open_mpi
 
         if (pid := open_mpi.launcher()) is not None:
-            _State.guardian = guardian.start(pid, _State.rank.rank)
+            Guardian.pipe = guardian.start(pid, _State.rank.rank)
 
 
 def end_job(message: str = "", code: int = EXIT_CODE) -> None:
@@ -107,7 +103,7 @@ def end_job(message: str = "", code: int = EXIT_CODE) -> None:
     for stream in sys.stdout, sys.stderr:
         with suppress(AttributeError, OSError, ValueError):  # None, or closed
             stream.flush()
-    _notify_guardian(b"a")
+    notify_guardian(b"a")
     if "mpi4py.MPI" in sys.modules:
         from coded_dgd.engine.transports.mpi.library import abort
 
@@ -116,15 +112,6 @@ def end_job(message: str = "", code: int = EXIT_CODE) -> None:
 
     if end_job_surely():
         os._exit(code)
-
-
-def leave(code: int) -> NoReturn:
-    """End this process without MPI_Finalize, which is collective and hangs if a rank is gone."""
-    _notify_guardian(b"l")
-    for stream in sys.stdout, sys.stderr:
-        with suppress(AttributeError, OSError, ValueError):
-            stream.flush()
-    os._exit(code)
 
 
 def skip_finalize(condition: Callable[[], bool] = lambda: True) -> None:
@@ -204,23 +191,12 @@ def _address(what: str, rank: int) -> str:
     return f"\0coded_dgd {os.getuid()} {job_name()} {what} {rank}"
 
 
-def _is_rank() -> bool:
-    """Whether this is the rank itself, and no process that it has forked."""
-    return os.environ.get(_OWNER) == str(os.getpid())
-
-
-def _notify_guardian(notice: bytes) -> None:
-    if _State.guardian is not None and _is_rank():
-        with suppress(OSError):
-            os.write(_State.guardian, notice)
-
-
 def _interactive() -> bool:
     return bool(sys.flags.interactive or hasattr(sys, "ps1") or os.environ.get("PYTHONINSPECT"))
 
 
 def _at_exit(excepthook: Any) -> None:
-    if _State.rank and not _is_rank():
+    if _State.rank and not is_rank():
         return
     if sys.excepthook is not excepthook and _raised():
         end_job()
@@ -237,7 +213,7 @@ def _at_exit(excepthook: Any) -> None:
         status = _State.status
         sleep(5 * LOOK_SECONDS)  # for others to see that this one has come to its end
         leave(status if isinstance(status, int) else int(status is not None))
-    _notify_guardian(notice)
+    notify_guardian(notice)
 
 
 def _raised() -> bool:

@@ -10,9 +10,9 @@ from pathlib import Path
 from time import sleep
 from typing import NoReturn
 
-from coded_dgd.engine.transports.ending import leave
 from coded_dgd.errors import CodedDGDError, UsageError
 from coded_dgd.host.launcher import launch
+from coded_dgd.host.leaving import leave
 from coded_dgd.host.open_mpi import end_job_surely, watch_start
 
 os.environ.setdefault("HOME", str(Path("~").expanduser()))  # Open MPI does not start without

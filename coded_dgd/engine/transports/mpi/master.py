@@ -14,7 +14,8 @@ from time import monotonic, sleep, time
 
 import numpy as np
 
-from coded_dgd import __version__, streams
+from coded_dgd import streams
+from coded_dgd._version import __version__
 from coded_dgd.engine.events import Marked
 from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.protocol import (
@@ -32,7 +33,6 @@ from coded_dgd.engine.protocol import (
     pack_point,
 )
 from coded_dgd.engine.transports.base import STOP_SECONDS, Batch, Transport
-from coded_dgd.engine.transports.ending import leave
 from coded_dgd.engine.transports.mpi.library import (
     DATA,
     ERROR,
@@ -52,6 +52,7 @@ from coded_dgd.engine.transports.mpi.peer import Peer
 from coded_dgd.engine.transports.mpi.receives import Receives
 from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.errors import UsageError
+from coded_dgd.host.leaving import leave
 from coded_dgd.host.open_mpi import end_job, is_here, lost_here
 from coded_dgd.host.process import tell_launcher
 from coded_dgd.host.threads import threads

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd import __version__
+from coded_dgd._version import __version__
 from coded_dgd.engine.protocol import (
     Command,
     Control,
@@ -33,7 +33,6 @@ from coded_dgd.engine.protocol import (
 )
 from coded_dgd.engine.shard import Share
 from coded_dgd.engine.shared_blocks import Pool
-from coded_dgd.engine.transports.ending import leave
 from coded_dgd.engine.transports.mpi.library import (
     DATA,
     ERROR,
@@ -49,6 +48,7 @@ from coded_dgd.engine.transports.mpi.library import (
 from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.engine.worker import Worker
 from coded_dgd.errors import CodedDGDError
+from coded_dgd.host.leaving import leave
 from coded_dgd.host.process import cores
 from coded_dgd.problems.objectives import Objective
 

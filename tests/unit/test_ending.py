@@ -128,7 +128,7 @@ def launcher():
 
 def rank_0(launcher, end):
     return run(
-        "from coded_dgd.engine.transports.mpi import guardian; import os\n"
+        "from coded_dgd.host import guardian; import os\n"
         f"writer = guardian.start({launcher.pid}, 0)\n{end}"
     )
 
@@ -158,7 +158,7 @@ def test_it_ends_a_job_that_is_stuck_in_mpi_finalize(launcher, rank_0_ends):
     """As where a rank is lost; or where MPI_Abort, with fault tolerance, ends rank 0 alone."""
     variables = {"PMIX_NAMESPACE": f"test {launcher.pid}", "OMPI_COMM_WORLD_LOCAL_SIZE": "3"}
     code = (
-        "from coded_dgd.engine.transports.mpi import guardian; import os, sys, time\n"
+        "from coded_dgd.host import guardian; import os, sys, time\n"
         "if os.environ['PMIX_RANK'] == '0':\n"
         f"    os.write(guardian.start({launcher.pid}, 0), guardian.FINALIZING)\n"
         f"    {rank_0_ends} and sys.exit()\n"

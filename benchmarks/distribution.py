@@ -53,6 +53,7 @@ def job(arguments):
     from coded_dgd.engine.transports.mpi.library import world
     from coded_dgd.engine.transports.mpi.master import MPIMaster
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
+    from coded_dgd.problems.layout import Layout
     from coded_dgd.problems.partition import WINDOW, Partition
     from coded_dgd.problems.sources import open_source
 
@@ -75,7 +76,7 @@ def job(arguments):
     for iteration in range(arguments.repeats):
         begin = time.perf_counter()
         lane = master.new_lane()
-        crew = Crew(master, scheme, lane, members, members, source.features, replaces)
+        crew = Crew(master, scheme, lane, members, members, Layout(source.features), replaces)
         distribute(source, crew, config)
         crew.broadcast(iteration, np.zeros(source.features))
         heard = set()

@@ -48,7 +48,7 @@ def job(arguments):
     from coded_dgd.codes.placement import Encoder
     from coded_dgd.config import RunConfig
     from coded_dgd.engine.distribute import distribute
-    from coded_dgd.engine.group import Crew
+    from coded_dgd.engine.group import WorkerGroup
     from coded_dgd.engine.serve import serve
     from coded_dgd.engine.transports.mpi.library import world
     from coded_dgd.engine.transports.mpi.master import MPIMaster
@@ -76,12 +76,14 @@ def job(arguments):
     for iteration in range(arguments.repeats):
         begin = time.perf_counter()
         lane = master.new_lane()
-        crew = Crew(master, scheme, lane, members, members, Layout(source.features), replaces)
-        distribute(source, crew, config)
-        crew.broadcast(iteration, np.zeros(source.features))
+        group = WorkerGroup(
+            master, scheme, lane, members, members, Layout(source.features), replaces
+        )
+        distribute(source, group, config)
+        group.broadcast(iteration, np.zeros(source.features))
         heard = set()
         while len(heard) < workers:  # each has all of its data by then
-            heard |= {worker for worker, _ in crew.receive_now(iteration).keys}
+            heard |= {worker for worker, _ in group.receive_now(iteration).keys}
         ours.append(time.perf_counter() - begin)
         replaces = lane
     master.stop_or_abort()

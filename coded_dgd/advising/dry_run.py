@@ -60,5 +60,5 @@ def rehearse(config: RunConfig, transport: Transport, parameters: int) -> Rehear
     decoding = np.array([each.weights_time + each.decode_time for each in log])
     between = float(np.median(spans - completion - decoding))
     return Rehearsal(
-        float(np.median(completion)), max(between, 0.0), trainer.stage.master.crew.lane
+        float(np.median(completion)), max(between, 0.0), trainer.stage.master.group.lane
     )

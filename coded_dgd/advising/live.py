@@ -125,7 +125,7 @@ class Adviser:
         return drifted(before, _times(trainer, self._looked, len(trainer.stage.spans)).shared())
 
     def _advise(self, trainer: Trainer) -> Change | None:
-        stage, scheme, crew = trainer.stage, trainer.stage.scheme, trainer.stage.master.crew
+        stage, scheme, group = trainer.stage, trainer.stage.scheme, trainer.stage.master.group
         config = trainer.config
         if "load" in scheme.sizes:
             config = replace(config, load=scheme.load)
@@ -143,8 +143,8 @@ class Adviser:
             distribution=self._handing_out,
             overhead=0.0 if virtual else max(float(np.median(rest)), 0.0),
         )
-        hosts = tuple(crew.transport.host_of(peer) for peer in crew.members)
-        cores = tuple(crew.transport.cores_of(peer) for peer in crew.members)
+        hosts = tuple(group.transport.host_of(peer) for peer in group.members)
+        cores = tuple(group.transport.cores_of(peer) for peer in group.members)
         size = task_size(scheme, _sizes(trainer), injected) * float(scheme.work[0])
         compute = float(np.median([each.compute_time for each in log])) / _tasks_of_a_message(stage)
         situation = Situation(
@@ -157,7 +157,7 @@ class Adviser:
                 () if virtual else hosts,
                 () if virtual else cores,
             ),
-            tuple(w for w in range(scheme.workers) if w not in crew.lost),
+            tuple(w for w in range(scheme.workers) if w not in group.lost),
             float(np.mean(spans)),
             config.iterations - trainer.iteration,
             injected,

@@ -9,7 +9,7 @@ import numpy as np
 
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.group import Crew
+from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Plan, Point
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
@@ -62,17 +62,19 @@ def measure_messages(
     set_up = transport.clock() - begin  # the second time: what has to be imported is there
     latency = short.alone(), full.alone()
     service = short.together(), full.together()
-    once = short.again(short.crew.lane, 1), full.again(full.crew.lane, 1)
+    once = short.again(short.group.lane, 1), full.again(full.group.lane, 1)
     gathering = once[0].gathering(), once[1].gathering()
     return once[0], Messages((1, parameters), latency, service, set_up, gathering)
 
 
-def crew_of_all(
+def group_of_all(
     transport: Transport, scheme: Scheme, layout: Layout, replaces: int | None = None
-) -> Crew:
-    """Return the crew of the first peers, on a lane of its own; see `Crew`."""
+) -> WorkerGroup:
+    """Return the crew of the first peers, on a lane of its own; see `WorkerGroup`."""
     members = list(range(scheme.workers))
-    return Crew(transport, scheme, transport.new_lane(), members, list(members), layout, replaces)
+    return WorkerGroup(
+        transport, scheme, transport.new_lane(), members, list(members), layout, replaces
+    )
 
 
 class Echo:
@@ -92,10 +94,10 @@ class Echo:
         workers = transport.workers - config.spare
         scheme = schemes.create(schemes.PROBE, workers, max(workers, answers), answers)
         layout = Layout(parameters, 1 if whole else parameters, config.dtype)
-        self.crew = crew_of_all(transport, scheme, layout, replaces)
-        for worker, peer in enumerate(self.crew.members):
+        self.group = group_of_all(transport, scheme, layout, replaces)
+        for worker, peer in enumerate(self.group.members):
             plan = Plan(
-                lane=self.crew.lane,
+                lane=self.group.lane,
                 replaces=replaces,
                 worker=worker,
                 tasks=answers,
@@ -124,14 +126,14 @@ class Echo:
 
     def alone(self) -> float:
         """Seconds that one worker takes to answer, median."""
-        some = self.crew.members[:ALONE]
+        some = self.group.members[:ALONE]
         return float(np.median([self._ask([peer])[0] for peer in some * ROUNDS]))
 
     def together(self) -> float:
         """Seconds between two answers of many, median."""
         spans = []
         for _ in range(ROUNDS):
-            answers = self._ask(self.crew.members)
+            answers = self._ask(self.group.members)
             spans.append((answers[-1] - answers[0]) / max(1, len(answers) - 1))
         return float(np.median(spans))
 
@@ -139,23 +141,23 @@ class Echo:
         """Seconds until all have answered, median."""
         seconds = list[float]()
         while len(seconds) < ROUNDS or (len(seconds) < MOST_ROUNDS and sum(seconds) < LITTLE):
-            seconds.append(self._ask(self.crew.members)[-1])
+            seconds.append(self._ask(self.group.members)[-1])
         return float(np.median(seconds))
 
     def all_answer(self) -> None:
         """Wait until everybody has answered."""
-        self._ask(self.crew.members, np.inf)
+        self._ask(self.group.members, np.inf)
 
     def _ask(self, peers: Iterable[int], patience: float = PATIENCE) -> list[float]:
         """Seconds until each answer, in order, when they all are here."""
         clock, lost = self._transport.clock, self._transport.lost
         missing, answers = dict.fromkeys(peers, self._answers), []
         left = clock()
-        self._transport.broadcast(Point(self.crew.lane, self._iteration, self._beta), missing)
+        self._transport.broadcast(Point(self.group.lane, self._iteration, self._beta), missing)
         while missing := {peer: n for peer, n in missing.items() if n and peer not in lost}:
-            incoming = self.crew.receive_now(self._iteration, left + patience)
+            incoming = self.group.receive_now(self._iteration, left + patience)
             for (worker, _), time in zip(incoming.keys, incoming.times, strict=True):
-                missing[self.crew.members[worker]] -= 1
+                missing[self.group.members[worker]] -= 1
                 answers.append(time - left)
             if self._transport.interrupted:
                 raise Interrupted("stopped while the cluster was measured")

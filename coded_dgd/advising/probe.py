@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from coded_dgd import schemes
 from coded_dgd.advising.dry_run import rehearse
-from coded_dgd.advising.ping_pong import Messages, crew_of_all, measure_messages
+from coded_dgd.advising.ping_pong import Messages, group_of_all, measure_messages
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import kernels
 from coded_dgd.engine.distribute import distribute
-from coded_dgd.engine.group import Crew
+from coded_dgd.engine.part import WorkerGroup
 from coded_dgd.engine.protocol import Floats, Point
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
@@ -90,20 +90,20 @@ def probe(
         gathering=(messages.gathering[0] + more, messages.gathering[1] + more)
     )
     begin = transport.clock()
-    crew = crew_of_all(transport, scheme, Layout(parameters, dtype=config.dtype), real.lane)
+    group = group_of_all(transport, scheme, Layout(parameters, dtype=config.dtype), real.lane)
     # as in the run, as far as that can be said of all schemes
-    crew.kernel = kernels.choose(config, objective, source, scheme)
+    group.kernel = kernels.choose(config, objective, source, scheme)
     # delays like those of the run, but not the same
     distribute(
-        source, crew, replace(config, seed=config.seed + 1, encode="master", share_blocks=False)
+        source, group, replace(config, seed=config.seed + 1, encode="master", share_blocks=False)
     )
     short.all_answer()  # after they have their blocks
     handed_out = max(transport.clock() - begin - messages.set_up, 0.0)
     numbers = workers * load * -(-source.rows // blocks) * (source.features + 1)
     size = float(np.dtype(config.dtype).itemsize * numbers)
 
-    finish, until, compute = _watch(crew, iterations, seconds, messages.service[1])
-    short.again(crew.lane, 1).all_answer()
+    finish, until, compute = _watch(group, iterations, seconds, messages.service[1])
+    short.again(group.lane, 1).all_answer()
     done = np.tile(np.arange(1, load + 1), (workers, 1))
     return Probe(
         finish,
@@ -119,30 +119,30 @@ def probe(
 
 
 def _watch(
-    crew: Crew, iterations: int, seconds: float, service: float
+    group: WorkerGroup, iterations: int, seconds: float, service: float
 ) -> tuple[Floats, Floats, float]:
     """Take down when tasks end: finish, until, and what a task computes.
 
     Where so many messages at once keep the master's port busy, workers are asked in groups.
     """
-    clock, scheme = crew.transport.clock, crew.scheme
+    clock, scheme = group.transport.clock, group.scheme
     everyone = np.arange(scheme.workers)
-    groups, computed = [everyone], list[float]()
+    parts, computed = [everyone], list[float]()
     rows: list[tuple[Floats, Floats]] = []
     end, glimpse = clock() + seconds, np.inf
     for iteration in range(iterations):
         finish, until = np.full(scheme.expected.shape, np.nan), np.full(scheme.workers, np.inf)
-        left = len(groups) * max(min(WHOLE, iterations) - iteration, 0)
-        for number, group in enumerate(groups):
+        left = len(parts) * max(min(WHOLE, iterations) - iteration, 0)
+        for number, part in enumerate(parts):
             rest = max(end - clock(), 0.0)
             limits = (rest / (2 * (left - number)), rest) if left else (min(glimpse, rest),) * 2
-            waited = _ask(crew, iteration, group, *limits, finish, computed)
-            until[group] = waited if left else limits[0]
+            waited = _ask(group, iteration, part, *limits, finish, computed)
+            until[part] = waited if left else limits[0]
         rows.append((finish, until))
         if iteration == 0 and computed:
             size = _group_size(finish, service * scheme.messages)
             if size < scheme.workers:
-                groups = np.array_split(everyone, -(-scheme.workers // size))
+                parts = np.array_split(everyone, -(-scheme.workers // size))
                 rows.clear()  # at a busy port
         elif iteration == WHOLE - 1:
             glimpse = GLIMPSE * _half_done([times for times, _ in rows])
@@ -171,7 +171,7 @@ def _half_done(finish: list[Floats]) -> float:
 
 
 def _ask(
-    crew: Crew,
+    group: WorkerGroup,
     iteration: int,
     workers: NDArray[np.int64],
     limit: float,
@@ -191,12 +191,12 @@ def _ask(
     float
         How long was waited for those that are missing; inf where none is.
     """
-    transport = crew.transport
+    transport = group.transport
     left = transport.clock()
-    point = Point(crew.lane, iteration, np.zeros(crew.layout.parameters))
-    transport.broadcast(point, [crew.members[worker] for worker in workers])
+    point = Point(group.lane, iteration, np.zeros(group.layout.parameters))
+    transport.broadcast(point, [group.members[worker] for worker in workers])
     while True:
-        lost = np.isin(workers, crew.lost)
+        lost = np.isin(workers, group.lost)
         missing = workers[np.isnan(finish[workers]).any(axis=1)]
         if transport.interrupted:
             raise Interrupted("stopped while the cluster was measured")
@@ -205,7 +205,7 @@ def _ask(
         end = left + (limit if 2 * len(missing) <= len(workers) else longest)
         if np.isin(missing, workers[lost]).all() or transport.clock() >= end:
             return transport.clock() - left
-        incoming = crew.receive_now(iteration, end)
+        incoming = group.receive_now(iteration, end)
         for key, time, seconds in zip(
             incoming.keys, incoming.times, incoming.compute_seconds, strict=True
         ):

@@ -16,7 +16,7 @@ from coded_dgd.config import LOG_LEVELS, RunConfig
 from coded_dgd.engine import job, setup
 from coded_dgd.engine.adapting import Adviser
 from coded_dgd.engine.checkpoint import Keeper
-from coded_dgd.engine.group import Crew
+from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.observer import Observer, Observers
 from coded_dgd.engine.setup import Setup
@@ -321,16 +321,16 @@ class _MemoryForecast(Observer):
         self.peaks: Peaks | None = None
         """None where nothing is predicted."""
 
-    def distributing(self, crew: Crew) -> None:
+    def distributing(self, group: WorkerGroup) -> None:
         config = self._setup.config
         if config.transport == "mpi":
             self.peaks = memory.peaks(
-                crew.scheme,
+                group.scheme,
                 self._source,
                 self._setup.objective,
                 config,
                 self._held,
-                crew.kernel,
-                crew.together,
+                group.kernel,
+                group.together,
             )
             self._progress.memory(self.peaks)

@@ -46,8 +46,8 @@ class Adapter:
         self.seconds += trainer.transport.clock() - begin
         if change is None:
             return
-        old, crew = trainer.config, trainer.stage.master.crew
-        before = party(old, crew.members)
+        old, group = trainer.config, trainer.stage.master.group
+        before = party(old, group.members)
         try:
             trainer.change(replace(old, **change.options), change.workers, change.same_shares)
         except UsageError:  # what was predicted does not exist for these data
@@ -58,7 +58,7 @@ class Adapter:
             stage=stage.number,
             why=change.why,
             before=before,
-            after=party(trainer.config, stage.master.crew.members),
+            after=party(trainer.config, stage.master.group.members),
             predicted_gain=change.gain,
             predicted_cost=change.cost,
             replaced=change.before,

@@ -11,14 +11,14 @@ from pathlib import Path
 from coded_dgd import registry
 from coded_dgd.codes.placement import Placement
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.group import Crew
+from coded_dgd.engine.host_group import WorkerGroup
 from coded_dgd.engine.protocol import Holding, Plan, Pooled
 from coded_dgd.errors import Interrupted
 from coded_dgd.problems.encoding import Recipe
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.labels import EncodedLabels
 from coded_dgd.problems.partition import Partition
-from coded_dgd.problems.sharing import Group
+from coded_dgd.problems.sharing import HostGroup
 from coded_dgd.problems.sources import Source
 
 STOPPED = "stopped while the data were handed out: start it again"
@@ -33,7 +33,7 @@ class Plans:
 
     Parameters
     ----------
-    crew : Crew
+    group : WorkerGroup
     config : RunConfig
     source : Source
         What workers read with ``--encode local``.
@@ -44,9 +44,14 @@ class Plans:
     """
 
     def __init__(
-        self, crew: Crew, config: RunConfig, source: Source, partition: Partition, columns: int
+        self,
+        group: WorkerGroup,
+        config: RunConfig,
+        source: Source,
+        partition: Partition,
+        columns: int,
     ) -> None:
-        self._crew, self._config = crew, config
+        self._group, self._config = group, config
         self._partition, self._columns = partition, columns
         self._data = config.data
         if not self._data.startswith("synthetic:"):
@@ -56,17 +61,17 @@ class Plans:
         self._fingerprint = str(fingerprint(source, self._data)) if self._local else ""
         self._pooled: dict[int, Pooled] = {}
 
-    def send(self, worker: int, getting: Placement | None, group: Group | None) -> None:
+    def send(self, worker: int, getting: Placement | None, host_group: HostGroup | None) -> None:
         """Tell a worker its plan.
 
         Parameters
         ----------
         getting : Placement, optional
             What it gets; None for nothing.
-        group : Group, optional
+        host_group : HostGroup, optional
             The workers for which it gets that.
         """
-        config, scheme = self._config, self._crew.scheme
+        config, scheme = self._config, self._group.scheme
         recipe = None
         if self._local and getting is not None:
             recipe = Recipe.of(
@@ -79,28 +84,28 @@ class Plans:
                 scheme.gram,
                 self._coding,
             )
-        if group:
+        if host_group:
             token = secrets.randbits(60)
             self._pooled |= {
-                member: Pooled(len(group.blocks), first, token)
-                for member, first in group.first.items()
+                member: Pooled(len(host_group.blocks), first, token)
+                for member, first in host_group.first.items()
             }
         self._send(worker, recipe)
 
     def _send(self, worker: int, recipe: Recipe | None) -> None:
-        crew, config, scheme, transport = (
-            self._crew, self._config, self._crew.scheme, self._crew.transport
+        group, config, scheme, transport = (
+            self._group, self._config, self._group.scheme, self._group.transport
         )  # fmt: skip
         coefficients = scheme.coefficients(worker)
         logs = transport.logs
         plan = Plan(
-            lane=crew.lane,
-            replaces=crew.replaces,
-            worker=crew.draws[worker],
+            lane=group.lane,
+            replaces=group.replaces,
+            worker=group.draws[worker],
             tasks=scheme.tasks(worker),
             height=self._partition.height,
             columns=self._columns,
-            layout=crew.layout,
+            layout=group.layout,
             dynamic=scheme.dynamic,
             labels=not scheme.coded,
             ends=scheme.ends(worker),
@@ -111,48 +116,48 @@ class Plans:
             delay=config.delay,
             seed=config.seed,
             search=tuple(registry.searched),
-            rows=self._rows(worker) if crew.layout.extras else None,
-            kernel=crew.kernel,
+            rows=self._rows(worker) if group.layout.extras else None,
+            kernel=group.kernel,
             timeline=transport.marks is not None,
-            log=logs and logs.file(crew.members[worker] + 1),
+            log=logs and logs.file(group.members[worker] + 1),
             log_level=logs.level if logs else "info",
             recipe=recipe,
             pooled=self._pooled.get(worker),
         )
-        transport.plan(crew.members[worker], plan)
+        transport.plan(group.members[worker], plan)
 
     def _rows(self, worker: int) -> tuple[int, ...]:
         """Rows of each block that a worker holds a copy of, what fills it up not counted."""
-        bounds = map(self._partition.bounds, self._crew.scheme.placement(worker).tolist())
+        bounds = map(self._partition.bounds, self._group.scheme.placement(worker).tolist())
         return tuple(last - first for first, last in bounds)
 
-    def attach(self, group: Group) -> list[int]:
+    def attach(self, host_group: HostGroup) -> list[int]:
         """Have the followers of a group map what its leader has got; return who has not."""
-        said, transport = self._said, self._crew.transport
-        self.settle([group.leader], inf if self._local else POOL_SECONDS)
-        if not (leader := said(group.leader)) or leader.path is None:
-            return group.followers
-        for worker in group.followers:
+        said, transport = self._said, self._group.transport
+        self.settle([host_group.leader], inf if self._local else POOL_SECONDS)
+        if not (leader := said(host_group.leader)) or leader.path is None:
+            return host_group.followers
+        for worker in host_group.followers:
             self._pooled[worker] = replace(self._pooled[worker], path=leader.path)
             self._send(worker, None)
-        self.settle(group.followers, POOL_SECONDS)
+        self.settle(host_group.followers, POOL_SECONDS)
         return [
             worker
-            for worker in group.followers
-            if self._crew.members[worker] not in transport.lost
+            for worker in host_group.followers
+            if self._group.members[worker] not in transport.lost
             and not ((answer := said(worker)) and answer.ready)
         ]
 
     def settle(self, workers: Iterable[int], seconds: float = inf) -> None:
         """Wait until workers have said whether they have their data, or are lost."""
-        crew, transport = self._crew, self._crew.transport
+        group, transport = self._group, self._group.transport
         transport.wait_for(
-            lambda: all(self._said(w) or crew.members[w] in transport.lost for w in workers),
+            lambda: all(self._said(w) or group.members[w] in transport.lost for w in workers),
             seconds,
         )
         if transport.interrupted:
             raise Interrupted(STOPPED)
 
     def _said(self, worker: int) -> Holding | None:
-        crew = self._crew
-        return crew.transport.holding.get((crew.members[worker], crew.lane))
+        group = self._group
+        return group.transport.holding.get((group.members[worker], group.lane))

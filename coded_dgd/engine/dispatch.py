@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coded_dgd.engine.group import Crew
+from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Task
 from coded_dgd.schemes.dynamic import DynamicScheme, Progress
 
@@ -15,13 +15,13 @@ class Dispatcher:
 
     Parameters
     ----------
-    crew : Crew
+    group : WorkerGroup
     scheme : DynamicScheme
         The scheme of the crew.
     """
 
-    def __init__(self, crew: Crew, scheme: DynamicScheme) -> None:
-        self._crew, self._scheme = crew, scheme
+    def __init__(self, group: WorkerGroup, scheme: DynamicScheme) -> None:
+        self._group, self._scheme = group, scheme
         self._held = [scheme.held(worker).tolist() for worker in range(scheme.workers)]
         self._iteration = 0
         self._progress = Progress()
@@ -40,7 +40,7 @@ class Dispatcher:
 
     def refill(self) -> None:
         """Send tasks to the workers that have fewer than `AHEAD`, one to each in turn."""
-        lost = set(self._crew.lost)
+        lost = set(self._group.lost)
         for ahead in range(AHEAD):
             for worker in range(self._scheme.workers):
                 if self._ahead[worker] <= ahead and worker not in lost:
@@ -52,5 +52,5 @@ class Dispatcher:
         if number is not None:
             self._progress.begun[self._held[worker][number]].append(worker)
             self._ahead[worker] += 1
-            task = Task(self._crew.lane, self._iteration, number)
-            self._crew.transport.tell(self._crew.members[worker], task)
+            task = Task(self._group.lane, self._iteration, number)
+            self._group.transport.tell(self._group.members[worker], task)

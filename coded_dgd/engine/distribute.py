@@ -11,14 +11,14 @@ import numpy as np
 from coded_dgd.codes.placement import Encoder
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.assignments import STOPPED, Plans
-from coded_dgd.engine.group import Crew
+from coded_dgd.engine.host_group import WorkerGroup
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.errors import DataError, Interrupted
 from coded_dgd.problems import sparse
 from coded_dgd.problems.norms import SMALLEST_SQUARE, USUAL, norms_of, refusal
 from coded_dgd.problems.partition import WINDOW, Partition, Window
 from coded_dgd.problems.problem import Quadratic
-from coded_dgd.problems.sharing import WORTHWHILE, Group, groups, most_saved
+from coded_dgd.problems.sharing import WORTHWHILE, HostGroup, host_groups, most_saved
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
 from coded_dgd.problems.sparse import CompressedRows, SparseRows, SparseWindow
@@ -50,7 +50,7 @@ class Distributed:
 @np.errstate(over="ignore")  # of float32: refused
 def distribute(
     source: Source,
-    crew: Crew,
+    group: WorkerGroup,
     config: RunConfig,
     *,
     only: Iterable[int] | None = None,
@@ -70,30 +70,32 @@ def distribute(
     window : int
         Bytes to hold at once, of input and of what becomes of it.
     """
-    scheme, transport = crew.scheme, crew.transport
+    scheme, transport = group.scheme, group.transport
     gram = GramSource(source, remedies.NO_GRAM_MATRIX) if scheme.gram else None
     data = gram or source
     partition = Partition(data.rows, scheme.blocks)
     served = list(range(scheme.workers) if only is None else only)
     holding = {worker: scheme.placement(worker) for worker in served if scheme.tasks(worker)}
-    together = crew.together if only is None else []
-    plans = Plans(crew, config, source, partition, data.features)
+    sharers = group.sharers if only is None else []
+    plans = Plans(group, config, source, partition, data.features)
     getting = dict(holding)
-    for group in together:
-        getting[group.leader] = group.blocks
-        for follower in group.followers:
+    for host_group in sharers:
+        getting[host_group.leader] = host_group.blocks
+        for follower in host_group.followers:
             del getting[follower]
     for worker in served:
         if worker in getting or worker not in holding:
             plans.send(
                 worker,
                 getting.get(worker),
-                next((group for group in together if group.leader == worker), None),
+                next((host_group for host_group in sharers if host_group.leader == worker), None),
             )
     kept = Distributed(np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
     local = config.encode == "local"
     encoder = Encoder([] if local else list(getting.values()), config.dtype)
-    for start, X, y in _windows(partition, data, encoder.input(window, scheme.blocks), crew.kernel):
+    for start, X, y in _windows(
+        partition, data, encoder.input(window, scheme.blocks), group.kernel
+    ):
         if transport.interrupted:
             raise Interrupted(STOPPED)
         kept.yy += float(np.vdot(y, y))
@@ -105,16 +107,16 @@ def distribute(
             kept.block_norms += np.einsum("nkl,nkl->n", X, X)
         pieces = encoder.encode(X, None if scheme.coded else y)
         for worker, (coded, labels) in zip(getting, pieces, strict=False):
-            transport.piece(crew.members[worker], start, coded, labels)
+            transport.piece(group.members[worker], start, coded, labels)
     if gram:
         kept.Xy, kept.yy = gram.Xy, gram.yy
     _refuse_out_of_range(source, data, kept, config.dtype)
-    left = [worker for group in together for worker in plans.attach(group)]
+    left = [worker for host_group in sharers for worker in plans.attach(host_group)]
     # neither reading nor forming Gram matrices is part of the first iteration
-    if (local or crew.kernel == "gram") and only is None:
+    if (local or group.kernel == "gram") and only is None:
         plans.settle(getting)
     if left:
-        distribute(source, crew, config, only=left)
+        distribute(source, group, config, only=left)
     return kept
 
 
@@ -158,14 +160,14 @@ def _refuse_out_of_range(source: Source, data: Source, kept: Distributed, dtype:
         )
 
 
-def sharing(crew: Crew, config: RunConfig, source: Source) -> list[Group]:
+def sharing(group: WorkerGroup, config: RunConfig, source: Source) -> list[HostGroup]:
     """Find the workers that had better hold their blocks together with others of their host.
 
     Only dense rows that are copied are shared.
     """
-    scheme, members, transport = crew.scheme, crew.members, crew.transport
+    scheme, members, transport = group.scheme, group.members, group.transport
     possible = config.share_blocks and transport.shares_memory
-    if scheme.coded or crew.kernel != "products" or not possible:
+    if scheme.coded or group.kernel != "products" or not possible:
         return []
     height = Partition(source.rows, scheme.blocks).height
     block_bytes = np.dtype(config.dtype).itemsize * height * (source.features + 1.0)
@@ -178,4 +180,4 @@ def sharing(crew: Crew, config: RunConfig, source: Source) -> list[Group]:
         GREETING_SECONDS,
     )
     hosts = {w: transport.host_of(members[w]) for w in held if members[w] not in lost}
-    return groups(hosts, held, block_bytes)
+    return host_groups(hosts, held, block_bytes)

@@ -12,7 +12,7 @@ import numpy as np
 from coded_dgd.engine.protocol import HEADER, Floats, Point, Report
 from coded_dgd.engine.transports.base import Batch, Transport
 from coded_dgd.problems.layout import Layout
-from coded_dgd.problems.sharing import Group
+from coded_dgd.problems.sharing import HostGroup
 from coded_dgd.schemes.base import Scheme
 
 NO_HEADER = [-1.0] * HEADER
@@ -70,7 +70,7 @@ class Incoming:
     losses: list[Loss] = field(default_factory=list)
 
 
-class Crew:
+class WorkerGroup:
     """Worker i of a scheme is peer ``members[i]`` of a transport, on one lane of it.
 
     Parameters
@@ -104,7 +104,7 @@ class Crew:
         self._words = layout.words
         self.kernel = "products"
         """How workers compute (`engine.kernels`)."""
-        self.together: list[Group] = []
+        self.together: list[HostGroup] = []
         """Workers that hold blocks together."""
         self.refused: Counter[tuple[int, str]] = Counter()
         """Messages that were not used because they make no sense, by peer and reason."""

@@ -18,7 +18,7 @@ from coded_dgd.engine.arrivals import Arrival, Arrivals
 from coded_dgd.engine.dispatch import Dispatcher
 from coded_dgd.engine.distribute import Distributed
 from coded_dgd.engine.events import Activity, unmarked
-from coded_dgd.engine.group import Crew, Incoming, Late, Loss
+from coded_dgd.engine.group import Incoming, Late, Loss, WorkerGroup
 from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import TooFewWorkers
 from coded_dgd.engine.protocol import Floats, Report
@@ -39,7 +39,7 @@ class Master:
 
     Parameters
     ----------
-    crew : Crew
+    group : WorkerGroup
         With the data distributed.
     decoder : GuardedDecoder
     optimizer : Optimizer
@@ -58,7 +58,7 @@ class Master:
 
     def __init__(
         self,
-        crew: Crew,
+        group: WorkerGroup,
         decoder: GuardedDecoder,
         optimizer: Optimizer,
         data: Distributed,
@@ -68,18 +68,18 @@ class Master:
         exact_gradient: Callable[[Floats], Floats] | None = None,
         on_loss: Callable[[Report], None] = lambda _: None,
     ) -> None:
-        self.crew, self.scheme, self.decoder = crew, crew.scheme, decoder
+        self.group, self.scheme, self.decoder = group, group.scheme, decoder
         self.optimizer, self.data, self.ridge = optimizer, data, ridge
         self.log = log
-        self.arrivals = Arrivals(crew.transport.payloads, crew.scheme.oldest)
+        self.arrivals = Arrivals(group.transport.payloads, group.scheme.oldest)
         self._dispatcher = (
-            Dispatcher(crew, crew.scheme) if isinstance(crew.scheme, DynamicScheme) else None
+            Dispatcher(group, group.scheme) if isinstance(group.scheme, DynamicScheme) else None
         )
         self.quadratic = quadratic
         self.exact_gradient = exact_gradient
         self.on_loss = on_loss
-        self._clock = crew.transport.clock
-        marks = crew.transport.marks
+        self._clock = group.transport.clock
+        marks = group.transport.marks
         self._marking = marks is not None
         self._mark: Callable[..., None] = unmarked if marks is None else marks.mark
         self._seconds = dict.fromkeys(Activity, 0.0)  # of the latest phase of each kind
@@ -90,12 +90,12 @@ class Master:
         self.refusals: dict[int, str] = {}
         """Workers of which something was refused in this iteration, and why."""
         self._left: dict[int, float] = {}  # when each beta_t left
-        self._strays = crew.strays
+        self._strays = group.strays
 
     @property
     def late(self) -> int:
         """Results of earlier iterations that other crews have received since the last one."""
-        return self.crew.strays - self._strays
+        return self.group.strays - self._strays
 
     def iterate(self, iteration: int) -> Iteration:
         """Run one iteration, as far as the update of beta.
@@ -112,7 +112,7 @@ class Master:
         record, point = self._begin(iteration), self.optimizer.point
         try:
             with self._phase(Activity.BROADCAST, iteration, self._left[iteration]):
-                self.crew.broadcast(iteration, point)  # it overtakes beta_t of earlier iterations
+                self.group.broadcast(iteration, point)  # it overtakes beta_t of earlier iterations
                 if self._dispatcher:
                     self._dispatcher.begin(iteration)
             with self._phase(Activity.WAIT, iteration):
@@ -141,7 +141,7 @@ class Master:
         self, activity: Activity, iteration: int, begin: float | None = None
     ) -> Iterator[None]:
         """Mark the beginning of a phase of the iteration, and measure how long it takes."""
-        self._mark(activity, self.crew.lane, iteration, at=begin)
+        self._mark(activity, self.group.lane, iteration, at=begin)
         started = perf_counter()
         yield
         self._seconds[activity] = perf_counter() - started
@@ -164,12 +164,12 @@ class Master:
         record.workers_heard = len({worker for worker, _ in self.decoder.order})
         record.workers_live = self.scheme.workers - len(self.decoder.lost)
         record.wasted_messages += self.late
-        self._strays = self.crew.strays
+        self._strays = self.group.strays
         self.log.end(record.iteration)
 
     def _absent(self, iteration: int) -> list[int]:
         """Workers of which nothing can be expected; take down who is new among them."""
-        lost = self.crew.lost
+        lost = self.group.lost
         known = {absence.worker for absence in self.absences if absence.until is None}
         self.absences += [Absence(worker, iteration, 0.0) for worker in lost if worker not in known]
         return lost
@@ -185,7 +185,7 @@ class Master:
         iteration, left = record.iteration, self._left[record.iteration]
         limit = inf if self.scheme.deadline is None else self.scheme.deadline
         while not self._decodable:
-            incoming = self.crew.receive(iteration, left + limit)
+            incoming = self.group.receive(iteration, left + limit)
             self._take(incoming, record)
             for late in incoming.late:
                 self._take_late(late, record)
@@ -203,7 +203,7 @@ class Master:
                 self.decoder.expire()
                 self._complete(record, limit)
                 self._mark_weights(begin, iteration)
-            elif self.crew.transport.interrupted:
+            elif self.group.transport.interrupted:
                 raise Interrupted(f"stopped in iteration {iteration}")
             else:
                 self._refuse_hopeless(iteration)
@@ -212,13 +212,13 @@ class Master:
         """Raise if no more can be expected that would make the gradient decodable."""
         if self.scheme.deadline is not None:
             return
-        gone, exhausted = self.crew.lost or self.refusals, self.decoder.exhausted
+        gone, exhausted = self.group.lost or self.refusals, self.decoder.exhausted
         if gone and (exhausted or self.decoder.hopeless):
             amplification = None if self.decoder.hopeless else self.decoder.amplification
             for worker, reason in self.refusals.items():
-                self.crew.dismiss(worker, iteration, f"its messages cannot be used ({reason})")
-            lost, causes = self.crew.lost, self.crew.transport.lost
-            reports = [causes[self.crew.members[worker]] for worker in lost]
+                self.group.dismiss(worker, iteration, f"its messages cannot be used ({reason})")
+            lost, causes = self.group.lost, self.group.transport.lost
+            reports = [causes[self.group.members[worker]] for worker in lost]
             raise TooFewWorkers(iteration, reports, amplification=amplification)
         if exhausted:
             raise Undecodable(
@@ -277,7 +277,7 @@ class Master:
     def _take_loss(self, loss: Loss, record: Iteration, elapsed: float) -> None:
         """Note that a worker has been lost, `elapsed` seconds after beta_t left."""
         iteration = record.iteration
-        self._mark(Activity.LOST, self.crew.lane, iteration, -1, loss.report.peer)
+        self._mark(Activity.LOST, self.group.lane, iteration, -1, loss.report.peer)
         self.on_loss(loss.report)
         self.absences.append(Absence(loss.worker, iteration, elapsed))
         self._expect_less(loss.worker, None, record, elapsed)
@@ -294,7 +294,7 @@ class Master:
         self._decodable = True
         record.completion_time = elapsed
         left = self._left[record.iteration]
-        self._mark(Activity.DECODABLE, self.crew.lane, record.iteration, at=left + elapsed)
+        self._mark(Activity.DECODABLE, self.group.lane, record.iteration, at=left + elapsed)
         record.messages_used = len(self.decoder.order)
         record.extra_messages = self.decoder.extra
         record.error_amplification = self.decoder.amplification
@@ -305,13 +305,13 @@ class Master:
     ) -> None:
         """Mark the arrival of a message."""
         worker, number = key
-        peer = self.crew.members[worker]
-        self._mark(activity, self.crew.lane, iteration, number, peer, time)
+        peer = self.group.members[worker]
+        self._mark(activity, self.group.lane, iteration, number, peer, time)
 
     def _mark_weights(self, begin: float, iteration: int) -> None:
         """Mark that weights have been computed since `begin`."""
-        self._mark(Activity.WEIGHTS, self.crew.lane, iteration, at=begin)
-        self._mark(Activity.WAIT, self.crew.lane, iteration)
+        self._mark(Activity.WEIGHTS, self.group.lane, iteration, at=begin)
+        self._mark(Activity.WAIT, self.group.lane, iteration)
 
     def _decode(self) -> Floats:
         """Gradient of the data from the payloads that have arrived."""
@@ -319,10 +319,10 @@ class Master:
         if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
             used = np.flatnonzero(weights)
             weights, order = weights[used], [order[each] for each in used.tolist()]
-        gradient = self.crew.transport.payloads.combine(
-            weights, self.arrivals.rows(order), self.crew.layout
+        gradient = self.group.transport.payloads.combine(
+            weights, self.arrivals.rows(order), self.group.layout
         )
-        gradient = self.crew.layout.unpack(gradient)
+        gradient = self.group.layout.unpack(gradient)
         if self.scheme.coded:
             assert self.quadratic is not None
             gradient += self.quadratic.gradient
@@ -339,10 +339,10 @@ class Master:
         if not self.optimizer.needs_loss:
             self.optimizer.update(gradient)
             return
-        layout, decoder, point = self.crew.layout, self.decoder, self.optimizer.point
+        layout, decoder, point = self.group.layout, self.decoder, self.optimizer.point
         if layout.extras:
             rows = self.arrivals.rows(decoder.order)
-            losses = self.crew.transport.payloads.extras(rows, layout)[:, 0]
+            losses = self.group.transport.payloads.extras(rows, layout)[:, 0]
             known = float(decoder.weights @ losses) + self.ridge / 2 * float(point @ point)
         self.optimizer.update(gradient, known)
 

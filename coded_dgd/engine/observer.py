@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple
 
-from coded_dgd.engine.group import Crew
+from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.problems.problem import Problem
 from coded_dgd.theory.predictor import GuardForecast
@@ -76,8 +76,8 @@ class Observer:
     def resumed(self, iterations: int, complaints: Sequence[str]) -> None:
         """The run goes on after so many iterations; newer checkpoints have these defects."""
 
-    def distributing(self, crew: Crew) -> None:
-        """Data are about to be handed out to the workers of `crew`, for the first time."""
+    def distributing(self, group: WorkerGroup) -> None:
+        """Data are about to be handed out to the workers of `group`, for the first time."""
 
     def start(self, start: Start) -> None:
         """The first beta_t is about to leave."""
@@ -118,9 +118,9 @@ class Observers(Observer):
         for observer in self._observers:
             observer.resumed(iterations, complaints)
 
-    def distributing(self, crew: Crew) -> None:
+    def distributing(self, group: WorkerGroup) -> None:
         for observer in self._observers:
-            observer.distributing(crew)
+            observer.distributing(group)
 
     def start(self, start: Start) -> None:
         for observer in self._observers:

@@ -61,7 +61,7 @@ class Stage:
 
     def describe(self, folder: Path) -> None:
         """Write down what one has to know to read arrivals of a run that has not finished."""
-        scheme, crew = self.scheme, self.master.crew
+        scheme, group = self.scheme, self.master.group
         with replacing(folder / PLANS.format(self.number)) as file:
             np.savez(
                 file,
@@ -72,8 +72,8 @@ class Stage:
                 blocks=scheme.blocks,
                 load=scheme.load,
                 tasks_done=self.tasks_done,
-                ranks=np.array(crew.members) + 1,
-                hosts=[crew.transport.host_of(peer) for peer in crew.members],
+                ranks=np.array(group.members) + 1,
+                hosts=[group.transport.host_of(peer) for peer in group.members],
             )
 
 

@@ -18,7 +18,7 @@ from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.changes import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.distribute import Distributed, distribute, sharing
-from coded_dgd.engine.group import Crew
+from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.ideal import Ideal
 from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
@@ -150,7 +150,7 @@ class Trainer:
                 f"going to wait in {outlook.waiting:.0%} of iterations: use "
                 f"{remedies.CALMER_IN_SINGLE if single else remedies.CALMER_IN_DOUBLE}"
             )
-        kernel = self.stage.master.crew.kernel
+        kernel = self.stage.master.group.kernel
         return Start(
             self.problem, self._schedule(1), outlook, process_age(), time(), cautions, kernel
         )
@@ -202,21 +202,23 @@ class Trainer:
         # of blocks that are coded the master knows the loss from the gradient
         extras = EXTRAS if self.optimizer.needs_loss and not scheme.coded else ()
         layout = Layout(self.problem.parameters, scheme.pieces, config.dtype, extras)
-        lane = kept.crew.lane if kept else self.transport.new_lane()
-        crew = Crew(self.transport, scheme, lane, list(members), list(draws), layout, replaces)
+        lane = kept.group.lane if kept else self.transport.new_lane()
+        group = WorkerGroup(
+            self.transport, scheme, lane, list(members), list(draws), layout, replaces
+        )
         if kept:
-            crew.kernel, data = kept.crew.kernel, kept.data
+            group.kernel, data = kept.group.kernel, kept.data
         else:
-            crew.kernel = kernels.choose(config, self.setup.objective, self.source, scheme)
-            crew.together = sharing(crew, config, self.source)
+            group.kernel = kernels.choose(config, self.setup.objective, self.source, scheme)
+            group.together = sharing(group, config, self.source)
             if not self.stages:
-                self.observer.distributing(crew)
-            data = distribute(self.source, crew, config)
+                self.observer.distributing(group)
+            data = distribute(self.source, group, config)
         number = len(self.stages) + self._stages_before + 1
         first = self.iteration if number > 1 else 0
         path = None if self.folder is None else self.folder / f"arrivals-{number}.f8"
         master = Master(
-            crew,
+            group,
             GuardedDecoder(scheme, config.guard, data.block_norms),
             self.optimizer,
             data,
@@ -239,7 +241,7 @@ class Trainer:
         handing_out = 0.0 if kept else self.transport.clock() - begin
         self.stages.append(Stage(number, first, master, handing_out))
         if self._has_ideal:
-            self._ideal.begin(master.decoder, crew.draws)
+            self._ideal.begin(master.decoder, group.draws)
         if self.folder is not None:
             self.stage.describe(self.folder)
 
@@ -288,16 +290,16 @@ class Trainer:
         UsageError
             If there is no such scheme for these data and delays; then nothing has changed.
         """
-        crew = self.stage.master.crew
+        group = self.stage.master.group
         scheme = scheme_of(config, len(workers))
         self._fit(scheme)
         check_delay(replace(self.setup, config=config, scheme=scheme))
-        members = [crew.members[worker] for worker in workers]
-        draws = [crew.draws[worker] for worker in workers]
+        members = [group.members[worker] for worker in workers]
+        draws = [group.draws[worker] for worker in workers]
         kept = self.stage.master if same_shares else None
         self.config = config
-        self._enlist(scheme, members, draws, crew.replaces if kept else crew.lane, kept)
-        self._spares += sorted(set(crew.members) - set(members) - set(self.transport.lost))
+        self._enlist(scheme, members, draws, group.replaces if kept else group.lane, kept)
+        self._spares += sorted(set(group.members) - set(members) - set(self.transport.lost))
 
     def measure_change(self) -> None:
         """Record what has come of the latest change of scheme, as far as its stage tells."""
@@ -322,7 +324,7 @@ class Trainer:
     @property
     def _refused_here(self) -> Counter[tuple[int, str]]:
         """Those since the checkpoint."""
-        return sum((stage.master.crew.refused for stage in self.stages), Counter())
+        return sum((stage.master.group.refused for stage in self.stages), Counter())
 
     def _note_refusals(self) -> None:
         """Take down, once for each worker and reason, that messages were not used."""
@@ -338,9 +340,9 @@ class Trainer:
         seconds : float
             How long to wait for the first if new ones are on their way.
         """
-        crew, transport = self.stage.master.crew, self.transport
+        group, transport = self.stage.master.group, self.transport
         self.note(*transport.lost.values())  # spares too
-        lost = crew.lost
+        lost = group.lost
         if not lost:
             return False
         self._spares = [peer for peer in self._spares if peer not in transport.lost]
@@ -359,12 +361,12 @@ class Trainer:
             sleep(1e-3)
         filled = lost[: len(self._spares)]
         for worker in filled:
-            crew.replace(worker, self._spares.pop(0))
+            group.replace(worker, self._spares.pop(0))
         if filled:
             self.stage.master.back(filled, self.iteration)
-            distribute(self.source, crew, self.config, only=filled)
+            distribute(self.source, group, self.config, only=filled)
             self.observer.warning(
-                f"rank {ranks(crew.members[worker] + 1 for worker in filled)} in the place of "
+                f"rank {ranks(group.members[worker] + 1 for worker in filled)} in the place of "
                 f"worker {ranks(worker + 1 for worker in filled)}"
             )
         return bool(filled)
@@ -374,7 +376,7 @@ class Trainer:
         losses = self.losses[self._losses_before :]
         if self.config.on_loss != "replan":
             raise TooFewWorkers(self.iteration, losses, self._mend, amplification)
-        old = self.stage.master.crew
+        old = self.stage.master.group
         living = [w for w, peer in enumerate(old.members) if peer not in self.transport.lost]
         try:
             scheme = scheme_of(self.config, len(living))

@@ -12,7 +12,7 @@ from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.partition import DATA_IN_FLIGHT, OWN_WINDOW, WINDOW
 from coded_dgd.problems.problem import OPTIMUM_FLOPS, factorised_rows, optimum_flops
-from coded_dgd.problems.sharing import Group
+from coded_dgd.problems.sharing import HostGroup
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
@@ -43,7 +43,7 @@ def peaks(
     config: RunConfig,
     data: float,
     kernel: str = "products",
-    sharing: Sequence[Group] = (),
+    sharing: Sequence[HostGroup] = (),
 ) -> Peaks:
     """Predict a run with a scheme that fits the data.
 
@@ -73,7 +73,7 @@ def without_data(workers: int) -> float:
 def worker(
     scheme: Scheme,
     sizes: Sizes,
-    sharing: Sequence[Group] = (),
+    sharing: Sequence[HostGroup] = (),
     kernel: str = "products",
     density: float | None = None,
 ) -> float:
@@ -109,7 +109,7 @@ def master(
     sizes: Sizes,
     data: float,
     base: float = MASTER,
-    sharing: Sequence[Group] = (),
+    sharing: Sequence[HostGroup] = (),
     local: bool = False,
 ) -> float:
     """Peak of rank 0: the data, and what it does with them that takes most.
@@ -152,7 +152,7 @@ def _encoding(scheme: Scheme, sizes: Sizes) -> float:
     return min(2.0 * OWN_WINDOW, 8.0 * rows * block_rows(scheme, sizes) * (sizes.features + 1))
 
 
-def _tasks(scheme: Scheme, sharing: Sequence[Group] = ()) -> int:
+def _tasks(scheme: Scheme, sharing: Sequence[HostGroup] = ()) -> int:
     """Blocks that are handed out."""
     saved = sum(sum(group.tasks.values()) - len(group.blocks) for group in sharing)
     return sum(scheme.tasks(worker) for worker in range(scheme.workers)) - saved
@@ -175,7 +175,7 @@ def resident() -> float:
         return 0.0
 
 
-def _rows_at_once(scheme: Scheme, sizes: Sizes, sharing: Sequence[Group] = ()) -> float:
+def _rows_at_once(scheme: Scheme, sizes: Sizes, sharing: Sequence[HostGroup] = ()) -> float:
     """Rows of every block that are handed out together: all, where blocks are rows."""
     height = block_rows(scheme, sizes)
     if blocks_are_rows(scheme, sizes):

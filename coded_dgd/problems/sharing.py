@@ -14,7 +14,7 @@ WORTHWHILE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Group:
+class HostGroup:
     """Workers of one host and the blocks that they hold together, in such an order that those of
     each worker follow each other.
     """
@@ -40,9 +40,9 @@ class Group:
         return len(self.blocks) / len(self.first)
 
 
-def groups(
+def host_groups(
     hosts: Mapping[int, str], held: Mapping[int, Placement], block_bytes: float
-) -> list[Group]:
+) -> list[HostGroup]:
     """Find the workers that share blocks.
 
     Parameters
@@ -68,7 +68,7 @@ def most_saved(held: Mapping[int, Placement]) -> int:
     return len(every) - len(np.unique(every))
 
 
-def _line_up(held: Mapping[int, Placement]) -> Group:
+def _line_up(held: Mapping[int, Placement]) -> HostGroup:
     """Put blocks in a row in which those of each worker follow each other.
 
     Those that begin in the row as another worker's do are gone on with from there; others come at
@@ -86,4 +86,4 @@ def _line_up(held: Mapping[int, Placement]) -> Group:
             row.append(mine[position - start])
             place[row[-1]] = position
         first[worker] = start
-    return Group(np.array(row, np.int64), first, {w: len(blocks) for w, blocks in held.items()})
+    return HostGroup(np.array(row, np.int64), first, {w: len(blocks) for w, blocks in held.items()})

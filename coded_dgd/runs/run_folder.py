@@ -239,7 +239,7 @@ def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:
     ``unit`` : what a task is in tasks of the delay model; ``ranks`` : (M,), who the workers were
     in the end.
     """
-    ranks = np.array(stage.master.crew.members) + 1
+    ranks = np.array(stage.master.group.members) + 1
     unit = float(stage.scheme.work[0])
     return {"arrival": arrival, "tasks_done": stage.tasks_done, "unit": unit, "ranks": ranks}
 

@@ -214,7 +214,7 @@ def test_what_rests_on_least_squares_does_without(title):
     trainer = begin("uc-mmc", title, (X, y))
     trainer.start()
     assert trainer.problem.optimum() is None
-    assert trainer.stage.master.crew.kernel == "products"
+    assert trainer.stage.master.group.kernel == "products"
 
 
 def test_a_subclass_with_scores_is_least_squares():

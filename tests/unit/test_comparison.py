@@ -12,7 +12,7 @@ import pytest
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job
 from coded_dgd.engine.comparison import compare, configurations
-from coded_dgd.engine.group import Crew
+from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.losses import TooFewWorkers
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.base import Batch
@@ -197,13 +197,14 @@ def test_late_results_are_counted_for_the_scheme_that_sent_them():
     scheme = prepare(configure(["uc-mmc"])[0], None).scheme
     members = list(range(WORKERS))
     first, second = (
-        Crew(transport, scheme, transport.new_lane(), members, members, Layout(8)) for _ in "12"
+        WorkerGroup(transport, scheme, transport.new_lane(), members, members, Layout(8))
+        for _ in "12"
     )
     transport.payloads.reserve(Layout(8), 3)
     transport.lanes_of_results = (0, 0, 1)
     assert len(second.receive(0).keys) == 1
     assert (first.strays, second.strays) == (2, 0)
-    instead = Crew(
+    instead = WorkerGroup(
         transport, scheme, transport.new_lane(), members, members, Layout(8), replaces=first.lane
     )
     assert instead.strays == 2

@@ -42,7 +42,7 @@ def run(name, **options):
 
 
 def kernel(outcome):
-    return outcome.stages[-1].master.crew.kernel
+    return outcome.stages[-1].master.group.kernel
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_a_spare_takes_the_place_of_a_lost_worker():
 def test_a_new_worker_is_started_for_each_lost_one():
     outcome, _ = run("uncoded", {0: 0.5, 1: 0.5, 5: 1.5}, replace=True)
     assert len(outcome.losses) == 3
-    assert outcome.stages[0].master.crew.members == [6, 7, 2, 3, 4, 8]
+    assert outcome.stages[0].master.group.members == [6, 7, 2, 3, 4, 8]
     healthy, _ = run("uncoded", {})
     np.testing.assert_array_equal(outcome.beta, healthy.beta)
 

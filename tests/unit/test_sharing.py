@@ -9,7 +9,7 @@ from coded_dgd import schemes
 from coded_dgd.engine.protocol import Plan, Pooled
 from coded_dgd.engine.shared_blocks import Pool
 from coded_dgd.problems.layout import Layout
-from coded_dgd.problems.sharing import groups
+from coded_dgd.problems.sharing import host_groups
 
 HUGE = 1e9
 
@@ -22,7 +22,7 @@ def test_every_worker_finds_its_blocks_in_a_row(name, hosts):
     scheme.fit(1200, lambda blocks: np.ones(blocks))
     held = {worker: scheme.held(worker) for worker in range(12) if scheme.tasks(worker)}
     where = {worker: f"host {worker % hosts}" for worker in held}
-    for group in groups(where, held, HUGE):
+    for group in host_groups(where, held, HUGE):
         assert len({where[worker] for worker in group.first}) == 1
         assert group.leader == min(group.first)
         for worker, first in group.first.items():
@@ -34,7 +34,7 @@ def test_every_worker_finds_its_blocks_in_a_row(name, hosts):
 def test_circularly_shifted_copies_take_n_and_r_less_one():
     scheme = schemes.create("uc-mmc", 40, 40, 10)
     held = {worker: scheme.held(worker) for worker in range(40)}
-    (group,) = groups(dict.fromkeys(held, "here"), held, HUGE)
+    (group,) = host_groups(dict.fromkeys(held, "here"), held, HUGE)
     assert len(group.blocks) == 40 + 10 - 1
     assert group.part == 49 / 40
 
@@ -42,10 +42,10 @@ def test_circularly_shifted_copies_take_n_and_r_less_one():
 def test_nobody_shares_what_is_small_or_elsewhere_or_held_once():
     held = {worker: np.array([0, 1]) for worker in range(3)}
     here = dict.fromkeys(held, "here")
-    assert len(groups(here, held, 1 << 18)) == 1
-    assert groups(here, held, 1 << 17) == []
-    assert groups({0: "a", 1: "b", 2: ""}, held, HUGE) == []
-    assert groups(here, {worker: np.array([worker]) for worker in range(3)}, HUGE) == []
+    assert len(host_groups(here, held, 1 << 18)) == 1
+    assert host_groups(here, held, 1 << 17) == []
+    assert host_groups({0: "a", 1: "b", 2: ""}, held, HUGE) == []
+    assert host_groups(here, {worker: np.array([worker]) for worker in range(3)}, HUGE) == []
 
 
 def plan(dtype="float64", labels=True, **pooled):

@@ -75,9 +75,9 @@ def job(arguments):
     replaces = None
     for iteration in range(arguments.repeats):
         begin = time.perf_counter()
-        lane = master.new_lane()
+        code_id = master.new_code()
         group = WorkerGroup(
-            master, scheme, lane, members, members, Layout(source.features), replaces
+            master, scheme, code_id, members, members, Layout(source.features), replaces
         )
         distribute(source, group, config)
         group.broadcast(iteration, np.zeros(source.features))
@@ -85,7 +85,7 @@ def job(arguments):
         while len(heard) < workers:  # each has all of its data by then
             heard |= {worker for worker, _ in group.receive_now(iteration).keys}
         ours.append(time.perf_counter() - begin)
-        replaces = lane
+        replaces = code_id
     master.stop_or_abort()
     from common import state
 

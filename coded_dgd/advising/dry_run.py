@@ -25,7 +25,7 @@ class Rehearsal(NamedTuple):
     """A point leaves -> all workers have answered, and rank 0 has looked at every answer."""
     between: float
     """From then to the next point, decoding aside."""
-    lane: int
+    code_id: int
     """On which each worker holds one row."""
 
 
@@ -60,5 +60,5 @@ def rehearse(config: RunConfig, transport: Transport, parameters: int) -> Rehear
     decoding = np.array([each.weights_time + each.decode_time for each in log])
     between = float(np.median(spans - completion - decoding))
     return Rehearsal(
-        float(np.median(completion)), max(between, 0.0), trainer.stage.master.group.lane
+        float(np.median(completion)), max(between, 0.0), trainer.stage.master.group.code_id
     )

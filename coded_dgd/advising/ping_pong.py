@@ -62,7 +62,7 @@ def measure_messages(
     set_up = transport.clock() - begin  # the second time: what has to be imported is there
     latency = short.alone(), full.alone()
     service = short.together(), full.together()
-    once = short.again(short.group.lane, 1), full.again(full.group.lane, 1)
+    once = short.again(short.group.code_id, 1), full.again(full.group.code_id, 1)
     gathering = once[0].gathering(), once[1].gathering()
     return once[0], Messages((1, parameters), latency, service, set_up, gathering)
 
@@ -73,7 +73,7 @@ def group_of_all(
     """Return the crew of the first peers, on a lane of its own; see `WorkerGroup`."""
     members = list(range(scheme.workers))
     return WorkerGroup(
-        transport, scheme, transport.new_lane(), members, list(members), layout, replaces
+        transport, scheme, transport.new_code(), members, list(members), layout, replaces
     )
 
 
@@ -97,7 +97,7 @@ class Echo:
         self.group = group_of_all(transport, scheme, layout, replaces)
         for worker, peer in enumerate(self.group.members):
             plan = Plan(
-                lane=self.group.lane,
+                code_id=self.group.code_id,
                 replaces=replaces,
                 worker=worker,
                 tasks=answers,
@@ -153,7 +153,7 @@ class Echo:
         clock, lost = self._transport.clock, self._transport.lost
         missing, answers = dict.fromkeys(peers, self._answers), []
         left = clock()
-        self._transport.broadcast(Point(self.group.lane, self._iteration, self._beta), missing)
+        self._transport.broadcast(Point(self.group.code_id, self._iteration, self._beta), missing)
         while missing := {peer: n for peer, n in missing.items() if n and peer not in lost}:
             incoming = self.group.receive_now(self._iteration, left + patience)
             for (worker, _), time in zip(incoming.keys, incoming.times, strict=True):

@@ -90,7 +90,7 @@ def probe(
         gathering=(messages.gathering[0] + more, messages.gathering[1] + more)
     )
     begin = transport.clock()
-    group = group_of_all(transport, scheme, Layout(parameters, dtype=config.dtype), real.lane)
+    group = group_of_all(transport, scheme, Layout(parameters, dtype=config.dtype), real.code_id)
     # as in the run, as far as that can be said of all schemes
     group.kernel = kernels.choose(config, objective, source, scheme)
     # delays like those of the run, but not the same
@@ -103,7 +103,7 @@ def probe(
     size = float(np.dtype(config.dtype).itemsize * numbers)
 
     finish, until, compute = _watch(group, iterations, seconds, messages.service[1])
-    short.again(group.lane, 1).all_answer()
+    short.again(group.code_id, 1).all_answer()
     done = np.tile(np.arange(1, load + 1), (workers, 1))
     return Probe(
         finish,
@@ -193,7 +193,7 @@ def _ask(
     """
     transport = group.transport
     left = transport.clock()
-    point = Point(group.lane, iteration, np.zeros(group.layout.parameters))
+    point = Point(group.code_id, iteration, np.zeros(group.layout.parameters))
     transport.broadcast(point, [group.members[worker] for worker in workers])
     while True:
         lost = np.isin(workers, group.lost)

@@ -99,9 +99,9 @@ class Plans:
         coefficients = scheme.coefficients(worker)
         logs = transport.logs
         plan = Plan(
-            lane=group.lane,
+            code_id=group.code_id,
             replaces=group.replaces,
-            worker=group.draws[worker],
+            worker=group.delay_streams[worker],
             tasks=scheme.tasks(worker),
             height=self._partition.height,
             columns=self._columns,
@@ -160,4 +160,4 @@ class Plans:
 
     def _said(self, worker: int) -> Holding | None:
         group = self._group
-        return group.transport.holding.get((group.members[worker], group.lane))
+        return group.transport.holding.get((group.members[worker], group.code_id))

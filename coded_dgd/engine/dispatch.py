@@ -52,5 +52,5 @@ class Dispatcher:
         if number is not None:
             self._progress.begun[self._held[worker][number]].append(worker)
             self._ahead[worker] += 1
-            task = Task(self._group.lane, self._iteration, number)
+            task = Task(self._group.code_id, self._iteration, number)
             self._group.transport.tell(self._group.members[worker], task)

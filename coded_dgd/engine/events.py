@@ -44,7 +44,7 @@ class Mark(NamedTuple):
 
     time: float
     activity: Activity
-    lane: int
+    code_id: int
     iteration: int
     message: int
     peer: int
@@ -69,7 +69,7 @@ class Marks:
     def mark(
         self,
         activity: Activity,
-        lane: int = -1,
+        code_id: int = -1,
         iteration: int = -1,
         message: int = -1,
         peer: int = -1,
@@ -77,7 +77,14 @@ class Marks:
     ) -> None:
         """Take down that `activity` begins, now or at another instant."""
         time = self._clock() if at is None else at
-        self._rows[self._count % len(self._rows)] = time, activity, lane, iteration, message, peer
+        self._rows[self._count % len(self._rows)] = (
+            time,
+            activity,
+            code_id,
+            iteration,
+            message,
+            peer,
+        )
         self._count += 1
 
     def close(self) -> Floats:

@@ -77,10 +77,10 @@ class WorkerGroup:
     ----------
     transport : Transport
     scheme : Scheme
-    lane : int
+    code_id : int
     members : list of int
         A peer for each worker of the scheme.
-    draws : list of int
+    delay_streams : list of int
         Number of each worker in the delay model.
     layout : Layout
         What a message carries.
@@ -92,15 +92,15 @@ class WorkerGroup:
         self,
         transport: Transport,
         scheme: Scheme,
-        lane: int,
+        code_id: int,
         members: list[int],
-        draws: list[int],
+        delay_streams: list[int],
         layout: Layout,
         replaces: int | None = None,
     ) -> None:
-        self.transport, self.scheme, self.lane = transport, scheme, lane
+        self.transport, self.scheme, self.code_id = transport, scheme, code_id
         self.replaces = replaces
-        self.members, self.draws, self.layout = members, draws, layout
+        self.members, self.delay_streams, self.layout = members, delay_streams, layout
         self._words = layout.words
         self.kernel = "products"
         """How workers compute (`engine.kernels`)."""
@@ -112,10 +112,10 @@ class WorkerGroup:
         self._counts: list[int] = np.count_nonzero(scheme.expected, axis=1).tolist()
 
     @property
-    def strays(self) -> int:
+    def late_results(self) -> int:
         """Results that came too late, while another crew was waited for."""
-        late = self.transport.strays
-        return late[self.lane] + (0 if self.replaces is None else late[self.replaces])
+        late = self.transport.late_results
+        return late[self.code_id] + (0 if self.replaces is None else late[self.replaces])
 
     @property
     def lost(self) -> list[int]:
@@ -135,7 +135,7 @@ class WorkerGroup:
 
     def broadcast(self, iteration: int, beta: Floats) -> None:
         """Send beta_t to everyone."""
-        self.transport.broadcast(Point(self.lane, iteration, beta), self.members)
+        self.transport.broadcast(Point(self.code_id, iteration, beta), self.members)
 
     def receive(self, iteration: int, until: float = inf) -> Incoming:
         """Wait for something to arrive; return what of it is this crew's, up to this iteration.
@@ -161,7 +161,7 @@ class WorkerGroup:
     def _sort(self, batch: Batch, iteration: int, incoming: Incoming) -> None:
         """Check the messages of a batch, and add them to what is incoming."""
         payloads, code, length, counts = (
-            self.transport.payloads, self.lane, self._words, self._counts
+            self.transport.payloads, self.code_id, self._words, self._counts
         )  # fmt: skip
         for peer, row, size, time, header, finite in zip(
             batch.peers, batch.rows, batch.lengths, batch.times,
@@ -200,11 +200,11 @@ class WorkerGroup:
             header = NO_HEADER
         code, answered, number = (int(value) for value in header[:3])
         worker = self._worker.get(peer)
-        if worker is None or (code != self.lane and 0 <= code < self.transport.lanes):
-            self.transport.strays[code] += 1
+        if worker is None or (code != self.code_id and 0 <= code < self.transport.codes):
+            self.transport.late_results[code] += 1
             return None
         exists = 0 <= number < self._counts[worker]
-        if code != self.lane or not 0 <= answered <= iteration:
+        if code != self.code_id or not 0 <= answered <= iteration:
             wrong = "wrong header"
         elif not exists:
             wrong = "wrong message number"

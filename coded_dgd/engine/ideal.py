@@ -18,7 +18,7 @@ class _Noted(NamedTuple):
 
     iteration: int
     decoder: GuardedDecoder
-    draws: Sequence[int]
+    delay_streams: Sequence[int]
     lost: Mapping[int, float]
 
 
@@ -41,17 +41,17 @@ class Ideal:
         """Finish times of the tasks of workers 0, 1, ... in the first iteration of `_noted`."""
         self._times: list[float] = []
 
-    def begin(self, decoder: GuardedDecoder, draws: Sequence[int]) -> None:
+    def begin(self, decoder: GuardedDecoder, delay_streams: Sequence[int]) -> None:
         """Go on with a code that decodes so.
 
         Parameters
         ----------
         decoder : GuardedDecoder
             Another one of the same code learns and decodes for the ideal.
-        draws : sequence of int
+        delay_streams : sequence of int
             Index of each worker in the delay model.
         """
-        self._decoder, self._draws = decoder.again(), draws
+        self._decoder, self._draws = decoder.again(), delay_streams
 
     def note(self, iteration: int, lost: Mapping[int, float]) -> None:
         """Note that an iteration is done.
@@ -67,11 +67,11 @@ class Ideal:
         """Do the next piece; return whether there was any."""
         if not self._noted:
             return False
-        iteration, decoder, draws, lost = self._noted[0]
+        iteration, decoder, delay_streams, lost = self._noted[0]
         worker = len(self._finish)
-        if worker < len(draws):
+        if worker < len(delay_streams):
             work = decoder.scheme.work
-            self._finish.append(self._delay.finish_times(iteration, draws[worker], work))
+            self._finish.append(self._delay.finish_times(iteration, delay_streams[worker], work))
             return True
         self._times.append(replay(decoder, np.array(self._finish), lost).completion_time)
         self._finish = []

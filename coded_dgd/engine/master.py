@@ -90,12 +90,12 @@ class Master:
         self.refusals: dict[int, str] = {}
         """Workers of which something was refused in this iteration, and why."""
         self._left: dict[int, float] = {}  # when each beta_t left
-        self._strays = group.strays
+        self._late_results = group.late_results
 
     @property
     def late(self) -> int:
         """Results of earlier iterations that other crews have received since the last one."""
-        return self.group.strays - self._strays
+        return self.group.late_results - self._late_results
 
     def iterate(self, iteration: int) -> Iteration:
         """Run one iteration, as far as the update of beta.
@@ -141,7 +141,7 @@ class Master:
         self, activity: Activity, iteration: int, begin: float | None = None
     ) -> Iterator[None]:
         """Mark the beginning of a phase of the iteration, and measure how long it takes."""
-        self._mark(activity, self.group.lane, iteration, at=begin)
+        self._mark(activity, self.group.code_id, iteration, at=begin)
         started = perf_counter()
         yield
         self._seconds[activity] = perf_counter() - started
@@ -164,7 +164,7 @@ class Master:
         record.workers_heard = len({worker for worker, _ in self.decoder.order})
         record.workers_live = self.scheme.workers - len(self.decoder.lost)
         record.wasted_messages += self.late
-        self._strays = self.group.strays
+        self._late_results = self.group.late_results
         self.log.end(record.iteration)
 
     def _absent(self, iteration: int) -> list[int]:
@@ -277,7 +277,7 @@ class Master:
     def _take_loss(self, loss: Loss, record: Iteration, elapsed: float) -> None:
         """Note that a worker has been lost, `elapsed` seconds after beta_t left."""
         iteration = record.iteration
-        self._mark(Activity.LOST, self.group.lane, iteration, -1, loss.report.peer)
+        self._mark(Activity.LOST, self.group.code_id, iteration, -1, loss.report.peer)
         self.on_loss(loss.report)
         self.absences.append(Absence(loss.worker, iteration, elapsed))
         self._expect_less(loss.worker, None, record, elapsed)
@@ -294,7 +294,7 @@ class Master:
         self._decodable = True
         record.completion_time = elapsed
         left = self._left[record.iteration]
-        self._mark(Activity.DECODABLE, self.group.lane, record.iteration, at=left + elapsed)
+        self._mark(Activity.DECODABLE, self.group.code_id, record.iteration, at=left + elapsed)
         record.messages_used = len(self.decoder.order)
         record.extra_messages = self.decoder.extra
         record.error_amplification = self.decoder.amplification
@@ -306,12 +306,12 @@ class Master:
         """Mark the arrival of a message."""
         worker, number = key
         peer = self.group.members[worker]
-        self._mark(activity, self.group.lane, iteration, number, peer, time)
+        self._mark(activity, self.group.code_id, iteration, number, peer, time)
 
     def _mark_weights(self, begin: float, iteration: int) -> None:
         """Mark that weights have been computed since `begin`."""
-        self._mark(Activity.WEIGHTS, self.group.lane, iteration, at=begin)
-        self._mark(Activity.WAIT, self.group.lane, iteration)
+        self._mark(Activity.WEIGHTS, self.group.code_id, iteration, at=begin)
+        self._mark(Activity.WAIT, self.group.code_id, iteration)
 
     def _decode(self) -> Floats:
         """Gradient of the data from the payloads that have arrived."""

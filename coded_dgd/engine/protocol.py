@@ -107,7 +107,7 @@ class Pooled:
 class Plan:
     """All that a worker needs to know besides its data. Only plain values: it travels as JSON."""
 
-    lane: int
+    code_id: int
     replaces: int | None
     """Lane that is not needed any more once this one is used."""
     worker: int
@@ -187,7 +187,7 @@ class Plan:
 class Holding(NamedTuple):
     """A worker has all data of a plan that says how to get them, or has none."""
 
-    lane: int
+    code_id: int
     ready: bool
     path: str | None
     """Of the memory in which workers of a host hold their blocks, if this one has made it."""
@@ -196,7 +196,7 @@ class Holding(NamedTuple):
 class Point(NamedTuple):
     """Where to take the gradient in this iteration."""
 
-    lane: int
+    code_id: int
     iteration: int
     beta: Floats
 
@@ -204,7 +204,7 @@ class Point(NamedTuple):
 class Task(NamedTuple):
     """One more task, where rank 0 decides on tasks while an iteration runs."""
 
-    lane: int
+    code_id: int
     iteration: int
     number: int
     """Number of the task among those of the worker."""
@@ -223,7 +223,7 @@ SHORT = 4
 
 def pack_point(point: Point) -> Floats:
     """Return a point as it travels."""
-    return np.concatenate([[Control.POINT, point.lane, point.iteration], point.beta])
+    return np.concatenate([[Control.POINT, point.code_id, point.iteration], point.beta])
 
 
 def pack_control(kind: Control, *arguments: int) -> Floats:

@@ -185,7 +185,7 @@ class Trainer:
         self,
         scheme: Scheme,
         members: list[int],
-        draws: list[int],
+        delay_streams: list[int],
         replaces: int | None,
         kept: Master | None = None,
     ) -> None:
@@ -202,9 +202,9 @@ class Trainer:
         # of blocks that are coded the master knows the loss from the gradient
         extras = EXTRAS if self.optimizer.needs_loss and not scheme.coded else ()
         layout = Layout(self.problem.parameters, scheme.pieces, config.dtype, extras)
-        lane = kept.group.lane if kept else self.transport.new_lane()
+        code_id = kept.group.code_id if kept else self.transport.new_code()
         group = WorkerGroup(
-            self.transport, scheme, lane, list(members), list(draws), layout, replaces
+            self.transport, scheme, code_id, list(members), list(delay_streams), layout, replaces
         )
         if kept:
             group.kernel, data = kept.group.kernel, kept.data
@@ -241,7 +241,7 @@ class Trainer:
         handing_out = 0.0 if kept else self.transport.clock() - begin
         self.stages.append(Stage(number, first, master, handing_out))
         if self._has_ideal:
-            self._ideal.begin(master.decoder, group.draws)
+            self._ideal.begin(master.decoder, group.delay_streams)
         if self.folder is not None:
             self.stage.describe(self.folder)
 
@@ -295,10 +295,12 @@ class Trainer:
         self._fit(scheme)
         check_delay(replace(self.setup, config=config, scheme=scheme))
         members = [group.members[worker] for worker in workers]
-        draws = [group.draws[worker] for worker in workers]
+        delay_streams = [group.delay_streams[worker] for worker in workers]
         kept = self.stage.master if same_shares else None
         self.config = config
-        self._enlist(scheme, members, draws, group.replaces if kept else group.lane, kept)
+        self._enlist(
+            scheme, members, delay_streams, group.replaces if kept else group.code_id, kept
+        )
         self._spares += sorted(set(group.members) - set(members) - set(self.transport.lost))
 
     def measure_change(self) -> None:
@@ -385,8 +387,8 @@ class Trainer:
             mend = f"there is no other plan ({infeasible})"
             raise TooFewWorkers(self.iteration, losses, mend, amplification) from None
         members = [old.members[worker] for worker in living]
-        draws = [old.draws[worker] for worker in living]
-        self._enlist(scheme, members, draws, old.lane)
+        delay_streams = [old.delay_streams[worker] for worker in living]
+        self._enlist(scheme, members, delay_streams, old.code_id)
         self.observer.warning(
             f"from iteration {self.iteration} on: {scheme.name} on {scheme.workers} workers, "
             f"N = {scheme.blocks} blocks, load r = {scheme.load}"

@@ -37,7 +37,7 @@ class Worker:
 
     def take(self, share: Share) -> None:
         """Hold one more share."""
-        self.shares[share.plan.lane] = share
+        self.shares[share.plan.code_id] = share
         if share.plan.timeline and self.marks is None:
             self.marks = Marks(self.clock)
             self._mark = self.marks.mark
@@ -48,7 +48,7 @@ class Worker:
         while True:
             if isinstance(event, Point):
                 self.iteration = event.iteration
-                told = self.shares[event.lane].plan.dynamic
+                told = self.shares[event.code_id].plan.dynamic
                 work = self._told_tasks if told else self._all_tasks
                 event = yield from work(event, send)
             else:
@@ -69,7 +69,7 @@ class Worker:
                 seconds += self._compute(share, point, index, (first, stop), beta, message)
                 first = stop
                 if injects:
-                    self._mark(Activity.DELAY, point.lane, point.iteration, index)
+                    self._mark(Activity.DELAY, point.code_id, point.iteration, index)
                     overrun = max(overrun, self.clock() - due[stop - 1])
                 elif stop == plan.tasks:  # a newer point is found a moment later
                     continue
@@ -96,7 +96,7 @@ class Worker:
                     self._tasks.append(event)
             message = share.new_message()
             seconds = self._compute(share, point, number, (number, number + 1), beta, message)
-            self._mark(Activity.DELAY, point.lane, point.iteration, number)
+            self._mark(Activity.DELAY, point.code_id, point.iteration, number)
             overrun = max(0.0, self.clock() - instant) if share.delay.injects else 0.0
             newer = yield from self._wait(instant)
             if newer is not None:
@@ -107,7 +107,7 @@ class Worker:
 
     def _begin(self, point: Point) -> tuple[Share, list[float], Reals]:
         """Return the share, the instants at which its tasks end, and beta, for a point."""
-        share = self.shares[point.lane]
+        share = self.shares[point.code_id]
         self.shares.pop(-1 if share.plan.replaces is None else share.plan.replaces, None)
         due: list[float] = (self.clock() + share.finish_times(point.iteration)).tolist()
         return share, due, point.beta.astype(share.dtype, copy=False)
@@ -122,7 +122,7 @@ class Worker:
         message: Reals,
     ) -> float:
         """Add the results of some tasks to message `number`; return the seconds that this took."""
-        self._mark(Activity.COMPUTE, point.lane, point.iteration, number)
+        self._mark(Activity.COMPUTE, point.code_id, point.iteration, number)
         begin = perf_counter()
         extras, payload = share.layout.parts(result_parts(message)[1])
         payload += share.compute(*tasks, beta)
@@ -140,9 +140,9 @@ class Worker:
         send: Callable[[Reals], None],
     ) -> None:
         """Write the header of a message, and send it."""
-        self._mark(Activity.SEND, point.lane, point.iteration, number)
+        self._mark(Activity.SEND, point.code_id, point.iteration, number)
         header, _ = result_parts(message)
-        header[0], header[1], header[2] = point.lane, point.iteration, number
+        header[0], header[1], header[2] = point.code_id, point.iteration, number
         header[3], header[4] = seconds, overrun
         send(message)
         self.results += 1
@@ -157,9 +157,9 @@ class Worker:
         """Return the number of the next task for a point; forget those of earlier ones."""
         while self._tasks:
             task = self._tasks[0]
-            if task.iteration > point.iteration and task.lane == point.lane:
+            if task.iteration > point.iteration and task.code_id == point.code_id:
                 return None
             self._tasks.popleft()
-            if (task.lane, task.iteration) == (point.lane, point.iteration):
+            if (task.code_id, task.iteration) == (point.code_id, point.iteration):
                 return task.number
         return None

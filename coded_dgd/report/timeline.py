@@ -94,13 +94,13 @@ class Slice(NamedTuple):
     activity: Activity
     begin: float
     end: float
-    lane: int
+    code_id: int
     iteration: int
     message: int
 
     @property
     def key(self) -> Key:
-        return self.lane, self.iteration, self.message
+        return self.code_id, self.iteration, self.message
 
 
 class Arrival(NamedTuple):
@@ -118,7 +118,7 @@ def slices(rows: Floats) -> list[Slice]:
     for now, then in pairwise(states):
         if now.activity is Activity.IDLE:
             continue
-        each = Slice(now.activity, now.time, then.time, now.lane, now.iteration, now.message)
+        each = Slice(now.activity, now.time, then.time, now.code_id, now.iteration, now.message)
         if found and (found[-1].activity, found[-1].end, found[-1].key) == (
             each.activity,
             each.begin,
@@ -157,8 +157,8 @@ def clock_offset(
     """
     high, low = inf, -inf
     for each in work:
-        if (each.lane, each.iteration) in departures:
-            high = min(high, each.begin - departures[each.lane, each.iteration])
+        if (each.code_id, each.iteration) in departures:
+            high = min(high, each.begin - departures[each.code_id, each.iteration])
         if each.activity is Activity.SEND and each.key in arrivals:
             low = max(low, each.begin - arrivals[each.key].time)
     if low <= 0 <= high:
@@ -180,15 +180,15 @@ def events(transport: Transport, rows: Floats) -> Iterator[Event]:
     workers = {peer: slices(each.rows) for peer, each in transport.worker_marks.items()}
     arrivals: dict[int, dict[Key, Arrival]] = {}
     instants = []
-    for time, what, lane, iteration, message, peer in _plain(rows):
+    for time, what, code_id, iteration, message, peer in _plain(rows):
         activity = Activity(what)
         if activity in (Activity.USED, Activity.WASTED):
             arrival = Arrival(time, activity is Activity.USED)
-            arrivals.setdefault(peer, {})[lane, iteration, message] = arrival
+            arrivals.setdefault(peer, {})[code_id, iteration, message] = arrival
         elif activity in (Activity.DECODABLE, Activity.LOST):
-            instants.append(Mark(time, activity, lane, iteration, message, peer))
+            instants.append(Mark(time, activity, code_id, iteration, message, peer))
     begun = {
-        (each.lane, each.iteration): each.begin
+        (each.code_id, each.iteration): each.begin
         for each in master
         if each.activity is Activity.BROADCAST
     }
@@ -237,7 +237,7 @@ def _slices(
     sent = {each.key for each in work if each.activity is Activity.SEND}
     whole = [each for each in work if each.begin >= origin]
     for (checks, _, iteration), group in groupby(
-        whole, lambda each: (each.activity is Activity.CHECK, each.lane, each.iteration)
+        whole, lambda each: (each.activity is Activity.CHECK, each.code_id, each.iteration)
     ):
         parts = list(group)
         if not checks:

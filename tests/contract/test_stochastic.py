@@ -71,10 +71,10 @@ def fitted(name, workers=WORKERS, **options):
     return scheme
 
 
-def estimates(scheme, p=P, draws=DRAWS, seed=0):
+def estimates(scheme, p=P, delay_streams=DRAWS, seed=0):
     """Estimates of the gradient when each worker straggles with probability p, (draws, l)."""
     sent = DATA.payloads(scheme)
-    up = np.random.default_rng(seed).random((draws, scheme.workers)) >= p
+    up = np.random.default_rng(seed).random((delay_streams, scheme.workers)) >= p
     weights = np.array([scheme.weights(each[:, None] & scheme.expected) for each in up])
     return np.tensordot(weights, sent, 2)
 
@@ -153,8 +153,10 @@ def test_sgc_send_all_as_printed_is_biased_where_copies_differ():
 
 def test_sgc_send_all_as_printed_is_per_block_where_copies_are_equal():
     options = {"p": str(P), "redundancy": 12}
-    printed = estimates(fitted("sgc-send-all", normalisation="printed", **options), draws=50)
-    per_block = estimates(fitted("sgc-send-all", **options), draws=50)
+    printed = estimates(
+        fitted("sgc-send-all", normalisation="printed", **options), delay_streams=50
+    )
+    per_block = estimates(fitted("sgc-send-all", **options), delay_streams=50)
     np.testing.assert_allclose(printed, per_block, rtol=1e-12)
 
 

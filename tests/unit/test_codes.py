@@ -290,19 +290,19 @@ def test_a_random_assignment_gives_each_vector_to_distinct_workers(copies, seed)
 
 def test_a_random_assignment_is_uniform():
     """Every set of d workers is as likely as any other: chi-square at a level of 0.1 %."""
-    workers, draws = 5, 4000
+    workers, delay_streams = 5, 4000
     sets = list(combinations(range(workers), 2))
-    held = random_assignment(np.full(draws, 2), workers, np.random.default_rng(0))
-    matrix = np.zeros((draws, workers), dtype=bool)
+    held = random_assignment(np.full(delay_streams, 2), workers, np.random.default_rng(0))
+    matrix = np.zeros((delay_streams, workers), dtype=bool)
     for worker, vectors in enumerate(held):
         matrix[vectors, worker] = True
     counts = np.array([matrix[:, list(some)].all(axis=1).sum() for some in sets])
-    assert counts.sum() == draws
-    expected = draws / len(sets)
+    assert counts.sum() == delay_streams
+    expected = delay_streams / len(sets)
     assert ((counts - expected) ** 2 / expected).sum() < 27.9  # 9 degrees of freedom
     # and vectors are independent: two of them meet on d^2 / n workers on average
     meetings = (matrix[::2] & matrix[1::2]).sum(axis=1)
-    assert abs(meetings.mean() - 4 / workers) < 4 * meetings.std() / np.sqrt(draws / 2)
+    assert abs(meetings.mean() - 4 / workers) < 4 * meetings.std() / np.sqrt(delay_streams / 2)
 
 
 def test_a_random_assignment_depends_on_its_generator_only():

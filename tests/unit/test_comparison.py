@@ -186,8 +186,8 @@ class Replay(SimulatedTransport):
 
     def receive(self, until=np.inf):
         rows = self.payloads.take(len(self.lanes_of_results))
-        for row, lane in zip(rows, self.lanes_of_results, strict=True):
-            self.payloads.buffers[row][:] = [lane, *[0.0] * 12]
+        for row, code_id in zip(rows, self.lanes_of_results, strict=True):
+            self.payloads.buffers[row][:] = [code_id, *[0.0] * 12]
         count = len(rows)
         return Batch([0] * count, rows, [8] * count, [0.0] * count)
 
@@ -197,17 +197,17 @@ def test_late_results_are_counted_for_the_scheme_that_sent_them():
     scheme = prepare(configure(["uc-mmc"])[0], None).scheme
     members = list(range(WORKERS))
     first, second = (
-        WorkerGroup(transport, scheme, transport.new_lane(), members, members, Layout(8))
+        WorkerGroup(transport, scheme, transport.new_code(), members, members, Layout(8))
         for _ in "12"
     )
     transport.payloads.reserve(Layout(8), 3)
     transport.lanes_of_results = (0, 0, 1)
     assert len(second.receive(0).keys) == 1
-    assert (first.strays, second.strays) == (2, 0)
+    assert (first.late_results, second.late_results) == (2, 0)
     instead = WorkerGroup(
-        transport, scheme, transport.new_lane(), members, members, Layout(8), replaces=first.lane
+        transport, scheme, transport.new_code(), members, members, Layout(8), replaces=first.code_id
     )
-    assert instead.strays == 2
+    assert instead.late_results == 2
 
 
 # The object, the table, the files

@@ -19,15 +19,17 @@ def test_whenever_it_is_worked_out_it_is_what_a_replay_finds(scheme, ahead):
         RunConfig(scheme=scheme, workers=WORKERS, load=load, transport="simulated"), None
     )
     decoder = GuardedDecoder(setup.scheme, 1e6)
-    ideal, draws = Ideal(setup.delay), [*reversed(range(WORKERS))]
-    ideal.begin(decoder, draws)
+    ideal, delay_streams = Ideal(setup.delay), [*reversed(range(WORKERS))]
+    ideal.begin(decoder, delay_streams)
     expected = []
     for iteration in range(ITERATIONS):
         lost = {} if iteration < 3 or scheme == "uncoded" else {2: 0.01}
         ideal.note(iteration, lost)
         sum(ideal.work() for _ in range(ahead))
         work = setup.scheme.work
-        finish = np.array([setup.delay.finish_times(iteration, draw, work) for draw in draws])
+        finish = np.array(
+            [setup.delay.finish_times(iteration, draw, work) for draw in delay_streams]
+        )
         expected.append(replay(decoder, finish, lost).completion_time)
     np.testing.assert_array_equal(ideal.times(), expected)
     assert not ideal.work()

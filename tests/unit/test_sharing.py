@@ -50,7 +50,7 @@ def test_nobody_shares_what_is_small_or_elsewhere_or_held_once():
 
 def plan(dtype="float64", labels=True, **pooled):
     return Plan(
-        lane=0, replaces=None, worker=0, tasks=2, height=4, columns=2,
+        code_id=0, replaces=None, worker=0, tasks=2, height=4, columns=2,
         layout=Layout(2, dtype=dtype), labels=labels, ends=(2,),
         coefficients=None, unit=1.0, product=False, objective="least-squares", delay="none",
         seed=0, pooled=Pooled(**pooled),

@@ -63,9 +63,9 @@ class Transport(ABC):
         """Why, by peer."""
         self.interrupted = False
         """Set, at any time, to make `receive` return at once with what there is."""
-        self.strays: Counter[int] = Counter()
+        self.late_results: Counter[int] = Counter()
         """Results that came in while another lane was waited for, by lane."""
-        self.lanes = 0
+        self.codes = 0
         """How many lanes there are."""
         self.marks: Marks | None = None
         """The master's own, where a timeline is wanted."""
@@ -80,10 +80,10 @@ class Transport(ABC):
         self.silence = inf
         """Seconds after which a peer that gives no sign of life is lost."""
 
-    def new_lane(self) -> int:
+    def new_code(self) -> int:
         """Return the number of a lane that nobody has."""
-        self.lanes += 1
-        return self.lanes - 1
+        self.codes += 1
+        return self.codes - 1
 
     def keep_marks(self) -> None:
         """Have it taken down what every rank does from when on; before any plan is sent."""

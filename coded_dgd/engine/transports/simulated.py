@@ -81,14 +81,14 @@ class SimulatedTransport(Transport):
         if plan.recipe:
             for start, X, y in plan.recipe.pieces():
                 share.blocks.load(start, X, y)
-            self.holding[peer, plan.lane] = Holding(plan.lane, True, None)
+            self.holding[peer, plan.code_id] = Holding(plan.code_id, True, None)
         share.warm_up()
         self._workers[peer].take(share)
 
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
         plan = self._plans[peer]
         assert plan is not None
-        self._workers[peer].shares[plan.lane].blocks.load(start, X, y)
+        self._workers[peer].shares[plan.code_id].blocks.load(start, X, y)
 
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         for peer in peers:

@@ -296,7 +296,7 @@ class MPIMaster(Transport):
             peer.visible = is_here(peer.host, peer.pid)
         elif kind == Text.HOLDING:
             holding = Holding(*fields)
-            self.holding[number, holding.lane] = holding
+            self.holding[number, holding.code_id] = holding
         else:
             report = peer.report = Report(*fields)._replace(peer=number)
             if report.failure is not None and number not in self.lost:

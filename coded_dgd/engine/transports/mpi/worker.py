@@ -159,7 +159,7 @@ class MPIWorker:
                 pool = Pool.open(plan)
             except OSError:
                 if plan.attaches:
-                    self._send_text(Text.HOLDING, Holding(plan.lane, False, None))
+                    self._send_text(Text.HOLDING, Holding(plan.code_id, False, None))
                     return True
         share = Share(plan, objective, pool)
         pieces = plan.recipe.pieces() if plan.recipe else self._pieces(plan)
@@ -170,7 +170,7 @@ class MPIWorker:
         share.warm_up()
         worker.take(share)
         if plan.awaited:
-            self._send_text(Text.HOLDING, Holding(plan.lane, True, pool.path if pool else None))
+            self._send_text(Text.HOLDING, Holding(plan.code_id, True, pool.path if pool else None))
         return True
 
     def _pieces(self, plan: Plan) -> Iterator[tuple[int, Reals | SparseRows, Reals | None]]:

@@ -10,7 +10,7 @@ import numpy as np
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.group import WorkerGroup
-from coded_dgd.engine.protocol import Plan, Point
+from coded_dgd.engine.protocol import Assignment, Point
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.problems.layout import Layout
@@ -96,7 +96,7 @@ class Echo:
         layout = Layout(parameters, 1 if whole else parameters, config.dtype)
         self.group = group_of_all(transport, scheme, layout, replaces)
         for worker, peer in enumerate(self.group.members):
-            plan = Plan(
+            assignment = Assignment(
                 code_id=self.group.code_id,
                 replaces=replaces,
                 worker=worker,
@@ -114,7 +114,7 @@ class Echo:
                 delay="none",
                 seed=config.seed,
             )
-            transport.plan(peer, plan)
+            transport.assignment(peer, assignment)
             rows = np.zeros((answers, 1, parameters), config.dtype)
             transport.piece(peer, 0, rows, np.zeros((answers, 1), config.dtype) if whole else None)
         self.all_answer()

@@ -12,9 +12,9 @@ from coded_dgd import registry
 from coded_dgd.codes.placement import Placement
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.host_group import WorkerGroup
-from coded_dgd.engine.protocol import Holding, Plan, Pooled
+from coded_dgd.engine.protocol import Assignment, Pooled, Ready
 from coded_dgd.errors import Interrupted
-from coded_dgd.problems.encoding import Recipe
+from coded_dgd.problems.encoding import LocalEncoding
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.labels import EncodedLabels
 from coded_dgd.problems.partition import Partition
@@ -28,7 +28,7 @@ POOL_SECONDS = 10.0
 without it the others get copies of their own."""
 
 
-class Plans:
+class Assignments:
     """Tells workers their plans, and hears of those who get the data themselves.
 
     Parameters
@@ -72,9 +72,9 @@ class Plans:
             The workers for which it gets that.
         """
         config, scheme = self._config, self._group.scheme
-        recipe = None
+        local_encoding = None
         if self._local and getting is not None:
-            recipe = Recipe.of(
+            local_encoding = LocalEncoding.of(
                 self._data,
                 config.seed,
                 config.reading,
@@ -90,15 +90,15 @@ class Plans:
                 member: Pooled(len(host_group.blocks), first, token)
                 for member, first in host_group.first.items()
             }
-        self._send(worker, recipe)
+        self._send(worker, local_encoding)
 
-    def _send(self, worker: int, recipe: Recipe | None) -> None:
+    def _send(self, worker: int, local_encoding: LocalEncoding | None) -> None:
         group, config, scheme, transport = (
             self._group, self._config, self._group.scheme, self._group.transport
         )  # fmt: skip
         coefficients = scheme.coefficients(worker)
         logs = transport.logs
-        plan = Plan(
+        assignment = Assignment(
             code_id=group.code_id,
             replaces=group.replaces,
             worker=group.delay_streams[worker],
@@ -121,10 +121,10 @@ class Plans:
             timeline=transport.marks is not None,
             log=logs and logs.file(group.members[worker] + 1),
             log_level=logs.level if logs else "info",
-            recipe=recipe,
+            local_encoding=local_encoding,
             pooled=self._pooled.get(worker),
         )
-        transport.plan(group.members[worker], plan)
+        transport.assignment(group.members[worker], assignment)
 
     def _rows(self, worker: int) -> tuple[int, ...]:
         """Rows of each block that a worker holds a copy of, what fills it up not counted."""
@@ -158,6 +158,6 @@ class Plans:
         if transport.interrupted:
             raise Interrupted(STOPPED)
 
-    def _said(self, worker: int) -> Holding | None:
+    def _said(self, worker: int) -> Ready | None:
         group = self._group
-        return group.transport.holding.get((group.members[worker], group.code_id))
+        return group.transport.ready.get((group.members[worker], group.code_id))

@@ -10,7 +10,7 @@ import numpy as np
 
 from coded_dgd.codes.placement import Encoder
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.assignments import STOPPED, Plans
+from coded_dgd.engine.assignments import STOPPED, Assignments
 from coded_dgd.engine.host_group import WorkerGroup
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.errors import DataError, Interrupted
@@ -75,17 +75,17 @@ def distribute(
     data = gram or source
     partition = Partition(data.rows, scheme.blocks)
     served = list(range(scheme.workers) if only is None else only)
-    holding = {worker: scheme.placement(worker) for worker in served if scheme.tasks(worker)}
+    placements = {worker: scheme.placement(worker) for worker in served if scheme.tasks(worker)}
     sharers = group.sharers if only is None else []
-    plans = Plans(group, config, source, partition, data.features)
-    getting = dict(holding)
+    assignments = Assignments(group, config, source, partition, data.features)
+    getting = dict(placements)
     for host_group in sharers:
         getting[host_group.leader] = host_group.blocks
         for follower in host_group.followers:
             del getting[follower]
     for worker in served:
-        if worker in getting or worker not in holding:
-            plans.send(
+        if worker in getting or worker not in placements:
+            assignments.send(
                 worker,
                 getting.get(worker),
                 next((host_group for host_group in sharers if host_group.leader == worker), None),
@@ -111,10 +111,10 @@ def distribute(
     if gram:
         kept.Xy, kept.yy = gram.Xy, gram.yy
     _refuse_out_of_range(source, data, kept, config.dtype)
-    left = [worker for host_group in sharers for worker in plans.attach(host_group)]
+    left = [worker for host_group in sharers for worker in assignments.attach(host_group)]
     # neither reading nor forming Gram matrices is part of the first iteration
     if (local or group.kernel == "gram") and only is None:
-        plans.settle(getting)
+        assignments.settle(getting)
     if left:
         distribute(source, group, config, only=left)
     return kept

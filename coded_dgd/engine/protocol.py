@@ -1,7 +1,7 @@
 """What travels between master and workers, over any transport.
 
 control  master to worker: take a plan, stop, leave (`Control`), in order with the points
-plan     master to worker: what the worker holds and does (`Plan`), then its data in pieces
+plan     master to worker: what the worker holds and does (`Assignment`), then its data in pieces
 point    master to worker, per iteration: where to take the gradient; the newest overtakes
 result   worker to master, after every message boundary: header and body in one array of the
          plan's type; the header is float64 whatever that is, the body is what the plan's `Layout`
@@ -28,7 +28,7 @@ from coded_dgd.errors import CodedDGDError
 from coded_dgd.problems.layout import Layout
 
 if TYPE_CHECKING:
-    from coded_dgd.problems.encoding import Recipe
+    from coded_dgd.problems.encoding import LocalEncoding
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
@@ -42,7 +42,7 @@ class Control(IntEnum):
 
     POINT = 0
     """Where to take the gradient: a `Point`."""
-    PLAN = 1
+    ASSIGNMENT = 1
     """A plan and its data follow."""
     STOP = 2
     """Report."""
@@ -60,7 +60,7 @@ class Text(IntEnum):
     """The kind of a text message, which a worker sends to rank 0: the first item of its JSON."""
 
     GREETING = 1
-    HOLDING = 2
+    READY = 2
     REPORT = 3
 
 
@@ -104,7 +104,7 @@ class Pooled:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Assignment:
     """All that a worker needs to know besides its data. Only plain values: it travels as JSON."""
 
     code_id: int
@@ -146,13 +146,13 @@ class Plan:
     log: str | None = None
     """File for the worker's own log, where one is wanted."""
     log_level: str = "info"
-    recipe: Recipe | None = None
+    local_encoding: LocalEncoding | None = None
     """How to make the blocks, where rank 0 does not send them."""
     pooled: Pooled | None = None
     """Where the blocks are, if workers of a host hold theirs together."""
 
     @classmethod
-    def from_json(cls, text: bytes | bytearray) -> Plan:
+    def from_json(cls, text: bytes | bytearray) -> Assignment:
         """Return what was written as JSON."""
         fields = json.loads(text)
         for name in ("ends", "coefficients", "search", "rows"):
@@ -161,9 +161,9 @@ class Plan:
         layout = fields["layout"]
         fields["layout"] = Layout(**{**layout, "extras": tuple(layout["extras"])})
         if fields["recipe"] is not None:
-            from coded_dgd.problems.encoding import Recipe
+            from coded_dgd.problems.encoding import LocalEncoding
 
-            fields["recipe"] = Recipe.from_json(fields["recipe"])
+            fields["recipe"] = LocalEncoding.from_json(fields["recipe"])
         if fields["pooled"] is not None:
             fields["pooled"] = Pooled(**fields["pooled"])
         return cls(**fields)
@@ -174,9 +174,9 @@ class Plan:
         return self.pooled is not None and self.pooled.path is not None
 
     @property
-    def awaited(self) -> bool:
+    def reports_ready(self) -> bool:
         """Whether rank 0 wants to hear that the worker has its data, or has none."""
-        return bool(self.recipe or self.pooled or self.kernel == "gram")
+        return bool(self.local_encoding or self.pooled or self.kernel == "gram")
 
     @property
     def coming(self) -> int:
@@ -184,7 +184,7 @@ class Plan:
         return self.tasks if self.pooled is None else self.pooled.blocks
 
 
-class Holding(NamedTuple):
+class Ready(NamedTuple):
     """A worker has all data of a plan that says how to get them, or has none."""
 
     code_id: int

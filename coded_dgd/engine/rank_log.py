@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from coded_dgd._version import __version__
-from coded_dgd.engine.protocol import Plan
+from coded_dgd.engine.protocol import Assignment
 from coded_dgd.files import writing
 
 LOG = logging.getLogger("coded_dgd")
@@ -79,7 +79,7 @@ def open_log(path: str, level: str, needed: bool) -> logging.FileHandler:
     return handler
 
 
-def of_worker(plan: Plan) -> logging.Logger:
+def of_worker(assignment: Assignment) -> logging.Logger:
     """Begin the log of a worker process, to which the plan says where.
 
     Raises
@@ -87,8 +87,8 @@ def of_worker(plan: Plan) -> logging.Logger:
     OSError
         If the file cannot be opened.
     """
-    assert plan.log is not None
-    handler = open_log(plan.log, plan.log_level, needed=False)
+    assert assignment.log is not None
+    handler = open_log(assignment.log, assignment.log_level, needed=False)
     assert handler.stream is not None
     faulthandler.enable(handler.stream, all_threads=False)  # for crashes
     return LOG

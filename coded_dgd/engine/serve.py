@@ -44,7 +44,7 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
         loop = worker.run(connection.send)
         deadline = next(loop)
         while (event := connection.wait(deadline)) is not Control.STOP:
-            if event is Control.PLAN:
+            if event is Control.ASSIGNMENT:
                 first = not worker.shares
                 if not connection.take_share(worker, objective):
                     deadline = inf

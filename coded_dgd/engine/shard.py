@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from coded_dgd import delays, registry
-from coded_dgd.engine.protocol import Floats, Plan, Reals, result_size
+from coded_dgd.engine.protocol import Assignment, Floats, Reals, result_size
 from coded_dgd.engine.shared_blocks import Pool
 from coded_dgd.problems import objectives
 from coded_dgd.problems.blocks import (
@@ -30,7 +30,7 @@ class Share:
 
     Parameters
     ----------
-    plan : Plan
+    assignment : Assignment
     objective : Objective, optional
         By default the one that the plan names.
     pool : Pool, optional
@@ -38,24 +38,28 @@ class Share:
     """
 
     def __init__(
-        self, plan: Plan, objective: Objective | None = None, pool: Pool | None = None
+        self, assignment: Assignment, objective: Objective | None = None, pool: Pool | None = None
     ) -> None:
-        self.plan, self.pool = plan, pool
-        self.layout = plan.layout
-        self.dtype = np.dtype(plan.layout.dtype)
-        self._size = result_size(plan.layout.words, self.dtype)
-        self.delay = delays.create(plan.delay, plan.seed)
-        self.work: Floats = np.arange(1, plan.tasks + 1) * np.float64(plan.unit)
-        shared = pool and plan.pooled and pool.share(plan.pooled.first, plan.tasks)
-        for folder in plan.search:
+        self.assignment, self.pool = assignment, pool
+        self.layout = assignment.layout
+        self.dtype = np.dtype(assignment.layout.dtype)
+        self._size = result_size(assignment.layout.words, self.dtype)
+        self.delay = delays.create(assignment.delay, assignment.seed)
+        self.work: Floats = np.arange(1, assignment.tasks + 1) * np.float64(assignment.unit)
+        shared = (
+            pool and assignment.pooled and pool.share(assignment.pooled.first, assignment.tasks)
+        )
+        for folder in assignment.search:
             registry.search(folder)
-        objective = objective or objectives.create(plan.objective)
-        self.blocks = _blocks(plan, objective, shared or None)
+        objective = objective or objectives.create(assignment.objective)
+        self.blocks = _blocks(assignment, objective, shared or None)
         # Small tasks of one message are computed together.
-        rows = plan.columns if plan.kernel == "gram" else plan.height
+        rows = assignment.columns if assignment.kernel == "gram" else assignment.height
         self.together = max(1, ROWS_AT_ONCE // max(1, rows))
         self._factors: Reals | None = (
-            None if plan.coefficients is None else np.array(plan.coefficients, self.dtype)
+            None
+            if assignment.coefficients is None
+            else np.array(assignment.coefficients, self.dtype)
         )
         self._drawn: tuple[int, Floats] = (-1, np.empty(0))
 
@@ -63,9 +67,9 @@ class Share:
         """Take rows `start`, ... of the blocks that come: those of the plan, or of the host."""
         if self.pool is not None:
             self.pool.load(start, X, y)
-        elif self.plan.pooled is not None:  # this one was to make the pool, and could not
-            first = self.plan.pooled.first
-            own = slice(first, first + self.plan.tasks)
+        elif self.assignment.pooled is not None:  # this one was to make the pool, and could not
+            first = self.assignment.pooled.first
+            own = slice(first, first + self.assignment.tasks)
             self.blocks.load(start, X[own], None if y is None else y[own])
         else:
             self.blocks.load(start, X, y)
@@ -73,7 +77,7 @@ class Share:
     def warm_up(self) -> None:
         """Do everything once: the first call takes long, and should not in the first iteration."""
         self.finish_times(0)
-        if self.plan.tasks:
+        if self.assignment.tasks:
             beta: Reals = np.zeros(self.layout.parameters, self.dtype)
             self.compute(0, 1, beta)
             self.extras(0, 1, beta)
@@ -81,7 +85,7 @@ class Share:
     def finish_times(self, iteration: int) -> Floats:
         """Injected finish times; best asked for ahead, when not all workers start at once."""
         if self._drawn[0] != iteration:
-            times = self.delay.finish_times(iteration, self.plan.worker, self.work)
+            times = self.delay.finish_times(iteration, self.assignment.worker, self.work)
             self._drawn = iteration, times
         return self._drawn[1]
 
@@ -104,16 +108,18 @@ class Share:
         return None if self._factors is None else self._factors[first:last]
 
 
-def _blocks(plan: Plan, objective: Objective, arrays: Arrays | None) -> Blocks:
+def _blocks(assignment: Assignment, objective: Objective, arrays: Arrays | None) -> Blocks:
     """What the share is computed from; of sparse rows only where there are some."""
-    dtype, rows = plan.layout.dtype, plan.rows or ()
-    if plan.kernel == "gram":
-        return GramBlocks(plan.tasks, plan.columns, plan.labels, dtype)
-    if plan.kernel == "sparse":
+    dtype, rows = assignment.layout.dtype, assignment.rows or ()
+    if assignment.kernel == "gram":
+        return GramBlocks(assignment.tasks, assignment.columns, assignment.labels, dtype)
+    if assignment.kernel == "sparse":
         from coded_dgd.problems.sparse import SparseBlocks
 
         assert isinstance(objective, LinearModel)
         return SparseBlocks(dtype, objective, rows)
     if arrays is None:
-        arrays = no_rows(plan.tasks, plan.height, plan.columns, plan.labels, dtype)
-    return ProductBlocks(arrays) if plan.product else GradientBlocks(arrays, objective, rows)
+        arrays = no_rows(
+            assignment.tasks, assignment.height, assignment.columns, assignment.labels, dtype
+        )
+    return ProductBlocks(arrays) if assignment.product else GradientBlocks(arrays, objective, rows)

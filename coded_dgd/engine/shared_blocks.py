@@ -8,7 +8,7 @@ from io import FileIO
 
 import numpy as np
 
-from coded_dgd.engine.protocol import Plan, Reals
+from coded_dgd.engine.protocol import Assignment, Reals
 
 WORD = 8
 
@@ -18,18 +18,18 @@ class Pool:
 
     Parameters
     ----------
-    plan : Plan
+    assignment : Assignment
         With blocks that are pooled.
     file : file
         Of that memory.
     """
 
-    def __init__(self, plan: Plan, file: FileIO) -> None:
-        pooled, columns, dtype = plan.pooled, plan.columns, plan.layout.dtype
+    def __init__(self, assignment: Assignment, file: FileIO) -> None:
+        pooled, columns, dtype = assignment.pooled, assignment.columns, assignment.layout.dtype
         assert pooled is not None
-        shape = pooled.blocks, plan.height, columns
-        rows = pooled.blocks * plan.height
-        count = rows * (columns + plan.labels)
+        shape = pooled.blocks, assignment.height, columns
+        rows = pooled.blocks * assignment.height
+        count = rows * (columns + assignment.labels)
         words = -(-count * np.dtype(dtype).itemsize // WORD)
         size = WORD * (words + 1)
         made = pooled.path is None
@@ -52,10 +52,10 @@ class Pool:
             raise OSError("other memory")
         numbers: Reals = np.frombuffer(memory, dtype, count)
         self.X = numbers[: rows * columns].reshape(shape)
-        self.y = numbers[rows * columns :].reshape(shape[:2]) if plan.labels else None
+        self.y = numbers[rows * columns :].reshape(shape[:2]) if assignment.labels else None
 
     @classmethod
-    def open(cls, plan: Plan) -> Pool:
+    def open(cls, assignment: Assignment) -> Pool:
         """Make the memory, or map it.
 
         Raises
@@ -63,14 +63,14 @@ class Pool:
         OSError
             If it cannot be made, or is out of reach: in another container, or gone with its maker.
         """
-        path = plan.pooled and plan.pooled.path
+        path = assignment.pooled and assignment.pooled.path
         if path:
             file = os.fdopen(os.open(path, os.O_RDONLY), "rb", buffering=0)
         elif hasattr(os, "memfd_create"):
             file = os.fdopen(os.memfd_create("coded-dgd-blocks"), "r+b", buffering=0)
         else:
             raise OSError("this system has no such memory")
-        return cls(plan, file)
+        return cls(assignment, file)
 
     def load(self, start: int, X: Reals, y: Reals | None) -> None:
         """Take rows `start`, ... of every block: X : (blocks, k, l), y : (blocks, k) or None."""

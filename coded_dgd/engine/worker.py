@@ -37,8 +37,8 @@ class Worker:
 
     def take(self, share: Share) -> None:
         """Hold one more share."""
-        self.shares[share.plan.code_id] = share
-        if share.plan.timeline and self.marks is None:
+        self.shares[share.assignment.code_id] = share
+        if share.assignment.timeline and self.marks is None:
             self.marks = Marks(self.clock)
             self._mark = self.marks.mark
 
@@ -48,7 +48,7 @@ class Worker:
         while True:
             if isinstance(event, Point):
                 self.iteration = event.iteration
-                told = self.shares[event.code_id].plan.dynamic
+                told = self.shares[event.code_id].assignment.dynamic
                 work = self._told_tasks if told else self._all_tasks
                 event = yield from work(event, send)
             else:
@@ -61,8 +61,8 @@ class Worker:
     ) -> Generator[float, Event, Point | None]:
         """Compute and send message after message; return the point that overtakes, if one does."""
         share, due, beta = self._begin(point)
-        first, injects, plan = 0, share.delay.injects, share.plan
-        for index, last in enumerate(plan.ends):
+        first, injects, assignment = 0, share.delay.injects, share.assignment
+        for index, last in enumerate(assignment.ends):
             message, seconds, overrun = share.new_message(), 0.0, 0.0
             while first < last:
                 stop = min(first + share.together, last)
@@ -71,7 +71,7 @@ class Worker:
                 if injects:
                     self._mark(Activity.DELAY, point.code_id, point.iteration, index)
                     overrun = max(overrun, self.clock() - due[stop - 1])
-                elif stop == plan.tasks:  # a newer point is found a moment later
+                elif stop == assignment.tasks:  # a newer point is found a moment later
                     continue
                 newer = yield from self._wait(due[stop - 1])
                 if newer is not None:
@@ -108,7 +108,9 @@ class Worker:
     def _begin(self, point: Point) -> tuple[Share, list[float], Reals]:
         """Return the share, the instants at which its tasks end, and beta, for a point."""
         share = self.shares[point.code_id]
-        self.shares.pop(-1 if share.plan.replaces is None else share.plan.replaces, None)
+        self.shares.pop(
+            -1 if share.assignment.replaces is None else share.assignment.replaces, None
+        )
         due: list[float] = (self.clock() + share.finish_times(point.iteration)).tolist()
         return share, due, point.beta.astype(share.dtype, copy=False)
 

@@ -24,7 +24,7 @@ Pieces = Iterator[tuple[int, Floats, Floats | None]]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class LocalEncoding:
     """How a worker makes its blocks itself, of data that it reads. Only plain values."""
 
     data: str
@@ -54,7 +54,7 @@ class Recipe:
         placement: Placement,
         gram: bool,
         coding: Coding | None = None,
-    ) -> Recipe:
+    ) -> LocalEncoding:
         """Return the recipe of a placement; copies of blocks have labels."""
         rows = placement.tolist()
         plain = tuple(rows) if placement.ndim == 1 else tuple(map(tuple, rows))
@@ -62,7 +62,7 @@ class Recipe:
         return cls(data, seed, reading, fingerprint, blocks, plain, gram, copied, coding)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Recipe:
+    def from_json(cls, values: Mapping[str, Any]) -> LocalEncoding:
         """Return the recipe of the plain values that it was turned into."""
         return cls(**{**values, "reading": Reading(**values["reading"])})
 

@@ -108,8 +108,8 @@ def plant_in_worker(kind, worker, iteration):
         before(Pool, "load", while_loading)
     elif kind == "apart":  # as in a container of its own
 
-        def out_of_reach(plan, *_):
-            if plan.pooled.path is not None:
+        def out_of_reach(assignment, *_):
+            if assignment.pooled.path is not None:
                 fired(kind, worker)
                 raise PermissionError("planted")
 

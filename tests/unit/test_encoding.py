@@ -10,7 +10,7 @@ from coded_dgd import schemes
 from coded_dgd.codes.placement import Encoder
 from coded_dgd.errors import DataError
 from coded_dgd.planner.memory import resident
-from coded_dgd.problems.encoding import Recipe
+from coded_dgd.problems.encoding import LocalEncoding
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import AS_THEY_ARE, open_source, save
@@ -66,8 +66,10 @@ def test_a_worker_makes_the_same_of_the_data_as_rank_0(tmp_path, source, suffix,
     ((_, X, y),) = Partition(theirs.rows, 6).windows(theirs)
     mark = str(fingerprint(open_source(data, 3), data))
     for worker in range(6):
-        recipe = Recipe.of(data, 3, AS_THEY_ARE, mark, 6, scheme.placement(worker), scheme.gram)
-        pieces = list(recipe.pieces(window=1000))
+        local_encoding = LocalEncoding.of(
+            data, 3, AS_THEY_ARE, mark, 6, scheme.placement(worker), scheme.gram
+        )
+        pieces = list(local_encoding.pieces(window=1000))
         assert len(pieces) > 1 or scheme.gram
         mine = np.concatenate([piece for _, piece, _ in pieces], axis=1)
         np.testing.assert_allclose(mine, scheme.encode(worker, X), rtol=1e-12, atol=1e-12)
@@ -81,12 +83,12 @@ def test_a_worker_refuses_other_data(tmp_path, source):
     path = tmp_path / "data.npy"
     save(source, path)
     mark = str(fingerprint(source, str(path)))
-    recipe = Recipe.of(str(path), 3, AS_THEY_ARE, mark, 6, np.array([0, 1]), False)
-    assert len(list(recipe.pieces())) == 1
+    local_encoding = LocalEncoding.of(str(path), 3, AS_THEY_ARE, mark, 6, np.array([0, 1]), False)
+    assert len(list(local_encoding.pieces())) == 1
     save(open_source("synthetic:rows=53,features=7", 4), path)
     with pytest.raises(DataError, match="is not what rank 0 reads") as raised:
-        list(recipe.pieces())
+        list(local_encoding.pieces())
     assert os.uname().nodename in str(raised.value)
     path.unlink()
     with pytest.raises(DataError, match=r"no such file.*--encode master"):
-        list(recipe.pieces())
+        list(local_encoding.pieces())

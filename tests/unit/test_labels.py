@@ -10,7 +10,7 @@ from coded_dgd import train
 from coded_dgd.cli import run_command_line
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.problems import labels
-from coded_dgd.problems.encoding import Recipe, fingerprint
+from coded_dgd.problems.encoding import LocalEncoding, fingerprint
 from coded_dgd.problems.labels import EncodedLabels, encoded
 from coded_dgd.problems.objectives import Objective, create
 from coded_dgd.problems.objectives.logistic import Logistic
@@ -136,13 +136,13 @@ def test_a_worker_that_reads_the_data_itself_finds_the_same_classes(tmp_path):
     source = encoded(open_source(path, 0), create("logistic"))
     assert isinstance(source, EncodedLabels)
     blocks, mark = np.arange(2), str(fingerprint(source, path))
-    recipe = Recipe.of(path, 0, Reading(), mark, 2, blocks, False, source.coding)
-    recipe = Recipe.from_json(json.loads(json.dumps(asdict(recipe))))
-    found = np.concatenate([y.ravel() for _, _, y in recipe.pieces()])
+    local_encoding = LocalEncoding.of(path, 0, Reading(), mark, 2, blocks, False, source.coding)
+    local_encoding = LocalEncoding.from_json(json.loads(json.dumps(asdict(local_encoding))))
+    found = np.concatenate([y.ravel() for _, _, y in local_encoding.pieces()])
     assert set(found) <= {-1.0, 0.0, 1.0}
     write(tmp_path / "data.npy", (1.0, 3.0))
     with pytest.raises(DataError, match="--encode local"):
-        list(recipe.pieces())
+        list(local_encoding.pieces())
 
 
 class Three(Objective):

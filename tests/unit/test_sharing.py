@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coded_dgd import schemes
-from coded_dgd.engine.protocol import Plan, Pooled
+from coded_dgd.engine.protocol import Assignment, Pooled
 from coded_dgd.engine.shared_blocks import Pool
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sharing import host_groups
@@ -48,8 +48,8 @@ def test_nobody_shares_what_is_small_or_elsewhere_or_held_once():
     assert host_groups(here, {worker: np.array([worker]) for worker in range(3)}, HUGE) == []
 
 
-def plan(dtype="float64", labels=True, **pooled):
-    return Plan(
+def assignment(dtype="float64", labels=True, **pooled):
+    return Assignment(
         code_id=0, replaces=None, worker=0, tasks=2, height=4, columns=2,
         layout=Layout(2, dtype=dtype), labels=labels, ends=(2,),
         coefficients=None, unit=1.0, product=False, objective="least-squares", delay="none",
@@ -59,11 +59,11 @@ def plan(dtype="float64", labels=True, **pooled):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_memory_is_what_its_maker_has_written(dtype):
-    made = Pool.open(plan(dtype, blocks=3, first=0, token=77))
+    made = Pool.open(assignment(dtype, blocks=3, first=0, token=77))
     X, y = np.arange(24.0).reshape(3, 4, 2), np.arange(12.0).reshape(3, 4)
     made.load(0, X[:, :3], y[:, :3])
     made.load(3, X[:, 3:], y[:, 3:])
-    mapped = Pool.open(plan(dtype, blocks=3, first=1, token=77, path=made.path))
+    mapped = Pool.open(assignment(dtype, blocks=3, first=1, token=77, path=made.path))
     path = Path(made.path)
     assert path.exists()
     del made
@@ -78,8 +78,8 @@ def test_the_memory_is_what_its_maker_has_written(dtype):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("wrong", [{"token": 78}, {"blocks": 4}, {"path": "/proc/self/fd/9999"}])
 def test_other_memory_is_refused(wrong, dtype):
-    made = Pool.open(plan(dtype, labels=False, blocks=3, first=0, token=77))
+    made = Pool.open(assignment(dtype, labels=False, blocks=3, first=0, token=77))
     right = {"blocks": 3, "first": 1, "token": 77, "path": made.path}
-    Pool.open(plan(dtype, labels=False, **right))
+    Pool.open(assignment(dtype, labels=False, **right))
     with pytest.raises(OSError):
-        Pool.open(plan(dtype, labels=False, **(right | wrong)))
+        Pool.open(assignment(dtype, labels=False, **(right | wrong)))

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import RunConfig, plain
-from coded_dgd.engine.protocol import Plan
+from coded_dgd.engine.protocol import Assignment
 from coded_dgd.errors import DataError, UsageError
-from coded_dgd.problems.encoding import Recipe, fingerprint
+from coded_dgd.problems.encoding import LocalEncoding, fingerprint
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sources import READERS, Reading, open_source
 from coded_dgd.reading import FORMATS
@@ -476,18 +476,22 @@ def test_workers_read_as_rank_0_does():
     path = write("homes.txt", NAMES + BODY)
     reading = Reading(format="csv", label="rooms")
     mark = str(fingerprint(open_source(path, 0, reading), path))
-    recipe = Recipe.of(path, 0, reading, mark, 4, np.array([0, 1]), False)
-    plan = {"recipe": vars(recipe) | {"reading": vars(reading)}, "ends": [1], "pooled": None}
-    plan["layout"] = asdict(Layout(1))
-    blank = dict.fromkeys(Plan.__annotations__)
-    sent = Plan.from_json(json.dumps(blank | plan).encode()).recipe
+    local_encoding = LocalEncoding.of(path, 0, reading, mark, 4, np.array([0, 1]), False)
+    assignment = {
+        "recipe": vars(local_encoding) | {"reading": vars(reading)},
+        "ends": [1],
+        "pooled": None,
+    }
+    assignment["layout"] = asdict(Layout(1))
+    blank = dict.fromkeys(Assignment.__annotations__)
+    sent = Assignment.from_json(json.dumps(blank | assignment).encode()).local_encoding
     assert sent.reading == reading
-    ((_, X, y),) = Recipe(**vars(sent) | {"placement": (0, 1)}).pieces()
+    ((_, X, y),) = LocalEncoding(**vars(sent) | {"placement": (0, 1)}).pieces()
     np.testing.assert_array_equal(X[0, :5], np.delete(A[:5], 1, axis=1))
     np.testing.assert_array_equal(y[0, :5], A[:5, 1])
     other = Reading(format="csv", label="km")
     with pytest.raises(DataError, match="not what rank 0 reads"):
-        list(Recipe.of(path, 0, other, mark, 4, np.array([0, 1]), False).pieces())
+        list(LocalEncoding.of(path, 0, other, mark, 4, np.array([0, 1]), False).pieces())
 
 
 # convert

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from coded_dgd.engine.events import MASTER_MARKS, Marked, Marks
 from coded_dgd.engine.payloads import Payloads
-from coded_dgd.engine.protocol import Holding, Logs, Plan, Point, Reals, Report, Task
+from coded_dgd.engine.protocol import Assignment, Logs, Point, Ready, Reals, Report, Task
 
 if TYPE_CHECKING:
     from coded_dgd.problems.sparse import SparseRows
@@ -73,7 +73,7 @@ class Transport(ABC):
         """By peer, of those that answered `stop`, where a timeline is wanted."""
         self.logs: Logs | None = None
         """Where ranks write their logs, if they are to."""
-        self.holding: dict[tuple[int, int], Holding] = {}
+        self.ready: dict[tuple[int, int], Ready] = {}
         """What peers have said of the data of a lane, by peer and lane."""
         self.meanwhile: list[Callable[[], bool]] = []
         """What may be done piece by piece while nothing arrives; each returns whether it has."""
@@ -97,7 +97,7 @@ class Transport(ABC):
         """Go on from this instant, where the clock is virtual."""
 
     @abstractmethod
-    def plan(self, peer: int, plan: Plan) -> None:
+    def assignment(self, peer: int, assignment: Assignment) -> None:
         """Tell a peer what it holds and does."""
 
     @abstractmethod

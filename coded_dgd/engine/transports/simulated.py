@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from math import inf
 
 from coded_dgd.engine.events import Marked
-from coded_dgd.engine.protocol import Holding, Plan, Point, Reals, Report, Task
+from coded_dgd.engine.protocol import Assignment, Point, Ready, Reals, Report, Task
 from coded_dgd.engine.shard import Share
 from coded_dgd.engine.transports.base import Batch, Transport
 from coded_dgd.engine.worker import Wait, Worker
@@ -48,7 +48,7 @@ class SimulatedTransport(Transport):
         self._workers: list[Worker] = []
         self._loops: list[Wait] = []
         self._version: list[int] = []
-        self._plans: list[Plan | None] = []
+        self._assignments: list[Assignment | None] = []
         self._inbox = Batch()
         self._hired: list[int] = []
         # instant, worker, version
@@ -65,7 +65,7 @@ class SimulatedTransport(Transport):
         self._workers.append(worker)
         self._loops.append(loop)
         self._version.append(0)
-        self._plans.append(None)
+        self._assignments.append(None)
         return peer
 
     def clock(self) -> float:
@@ -74,21 +74,21 @@ class SimulatedTransport(Transport):
     def set_clock(self, now: float) -> None:
         self.now = now
 
-    def plan(self, peer: int, plan: Plan) -> None:
-        self.payloads.reserve(plan.layout.whole, self.workers * (len(plan.ends) + 1))
-        self._plans[peer] = plan
-        share = Share(plan, self._objective)
-        if plan.recipe:
-            for start, X, y in plan.recipe.pieces():
+    def assignment(self, peer: int, assignment: Assignment) -> None:
+        self.payloads.reserve(assignment.layout.whole, self.workers * (len(assignment.ends) + 1))
+        self._assignments[peer] = assignment
+        share = Share(assignment, self._objective)
+        if assignment.local_encoding:
+            for start, X, y in assignment.local_encoding.pieces():
                 share.blocks.load(start, X, y)
-            self.holding[peer, plan.code_id] = Holding(plan.code_id, True, None)
+            self.ready[peer, assignment.code_id] = Ready(assignment.code_id, True, None)
         share.warm_up()
         self._workers[peer].take(share)
 
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
-        plan = self._plans[peer]
-        assert plan is not None
-        self._workers[peer].shares[plan.code_id].blocks.load(start, X, y)
+        assignment = self._assignments[peer]
+        assert assignment is not None
+        self._workers[peer].shares[assignment.code_id].blocks.load(start, X, y)
 
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         for peer in peers:

@@ -19,11 +19,11 @@ from coded_dgd._version import __version__
 from coded_dgd.engine.events import Marked
 from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.protocol import (
+    Assignment,
     Control,
     Greeting,
-    Holding,
-    Plan,
     Point,
+    Ready,
     Reals,
     Release,
     Report,
@@ -34,12 +34,12 @@ from coded_dgd.engine.protocol import (
 )
 from coded_dgd.engine.transports.base import STOP_SECONDS, Batch, Transport
 from coded_dgd.engine.transports.mpi.library import (
+    ASSIGNMENT,
     DATA,
     ERROR,
     FORWARD_SECONDS,
     MASTER_PAUSE,
     MPI,
-    PLAN,
     REPORT,
     REPORT_BYTES,
     RESULT,
@@ -148,18 +148,18 @@ class MPIMaster(Transport):
     def clock(self) -> float:
         return monotonic()
 
-    def plan(self, peer: int, plan: Plan) -> None:
+    def assignment(self, peer: int, assignment: Assignment) -> None:
         target = self._peers[peer]
-        rows = self.workers * (len(plan.ends) + 1)
-        if self.payloads.reserve(plan.layout.whole, rows):  # what is posted is too short
+        rows = self.workers * (len(assignment.ends) + 1)
+        if self.payloads.reserve(assignment.layout.whole, rows):  # what is posted is too short
             listening = [number for number, row in enumerate(self._rows) if row >= 0]
             self._results.cancel(listening)
             self._expect_results(listening)
         if self._rows[peer] < 0:
             self._expect_results([peer])
-        target.plan, target.rows = plan, 0
-        target.command(Control.PLAN)
-        target.send(json.dumps(asdict(plan)).encode(), PLAN)
+        target.assignment, target.rows = assignment, 0
+        target.command(Control.ASSIGNMENT)
+        target.send(json.dumps(asdict(assignment)).encode(), ASSIGNMENT)
 
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
         pause = Pause(WORKER_PAUSE)
@@ -294,9 +294,9 @@ class MPIMaster(Transport):
             peer.greetings.append(greeting)
             peer.host, peer.pid = greeting.host, greeting.pid
             peer.visible = is_here(peer.host, peer.pid)
-        elif kind == Text.HOLDING:
-            holding = Holding(*fields)
-            self.holding[number, holding.code_id] = holding
+        elif kind == Text.READY:
+            ready = Ready(*fields)
+            self.ready[number, ready.code_id] = ready
         else:
             report = peer.report = Report(*fields)._replace(peer=number)
             if report.failure is not None and number not in self.lost:

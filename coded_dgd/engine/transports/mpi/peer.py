@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from coded_dgd.engine.events import Mark
-from coded_dgd.engine.protocol import Control, Floats, Greeting, Plan, Report, Task, pack_control
+from coded_dgd.engine.protocol import (
+    Assignment,
+    Control,
+    Floats,
+    Greeting,
+    Report,
+    Task,
+    pack_control,
+)
 from coded_dgd.engine.transports.mpi.library import (
     MARKS,
     MPI,
@@ -53,7 +61,7 @@ class Peer:
         self.visible = False
         """Whether the operating system shows the process here."""
         self.report: Report | None = None
-        self.plan: Plan | None = None
+        self.assignment: Assignment | None = None
         self.rows = 0
         """Rows of each block of the plan that have been sent."""
         self.received = 0
@@ -231,10 +239,15 @@ class Peer:
     @property
     def complete(self) -> bool:
         """Whether the peer has all data of its plan, or has none."""
-        plan = self.plan
-        if plan is None or not plan.tasks or plan.recipe is not None or plan.attaches:
+        assignment = self.assignment
+        if (
+            assignment is None
+            or not assignment.tasks
+            or assignment.local_encoding is not None
+            or assignment.attaches
+        ):
             return True
-        return self.rows >= plan.height
+        return self.rows >= assignment.height
 
     @property
     def drained(self) -> bool:

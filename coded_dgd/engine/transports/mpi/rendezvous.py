@@ -128,14 +128,14 @@ class Assembly:
         if not missing or now < self._next_look:
             return
         self._next_look = now + LOOK_SECONDS
-        awaited = {self._world[rank]: rank for rank in missing}
-        if ended := ending.have_ended(awaited):
-            who = self._named([awaited[rank] for rank in ended])
+        reports_ready = {self._world[rank]: rank for rank in missing}
+        if ended := ending.have_ended(reports_ready):
+            who = self._named([reports_ready[rank] for rank in ended])
             self.give_up(f"{who} ended without calling train")
         if self._rank == 0:
-            gone = lost_here(MPI.COMM_WORLD.size) & awaited.keys()
+            gone = lost_here(MPI.COMM_WORLD.size) & reports_ready.keys()
             if lost := gone & self._missing:
-                who = self._named([awaited[rank] for rank in lost])
+                who = self._named([reports_ready[rank] for rank in lost])
                 self.give_up(f"{who} was lost before it called train")
             self._missing = gone
         if now - self._begin >= self._naming:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from coded_dgd._version import __version__
 from coded_dgd.engine.protocol import (
+    Assignment,
     Command,
     Control,
     Floats,
     Greeting,
-    Holding,
-    Plan,
     Point,
+    Ready,
     Reals,
     Release,
     Report,
@@ -34,11 +34,11 @@ from coded_dgd.engine.protocol import (
 from coded_dgd.engine.shard import Share
 from coded_dgd.engine.shared_blocks import Pool
 from coded_dgd.engine.transports.mpi.library import (
+    ASSIGNMENT,
     DATA,
     ERROR,
     MARKS,
     MPI,
-    PLAN,
     REPORT,
     RESULT,
     WORD,
@@ -146,56 +146,66 @@ class MPIWorker:
 
     def take_share(self, worker: Worker, objective: Objective | None) -> bool:
         """Take a plan and its data; return False where the master gives up half-way."""
-        text = bytearray(self._probe(PLAN, MPI.BYTE))
-        self._guarded(self._comm.Recv, text, 0, PLAN)
-        plan = Plan.from_json(text)
-        if plan.log:
-            self._begin_log(plan)
-        self._word = control_buffer(plan.layout.parameters)
+        text = bytearray(self._probe(ASSIGNMENT, MPI.BYTE))
+        self._guarded(self._comm.Recv, text, 0, ASSIGNMENT)
+        assignment = Assignment.from_json(text)
+        if assignment.log:
+            self._begin_log(assignment)
+        self._word = control_buffer(assignment.layout.parameters)
         self._listen()
         pool = None
-        if plan.pooled:
+        if assignment.pooled:
             try:
-                pool = Pool.open(plan)
+                pool = Pool.open(assignment)
             except OSError:
-                if plan.attaches:
-                    self._send_text(Text.HOLDING, Holding(plan.code_id, False, None))
+                if assignment.attaches:
+                    self._send_text(Text.READY, Ready(assignment.code_id, False, None))
                     return True
-        share = Share(plan, objective, pool)
-        pieces = plan.recipe.pieces() if plan.recipe else self._pieces(plan)
-        for start, X, y in () if plan.attaches else pieces:
+        share = Share(assignment, objective, pool)
+        pieces = (
+            assignment.local_encoding.pieces()
+            if assignment.local_encoding
+            else self._pieces(assignment)
+        )
+        for start, X, y in () if assignment.attaches else pieces:
             if self._given_up(X):
                 return False
             share.load(start, X, y)
         share.warm_up()
         worker.take(share)
-        if plan.awaited:
-            self._send_text(Text.HOLDING, Holding(plan.code_id, True, pool.path if pool else None))
+        if assignment.reports_ready:
+            self._send_text(
+                Text.READY, Ready(assignment.code_id, True, pool.path if pool else None)
+            )
         return True
 
-    def _pieces(self, plan: Plan) -> Iterator[tuple[int, Reals | SparseRows, Reals | None]]:
+    def _pieces(
+        self, assignment: Assignment
+    ) -> Iterator[tuple[int, Reals | SparseRows, Reals | None]]:
         """Receive the data of a plan."""
         start = 0
-        while plan.tasks and start < plan.height:
-            X, rows = self._rows(plan)
+        while assignment.tasks and start < assignment.height:
+            X, rows = self._rows(assignment)
             y = None
-            if plan.labels and rows:
-                y = self._array(plan.layout.dtype).reshape(plan.coming, -1)
+            if assignment.labels and rows:
+                y = self._array(assignment.layout.dtype).reshape(assignment.coming, -1)
             yield start, X, y
             start += rows
 
-    def _rows(self, plan: Plan) -> tuple[Reals | SparseRows, int]:
+    def _rows(self, assignment: Assignment) -> tuple[Reals | SparseRows, int]:
         """Receive the same rows of every block, and how many of each; none if that is the end."""
-        if plan.kernel != "sparse":
-            X = self._array(plan.layout.dtype).reshape(plan.coming, -1, plan.columns)
+        if assignment.kernel != "sparse":
+            X = self._array(assignment.layout.dtype).reshape(
+                assignment.coming, -1, assignment.columns
+            )
             return X, X.shape[1]
         from coded_dgd.problems.sparse import SparseRows
 
         starts = self._array("int64")
         if not len(starts):
             return np.empty(0), 0
-        columns, values = self._array("int32"), self._array(plan.layout.dtype)
-        rows = SparseRows(starts, columns, values, plan.tasks, plan.columns)
+        columns, values = self._array("int32"), self._array(assignment.layout.dtype)
+        rows = SparseRows(starts, columns, values, assignment.tasks, assignment.columns)
         return rows, rows.height
 
     def _array(self, dtype: str) -> NDArray[Any]:
@@ -211,18 +221,18 @@ class MPIWorker:
         stopped = isinstance(message, Command) and message.kind is Control.STOP
         return not X.size or stopped
 
-    def _begin_log(self, plan: Plan) -> None:
+    def _begin_log(self, assignment: Assignment) -> None:
         if self.log is None:
             from coded_dgd.engine.rank_log import of_worker
 
             with suppress(OSError):  # a worker that cannot write its log can do its work
-                self.log = of_worker(plan)
+                self.log = of_worker(assignment)
         if self.log:
-            self.log.debug("%s", plan)
+            self.log.debug("%s", assignment)
 
     def discard_share(self) -> None:
         """Take, and drop, what is under way of plans and data: nobody will want it any more."""
-        for tag in (PLAN, DATA):
+        for tag in (ASSIGNMENT, DATA):
             status = MPI.Status()
             while self._guarded(self._comm.Iprobe, 0, tag, status):
                 self._guarded(self._comm.Recv, bytearray(status.Get_count(MPI.BYTE)), 0, tag)
@@ -263,7 +273,7 @@ class MPIWorker:
                 text = bytearray(self._probe(ERROR, MPI.BYTE))
                 self._guarded(self._comm.Recv, text, 0, ERROR)
                 self.error = read_error(text)
-        elif message.kind is not Control.PLAN:  # after a plan messages may be longer
+        elif message.kind is not Control.ASSIGNMENT:  # after a plan messages may be longer
             self._listen()
         return message.kind
 

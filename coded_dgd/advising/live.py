@@ -17,7 +17,7 @@ from coded_dgd.engine.stage import Stage
 from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import UsageError
-from coded_dgd.planner.advice import Situation, advise, drifted, same_shares
+from coded_dgd.planner.advice import Situation, advise, drifted, same_shards
 from coded_dgd.planner.candidates import LARGEST_LOAD
 from coded_dgd.planner.costs import Sizes, bytes_held, task_size
 from coded_dgd.planner.measurements import Measurements, Network, Speed, measure_speed
@@ -176,7 +176,7 @@ class Adviser:
         return Change(
             found.options,
             found.best.workers,
-            everybody and same_shares(config, after),
+            everybody and same_shards(config, after),
             found.why,
             found.gain,
             found.cost,

@@ -331,6 +331,6 @@ class _MemoryForecast(Observer):
                 config,
                 self._held,
                 group.kernel,
-                group.together,
+                group.host_groups,
             )
             self._progress.memory(self.peaks)

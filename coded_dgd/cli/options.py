@@ -50,7 +50,7 @@ def among(names: Callable[[], Iterable[str]]) -> dict[str, Any]:
     return {"shell_complete": complete}
 
 
-def together(*options: Decorator) -> Decorator:
+def combined(*options: Decorator) -> Decorator:
     """Return several options as one, in this order."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,9 +63,9 @@ def together(*options: Decorator) -> Decorator:
 
 scheme = configured("scheme", **among(lambda: [*schemes.names(), "auto"]))
 transport = configured("transport")
-sizes = together(configured("workers"), configured("blocks"))
+sizes = combined(configured("workers"), configured("blocks"))
 load = configured("load")
-of_schemes = together(
+of_schemes = combined(
     configured("tolerance", schemes.help_of("tolerance"), type=float, metavar="F"),
     configured("redundancy", schemes.help_of("redundancy"), type=float, metavar="D"),
     configured("wait", schemes.help_of("wait"), type=str),
@@ -74,14 +74,14 @@ of_schemes = together(
     configured("normalisation", schemes.help_of("normalisation"), type=str),
     configured("early_stop", schemes.help_of("early_stop"), type=str),
 )
-reading = together(*map(configured, ("header", "label", "format", "features")))
-data = together(configured("data"), reading)
-delivery = together(configured("encode"), configured("share_blocks"))
-training = together(
+reading = combined(*map(configured, ("header", "label", "format", "features")))
+data = combined(configured("data"), reading)
+delivery = combined(configured("encode"), configured("share_blocks"))
+training = combined(
     *map(configured, ("objective", "ridge", "optimizer", "step_size", "dtype")),
 )
 kernel = configured("kernel")
-job = together(sizes, load, of_schemes, data, delivery, training, kernel)
+job = combined(sizes, load, of_schemes, data, delivery, training, kernel)
 """What is trained, and how; all but the scheme itself and what is measured."""
 delay = configured("delay", **among(delays.names))
 guard = configured("guard", show_default=False)

@@ -22,7 +22,7 @@ Entry = dict[str, Any]
 LATEST = 1e100
 """Of the instants that can be asked for, in seconds."""
 
-what = options.together(
+what = options.combined(
     options.configured(
         "scheme",
         f"Name of the scheme, or several with commas: {options.NAMES}.",

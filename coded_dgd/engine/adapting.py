@@ -49,7 +49,7 @@ class Adapter:
         old, group = trainer.config, trainer.stage.master.group
         before = party(old, group.members)
         try:
-            trainer.change(replace(old, **change.options), change.workers, change.same_shares)
+            trainer.change(replace(old, **change.options), change.workers, change.same_shards)
         except UsageError:  # what was predicted does not exist for these data
             return
         stage = trainer.stage

@@ -12,7 +12,7 @@ from coded_dgd import registry
 from coded_dgd.codes.placement import Placement
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.host_group import WorkerGroup
-from coded_dgd.engine.protocol import Assignment, Pooled, Ready
+from coded_dgd.engine.protocol import Assignment, Ready, SharedSlice
 from coded_dgd.errors import Interrupted
 from coded_dgd.problems.encoding import LocalEncoding
 from coded_dgd.problems.fingerprint import fingerprint
@@ -23,7 +23,7 @@ from coded_dgd.problems.sources import Source
 
 STOPPED = "stopped while the data were handed out: start it again"
 
-POOL_SECONDS = 10.0
+SHARED_SECONDS = 10.0
 """How long to wait for a worker that has been sent the blocks of its host, or told where they are;
 without it the others get copies of their own."""
 
@@ -59,7 +59,7 @@ class Assignments:
         self._local = config.encode == "local"
         self._coding = source.coding if isinstance(source, EncodedLabels) else None
         self._fingerprint = str(fingerprint(source, self._data)) if self._local else ""
-        self._pooled: dict[int, Pooled] = {}
+        self._shared_slices: dict[int, SharedSlice] = {}
 
     def send(self, worker: int, getting: Placement | None, host_group: HostGroup | None) -> None:
         """Tell a worker its plan.
@@ -86,8 +86,8 @@ class Assignments:
             )
         if host_group:
             token = secrets.randbits(60)
-            self._pooled |= {
-                member: Pooled(len(host_group.blocks), first, token)
+            self._shared_slices |= {
+                member: SharedSlice(len(host_group.blocks), first, token)
                 for member, first in host_group.first.items()
             }
         self._send(worker, local_encoding)
@@ -122,7 +122,7 @@ class Assignments:
             log=logs and logs.file(group.members[worker] + 1),
             log_level=logs.level if logs else "info",
             local_encoding=local_encoding,
-            pooled=self._pooled.get(worker),
+            shared_slice=self._shared_slices.get(worker),
         )
         transport.assignment(group.members[worker], assignment)
 
@@ -134,13 +134,13 @@ class Assignments:
     def attach(self, host_group: HostGroup) -> list[int]:
         """Have the followers of a group map what its leader has got; return who has not."""
         said, transport = self._said, self._group.transport
-        self.settle([host_group.leader], inf if self._local else POOL_SECONDS)
+        self.settle([host_group.leader], inf if self._local else SHARED_SECONDS)
         if not (leader := said(host_group.leader)) or leader.path is None:
             return host_group.followers
         for worker in host_group.followers:
-            self._pooled[worker] = replace(self._pooled[worker], path=leader.path)
+            self._shared_slices[worker] = replace(self._shared_slices[worker], path=leader.path)
             self._send(worker, None)
-        self.settle(host_group.followers, POOL_SECONDS)
+        self.settle(host_group.followers, SHARED_SECONDS)
         return [
             worker
             for worker in host_group.followers

@@ -23,7 +23,7 @@ class Change:
     """Of the configuration, changed."""
     workers: Sequence[int]
     """Who of the present scheme takes part."""
-    same_shares: bool
+    same_shards: bool
     """Whether workers go on with what they hold."""
     why: str
     gain: float

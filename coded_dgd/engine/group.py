@@ -104,7 +104,7 @@ class WorkerGroup:
         self._words = layout.words
         self.kernel = "products"
         """How workers compute (`engine.kernels`)."""
-        self.together: list[HostGroup] = []
+        self.host_groups: list[HostGroup] = []
         """Workers that hold blocks together."""
         self.refused: Counter[tuple[int, str]] = Counter()
         """Messages that were not used because they make no sense, by peer and reason."""

@@ -90,7 +90,7 @@ class Greeting(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pooled:
+class SharedSlice:
     """Where a worker's blocks are among those of its host. Only plain values."""
 
     blocks: int
@@ -148,7 +148,7 @@ class Assignment:
     log_level: str = "info"
     local_encoding: LocalEncoding | None = None
     """How to make the blocks, where rank 0 does not send them."""
-    pooled: Pooled | None = None
+    shared_slice: SharedSlice | None = None
     """Where the blocks are, if workers of a host hold theirs together."""
 
     @classmethod
@@ -165,23 +165,23 @@ class Assignment:
 
             fields["recipe"] = LocalEncoding.from_json(fields["recipe"])
         if fields["pooled"] is not None:
-            fields["pooled"] = Pooled(**fields["pooled"])
+            fields["pooled"] = SharedSlice(**fields["pooled"])
         return cls(**fields)
 
     @property
     def attaches(self) -> bool:
         """Whether another worker of the host gets the blocks."""
-        return self.pooled is not None and self.pooled.path is not None
+        return self.shared_slice is not None and self.shared_slice.path is not None
 
     @property
     def reports_ready(self) -> bool:
         """Whether rank 0 wants to hear that the worker has its data, or has none."""
-        return bool(self.local_encoding or self.pooled or self.kernel == "gram")
+        return bool(self.local_encoding or self.shared_slice or self.kernel == "gram")
 
     @property
     def coming(self) -> int:
         """Blocks that the worker gets: its own, or those of all workers of its host."""
-        return self.tasks if self.pooled is None else self.pooled.blocks
+        return self.tasks if self.shared_slice is None else self.shared_slice.blocks
 
 
 class Ready(NamedTuple):

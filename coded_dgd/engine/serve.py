@@ -45,8 +45,8 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
         deadline = next(loop)
         while (event := connection.wait(deadline)) is not Control.STOP:
             if event is Control.ASSIGNMENT:
-                first = not worker.shares
-                if not connection.take_share(worker, objective):
+                first = not worker.shards
+                if not connection.take_shard(worker, objective):
                     deadline = inf
                 elif first:
                     begin, cpu = monotonic(), cpu_seconds()
@@ -90,7 +90,7 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
     )
     # Nobody leaves before all have reported: an MPI job whose ranks have left in part aborts badly.
     while connection.wait(monotonic() + 0.01) is not Control.RELEASE:
-        connection.discard_share()
+        connection.discard_shard()
     return connection.hard
 
 

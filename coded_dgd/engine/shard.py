@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd import delays, registry
 from coded_dgd.engine.protocol import Assignment, Floats, Reals, result_size
-from coded_dgd.engine.shared_blocks import Pool
+from coded_dgd.engine.shared_blocks import SharedBlocks
 from coded_dgd.problems import objectives
 from coded_dgd.problems.blocks import (
     Arrays,
@@ -25,7 +25,7 @@ ROWS_AT_ONCE = 256
 """Rows of data in one computation, between two looks for a newer point."""
 
 
-class Share:
+class Shard:
     """What one plan makes of a worker.
 
     Parameters
@@ -33,21 +33,26 @@ class Share:
     assignment : Assignment
     objective : Objective, optional
         By default the one that the plan names.
-    pool : Pool, optional
+    shared : SharedBlocks, optional
         Where the blocks are, if workers of the host hold theirs together.
     """
 
     def __init__(
-        self, assignment: Assignment, objective: Objective | None = None, pool: Pool | None = None
+        self,
+        assignment: Assignment,
+        objective: Objective | None = None,
+        shared: SharedBlocks | None = None,
     ) -> None:
-        self.assignment, self.pool = assignment, pool
+        self.assignment, self.shared = assignment, shared
         self.layout = assignment.layout
         self.dtype = np.dtype(assignment.layout.dtype)
         self._size = result_size(assignment.layout.words, self.dtype)
         self.delay = delays.create(assignment.delay, assignment.seed)
         self.work: Floats = np.arange(1, assignment.tasks + 1) * np.float64(assignment.unit)
         shared = (
-            pool and assignment.pooled and pool.share(assignment.pooled.first, assignment.tasks)
+            shared
+            and assignment.shared_slice
+            and shared.slice_of(assignment.shared_slice.first, assignment.tasks)
         )
         for folder in assignment.search:
             registry.search(folder)
@@ -55,7 +60,7 @@ class Share:
         self.blocks = _blocks(assignment, objective, shared or None)
         # Small tasks of one message are computed together.
         rows = assignment.columns if assignment.kernel == "gram" else assignment.height
-        self.together = max(1, ROWS_AT_ONCE // max(1, rows))
+        self.tasks_at_once = max(1, ROWS_AT_ONCE // max(1, rows))
         self._factors: Reals | None = (
             None
             if assignment.coefficients is None
@@ -65,10 +70,12 @@ class Share:
 
     def load(self, start: int, X: Any, y: Reals | None) -> None:
         """Take rows `start`, ... of the blocks that come: those of the plan, or of the host."""
-        if self.pool is not None:
-            self.pool.load(start, X, y)
-        elif self.assignment.pooled is not None:  # this one was to make the pool, and could not
-            first = self.assignment.pooled.first
+        if self.shared is not None:
+            self.shared.load(start, X, y)
+        elif (
+            self.assignment.shared_slice is not None
+        ):  # this one was to make the pool, and could not
+            first = self.assignment.shared_slice.first
             own = slice(first, first + self.assignment.tasks)
             self.blocks.load(start, X[own], None if y is None else y[own])
         else:

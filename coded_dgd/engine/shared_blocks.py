@@ -13,7 +13,7 @@ from coded_dgd.engine.protocol import Assignment, Reals
 WORD = 8
 
 
-class Pool:
+class SharedBlocks:
     """The blocks of a host, written by the one who makes it and mapped by the others.
 
     Parameters
@@ -25,14 +25,18 @@ class Pool:
     """
 
     def __init__(self, assignment: Assignment, file: FileIO) -> None:
-        pooled, columns, dtype = assignment.pooled, assignment.columns, assignment.layout.dtype
-        assert pooled is not None
-        shape = pooled.blocks, assignment.height, columns
-        rows = pooled.blocks * assignment.height
+        shared_slice, columns, dtype = (
+            assignment.shared_slice,
+            assignment.columns,
+            assignment.layout.dtype,
+        )
+        assert shared_slice is not None
+        shape = shared_slice.blocks, assignment.height, columns
+        rows = shared_slice.blocks * assignment.height
         count = rows * (columns + assignment.labels)
         words = -(-count * np.dtype(dtype).itemsize // WORD)
         size = WORD * (words + 1)
-        made = pooled.path is None
+        made = shared_slice.path is None
         self._file = file
         """The path of the memory leads to it as long as it is open."""
         self.path = f"/proc/{os.getpid()}/fd/{file.fileno()}"
@@ -47,15 +51,15 @@ class Pool:
             memory = mmap.mmap(file.fileno(), size, flags, mmap.PROT_READ)
         token = np.frombuffer(memory, np.int64, 1, WORD * words)
         if made:
-            token[0] = pooled.token
-        elif token[0] != pooled.token:
+            token[0] = shared_slice.token
+        elif token[0] != shared_slice.token:
             raise OSError("other memory")
         numbers: Reals = np.frombuffer(memory, dtype, count)
         self.X = numbers[: rows * columns].reshape(shape)
         self.y = numbers[rows * columns :].reshape(shape[:2]) if assignment.labels else None
 
     @classmethod
-    def open(cls, assignment: Assignment) -> Pool:
+    def open(cls, assignment: Assignment) -> SharedBlocks:
         """Make the memory, or map it.
 
         Raises
@@ -63,7 +67,7 @@ class Pool:
         OSError
             If it cannot be made, or is out of reach: in another container, or gone with its maker.
         """
-        path = assignment.pooled and assignment.pooled.path
+        path = assignment.shared_slice and assignment.shared_slice.path
         if path:
             file = os.fdopen(os.open(path, os.O_RDONLY), "rb", buffering=0)
         elif hasattr(os, "memfd_create"):
@@ -79,7 +83,7 @@ class Pool:
         if self.y is not None and y is not None:
             self.y[:, rows] = y
 
-    def share(self, first: int, tasks: int) -> tuple[Reals, Reals | None]:
+    def slice_of(self, first: int, tasks: int) -> tuple[Reals, Reals | None]:
         """The blocks of one worker, X and labels."""
         own = slice(first, first + tasks)
         return self.X[own], None if self.y is None else self.y[own]

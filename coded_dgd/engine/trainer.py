@@ -210,7 +210,7 @@ class Trainer:
             group.kernel, data = kept.group.kernel, kept.data
         else:
             group.kernel = kernels.choose(config, self.setup.objective, self.source, scheme)
-            group.together = sharing(group, config, self.source)
+            group.host_groups = sharing(group, config, self.source)
             if not self.stages:
                 self.observer.distributing(group)
             data = distribute(self.source, group, config)
@@ -275,14 +275,14 @@ class Trainer:
         self._refuse_divergence()
         return record
 
-    def change(self, config: RunConfig, workers: Sequence[int], same_shares: bool) -> None:
+    def change(self, config: RunConfig, workers: Sequence[int], same_shards: bool) -> None:
         """Begin a stage with another scheme on some of the workers; the optimizer goes on.
 
         Parameters
         ----------
         workers : sequence of int
             Of the present scheme; the others are spares from now on.
-        same_shares : bool
+        same_shards : bool
             Whether workers go on with what they hold.
 
         Raises
@@ -296,7 +296,7 @@ class Trainer:
         check_delay(replace(self.setup, config=config, scheme=scheme))
         members = [group.members[worker] for worker in workers]
         delay_streams = [group.delay_streams[worker] for worker in workers]
-        kept = self.stage.master if same_shares else None
+        kept = self.stage.master if same_shards else None
         self.config = config
         self._enlist(
             scheme, members, delay_streams, group.replaces if kept else group.code_id, kept

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from coded_dgd.engine.events import Activity, Marks, unmarked
 from coded_dgd.engine.protocol import Point, Reals, Task, result_parts
-from coded_dgd.engine.shard import Share
+from coded_dgd.engine.shard import Shard
 
 Event = Point | Task | None
 """The newest point, or one more task; None where there is neither."""
@@ -28,17 +28,17 @@ class Worker:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self.shares: dict[int, Share] = {}
+        self.shards: dict[int, Shard] = {}
         self.iteration = 0
         self._tasks: deque[Task] = deque()
         self.results = 0
         self.marks: Marks | None = None
         self._mark: Callable[..., None] = unmarked
 
-    def take(self, share: Share) -> None:
+    def take(self, shard: Shard) -> None:
         """Hold one more share."""
-        self.shares[share.assignment.code_id] = share
-        if share.assignment.timeline and self.marks is None:
+        self.shards[shard.assignment.code_id] = shard
+        if shard.assignment.timeline and self.marks is None:
             self.marks = Marks(self.clock)
             self._mark = self.marks.mark
 
@@ -48,7 +48,7 @@ class Worker:
         while True:
             if isinstance(event, Point):
                 self.iteration = event.iteration
-                told = self.shares[event.code_id].assignment.dynamic
+                told = self.shards[event.code_id].assignment.dynamic
                 work = self._told_tasks if told else self._all_tasks
                 event = yield from work(event, send)
             else:
@@ -60,13 +60,13 @@ class Worker:
         self, point: Point, send: Callable[[Reals], None]
     ) -> Generator[float, Event, Point | None]:
         """Compute and send message after message; return the point that overtakes, if one does."""
-        share, due, beta = self._begin(point)
-        first, injects, assignment = 0, share.delay.injects, share.assignment
+        shard, due, beta = self._begin(point)
+        first, injects, assignment = 0, shard.delay.injects, shard.assignment
         for index, last in enumerate(assignment.ends):
-            message, seconds, overrun = share.new_message(), 0.0, 0.0
+            message, seconds, overrun = shard.new_message(), 0.0, 0.0
             while first < last:
-                stop = min(first + share.together, last)
-                seconds += self._compute(share, point, index, (first, stop), beta, message)
+                stop = min(first + shard.tasks_at_once, last)
+                seconds += self._compute(shard, point, index, (first, stop), beta, message)
                 first = stop
                 if injects:
                     self._mark(Activity.DELAY, point.code_id, point.iteration, index)
@@ -76,7 +76,7 @@ class Worker:
                 newer = yield from self._wait(due[stop - 1])
                 if newer is not None:
                     return newer
-                share.finish_times(point.iteration + 1)
+                shard.finish_times(point.iteration + 1)
             self._send(message, point, index, seconds, overrun, send)
         self._mark(Activity.IDLE)
         return None
@@ -85,7 +85,7 @@ class Worker:
         self, point: Point, send: Callable[[Reals], None]
     ) -> Generator[float, Event, Point | None]:
         """Compute and send the tasks that rank 0 tells; return the point that overtakes."""
-        share, due, beta = self._begin(point)
+        shard, due, beta = self._begin(point)
         for instant in due:
             while (number := self._next_task(point)) is None:
                 self._mark(Activity.IDLE)
@@ -94,10 +94,10 @@ class Worker:
                     return event
                 if event is not None:
                     self._tasks.append(event)
-            message = share.new_message()
-            seconds = self._compute(share, point, number, (number, number + 1), beta, message)
+            message = shard.new_message()
+            seconds = self._compute(shard, point, number, (number, number + 1), beta, message)
             self._mark(Activity.DELAY, point.code_id, point.iteration, number)
-            overrun = max(0.0, self.clock() - instant) if share.delay.injects else 0.0
+            overrun = max(0.0, self.clock() - instant) if shard.delay.injects else 0.0
             newer = yield from self._wait(instant)
             if newer is not None:
                 return newer
@@ -105,18 +105,18 @@ class Worker:
         self._mark(Activity.IDLE)
         return None
 
-    def _begin(self, point: Point) -> tuple[Share, list[float], Reals]:
+    def _begin(self, point: Point) -> tuple[Shard, list[float], Reals]:
         """Return the share, the instants at which its tasks end, and beta, for a point."""
-        share = self.shares[point.code_id]
-        self.shares.pop(
-            -1 if share.assignment.replaces is None else share.assignment.replaces, None
+        shard = self.shards[point.code_id]
+        self.shards.pop(
+            -1 if shard.assignment.replaces is None else shard.assignment.replaces, None
         )
-        due: list[float] = (self.clock() + share.finish_times(point.iteration)).tolist()
-        return share, due, point.beta.astype(share.dtype, copy=False)
+        due: list[float] = (self.clock() + shard.finish_times(point.iteration)).tolist()
+        return shard, due, point.beta.astype(shard.dtype, copy=False)
 
     def _compute(
         self,
-        share: Share,
+        shard: Shard,
         point: Point,
         number: int,
         tasks: tuple[int, int],
@@ -126,10 +126,10 @@ class Worker:
         """Add the results of some tasks to message `number`; return the seconds that this took."""
         self._mark(Activity.COMPUTE, point.code_id, point.iteration, number)
         begin = perf_counter()
-        extras, payload = share.layout.parts(result_parts(message)[1])
-        payload += share.compute(*tasks, beta)
+        extras, payload = shard.layout.parts(result_parts(message)[1])
+        payload += shard.compute(*tasks, beta)
         if extras.size:
-            extras += share.extras(*tasks, beta)
+            extras += shard.extras(*tasks, beta)
         return perf_counter() - begin
 
     def _send(

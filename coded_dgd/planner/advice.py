@@ -196,7 +196,7 @@ def options_of(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def same_shares(one: RunConfig, other: RunConfig) -> bool:
+def same_shards(one: RunConfig, other: RunConfig) -> bool:
     """Whether workers hold and do the same under both."""
     option = schemes.find(one.scheme)[0].stop_option
     return one == (replace(other, **{option: getattr(one, option)}) if option else other)
@@ -262,7 +262,7 @@ def _cost(prediction: Prediction, situation: Situation) -> float:
     """Seconds to hand out the data again."""
     after = replace(situation.config, **options_of(prediction.entry.candidate))
     everybody = len(prediction.workers) == situation.workers
-    if prediction.virtual or (everybody and same_shares(situation.config, after)):
+    if prediction.virtual or (everybody and same_shards(situation.config, after)):
         return 0.0
     assert prediction.entry.once is not None
     return prediction.entry.once.total

@@ -61,8 +61,8 @@ def spoil(kind, message):
 
 def plant_in_worker(kind, worker, iteration):
     from coded_dgd.engine.protocol import control_buffer
-    from coded_dgd.engine.shard import Share
-    from coded_dgd.engine.shared_blocks import Pool
+    from coded_dgd.engine.shard import Shard
+    from coded_dgd.engine.shared_blocks import SharedBlocks
     from coded_dgd.engine.transports.mpi import worker as worker_module
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
     from coded_dgd.engine.worker import Worker
@@ -105,24 +105,24 @@ def plant_in_worker(kind, worker, iteration):
         before(Worker, "_begin", at_iteration)
     elif kind in ("load", "kill-load"):
         before(DenseBlocks, "load", while_loading)
-        before(Pool, "load", while_loading)
+        before(SharedBlocks, "load", while_loading)
     elif kind == "apart":  # as in a container of its own
 
         def out_of_reach(assignment, *_):
-            if assignment.pooled.path is not None:
+            if assignment.shared_slice.path is not None:
                 fired(kind, worker)
                 raise PermissionError("planted")
 
-        before(Pool, "open", out_of_reach)
+        before(SharedBlocks, "open", out_of_reach)
     elif kind == "slow-start":
-        before(Pool, "open", lambda *_: time.sleep(1))
+        before(SharedBlocks, "open", lambda *_: time.sleep(1))
     elif kind == "missing":
         from coded_dgd.problems import encoding
 
         read = encoding.open_source
         encoding.open_source = lambda data, *rest: read(f"{data}.gone", *rest)
     elif kind == "build":
-        before(Share, "__init__", while_building)
+        before(Shard, "__init__", while_building)
     elif kind == "word":
 
         def without_memory(features):

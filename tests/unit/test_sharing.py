@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from coded_dgd import schemes
-from coded_dgd.engine.protocol import Assignment, Pooled
-from coded_dgd.engine.shared_blocks import Pool
+from coded_dgd.engine.protocol import Assignment, SharedSlice
+from coded_dgd.engine.shared_blocks import SharedBlocks
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sharing import host_groups
 
@@ -48,22 +48,22 @@ def test_nobody_shares_what_is_small_or_elsewhere_or_held_once():
     assert host_groups(here, {worker: np.array([worker]) for worker in range(3)}, HUGE) == []
 
 
-def assignment(dtype="float64", labels=True, **pooled):
+def assignment(dtype="float64", labels=True, **shared_slice):
     return Assignment(
         code_id=0, replaces=None, worker=0, tasks=2, height=4, columns=2,
         layout=Layout(2, dtype=dtype), labels=labels, ends=(2,),
         coefficients=None, unit=1.0, product=False, objective="least-squares", delay="none",
-        seed=0, pooled=Pooled(**pooled),
+        seed=0, shared_slice=SharedSlice(**shared_slice),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_memory_is_what_its_maker_has_written(dtype):
-    made = Pool.open(assignment(dtype, blocks=3, first=0, token=77))
+    made = SharedBlocks.open(assignment(dtype, blocks=3, first=0, token=77))
     X, y = np.arange(24.0).reshape(3, 4, 2), np.arange(12.0).reshape(3, 4)
     made.load(0, X[:, :3], y[:, :3])
     made.load(3, X[:, 3:], y[:, 3:])
-    mapped = Pool.open(assignment(dtype, blocks=3, first=1, token=77, path=made.path))
+    mapped = SharedBlocks.open(assignment(dtype, blocks=3, first=1, token=77, path=made.path))
     path = Path(made.path)
     assert path.exists()
     del made
@@ -78,8 +78,8 @@ def test_the_memory_is_what_its_maker_has_written(dtype):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("wrong", [{"token": 78}, {"blocks": 4}, {"path": "/proc/self/fd/9999"}])
 def test_other_memory_is_refused(wrong, dtype):
-    made = Pool.open(assignment(dtype, labels=False, blocks=3, first=0, token=77))
+    made = SharedBlocks.open(assignment(dtype, labels=False, blocks=3, first=0, token=77))
     right = {"blocks": 3, "first": 1, "token": 77, "path": made.path}
-    Pool.open(assignment(dtype, labels=False, **right))
+    SharedBlocks.open(assignment(dtype, labels=False, **right))
     with pytest.raises(OSError):
-        Pool.open(assignment(dtype, labels=False, **(right | wrong)))
+        SharedBlocks.open(assignment(dtype, labels=False, **(right | wrong)))

@@ -8,7 +8,7 @@ from math import inf
 
 from coded_dgd.engine.events import Marked
 from coded_dgd.engine.protocol import Assignment, Point, Ready, Reals, Report, Task
-from coded_dgd.engine.shard import Share
+from coded_dgd.engine.shard import Shard
 from coded_dgd.engine.transports.base import Batch, Transport
 from coded_dgd.engine.worker import Wait, Worker
 from coded_dgd.errors import Undecodable
@@ -77,18 +77,18 @@ class SimulatedTransport(Transport):
     def assignment(self, peer: int, assignment: Assignment) -> None:
         self.payloads.reserve(assignment.layout.whole, self.workers * (len(assignment.ends) + 1))
         self._assignments[peer] = assignment
-        share = Share(assignment, self._objective)
+        shard = Shard(assignment, self._objective)
         if assignment.local_encoding:
             for start, X, y in assignment.local_encoding.pieces():
-                share.blocks.load(start, X, y)
+                shard.blocks.load(start, X, y)
             self.ready[peer, assignment.code_id] = Ready(assignment.code_id, True, None)
-        share.warm_up()
-        self._workers[peer].take(share)
+        shard.warm_up()
+        self._workers[peer].take(shard)
 
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
         assignment = self._assignments[peer]
         assert assignment is not None
-        self._workers[peer].shares[assignment.code_id].blocks.load(start, X, y)
+        self._workers[peer].shards[assignment.code_id].blocks.load(start, X, y)
 
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         for peer in peers:

@@ -31,8 +31,8 @@ from coded_dgd.engine.protocol import (
     read_control,
     read_error,
 )
-from coded_dgd.engine.shard import Share
-from coded_dgd.engine.shared_blocks import Pool
+from coded_dgd.engine.shard import Shard
+from coded_dgd.engine.shared_blocks import SharedBlocks
 from coded_dgd.engine.transports.mpi.library import (
     ASSIGNMENT,
     DATA,
@@ -144,7 +144,7 @@ class MPIWorker:
             pass
         return False
 
-    def take_share(self, worker: Worker, objective: Objective | None) -> bool:
+    def take_shard(self, worker: Worker, objective: Objective | None) -> bool:
         """Take a plan and its data; return False where the master gives up half-way."""
         text = bytearray(self._probe(ASSIGNMENT, MPI.BYTE))
         self._guarded(self._comm.Recv, text, 0, ASSIGNMENT)
@@ -153,15 +153,15 @@ class MPIWorker:
             self._begin_log(assignment)
         self._word = control_buffer(assignment.layout.parameters)
         self._listen()
-        pool = None
-        if assignment.pooled:
+        shared = None
+        if assignment.shared_slice:
             try:
-                pool = Pool.open(assignment)
+                shared = SharedBlocks.open(assignment)
             except OSError:
                 if assignment.attaches:
                     self._send_text(Text.READY, Ready(assignment.code_id, False, None))
                     return True
-        share = Share(assignment, objective, pool)
+        shard = Shard(assignment, objective, shared)
         pieces = (
             assignment.local_encoding.pieces()
             if assignment.local_encoding
@@ -170,12 +170,12 @@ class MPIWorker:
         for start, X, y in () if assignment.attaches else pieces:
             if self._given_up(X):
                 return False
-            share.load(start, X, y)
-        share.warm_up()
-        worker.take(share)
+            shard.load(start, X, y)
+        shard.warm_up()
+        worker.take(shard)
         if assignment.reports_ready:
             self._send_text(
-                Text.READY, Ready(assignment.code_id, True, pool.path if pool else None)
+                Text.READY, Ready(assignment.code_id, True, shared.path if shared else None)
             )
         return True
 
@@ -230,13 +230,13 @@ class MPIWorker:
         if self.log:
             self.log.debug("%s", assignment)
 
-    def discard_share(self) -> None:
+    def discard_shard(self) -> None:
         """Take, and drop, what is under way of plans and data: nobody will want it any more."""
         for tag in (ASSIGNMENT, DATA):
             status = MPI.Status()
             while self._guarded(self._comm.Iprobe, 0, tag, status):
                 self._guarded(self._comm.Recv, bytearray(status.Get_count(MPI.BYTE)), 0, tag)
-        # whatever has broken off `take_share` may have done so before it went on listening
+        # whatever has broken off `take_shard` may have done so before it went on listening
         word = MPI.Status()
         if self._listening == MPI.REQUEST_NULL and self._guarded(self._comm.Iprobe, 0, WORD, word):
             self._word = control_buffer(word.Get_count(MPI.DOUBLE))

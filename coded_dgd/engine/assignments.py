@@ -118,7 +118,7 @@ class Assignments:
             search=tuple(registry.searched),
             rows=self._rows(worker) if group.layout.extras else None,
             kernel=group.kernel,
-            timeline=transport.marks is not None,
+            timeline=transport.events is not None,
             log=logs and logs.file(group.members[worker] + 1),
             log_level=logs.level if logs else "info",
             local_encoding=local_encoding,

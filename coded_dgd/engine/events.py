@@ -10,8 +10,8 @@ import numpy as np
 
 from coded_dgd.engine.protocol import Floats
 
-WORKER_MARKS = 1 << 15
-MASTER_MARKS = 1 << 19
+WORKER_EVENTS = 1 << 15
+MASTER_EVENTS = 1 << 19
 """Marks that a rank keeps, the newest: 1.6 MB on a worker and 25 MB on the master at most."""
 
 
@@ -39,7 +39,7 @@ class Activity(IntEnum):
     """A worker is known to be lost."""
 
 
-class Mark(NamedTuple):
+class TimelineEvent(NamedTuple):
     """From `time` on this rank does `activity`; -1 where a number does not apply."""
 
     time: float
@@ -50,7 +50,7 @@ class Mark(NamedTuple):
     peer: int
 
 
-class Marks:
+class EventRecorder:
     """The newest marks of a rank.
 
     Parameters
@@ -61,12 +61,12 @@ class Marks:
         How many to keep.
     """
 
-    def __init__(self, clock: Callable[[], float], limit: int = WORKER_MARKS) -> None:
+    def __init__(self, clock: Callable[[], float], limit: int = WORKER_EVENTS) -> None:
         self._clock = clock
-        self._rows: Floats = np.empty((limit, len(Mark._fields)))
+        self._rows: Floats = np.empty((limit, len(TimelineEvent._fields)))
         self._count = 0
 
-    def mark(
+    def add(
         self,
         activity: Activity,
         code_id: int = -1,
@@ -88,17 +88,17 @@ class Marks:
         self._count += 1
 
     def close(self) -> Floats:
-        """End what is going on and return the marks, oldest first, as rows of `Mark`."""
-        self.mark(Activity.IDLE)
+        """End what is going on and return the marks, oldest first, as rows of `TimelineEvent`."""
+        self.add(Activity.IDLE)
         excess = self._count - len(self._rows)
         return self._rows[: self._count] if excess <= 0 else np.roll(self._rows, -excess, axis=0)
 
 
-def unmarked(*_: object, **__: object) -> None:
-    """Stands for `Marks.mark` where no timeline is wanted."""
+def no_event(*_: object, **__: object) -> None:
+    """Stands for `EventRecorder.add` where no timeline is wanted."""
 
 
-class Marked(NamedTuple):
+class RankEvents(NamedTuple):
     """The marks of a worker process that has stopped."""
 
     host: str

@@ -17,7 +17,7 @@ from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.arrivals import Arrival, Arrivals
 from coded_dgd.engine.dispatch import Dispatcher
 from coded_dgd.engine.distribute import Distributed
-from coded_dgd.engine.events import Activity, unmarked
+from coded_dgd.engine.events import Activity, no_event
 from coded_dgd.engine.group import Incoming, Late, Loss, WorkerGroup
 from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import TooFewWorkers
@@ -79,9 +79,9 @@ class Master:
         self.exact_gradient = exact_gradient
         self.on_loss = on_loss
         self._clock = group.transport.clock
-        marks = group.transport.marks
-        self._marking = marks is not None
-        self._mark: Callable[..., None] = unmarked if marks is None else marks.mark
+        events = group.transport.events
+        self._records_events = events is not None
+        self._event: Callable[..., None] = no_event if events is None else events.add
         self._seconds = dict.fromkeys(Activity, 0.0)  # of the latest phase of each kind
         self._decodable = False
         self.first_exact_norm = 0.0
@@ -125,14 +125,14 @@ class Master:
                     record.loss = self.quadratic.loss_at(point, gradient)
                 record.gradient_norm = norm(gradient)
                 self._step(gradient, record.loss)
-            self._mark(Activity.IDLE)
+            self._event(Activity.IDLE)
         finally:
             self.arrivals.end()
         self._end(record)
         if self.exact_gradient is not None:
             with self._phase(Activity.CHECK, iteration):
                 record.gradient_error = self._error(gradient, point)
-            self._mark(Activity.IDLE)
+            self._event(Activity.IDLE)
             record.check_time = self._seconds[Activity.CHECK]
         return record
 
@@ -141,7 +141,7 @@ class Master:
         self, activity: Activity, iteration: int, begin: float | None = None
     ) -> Iterator[None]:
         """Mark the beginning of a phase of the iteration, and measure how long it takes."""
-        self._mark(activity, self.group.code_id, iteration, at=begin)
+        self._event(activity, self.group.code_id, iteration, at=begin)
         started = perf_counter()
         yield
         self._seconds[activity] = perf_counter() - started
@@ -202,7 +202,7 @@ class Master:
                 begin = self._clock()
                 self.decoder.expire()
                 self._complete(record, limit)
-                self._mark_weights(begin, iteration)
+                self._weights_event(begin, iteration)
             elif self.group.transport.interrupted:
                 raise Interrupted(f"stopped in iteration {iteration}")
             else:
@@ -244,22 +244,22 @@ class Master:
                 self._use(key, record, time, elapsed)
                 continue
             record.wasted_messages += 1
-            if self._marking:
-                self._mark_message(Activity.WASTED, key, iteration, time)
+            if self._records_events:
+                self._message_event(Activity.WASTED, key, iteration, time)
 
     def _use(
         self, key: tuple[int, int], record: Iteration, time: float, elapsed: float, age: int = 0
     ) -> None:
         """Decode with one more message, if that suffices within the guard."""
-        if self._marking:
-            self._mark_message(Activity.USED, key, record.iteration - age, time)
+        if self._records_events:
+            self._message_event(Activity.USED, key, record.iteration - age, time)
         if self._dispatcher and not age:
             self._dispatcher.finish(*key)
-        begin = self._clock() if self._marking else 0.0
+        begin = self._clock() if self._records_events else 0.0
         if self.decoder.arrive(*key, age):
             self._complete(record, elapsed)
-        if self._marking and self.decoder.weights_time:
-            self._mark_weights(begin, record.iteration)
+        if self._records_events and self.decoder.weights_time:
+            self._weights_event(begin, record.iteration)
 
     def _take_late(self, late: Late, record: Iteration) -> None:
         """Account for a message that answers an earlier iteration."""
@@ -272,12 +272,12 @@ class Master:
             self._use(key, record, late.time, late.time - self._left[record.iteration], age)
             return
         record.wasted_messages += 1
-        self._mark_message(Activity.WASTED, key, late.iteration, late.time)
+        self._message_event(Activity.WASTED, key, late.iteration, late.time)
 
     def _take_loss(self, loss: Loss, record: Iteration, elapsed: float) -> None:
         """Note that a worker has been lost, `elapsed` seconds after beta_t left."""
         iteration = record.iteration
-        self._mark(Activity.LOST, self.group.code_id, iteration, -1, loss.report.peer)
+        self._event(Activity.LOST, self.group.code_id, iteration, -1, loss.report.peer)
         self.on_loss(loss.report)
         self.absences.append(Absence(loss.worker, iteration, elapsed))
         self._expect_less(loss.worker, None, record, elapsed)
@@ -294,24 +294,24 @@ class Master:
         self._decodable = True
         record.completion_time = elapsed
         left = self._left[record.iteration]
-        self._mark(Activity.DECODABLE, self.group.code_id, record.iteration, at=left + elapsed)
+        self._event(Activity.DECODABLE, self.group.code_id, record.iteration, at=left + elapsed)
         record.messages_used = len(self.decoder.order)
         record.extra_messages = self.decoder.extra
         record.error_amplification = self.decoder.amplification
         record.weights_time = self.decoder.weights_time
 
-    def _mark_message(
+    def _message_event(
         self, activity: Activity, key: tuple[int, int], iteration: int, time: float
     ) -> None:
         """Mark the arrival of a message."""
         worker, number = key
         peer = self.group.members[worker]
-        self._mark(activity, self.group.code_id, iteration, number, peer, time)
+        self._event(activity, self.group.code_id, iteration, number, peer, time)
 
-    def _mark_weights(self, begin: float, iteration: int) -> None:
+    def _weights_event(self, begin: float, iteration: int) -> None:
         """Mark that weights have been computed since `begin`."""
-        self._mark(Activity.WEIGHTS, self.group.code_id, iteration, at=begin)
-        self._mark(Activity.WAIT, self.group.code_id, iteration)
+        self._event(Activity.WEIGHTS, self.group.code_id, iteration, at=begin)
+        self._event(Activity.WAIT, self.group.code_id, iteration)
 
     def _decode(self) -> Floats:
         """Gradient of the data from the payloads that have arrived."""

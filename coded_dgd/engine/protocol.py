@@ -263,7 +263,7 @@ class Report(NamedTuple):
     """Cause, in one line, where the worker failed."""
     traceback: str | None = None
     """Where it raised; None where the process was lost without a word."""
-    marks: int = 0
+    events: int = 0
     """How many it sends along, where a timeline is wanted (`engine.events`)."""
     memory: int = 0
     """Peak of its memory, in bytes; 0 where nobody has measured it."""

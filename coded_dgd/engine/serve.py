@@ -72,7 +72,7 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
             "stop: %d messages sent in %.3f s, %.3f s of them on the processor",
             worker.results, seconds, cpu,
         )  # fmt: skip
-    marks = np.empty(0) if worker.marks is None else worker.marks.close()
+    events = np.empty(0) if worker.events is None else worker.events.close()
     connection.report(
         Report(
             peer=0,
@@ -83,10 +83,10 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
             iteration=worker.iteration,
             failure=failure,
             traceback=details,
-            marks=len(marks),
+            events=len(events),
             memory=peak_memory(),
         ),
-        marks,
+        events,
     )
     # Nobody leaves before all have reported: an MPI job whose ranks have left in part aborts badly.
     while connection.wait(monotonic() + 0.01) is not Control.RELEASE:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Generator
 from math import inf
 from time import perf_counter
 
-from coded_dgd.engine.events import Activity, Marks, unmarked
+from coded_dgd.engine.events import Activity, EventRecorder, no_event
 from coded_dgd.engine.protocol import Point, Reals, Task, result_parts
 from coded_dgd.engine.shard import Shard
 
-Event = Point | Task | None
+Signal = Point | Task | None
 """The newest point, or one more task; None where there is neither."""
-Wait = Generator[float, Event, None]
+Wait = Generator[float, Signal, None]
 """Yields the instant until which to wait; is sent an event."""
 
 
@@ -32,33 +32,33 @@ class Worker:
         self.iteration = 0
         self._tasks: deque[Task] = deque()
         self.results = 0
-        self.marks: Marks | None = None
-        self._mark: Callable[..., None] = unmarked
+        self.events: EventRecorder | None = None
+        self._event: Callable[..., None] = no_event
 
     def take(self, shard: Shard) -> None:
         """Hold one more share."""
         self.shards[shard.assignment.code_id] = shard
-        if shard.assignment.timeline and self.marks is None:
-            self.marks = Marks(self.clock)
-            self._mark = self.marks.mark
+        if shard.assignment.timeline and self.events is None:
+            self.events = EventRecorder(self.clock)
+            self._event = self.events.add
 
     def run(self, send: Callable[[Reals], None]) -> Wait:
         """Work on the newest point."""
-        event = yield inf
+        signal = yield inf
         while True:
-            if isinstance(event, Point):
-                self.iteration = event.iteration
-                told = self.shards[event.code_id].assignment.dynamic
+            if isinstance(signal, Point):
+                self.iteration = signal.iteration
+                told = self.shards[signal.code_id].assignment.dynamic
                 work = self._told_tasks if told else self._all_tasks
-                event = yield from work(event, send)
+                signal = yield from work(signal, send)
             else:
-                if event is not None:  # a task may overtake its point
-                    self._tasks.append(event)
-                event = yield inf
+                if signal is not None:  # a task may overtake its point
+                    self._tasks.append(signal)
+                signal = yield inf
 
     def _all_tasks(
         self, point: Point, send: Callable[[Reals], None]
-    ) -> Generator[float, Event, Point | None]:
+    ) -> Generator[float, Signal, Point | None]:
         """Compute and send message after message; return the point that overtakes, if one does."""
         shard, due, beta = self._begin(point)
         first, injects, assignment = 0, shard.delay.injects, shard.assignment
@@ -69,7 +69,7 @@ class Worker:
                 seconds += self._compute(shard, point, index, (first, stop), beta, message)
                 first = stop
                 if injects:
-                    self._mark(Activity.DELAY, point.code_id, point.iteration, index)
+                    self._event(Activity.DELAY, point.code_id, point.iteration, index)
                     overrun = max(overrun, self.clock() - due[stop - 1])
                 elif stop == assignment.tasks:  # a newer point is found a moment later
                     continue
@@ -78,31 +78,31 @@ class Worker:
                     return newer
                 shard.finish_times(point.iteration + 1)
             self._send(message, point, index, seconds, overrun, send)
-        self._mark(Activity.IDLE)
+        self._event(Activity.IDLE)
         return None
 
     def _told_tasks(
         self, point: Point, send: Callable[[Reals], None]
-    ) -> Generator[float, Event, Point | None]:
+    ) -> Generator[float, Signal, Point | None]:
         """Compute and send the tasks that rank 0 tells; return the point that overtakes."""
         shard, due, beta = self._begin(point)
         for instant in due:
             while (number := self._next_task(point)) is None:
-                self._mark(Activity.IDLE)
-                event = yield inf
-                if isinstance(event, Point):
-                    return event
-                if event is not None:
-                    self._tasks.append(event)
+                self._event(Activity.IDLE)
+                signal = yield inf
+                if isinstance(signal, Point):
+                    return signal
+                if signal is not None:
+                    self._tasks.append(signal)
             message = shard.new_message()
             seconds = self._compute(shard, point, number, (number, number + 1), beta, message)
-            self._mark(Activity.DELAY, point.code_id, point.iteration, number)
+            self._event(Activity.DELAY, point.code_id, point.iteration, number)
             overrun = max(0.0, self.clock() - instant) if shard.delay.injects else 0.0
             newer = yield from self._wait(instant)
             if newer is not None:
                 return newer
             self._send(message, point, number, seconds, overrun, send)
-        self._mark(Activity.IDLE)
+        self._event(Activity.IDLE)
         return None
 
     def _begin(self, point: Point) -> tuple[Shard, list[float], Reals]:
@@ -124,7 +124,7 @@ class Worker:
         message: Reals,
     ) -> float:
         """Add the results of some tasks to message `number`; return the seconds that this took."""
-        self._mark(Activity.COMPUTE, point.code_id, point.iteration, number)
+        self._event(Activity.COMPUTE, point.code_id, point.iteration, number)
         begin = perf_counter()
         extras, payload = shard.layout.parts(result_parts(message)[1])
         payload += shard.compute(*tasks, beta)
@@ -142,18 +142,18 @@ class Worker:
         send: Callable[[Reals], None],
     ) -> None:
         """Write the header of a message, and send it."""
-        self._mark(Activity.SEND, point.code_id, point.iteration, number)
+        self._event(Activity.SEND, point.code_id, point.iteration, number)
         header, _ = result_parts(message)
         header[0], header[1], header[2] = point.code_id, point.iteration, number
         header[3], header[4] = seconds, overrun
         send(message)
         self.results += 1
 
-    def _wait(self, until: float) -> Generator[float, Event, Point | None]:
+    def _wait(self, until: float) -> Generator[float, Signal, Point | None]:
         """Wait until an instant; return a newer point that comes before, and keep tasks."""
-        while isinstance(event := (yield until), Task):
-            self._tasks.append(event)
-        return event
+        while isinstance(signal := (yield until), Task):
+            self._tasks.append(signal)
+        return signal
 
     def _next_task(self, point: Point) -> int | None:
         """Return the number of the next task for a point; forget those of earlier ones."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from coded_dgd._version import __version__
-from coded_dgd.engine.events import WORKER_MARKS, Activity, Mark
+from coded_dgd.engine.events import WORKER_EVENTS, Activity, TimelineEvent
 from coded_dgd.engine.observer import Observer
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.transports.base import Transport
@@ -54,11 +54,11 @@ class TimelineFile(Observer):
             raise UsageError(f"--timeline {path}: there is no folder {path.parent}: make it")
         if bad:
             raise UsageError(f"--timeline {path} cannot be written: name another file")
-        transport.keep_marks()
+        transport.record_events()
 
     def end(self, error: BaseException | None) -> None:
-        assert self._transport.marks is not None
-        rows = self._transport.marks.close()
+        assert self._transport.events is not None
+        rows = self._transport.events.close()
         if not (rows[:, 1] == Activity.BROADCAST).any():
             return
         try:
@@ -112,8 +112,10 @@ class Arrival(NamedTuple):
 
 def slices(rows: Floats) -> list[Slice]:
     """Turn the marks of a rank into slices; instants are left out."""
-    marks = [Mark(time, Activity(what), *numbers) for time, what, *numbers in _plain(rows)]
-    states = [mark for mark in marks if mark.activity < Activity.USED]
+    events = [
+        TimelineEvent(time, Activity(what), *numbers) for time, what, *numbers in _plain(rows)
+    ]
+    states = [mark for mark in events if mark.activity < Activity.USED]
     found: list[Slice] = []
     for now, then in pairwise(states):
         if now.activity is Activity.IDLE:
@@ -177,7 +179,7 @@ def events(transport: Transport, rows: Floats) -> Iterator[Event]:
         The marks of the master; those of the workers the transport has.
     """
     master = slices(rows)
-    workers = {peer: slices(each.rows) for peer, each in transport.worker_marks.items()}
+    workers = {peer: slices(each.rows) for peer, each in transport.worker_events.items()}
     arrivals: dict[int, dict[Key, Arrival]] = {}
     instants = []
     for time, what, code_id, iteration, message, peer in _plain(rows):
@@ -186,7 +188,7 @@ def events(transport: Transport, rows: Floats) -> Iterator[Event]:
             arrival = Arrival(time, activity is Activity.USED)
             arrivals.setdefault(peer, {})[code_id, iteration, message] = arrival
         elif activity in (Activity.DECODABLE, Activity.LOST):
-            instants.append(Mark(time, activity, code_id, iteration, message, peer))
+            instants.append(TimelineEvent(time, activity, code_id, iteration, message, peer))
     begun = {
         (each.code_id, each.iteration): each.begin
         for each in master
@@ -205,8 +207,8 @@ def events(transport: Transport, rows: Floats) -> Iterator[Event]:
         yield _instant(rank, name, mark.time - origin, {"iteration": mark.iteration})
     for peer in sorted({*workers, *arrivals, *transport.lost}):
         host = transport.lost[peer].host if peer in transport.lost else ""
-        if peer in transport.worker_marks:
-            host = transport.worker_marks[peer].host
+        if peer in transport.worker_events:
+            host = transport.worker_events[peer].host
         lost = ", lost" if peer in transport.lost else ""
         yield from _track(peer + 1, f"rank {peer + 1} on {host or 'unknown host'}{lost}")
         came = arrivals.get(peer, {})
@@ -224,8 +226,8 @@ def _origin(transport: Transport, departures: Iterable[float], offsets: dict[int
     """The first departure of a beta_t from which on no rank has dropped marks."""
     known = [-inf]
     for peer, offset in offsets.items():
-        rows = transport.worker_marks[peer].rows
-        if len(rows) >= WORKER_MARKS:
+        rows = transport.worker_events[peer].rows
+        if len(rows) >= WORKER_EVENTS:
             known.append(rows[0, 0] - offset)
     return min((time for time in departures if time >= max(known)), default=0.0)
 

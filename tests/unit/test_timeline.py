@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import RunConfig
-from coded_dgd.engine import events as marks_module
+from coded_dgd.engine import events as events_module
 from coded_dgd.engine import job
-from coded_dgd.engine.events import Activity, Mark, Marked, Marks
+from coded_dgd.engine.events import Activity, EventRecorder, RankEvents, TimelineEvent
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.report import timeline
@@ -28,9 +28,9 @@ def recorded(workers=5, losses=None, **options):
     options = {"data": DATA, "iterations": 6} | options
     setup = prepare(RunConfig(workers=workers, transport="simulated", **options), None)
     transport = SimulatedTransport(workers, losses=losses)
-    transport.keep_marks()
+    transport.record_events()
     outcome = job.run(setup, transport)
-    return outcome, list(events(transport, transport.marks.close()))
+    return outcome, list(events(transport, transport.events.close()))
 
 
 def tracks(found):
@@ -107,14 +107,14 @@ def test_nothing_is_taken_down_where_no_timeline_is_wanted():
     setup = prepare(RunConfig(workers=3, load=2, transport="simulated", iterations=2), None)
     transport = SimulatedTransport(3)
     job.run(setup, transport)
-    assert transport.marks is None
-    assert not transport.worker_marks
+    assert transport.events is None
+    assert not transport.worker_events
 
 
 def test_of_a_long_run_the_newest_iterations_are_kept(monkeypatch):
-    for module in (marks_module, timeline):
+    for module in (events_module, timeline):
         monkeypatch.setattr(module, "WORKER_MARKS", 60)
-    monkeypatch.setattr(Marks.__init__, "__defaults__", (60,))
+    monkeypatch.setattr(EventRecorder.__init__, "__defaults__", (60,))
     outcome, found = recorded(4, scheme="uc-mmc", load=2, iterations=40)
     trace_format.check(found)
     kept = sorted({e["args"]["iteration"] for e in tracks(found)[0] if e["dur"]})
@@ -132,10 +132,10 @@ def test_of_a_long_run_the_newest_iterations_are_kept(monkeypatch):
 
 def test_marks_are_kept_in_a_ring():
     now = iter(range(100))
-    marks = Marks(lambda: next(now), limit=4)
+    events = EventRecorder(lambda: next(now), limit=4)
     for iteration in range(6):
-        marks.mark(Activity.COMPUTE, 0, iteration)
-    rows = marks.close()
+        events.add(Activity.COMPUTE, 0, iteration)
+    rows = events.close()
     assert rows[:, 0].tolist() == [3, 4, 5, 6]
     assert [Activity(what) for what in rows[:, 1]] == [Activity.COMPUTE] * 3 + [Activity.IDLE]
 
@@ -143,13 +143,13 @@ def test_marks_are_kept_in_a_ring():
 def test_what_goes_on_is_one_slice():
     rows = np.array(
         [
-            Mark(1.0, Activity.COMPUTE, 0, 0, 0, -1),
-            Mark(2.0, Activity.COMPUTE, 0, 0, 0, -1),
-            Mark(2.5, Activity.USED, 0, 0, 0, 3),
-            Mark(3.0, Activity.SEND, 0, 0, 0, -1),
-            Mark(3.5, Activity.IDLE, -1, -1, -1, -1),
-            Mark(9.0, Activity.COMPUTE, 0, 1, 0, -1),
-            Mark(9.5, Activity.IDLE, -1, -1, -1, -1),
+            TimelineEvent(1.0, Activity.COMPUTE, 0, 0, 0, -1),
+            TimelineEvent(2.0, Activity.COMPUTE, 0, 0, 0, -1),
+            TimelineEvent(2.5, Activity.USED, 0, 0, 0, 3),
+            TimelineEvent(3.0, Activity.SEND, 0, 0, 0, -1),
+            TimelineEvent(3.5, Activity.IDLE, -1, -1, -1, -1),
+            TimelineEvent(9.0, Activity.COMPUTE, 0, 1, 0, -1),
+            TimelineEvent(9.5, Activity.IDLE, -1, -1, -1, -1),
         ]
     )
     assert slices(rows) == [
@@ -193,18 +193,20 @@ def test_clocks_that_agree_are_not_corrected():
 def test_tracks_of_another_host_are_on_the_clock_of_the_master():
     def shifted(by):
         rows = [(1.1, Activity.COMPUTE), (1.5, Activity.SEND), (1.6, Activity.IDLE)]
-        return np.array([Mark(time + by, what, 0, 0, 0, -1) for time, what in rows])
+        return np.array([TimelineEvent(time + by, what, 0, 0, 0, -1) for time, what in rows])
 
     master = np.array(
         [
-            Mark(1.0, Activity.BROADCAST, 0, 0, -1, -1),
-            Mark(1.01, Activity.WAIT, 0, 0, -1, -1),
-            *(Mark(1.6, Activity.USED, 0, 0, 0, peer) for peer in range(2)),
-            Mark(1.7, Activity.IDLE, -1, -1, -1, -1),
+            TimelineEvent(1.0, Activity.BROADCAST, 0, 0, -1, -1),
+            TimelineEvent(1.01, Activity.WAIT, 0, 0, -1, -1),
+            *(TimelineEvent(1.6, Activity.USED, 0, 0, 0, peer) for peer in range(2)),
+            TimelineEvent(1.7, Activity.IDLE, -1, -1, -1, -1),
         ]
     )
     transport = SimpleNamespace(
-        host="a", lost={}, worker_marks={0: Marked("a", shifted(0)), 1: Marked("b", shifted(500))}
+        host="a",
+        lost={},
+        worker_events={0: RankEvents("a", shifted(0)), 1: RankEvents("b", shifted(500))},
     )
     found = list(events(transport, master))
     trace_format.check(found)
@@ -229,7 +231,7 @@ def test_the_file_is_a_trace(tmp_path, capsys):
     assert "timeline" not in (tmp_path / "run" / "config.toml").read_text()
 
 
-@pytest.mark.parametrize("name", ["missing/run.json", "."])
+@pytest.add.parametrize("name", ["missing/run.json", "."])
 def test_a_file_that_cannot_be_written_is_refused_before_the_run(tmp_path, capsys, name):
     arguments = ["run", "--transport", "simulated", "--out", str(tmp_path / "run")]
     assert run_command_line([*arguments, "--timeline", str(tmp_path / name)]) == 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
-from coded_dgd.engine.events import MASTER_MARKS, Marked, Marks
+from coded_dgd.engine.events import MASTER_EVENTS, EventRecorder, RankEvents
 from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.protocol import Assignment, Logs, Point, Ready, Reals, Report, Task
 
@@ -67,9 +67,9 @@ class Transport(ABC):
         """Results that came in while another lane was waited for, by lane."""
         self.codes = 0
         """How many lanes there are."""
-        self.marks: Marks | None = None
+        self.events: EventRecorder | None = None
         """The master's own, where a timeline is wanted."""
-        self.worker_marks: dict[int, Marked] = {}
+        self.worker_events: dict[int, RankEvents] = {}
         """By peer, of those that answered `stop`, where a timeline is wanted."""
         self.logs: Logs | None = None
         """Where ranks write their logs, if they are to."""
@@ -85,9 +85,9 @@ class Transport(ABC):
         self.codes += 1
         return self.codes - 1
 
-    def keep_marks(self) -> None:
+    def record_events(self) -> None:
         """Have it taken down what every rank does from when on; before any plan is sent."""
-        self.marks = Marks(self.clock, MASTER_MARKS)
+        self.events = EventRecorder(self.clock, MASTER_EVENTS)
 
     @abstractmethod
     def clock(self) -> float:

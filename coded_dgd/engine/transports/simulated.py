@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from math import inf
 
-from coded_dgd.engine.events import Marked
+from coded_dgd.engine.events import RankEvents
 from coded_dgd.engine.protocol import Assignment, Point, Ready, Reals, Report, Task
 from coded_dgd.engine.shard import Shard
 from coded_dgd.engine.transports.base import Batch, Transport
@@ -131,10 +131,10 @@ class SimulatedTransport(Transport):
     def stop(self, timeout: float) -> tuple[list[Report], int]:
         for loop in self._loops:
             loop.close()
-        self.worker_marks = {
-            peer: Marked(HOST, each.marks.close())
+        self.worker_events = {
+            peer: RankEvents(HOST, each.events.close())
             for peer, each in enumerate(self._workers)
-            if each.marks is not None and peer not in self.lost
+            if each.events is not None and peer not in self.lost
         }
         reports = [
             Report(peer, self.host_of(peer), each.results, 0.0, self.now, each.iteration)

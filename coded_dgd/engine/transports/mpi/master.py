@@ -16,7 +16,7 @@ import numpy as np
 
 from coded_dgd import streams
 from coded_dgd._version import __version__
-from coded_dgd.engine.events import Marked
+from coded_dgd.engine.events import RankEvents
 from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.protocol import (
     Assignment,
@@ -383,8 +383,8 @@ class MPIMaster(Transport):
                     peer.advance()
                 pause()
             for number, peer in enumerate(self._peers):
-                if (rows := peer.marks(deadline)) is not None:
-                    self.worker_marks[number] = Marked(peer.host, rows)
+                if (rows := peer.events(deadline)) is not None:
+                    self.worker_events[number] = RankEvents(peer.host, rows)
             drained = sum(peer.received for peer in self._peers) - before
         else:
             drained = 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from coded_dgd.engine.events import Mark
+from coded_dgd.engine.events import TimelineEvent
 from coded_dgd.engine.protocol import (
     Assignment,
     Control,
@@ -23,7 +23,7 @@ from coded_dgd.engine.protocol import (
     pack_control,
 )
 from coded_dgd.engine.transports.mpi.library import (
-    MARKS,
+    EVENTS,
     MPI,
     WORD,
     WORKER_PAUSE,
@@ -219,18 +219,18 @@ class Peer:
         self._points.append((request, self.owed))
         self.owed = None
 
-    def marks(self, deadline: float) -> Floats | None:
+    def events(self, deadline: float) -> Floats | None:
         """Receive the marks that the report has announced; None where they do not come."""
-        if self.gone or self.report is None or not self.report.marks:
+        if self.gone or self.report is None or not self.report.events:
             return None
-        rows = np.empty((self.report.marks, len(Mark._fields)))
+        rows = np.empty((self.report.events, len(TimelineEvent._fields)))
         pause = Pause(WORKER_PAUSE)
         try:
-            while not self._comm.Iprobe(self.rank, MARKS):
+            while not self._comm.Iprobe(self.rank, EVENTS):
                 if monotonic() >= deadline:
                     return None
                 pause()
-            self._comm.Recv(rows, self.rank, MARKS)
+            self._comm.Recv(rows, self.rank, EVENTS)
         except MPI.Exception:
             self.fail()
             return None

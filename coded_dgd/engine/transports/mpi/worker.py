@@ -37,7 +37,7 @@ from coded_dgd.engine.transports.mpi.library import (
     ASSIGNMENT,
     DATA,
     ERROR,
-    MARKS,
+    EVENTS,
     MPI,
     REPORT,
     RESULT,
@@ -301,11 +301,11 @@ class MPIWorker:
         text = json.dumps([kind, *value]).encode()
         self._sending.append((self._guarded(self._comm.Isend, text, 0, REPORT), text))
 
-    def report(self, report: Report, marks: Floats) -> None:
+    def report(self, report: Report, events: Floats) -> None:
         """Send the last word, and return once everything is out."""
         self._send_text(Text.REPORT, report)
-        if len(marks):
-            self._sending.append((self._guarded(self._comm.Isend, marks, 0, MARKS), marks))
+        if len(events):
+            self._sending.append((self._guarded(self._comm.Isend, events, 0, EVENTS), events))
         pause = Pause(WORKER_PAUSE)
         while not all(self._guarded(request.Test) for request, _ in self._sending):
             pause()

@@ -18,7 +18,7 @@ FIRST = 3
 """Iterations that do not count: everything is done for the first time."""
 
 
-class Rehearsal(NamedTuple):
+class DryRun(NamedTuple):
     """What an iteration takes. Seconds, medians."""
 
     completion: float
@@ -29,7 +29,7 @@ class Rehearsal(NamedTuple):
     """On which each worker holds one row."""
 
 
-def rehearse(config: RunConfig, transport: Transport, parameters: int) -> Rehearsal:
+def dry_run(config: RunConfig, transport: Transport, parameters: int) -> DryRun:
     """Train for a moment on one row for each worker, with no delays, and wait for all that live.
 
     What rank 0 does for a message takes several times as long where other ranks have had its core
@@ -59,6 +59,6 @@ def rehearse(config: RunConfig, transport: Transport, parameters: int) -> Rehear
     completion = np.array([each.completion_time for each in log])
     decoding = np.array([each.weights_time + each.decode_time for each in log])
     between = float(np.median(spans - completion - decoding))
-    return Rehearsal(
+    return DryRun(
         float(np.median(completion)), max(between, 0.0), trainer.stage.master.group.code_id
     )

@@ -46,7 +46,7 @@ class Messages(NamedTuple):
 
 def measure_messages(
     config: RunConfig, transport: Transport, parameters: int
-) -> tuple[Echo, Messages]:
+) -> tuple[PingPong, Messages]:
     """Measure what messages take; also return a lane on which workers answer at once.
 
     Raises
@@ -56,9 +56,9 @@ def measure_messages(
     Interrupted
         If the transport is interrupted.
     """
-    short = Echo(transport, parameters, config, False)
+    short = PingPong(transport, parameters, config, False)
     begin = transport.clock()
-    full = Echo(transport, parameters, config, True)
+    full = PingPong(transport, parameters, config, True)
     set_up = transport.clock() - begin  # the second time: what has to be imported is there
     latency = short.alone(), full.alone()
     service = short.together(), full.together()
@@ -77,7 +77,7 @@ def group_of_all(
     )
 
 
-class Echo:
+class PingPong:
     """A lane on which workers answer at once, several times: products with rows of zeros."""
 
     def __init__(
@@ -119,10 +119,10 @@ class Echo:
             transport.piece(peer, 0, rows, np.zeros((answers, 1), config.dtype) if whole else None)
         self.all_answer()
 
-    def again(self, replaces: int, answers: int) -> Echo:
+    def again(self, replaces: int, answers: int) -> PingPong:
         """Return another such lane in the place of one that is done with."""
         parameters = len(self._beta)
-        return Echo(self._transport, parameters, self._config, self._whole, answers, replaces)
+        return PingPong(self._transport, parameters, self._config, self._whole, answers, replaces)
 
     def alone(self) -> float:
         """Seconds that one worker takes to answer, median."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd import schemes
-from coded_dgd.advising.dry_run import rehearse
+from coded_dgd.advising.dry_run import dry_run
 from coded_dgd.advising.ping_pong import Messages, group_of_all, measure_messages
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import kernels
@@ -84,7 +84,7 @@ def probe(
     objective = objectives.create(config.objective)
     parameters = evaluation.size(objective, source.features)
     short, messages = measure_messages(config, transport, parameters)
-    real = rehearse(config, transport, parameters)
+    real = dry_run(config, transport, parameters)
     more = max(real.completion - messages.gathering[1], 0.0)
     messages = messages._replace(
         gathering=(messages.gathering[0] + more, messages.gathering[1] + more)

@@ -81,7 +81,7 @@ class Assignments:
                 self._fingerprint,
                 scheme.blocks,
                 getting,
-                scheme.gram,
+                scheme.of_gram_matrix,
                 self._coding,
             )
         if host_group:
@@ -111,7 +111,7 @@ class Assignments:
             ends=scheme.ends(worker),
             coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
             unit=float(scheme.work[0]),
-            product=scheme.gram,
+            product=scheme.of_gram_matrix,
             objective=config.objective,
             delay=config.delay,
             seed=config.seed,

@@ -71,7 +71,7 @@ def distribute(
         Bytes to hold at once, of input and of what becomes of it.
     """
     scheme, transport = group.scheme, group.transport
-    gram = GramSource(source, remedies.NO_GRAM_MATRIX) if scheme.gram else None
+    gram = GramSource(source, remedies.NO_GRAM_MATRIX) if scheme.of_gram_matrix else None
     data = gram or source
     partition = Partition(data.rows, scheme.blocks)
     served = list(range(scheme.workers) if only is None else only)

@@ -101,7 +101,7 @@ class WorkerGroup:
         self.transport, self.scheme, self.code_id = transport, scheme, code_id
         self.replaces = replaces
         self.members, self.delay_streams, self.layout = members, delay_streams, layout
-        self._words = layout.words
+        self._body_length = layout.body_length
         self.kernel = "products"
         """How workers compute (`engine.kernels`)."""
         self.host_groups: list[HostGroup] = []
@@ -161,7 +161,7 @@ class WorkerGroup:
     def _sort(self, batch: Batch, iteration: int, incoming: Incoming) -> None:
         """Check the messages of a batch, and add them to what is incoming."""
         payloads, code, length, counts = (
-            self.transport.payloads, self.code_id, self._words, self._counts
+            self.transport.payloads, self.code_id, self._body_length, self._counts
         )  # fmt: skip
         for peer, row, size, time, header, finite in zip(
             batch.peers, batch.rows, batch.lengths, batch.times,
@@ -211,7 +211,7 @@ class WorkerGroup:
         elif answered < iteration:
             return worker, number, answered  # whatever is in its payload
         else:
-            wrong = "wrong length" if size != self._words else "not finite"
+            wrong = "wrong length" if size != self._body_length else "not finite"
         self.refused[peer, wrong] += 1
         if not 0 <= answered < iteration:
             known = exists and answered == iteration

@@ -43,7 +43,7 @@ def choose(config: RunConfig, objective: Objective, source: Source, scheme: Sche
     quadratic, linear = is_least_squares(objective), follows_slope(objective)
     if wanted == "gram" and not quadratic:
         raise UsageError("--kernel gram is for --objective least-squares: use --kernel auto")
-    if wanted == "gram" and scheme.gram:
+    if wanted == "gram" and scheme.of_gram_matrix:
         raise Infeasible(f"--kernel gram: {scheme.name} has a way of its own: use --kernel auto")
     if wanted == "sparse" and local:
         raise UsageError("--kernel sparse needs --encode master: workers read dense rows")
@@ -69,7 +69,7 @@ def choose(config: RunConfig, objective: Objective, source: Source, scheme: Sche
     )  # that each is computed at least, on average
     fits = source.features <= height and height * source.features > SMALL
     pays = times > break_even(height, source.features)
-    return "gram" if quadratic and not scheme.gram and fits and pays else "products"
+    return "gram" if quadratic and not scheme.of_gram_matrix and fits and pays else "products"
 
 
 def break_even(height: int, features: int) -> float:

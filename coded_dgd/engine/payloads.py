@@ -57,12 +57,12 @@ class Payloads:
         bool
             Whether rows that have been taken before are too short.
         """
-        size = result_size(layout.words, layout.dtype)
+        size = result_size(layout.body_length, layout.dtype)
         if size <= self._size:
             return False
         self._dtype, self._size = np.dtype(layout.dtype), size
-        self._start = size - layout.words
-        self._zeros = np.zeros(layout.words, layout.dtype)
+        self._start = size - layout.body_length
+        self._zeros = np.zeros(layout.body_length, layout.dtype)
         self._free, self._first = [], len(self.buffers)
         self._matrix = self._add(rows)
         return True
@@ -91,7 +91,7 @@ class Payloads:
         """Free rows; the messages in them are not used any more."""
         self._free += rows if not self._first else [row for row in rows if row >= self._first]
 
-    def words_of(self, size: int) -> int:
+    def body_length_of(self, size: int) -> int:
         """Return the length of the body of a message of `size` bytes; negative if none."""
         return size // self._dtype.itemsize - self._start
 
@@ -101,7 +101,7 @@ class Payloads:
 
     def finite(self, rows: Sequence[int], layout: Layout) -> list[bool]:
         """Whether all extras and payload numbers in each of these rows are finite."""
-        words, first = layout.words, layout.words - layout.length
+        words, first = layout.body_length, layout.body_length - layout.length
         zeros = self._zeros[: layout.length]  # 0 times inf or nan is nan
         if first:
             parts = [layout.parts(self._bodies[row][:words]) for row in rows]
@@ -117,7 +117,7 @@ class Payloads:
 
     def body(self, row: int, layout: Layout) -> Reals:
         """Return the body of the message in a row, of shape (words,), as a view."""
-        return self._bodies[row][: layout.words]
+        return self._bodies[row][: layout.body_length]
 
     def extras(self, rows: Sequence[int], layout: Layout) -> Floats:
         """Return the extras of the messages in these rows, of shape (rows, extras)."""
@@ -138,7 +138,7 @@ class Payloads:
         (length,) or (pieces, length) array, float64
         """
         index = np.array(rows, dtype=np.intp)
-        first, last = layout.words - layout.length, layout.words
+        first, last = layout.body_length - layout.length, layout.body_length
         columns = max(1024, PIECE_BYTES // (8 * max(1, len(index))) // 1024 * 1024)
         if layout.length <= columns:
             return weights @ self._gather(index, first, last)

@@ -46,7 +46,7 @@ class Shard:
         self.assignment, self.shared = assignment, shared
         self.layout = assignment.layout
         self.dtype = np.dtype(assignment.layout.dtype)
-        self._size = result_size(assignment.layout.words, self.dtype)
+        self._size = result_size(assignment.layout.body_length, self.dtype)
         self.delay = delays.create(assignment.delay, assignment.seed)
         self.work: Floats = np.arange(1, assignment.tasks + 1) * np.float64(assignment.unit)
         shared = (

@@ -10,7 +10,7 @@ import numpy as np
 
 from coded_dgd.engine.protocol import Assignment, Reals
 
-WORD = 8
+CONTROL = 8
 
 
 class SharedBlocks:
@@ -34,8 +34,8 @@ class SharedBlocks:
         shape = shared_slice.blocks, assignment.height, columns
         rows = shared_slice.blocks * assignment.height
         count = rows * (columns + assignment.labels)
-        words = -(-count * np.dtype(dtype).itemsize // WORD)
-        size = WORD * (words + 1)
+        words = -(-count * np.dtype(dtype).itemsize // CONTROL)
+        size = CONTROL * (words + 1)
         made = shared_slice.path is None
         self._file = file
         """The path of the memory leads to it as long as it is open."""
@@ -49,7 +49,7 @@ class SharedBlocks:
         else:  # with all pages, so that none is looked up in the first iteration
             flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
             memory = mmap.mmap(file.fileno(), size, flags, mmap.PROT_READ)
-        token = np.frombuffer(memory, np.int64, 1, WORD * words)
+        token = np.frombuffer(memory, np.int64, 1, CONTROL * words)
         if made:
             token[0] = shared_slice.token
         elif token[0] != shared_slice.token:

@@ -42,7 +42,7 @@ from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory.predictor import forecast
 
 FORECAST_SECONDS = 0.2
-HIRE_SECONDS = 30.0
+SPAWN_SECONDS = 30.0
 """How long to wait for a new worker without which nothing can be decoded."""
 OFTEN = 0.5
 """Fraction of iterations in which a guard that waits is worth a word."""
@@ -98,7 +98,7 @@ class Trainer:
         """All that were lost, in the order in which it was noticed."""
         workers = setup.scheme.workers
         self._spares = list(range(workers, transport.workers))
-        self._hiring = 0
+        self._spawning = 0
         self._noted: set[int] = set()  # peers that are known to be lost
         self._noted_refusals: set[tuple[int, str]] = set()
         self._losses_before = 0  # those before the checkpoint
@@ -263,7 +263,7 @@ class Trainer:
                 self._note_refusals()
                 self._refuse_overflow()
                 self.note(*error.reports)
-                if not self.refill(HIRE_SECONDS):
+                if not self.refill(SPAWN_SECONDS):
                     self._replan(error.amplification)
         self._note_refusals()
         self.log.append(record)
@@ -349,15 +349,15 @@ class Trainer:
             return False
         self._spares = [peer for peer in self._spares if peer not in transport.lost]
         if self.config.replace:
-            for _ in range(len(lost) - len(self._spares) - self._hiring):
-                transport.hire()
-                self._hiring += 1
+            for _ in range(len(lost) - len(self._spares) - self._spawning):
+                transport.spawn()
+                self._spawning += 1
         deadline = monotonic() + seconds
         while True:
-            hired = transport.hired()
-            self._hiring -= len(hired)
-            self._spares += hired
-            waiting = self._hiring and not self._spares and not transport.interrupted
+            spawned = transport.spawned()
+            self._spawning -= len(spawned)
+            self._spares += spawned
+            waiting = self._spawning and not self._spares and not transport.interrupted
             if not waiting or monotonic() >= deadline:
                 break
             sleep(1e-3)

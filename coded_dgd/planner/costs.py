@@ -216,7 +216,7 @@ def received(times: Floats, service: float) -> Floats:
 
 def block_rows(scheme: Scheme, sizes: Sizes) -> float:
     """Rows of a block; where blocks are the rows of a sample, how many each stands for."""
-    if scheme.gram:
+    if scheme.of_gram_matrix:
         return -(-sizes.features // scheme.blocks)
     if blocks_are_rows(scheme, sizes):
         return sizes.rows / sizes.sampled_rows
@@ -230,7 +230,7 @@ def blocks_are_rows(scheme: Scheme, sizes: Sizes) -> bool:
 
 def task_size(scheme: Scheme, sizes: Sizes, injected: bool) -> float:
     """Computation of a task, in tasks that are the gradient of a block of X."""
-    if scheme.gram and not injected:
+    if scheme.of_gram_matrix and not injected:
         return sizes.features / (2 * sizes.rows)
     return 1.0
 
@@ -279,7 +279,7 @@ def once(scheme: Scheme, measured: Measurements, sizes: Sizes) -> Once:
     """Predict encoding and handing out."""
     rows = _rows_held(scheme, sizes)
     flops = 2.0 * rows * scheme.blocks * sizes.features if scheme.coded else 0.0
-    if scheme.gram:
+    if scheme.of_gram_matrix:
         flops += 2.0 * sizes.rows * sizes.features**2
     data = bytes_held(scheme, sizes)
     return Once(

@@ -162,7 +162,7 @@ class Judge:
         """Mean completion time where messages take no time, where it is known exactly."""
         scheme = entry.candidate.scheme
         assert scheme is not None
-        if (scheme.gram and not self.injected) or self.held_up is not None:
+        if (scheme.of_gram_matrix and not self.injected) or self.held_up is not None:
             return None
         exact = exact_completion(scheme, self.delay)
         mean = integrate(exact).mean if exact is not None else inf

@@ -139,14 +139,14 @@ def master(
         handing += min(DATA_IN_FLIGHT + 2 * largest * at_once, tasks * height * width)
         handing += scheme.coded * tasks * at_once
     kept = 8.0 * int(scheme.expected.sum()) * sizes.payload(scheme)
-    if scheme.gram:
+    if scheme.of_gram_matrix:
         kept += 2 * 8.0 * sizes.features**2
     return base + data + max(reading, handing) + kept
 
 
 def _encoding(scheme: Scheme, sizes: Sizes) -> float:
     """What a worker needs to make its blocks itself, beside what it needs if they are sent."""
-    if scheme.gram:
+    if scheme.of_gram_matrix:
         return min(3.0 * WINDOW_BYTES, 24.0 * sizes.rows * sizes.features)
     rows = _most_tasks(scheme) if not scheme.coded else scheme.blocks + _most_tasks(scheme)
     return min(2.0 * OWN_WINDOW, 8.0 * rows * block_rows(scheme, sizes) * (sizes.features + 1))
@@ -159,7 +159,7 @@ def _tasks(scheme: Scheme, sharing: Sequence[HostGroup] = ()) -> int:
 
 
 def _blocks(scheme: Scheme, sizes: Sizes) -> float:
-    return (sizes.features if scheme.gram else sizes.rows) / block_rows(scheme, sizes)
+    return (sizes.features if scheme.of_gram_matrix else sizes.rows) / block_rows(scheme, sizes)
 
 
 def _most_tasks(scheme: Scheme) -> int:

@@ -48,7 +48,7 @@ class Layout:
         return -(-self.parameters // self.pieces)
 
     @property
-    def words(self) -> int:
+    def body_length(self) -> int:
         """Length of a body, in numbers of `dtype`."""
         return len(self.extras) * 8 // np.dtype(self.dtype).itemsize + self.length
 
@@ -58,7 +58,7 @@ class Layout:
         return replace(self, pieces=1)
 
     def parts(self, body: Reals) -> tuple[Floats, Reals]:
-        """Return views of the extras and of the payload in a body of `words` numbers."""
+        """Return views of the extras and of the payload in a body of `body_length` numbers."""
         first = len(body) - self.length
         return body[:first].view(np.float64), body[first:]
 

@@ -93,7 +93,7 @@ class Scheme(ABC):
     """Whether tasks run on combinations of blocks. Then workers hold no labels, the gradient has
     to be of degree 2 in the data, and the master adds what labels contribute, as -X^T y."""
 
-    gram: ClassVar[bool] = False
+    of_gram_matrix: ClassVar[bool] = False
     """Whether the blocks are of Q = X^T X instead of X, and a task is a product with beta. Only
     gradients of least squares are made of these."""
 
@@ -222,7 +222,7 @@ class Scheme(ABC):
                 f"{self.name} decodes gradients of degree 2 in the data, which that of {name} is "
                 "not: use uc-mmc, gc or another replication-based scheme"
             )
-        if self.gram and not is_least_squares(objective):
+        if self.of_gram_matrix and not is_least_squares(objective):
             raise Infeasible(
                 f"{self.name} decodes products with X^T X, of which only the gradient of "
                 f"least-squares is made, not that of {name}: use lcc-mmc, uc-mmc or another scheme"

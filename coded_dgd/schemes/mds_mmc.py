@@ -28,7 +28,7 @@ class MDSMMC(Threshold, CodedScheme):
     Payloads are ceil(l/N) numbers long instead of l.
     """
 
-    gram: ClassVar[bool] = True
+    of_gram_matrix: ClassVar[bool] = True
 
     def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
         super().__init__(name, workers, blocks, load)

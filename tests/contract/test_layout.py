@@ -60,7 +60,7 @@ def run(transport=None, data=None, **options):
 )
 def test_lengths_and_places(parameters, pieces, dtype, loss):
     layout = Layout(parameters, pieces, dtype, EXTRAS if loss else ())
-    message = np.zeros(protocol.result_size(layout.words, dtype), dtype)
+    message = np.zeros(protocol.result_size(layout.body_length, dtype), dtype)
     header, body = protocol.result_parts(message)
     extras, payload = layout.parts(body)
     assert len(header) == protocol.HEADER
@@ -76,7 +76,7 @@ def test_lengths_and_places(parameters, pieces, dtype, loss):
     np.testing.assert_array_equal(
         payloads.combine(np.ones(1), [row], layout), np.arange(layout.length)
     )
-    assert layout.whole.words >= layout.words
+    assert layout.whole.body_length >= layout.body_length
 
 
 @given(st.integers(1, 50), st.integers(1, 60))

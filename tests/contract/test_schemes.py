@@ -137,16 +137,16 @@ class Blocks:
 
     def payloads(self, scheme):
         """What the workers send, of shape (M, J, l), or shorter where the blocks are of X^T X."""
-        length = self.Q_partition.height if scheme.gram else len(self.beta)
+        length = self.Q_partition.height if scheme.of_gram_matrix else len(self.beta)
         sent = np.full((*scheme.expected.shape, length), np.nan)
         for worker in range(scheme.workers):
-            held = scheme.encode(worker, self.Q if scheme.gram else self.X)
+            held = scheme.encode(worker, self.Q if scheme.of_gram_matrix else self.X)
             labels = [None] * len(held) if scheme.coded else scheme.encode(worker, self.y)
             factors, first = scheme.coefficients(worker), 0
             for message, last in enumerate(scheme.ends(worker)):
                 sent[worker, message] = 0
                 for task in range(first, last):
-                    if scheme.gram:
+                    if scheme.of_gram_matrix:
                         result = held[task] @ self.beta
                     else:
                         result = LEAST_SQUARES.gradient(held[task], labels[task], self.beta, None)
@@ -327,7 +327,7 @@ def test_rows_are_plain_copies_unless_the_scheme_is_coded(name):
     rng = np.random.default_rng(0)
     for scheme in feasible(name):
         assert isinstance(scheme, CodedScheme if scheme.coded else ReplicationScheme)
-        assert scheme.coded or not scheme.gram
+        assert scheme.coded or not scheme.of_gram_matrix
         blocks = rng.standard_normal((scheme.blocks, 2, 3))
         for worker in range(scheme.workers):
             encoded = scheme.encode(worker, blocks)
@@ -368,7 +368,7 @@ def test_message_scales(name):
                 first = last
         floor = own[scheme.expected].mean()
         expected = np.where(scheme.expected, np.maximum(own, floor), 0)
-        if scheme.gram:  # products with Q grow with its norm, not with the square of it
+        if scheme.of_gram_matrix:  # products with Q grow with its norm, not with the square of it
             expected = np.sqrt(scheme.blocks * expected)
         scales = scheme.message_scales(norms)
         np.testing.assert_allclose(scales, expected, rtol=1e-9, err_msg=title(scheme))
@@ -568,7 +568,9 @@ def decode_patterns(scheme, blocks, patterns, guard=DEFAULT_GUARDS["float64"]):
     """Largest error of the decoded gradient, relative to the gradient, over straggler patterns."""
     payloads = blocks.payloads(scheme)
     exact = blocks.gradients(scheme.coded).sum(axis=0)
-    decoder = GuardedDecoder(scheme, guard, blocks.Q_norms if scheme.gram else blocks.norms)
+    decoder = GuardedDecoder(
+        scheme, guard, blocks.Q_norms if scheme.of_gram_matrix else blocks.norms
+    )
     delay = delays.create("shifted-exponential:mu=10,alpha=0.01", 0)
     worst = 0.0
     for finish in delay.sample(np.random.default_rng(0), patterns, scheme.workers, scheme.work):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coded_dgd.advising.dry_run import FIRST, ITERATIONS, rehearse
+from coded_dgd.advising.dry_run import FIRST, ITERATIONS, dry_run
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 
@@ -31,7 +31,7 @@ def test_what_an_iteration_takes_besides_computing(lost):
     transport.busy = BUSY
     for peer in lost:
         transport.dismiss(peer, 0, "lost before")
-    found = rehearse(RunConfig(scheme="auto"), transport, 7)
+    found = dry_run(RunConfig(scheme="auto"), transport, 7)
     assert found.completion == pytest.approx(SLOW)
     assert found.between == pytest.approx(BUSY, rel=0.2)  # less decoding, which takes real time
     assert FIRST < transport.points <= ITERATIONS
@@ -39,7 +39,7 @@ def test_what_an_iteration_takes_besides_computing(lost):
 
 def test_it_is_over_in_time():
     transport = SlowMaster(3)
-    rehearse(RunConfig(scheme="auto"), transport, 7)
+    dry_run(RunConfig(scheme="auto"), transport, 7)
     assert transport.points == ITERATIONS
     transport = SlowMaster(3)
     transport.now = 1.0
@@ -50,5 +50,5 @@ def test_it_is_over_in_time():
         original(point, peers)
 
     transport.broadcast = slower
-    rehearse(RunConfig(scheme="auto"), transport, 7)
+    dry_run(RunConfig(scheme="auto"), transport, 7)
     assert transport.points <= FIRST + 2

@@ -62,15 +62,15 @@ def test_a_worker_makes_the_same_of_the_data_as_rank_0(tmp_path, source, suffix,
         data = str(tmp_path / f"data{suffix}")
         save(source, Path(data))
     scheme = schemes.create(name, 6, 6, load)
-    theirs = GramSource(source) if scheme.gram else source
+    theirs = GramSource(source) if scheme.of_gram_matrix else source
     ((_, X, y),) = Partition(theirs.rows, 6).windows(theirs)
     mark = str(fingerprint(open_source(data, 3), data))
     for worker in range(6):
         local_encoding = LocalEncoding.of(
-            data, 3, AS_THEY_ARE, mark, 6, scheme.placement(worker), scheme.gram
+            data, 3, AS_THEY_ARE, mark, 6, scheme.placement(worker), scheme.of_gram_matrix
         )
         pieces = list(local_encoding.pieces(window=1000))
-        assert len(pieces) > 1 or scheme.gram
+        assert len(pieces) > 1 or scheme.of_gram_matrix
         mine = np.concatenate([piece for _, piece, _ in pieces], axis=1)
         np.testing.assert_allclose(mine, scheme.encode(worker, X), rtol=1e-12, atol=1e-12)
         if not scheme.coded:

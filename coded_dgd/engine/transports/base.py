@@ -45,7 +45,7 @@ class Batch:
 class Transport(ABC):
     """The master's side of the connections to its peers, the workers.
 
-    Peers 0..workers-1 are those that started with the job; `hire` may add others. A peer that fails
+    Peers 0..workers-1 are those that started with the job; `spawn` may add others. A peer that fails
     or whose process is lost shows up once, as a `Report` with a failure among what `receive`
     returns, and from then on in `lost`; what is sent to it goes nowhere.
     """
@@ -140,11 +140,11 @@ class Transport(ABC):
         report = Report(peer, self.host_of(peer), 0, 0.0, 0.0, iteration, cause)
         self.lost.setdefault(peer, report)
 
-    def hire(self) -> None:
+    def spawn(self) -> None:
         """Start another worker in the background, where that can be done."""
 
-    def hired(self) -> list[int]:
-        """Return the peers that `hire` has started and that are ready, each once."""
+    def spawned(self) -> list[int]:
+        """Return the peers that `spawn` has started and that are ready, each once."""
         return []
 
     @abstractmethod

@@ -50,7 +50,7 @@ class SimulatedTransport(Transport):
         self._version: list[int] = []
         self._assignments: list[Assignment | None] = []
         self._inbox = Batch()
-        self._hired: list[int] = []
+        self._spawned: list[int] = []
         # instant, worker, version
         self._wakes = [(instant, peer, LOSS) for peer, instant in (losses or {}).items()]
         heapq.heapify(self._wakes)
@@ -121,12 +121,12 @@ class SimulatedTransport(Transport):
     def host_of(self, peer: int) -> str:
         return HOST
 
-    def hire(self) -> None:
-        self._hired.append(self._add())
+    def spawn(self) -> None:
+        self._spawned.append(self._add())
 
-    def hired(self) -> list[int]:
-        hired, self._hired = self._hired, []
-        return hired
+    def spawned(self) -> list[int]:
+        spawned, self._spawned = self._spawned, []
+        return spawned
 
     def stop(self, timeout: float) -> tuple[list[Report], int]:
         for loop in self._loops:
@@ -156,7 +156,7 @@ class SimulatedTransport(Transport):
         buffer[: len(message)] = message[: len(buffer)]  # a broken worker may send more
         self._inbox.peers.append(peer)
         self._inbox.rows.append(row)
-        self._inbox.lengths.append(self.payloads.words_of(message.nbytes))
+        self._inbox.lengths.append(self.payloads.body_length_of(message.nbytes))
         self._inbox.times.append(self.now)
 
     def _lose(self, peer: int) -> None:

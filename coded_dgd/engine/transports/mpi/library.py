@@ -29,7 +29,7 @@ except (ImportError, RuntimeError) as error:
 
 __all__ = ["MPI"]
 
-WORD, ASSIGNMENT, DATA, RESULT, REPORT, EVENTS, ERROR = range(1, 8)  # tags
+CONTROL, ASSIGNMENT, DATA, RESULT, REPORT, EVENTS, ERROR = range(1, 8)  # tags
 """Words, points and commands, are all that is sent to a worker unasked, and come in order."""
 REPORT_BYTES = 16384
 

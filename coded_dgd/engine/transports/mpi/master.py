@@ -111,7 +111,7 @@ class MPIMaster(Transport):
         self._refusal = ""
         """Why a worker cannot be worked with."""
         self._intercomms: list[MPI.Intercomm] = []  # of workers that have just been started
-        self._hiring: list[threading.Thread] = []
+        self._spawning: list[threading.Thread] = []
         self._add(comm, range(1, comm.size))
 
     def _add(self, comm: MPI.Comm, ranks_of_peers: Iterable[int]) -> list[int]:
@@ -244,7 +244,7 @@ class MPIMaster(Transport):
             numbers, sizes = [n for n, _ in heard], [size for _, size in heard]
         arrived.peers += numbers
         arrived.rows += [rows[number] for number in numbers]
-        arrived.lengths += map(payloads.words_of, sizes)
+        arrived.lengths += map(payloads.body_length_of, sizes)
         arrived.times += [now] * len(numbers)
         self._expect_results(numbers)
 
@@ -271,7 +271,7 @@ class MPIMaster(Transport):
             here = number < self.workers and self._world[peer.rank] in lost & self._missing
             peer.look(visible, here)
             if not self._stopped and self.silence < inf:
-                peer.ping(passed)
+                peer.heartbeat(passed)
                 if peer.silent > self.silence:
                     peer.give_up(f"no sign of life for {self.silence:g} s (--silence)")
         self._missing = lost
@@ -335,9 +335,9 @@ class MPIMaster(Transport):
         answered, last = time(), target.greetings[-1]
         return last, last.clock - (asked + answered) / 2, (answered - asked) / 2
 
-    def hire(self) -> None:
-        self._hiring.append(threading.Thread(target=self._spawn, daemon=True))
-        self._hiring[-1].start()
+    def spawn(self) -> None:
+        self._spawning.append(threading.Thread(target=self._spawn, daemon=True))
+        self._spawning[-1].start()
 
     def _spawn(self) -> None:
         """Start a worker, and take it on once it has said who it is.
@@ -356,19 +356,19 @@ class MPIMaster(Transport):
         else:
             self._intercomms.append(comm)
 
-    def hired(self) -> list[int]:
-        hired = []
+    def spawned(self) -> list[int]:
+        spawned = []
         while self._intercomms:
-            hired += self._add(self._intercomms.pop(), [0])
-        return hired
+            spawned += self._add(self._intercomms.pop(), [0])
+        return spawned
 
     def stop(self, timeout: float) -> tuple[list[Report], int]:
         if not self._stopped:
             self._stopped = True
             deadline = monotonic() + timeout
-            for thread in self._hiring:  # whoever is still being started has to be told, too
+            for thread in self._spawning:  # whoever is still being started has to be told, too
                 thread.join(max(0.0, deadline - monotonic()))
-            self.hired()
+            self.spawned()
             for peer in self._peers:
                 if not peer.complete:
                     peer.send(np.empty(0), DATA)

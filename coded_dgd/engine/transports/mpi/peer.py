@@ -23,9 +23,9 @@ from coded_dgd.engine.protocol import (
     pack_control,
 )
 from coded_dgd.engine.transports.mpi.library import (
+    CONTROL,
     EVENTS,
     MPI,
-    WORD,
     WORKER_PAUSE,
     Pause,
 )
@@ -67,7 +67,7 @@ class Peer:
         self.received = 0
         self._heard = 0  # results received at the last look
         self._sending: list[tuple[MPI.Request, Any]] = []
-        self._pings: list[tuple[MPI.Request, Any]] = []
+        self._heartbeats: list[tuple[MPI.Request, Any]] = []
         self._points: list[tuple[MPI.Request, Floats]] = []
         self._gate: MPI.Request | None = None
         self._count = 0
@@ -77,7 +77,7 @@ class Peer:
         """Give the peer up."""
         if not self.gone:
             self.gone = True
-            self._sending, self._pings, self._points, self.owed = [], [], [], None
+            self._sending, self._heartbeats, self._points, self.owed = [], [], [], None
             self._on_failure(cause)
 
     def look(self, others_visible: bool, lost: bool = False) -> None:
@@ -108,16 +108,16 @@ class Peer:
         if self.received > self._heard:
             self._heard, self.silent = self.received, 0.0
 
-    def ping(self, seconds: float) -> None:
+    def heartbeat(self, seconds: float) -> None:
         """Send what is nothing but to be received; it is so many seconds since the last time."""
-        self._pings = self._pending(self._pings)
-        if self._pings:
+        self._heartbeats = self._pending(self._heartbeats)
+        if self._heartbeats:
             self.silent += seconds
         elif not self.gone:
             self.silent = 0.0
             try:
                 word = pack_control(Control.HEARTBEAT)
-                self._pings = [(self._comm.Issend(word, self.rank, WORD), word)]
+                self._heartbeats = [(self._comm.Issend(word, self.rank, CONTROL), word)]
             except MPI.Exception:
                 self.fail()
 
@@ -134,7 +134,7 @@ class Peer:
         for command in (Control.STOP, Control.RELEASE):
             word = pack_control(command, 1)
             with suppress(MPI.Exception):
-                self._sending.append((self._comm.Isend(word, self.rank, WORD), word))
+                self._sending.append((self._comm.Isend(word, self.rank, CONTROL), word))
 
     def see_off(self, deadline: float) -> None:
         """Wait until the process is gone; where it cannot be seen, some time."""
@@ -168,11 +168,11 @@ class Peer:
         """Send a command; the last one is kept until it is received, or else who is told to leave
         might take it for an accident that this process is gone.
         """
-        self.send(pack_control(command, argument), WORD, command is Control.RELEASE)
+        self.send(pack_control(command, argument), CONTROL, command is Control.RELEASE)
 
     def tell(self, task: Task) -> None:
         """Send a task."""
-        self.send(pack_control(Control.TASK, *task), WORD)
+        self.send(pack_control(Control.TASK, *task), CONTROL)
 
     def unsent(self) -> int:
         """Bytes on their way, points aside."""
@@ -182,8 +182,11 @@ class Peer:
     @property
     def busy(self) -> bool:
         """Whether anything but points is on its way."""
-        self._sending, self._pings = self._pending(self._sending), self._pending(self._pings)
-        return bool(self._sending or self._pings)
+        self._sending, self._heartbeats = (
+            self._pending(self._sending),
+            self._pending(self._heartbeats),
+        )
+        return bool(self._sending or self._heartbeats)
 
     def _pending(self, items: list[tuple[MPI.Request, Any]]) -> list[tuple[MPI.Request, Any]]:
         """Those that are not out yet; none where the peer is gone."""
@@ -210,7 +213,7 @@ class Peer:
         self._count += 1
         send = self._comm.Isend if self._count % WINDOW else self._comm.Issend
         try:
-            request = send(self.owed, self.rank, WORD)
+            request = send(self.owed, self.rank, CONTROL)
         except MPI.Exception:
             self.fail()
             return

@@ -35,13 +35,13 @@ from coded_dgd.engine.shard import Shard
 from coded_dgd.engine.shared_blocks import SharedBlocks
 from coded_dgd.engine.transports.mpi.library import (
     ASSIGNMENT,
+    CONTROL,
     DATA,
     ERROR,
     EVENTS,
     MPI,
     REPORT,
     RESULT,
-    WORD,
     WORKER_PAUSE,
     Pause,
 )
@@ -74,14 +74,14 @@ class MPIWorker:
     def __init__(self, comm: MPI.Comm) -> None:
         self._comm = comm
         self._sending: list[tuple[MPI.Request, Any]] = []
-        self._word = control_buffer()
-        self._listening = self._comm.Irecv(self._word, 0, WORD)
+        self._control = control_buffer()
+        self._listening = self._comm.Irecv(self._control, 0, CONTROL)
         """Null once a word is here: it stays in the buffer until it is wanted."""
         self.hard = False
         """Whether to leave without MPI_Finalize, as the master says with RELEASE."""
         self.error: CodedDGDError | None = None
         """What the master has raised, from RELEASE on."""
-        self._pinged = False
+        self._heard_heartbeat = False
         self.log: logging.Logger | None = None
         """Of this process, where a plan asks for one."""
         self.greet()
@@ -111,22 +111,22 @@ class MPIWorker:
         """
         assert isinstance(self._comm, MPI.Intracomm)
         waiting, pause = Assembly(self._comm), Pause(WORKER_PAUSE)
-        while self._heard() is None and not self._pinged:
+        while self._heard() is None and not self._heard_heartbeat:
             waiting.look([0])
             pause()
 
     def _listen(self) -> None:
         """Let go of the word that is here, and of its buffer, and wait for the next one."""
-        self._listening = self._guarded(self._comm.Irecv, self._word, 0, WORD)
+        self._listening = self._guarded(self._comm.Irecv, self._control, 0, CONTROL)
 
     def _heard(self) -> Point | Task | Command | None:
         """Return the control message that is here, if any; heartbeats are only received."""
         try:
             while self._listening.Test():
-                message = read_control(self._word)
+                message = read_control(self._control)
                 if not isinstance(message, Command) or message.kind is not Control.HEARTBEAT:
                     return message
-                self._pinged = True
+                self._heard_heartbeat = True
                 self._listen()
         except MPI.Exception:
             self._leave()
@@ -136,10 +136,10 @@ class MPIWorker:
         """Whether the master's last word is here."""
         try:
             while self._listening.Test():
-                message = read_control(self._word)
+                message = read_control(self._control)
                 if isinstance(message, Command) and message.kind is Control.RELEASE:
                     return True
-                self._listening = self._comm.Irecv(self._word, 0, WORD)
+                self._listening = self._comm.Irecv(self._control, 0, CONTROL)
         except MPI.Exception:
             pass
         return False
@@ -151,7 +151,7 @@ class MPIWorker:
         assignment = Assignment.from_json(text)
         if assignment.log:
             self._begin_log(assignment)
-        self._word = control_buffer(assignment.layout.parameters)
+        self._control = control_buffer(assignment.layout.parameters)
         self._listen()
         shared = None
         if assignment.shared_slice:
@@ -238,8 +238,10 @@ class MPIWorker:
                 self._guarded(self._comm.Recv, bytearray(status.Get_count(MPI.BYTE)), 0, tag)
         # whatever has broken off `take_shard` may have done so before it went on listening
         word = MPI.Status()
-        if self._listening == MPI.REQUEST_NULL and self._guarded(self._comm.Iprobe, 0, WORD, word):
-            self._word = control_buffer(word.Get_count(MPI.DOUBLE))
+        if self._listening == MPI.REQUEST_NULL and self._guarded(
+            self._comm.Iprobe, 0, CONTROL, word
+        ):
+            self._control = control_buffer(word.Get_count(MPI.DOUBLE))
             self._listen()
 
     def _probe(self, tag: int, datatype: MPI.Datatype) -> int:

@@ -114,7 +114,7 @@ class PingPong:
                 delay="none",
                 seed=config.seed,
             )
-            transport.assignment(peer, assignment)
+            transport.assign(peer, assignment)
             rows = np.zeros((answers, 1, parameters), config.dtype)
             transport.piece(peer, 0, rows, np.zeros((answers, 1), config.dtype) if whole else None)
         self.all_answer()

@@ -13,7 +13,7 @@ from coded_dgd.advising.ping_pong import Messages, group_of_all, measure_message
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import kernels
 from coded_dgd.engine.distribute import distribute
-from coded_dgd.engine.part import WorkerGroup
+from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Floats, Point
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable

@@ -11,7 +11,7 @@ from pathlib import Path
 from coded_dgd import registry
 from coded_dgd.codes.placement import Placement
 from coded_dgd.config import RunConfig
-from coded_dgd.engine.host_group import WorkerGroup
+from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Assignment, Ready, SharedSlice
 from coded_dgd.errors import Interrupted
 from coded_dgd.problems.encoding import LocalEncoding
@@ -124,7 +124,7 @@ class Assignments:
             local_encoding=local_encoding,
             shared_slice=self._shared_slices.get(worker),
         )
-        transport.assignment(group.members[worker], assignment)
+        transport.assign(group.members[worker], assignment)
 
     def _rows(self, worker: int) -> tuple[int, ...]:
         """Rows of each block that a worker holds a copy of, what fills it up not counted."""

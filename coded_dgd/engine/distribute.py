@@ -11,7 +11,7 @@ import numpy as np
 from coded_dgd.codes.placement import Encoder
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.assignments import STOPPED, Assignments
-from coded_dgd.engine.host_group import WorkerGroup
+from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.errors import DataError, Interrupted
 from coded_dgd.problems import sparse
@@ -76,7 +76,7 @@ def distribute(
     partition = Partition(data.rows, scheme.blocks)
     served = list(range(scheme.workers) if only is None else only)
     placements = {worker: scheme.placement(worker) for worker in served if scheme.tasks(worker)}
-    sharers = group.sharers if only is None else []
+    sharers = group.host_groups if only is None else []
     assignments = Assignments(group, config, source, partition, data.features)
     getting = dict(placements)
     for host_group in sharers:

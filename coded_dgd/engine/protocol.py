@@ -160,12 +160,12 @@ class Assignment:
                 fields[name] = tuple(fields[name])
         layout = fields["layout"]
         fields["layout"] = Layout(**{**layout, "extras": tuple(layout["extras"])})
-        if fields["recipe"] is not None:
+        if fields["local_encoding"] is not None:
             from coded_dgd.problems.encoding import LocalEncoding
 
-            fields["recipe"] = LocalEncoding.from_json(fields["recipe"])
-        if fields["pooled"] is not None:
-            fields["pooled"] = SharedSlice(**fields["pooled"])
+            fields["local_encoding"] = LocalEncoding.from_json(fields["local_encoding"])
+        if fields["shared_slice"] is not None:
+            fields["shared_slice"] = SharedSlice(**fields["shared_slice"])
         return cls(**fields)
 
     @property

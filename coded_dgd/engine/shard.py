@@ -49,15 +49,13 @@ class Shard:
         self._size = result_size(assignment.layout.body_length, self.dtype)
         self.delay = delays.create(assignment.delay, assignment.seed)
         self.work: Floats = np.arange(1, assignment.tasks + 1) * np.float64(assignment.unit)
-        shared = (
-            shared
-            and assignment.shared_slice
-            and shared.slice_of(assignment.shared_slice.first, assignment.tasks)
-        )
+        own = None
+        if shared and assignment.shared_slice:
+            own = shared.slice_of(assignment.shared_slice.first, assignment.tasks)
         for folder in assignment.search:
             registry.search(folder)
         objective = objective or objectives.create(assignment.objective)
-        self.blocks = _blocks(assignment, objective, shared or None)
+        self.blocks = _blocks(assignment, objective, own)
         # Small tasks of one message are computed together.
         rows = assignment.columns if assignment.kernel == "gram" else assignment.height
         self.tasks_at_once = max(1, ROWS_AT_ONCE // max(1, rows))
@@ -72,9 +70,8 @@ class Shard:
         """Take rows `start`, ... of the blocks that come: those of the plan, or of the host."""
         if self.shared is not None:
             self.shared.load(start, X, y)
-        elif (
-            self.assignment.shared_slice is not None
-        ):  # this one was to make the pool, and could not
+        elif self.assignment.shared_slice is not None:
+            # this worker was to make the shared blocks, and could not
             first = self.assignment.shared_slice.first
             own = slice(first, first + self.assignment.tasks)
             self.blocks.load(start, X[own], None if y is None else y[own])

@@ -534,9 +534,9 @@ def test_tasks_are_timed_as_the_run_will_compute_them():
     """Timed with products they took up to nine times as long as with Gram matrices in the run."""
 
     class Told(SimulatedTransport):
-        def plan(self, peer, plan):
-            kernels.add(plan.kernel)
-            super().plan(peer, plan)
+        def assign(self, peer, assignment):
+            kernels.add(assignment.kernel)
+            super().assign(peer, assignment)
 
     for iterations, expected in ((1, {"products"}), (1000, {"products", "gram"})):
         kernels = set()

@@ -51,7 +51,7 @@ def test_nobody_shares_what_is_small_or_elsewhere_or_held_once():
 def assignment(dtype="float64", labels=True, **shared_slice):
     return Assignment(
         code_id=0, replaces=None, worker=0, tasks=2, height=4, columns=2,
-        layout=Layout(2, dtype=dtype), labels=labels, ends=(2,),
+        layout=Layout(2, dtype=dtype), dynamic=False, labels=labels, ends=(2,),
         coefficients=None, unit=1.0, product=False, objective="least-squares", delay="none",
         seed=0, shared_slice=SharedSlice(**shared_slice),
     )  # fmt: skip
@@ -67,7 +67,7 @@ def test_the_memory_is_what_its_maker_has_written(dtype):
     path = Path(made.path)
     assert path.exists()
     del made
-    own, labels = mapped.share(1, 2)
+    own, labels = mapped.slice_of(1, 2)
     np.testing.assert_array_equal(own, X[1:])
     np.testing.assert_array_equal(labels, y[1:])
     assert own.dtype == labels.dtype == dtype

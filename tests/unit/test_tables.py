@@ -478,9 +478,9 @@ def test_workers_read_as_rank_0_does():
     mark = str(fingerprint(open_source(path, 0, reading), path))
     local_encoding = LocalEncoding.of(path, 0, reading, mark, 4, np.array([0, 1]), False)
     assignment = {
-        "recipe": vars(local_encoding) | {"reading": vars(reading)},
+        "local_encoding": vars(local_encoding) | {"reading": vars(reading)},
         "ends": [1],
-        "pooled": None,
+        "shared_slice": None,
     }
     assignment["layout"] = asdict(Layout(1))
     blank = dict.fromkeys(Assignment.__annotations__)

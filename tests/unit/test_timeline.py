@@ -113,7 +113,7 @@ def test_nothing_is_taken_down_where_no_timeline_is_wanted():
 
 def test_of_a_long_run_the_newest_iterations_are_kept(monkeypatch):
     for module in (events_module, timeline):
-        monkeypatch.setattr(module, "WORKER_MARKS", 60)
+        monkeypatch.setattr(module, "WORKER_EVENTS", 60)
     monkeypatch.setattr(EventRecorder.__init__, "__defaults__", (60,))
     outcome, found = recorded(4, scheme="uc-mmc", load=2, iterations=40)
     trace_format.check(found)
@@ -231,7 +231,7 @@ def test_the_file_is_a_trace(tmp_path, capsys):
     assert "timeline" not in (tmp_path / "run" / "config.toml").read_text()
 
 
-@pytest.add.parametrize("name", ["missing/run.json", "."])
+@pytest.mark.parametrize("name", ["missing/run.json", "."])
 def test_a_file_that_cannot_be_written_is_refused_before_the_run(tmp_path, capsys, name):
     arguments = ["run", "--transport", "simulated", "--out", str(tmp_path / "run")]
     assert run_command_line([*arguments, "--timeline", str(tmp_path / name)]) == 2

@@ -45,8 +45,8 @@ class Batch:
 class Transport(ABC):
     """The master's side of the connections to its peers, the workers.
 
-    Peers 0..workers-1 are those that started with the job; `spawn` may add others. A peer that fails
-    or whose process is lost shows up once, as a `Report` with a failure among what `receive`
+    Peers 0..workers-1 are those that started with the job; `spawn` may add others. A peer that
+    fails or whose process is lost shows up once, as a `Report` with a failure among what `receive`
     returns, and from then on in `lost`; what is sent to it goes nowhere.
     """
 
@@ -97,7 +97,7 @@ class Transport(ABC):
         """Go on from this instant, where the clock is virtual."""
 
     @abstractmethod
-    def assignment(self, peer: int, assignment: Assignment) -> None:
+    def assign(self, peer: int, assignment: Assignment) -> None:
         """Tell a peer what it holds and does."""
 
     @abstractmethod

@@ -74,7 +74,7 @@ class SimulatedTransport(Transport):
     def set_clock(self, now: float) -> None:
         self.now = now
 
-    def assignment(self, peer: int, assignment: Assignment) -> None:
+    def assign(self, peer: int, assignment: Assignment) -> None:
         self.payloads.reserve(assignment.layout.whole, self.workers * (len(assignment.ends) + 1))
         self._assignments[peer] = assignment
         shard = Shard(assignment, self._objective)

@@ -148,7 +148,7 @@ class MPIMaster(Transport):
     def clock(self) -> float:
         return monotonic()
 
-    def assignment(self, peer: int, assignment: Assignment) -> None:
+    def assign(self, peer: int, assignment: Assignment) -> None:
         target = self._peers[peer]
         rows = self.workers * (len(assignment.ends) + 1)
         if self.payloads.reserve(assignment.layout.whole, rows):  # what is posted is too short

@@ -185,7 +185,7 @@ class GuardedDecoder:
         return not self.scheme.suffices(ages, self.lost)
 
 
-class Ideal(NamedTuple):
+class Replayed(NamedTuple):
     """Completion of one iteration where messages take no time and nobody is ever late."""
 
     completion_time: float
@@ -196,7 +196,7 @@ class Ideal(NamedTuple):
 
 def replay(
     decoder: GuardedDecoder, finish: Floats, lost: Mapping[int, float] | None = None
-) -> Ideal:
+) -> Replayed:
     """Replay one iteration of a delay trace in virtual time, without arithmetic.
 
     Parameters
@@ -213,7 +213,7 @@ def replay(
 
 def replay_messages(
     decoder: GuardedDecoder, times: Floats, lost: Mapping[int, float] | None = None
-) -> Ideal:
+) -> Replayed:
     """Replay one iteration of which the times of messages are known; see `replay`.
 
     Parameters
@@ -232,7 +232,7 @@ def replay_messages(
     decoder.begin(w for w, instant in lost.items() if instant <= 0)
     for instant, w, m in sorted(events, key=itemgetter(0)):
         if decoder.lose(w) if m is None else decoder.arrive(w, m):
-            return Ideal(instant, decoder.order)
+            return Replayed(instant, decoder.order)
     if deadline < np.inf:
         decoder.expire()
-    return Ideal(deadline, decoder.order)
+    return Replayed(deadline, decoder.order)

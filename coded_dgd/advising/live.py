@@ -48,7 +48,7 @@ def adviser(
     given: Mapping[str, Any],
     network: Network | None,
     free: bool,
-) -> Adviser:
+) -> LiveAdviser:
     """Measure messages, unless that has been done, and return who advises the trainer.
 
     Parameters
@@ -63,11 +63,11 @@ def adviser(
     if network is None:
         parameters = evaluation.size(objectives.create(config.objective), source.features)
         network = Network(**measure_messages(config, transport, parameters)[1]._asdict())
-    return Adviser(network, measure_speed(), dict(given), free)
+    return LiveAdviser(network, measure_speed(), dict(given), free)
 
 
 @dataclass
-class Adviser:
+class LiveAdviser:
     """Looks at what a trainer has seen, now and then."""
 
     network: Network

@@ -91,7 +91,7 @@ class Records:
             raise UsageError(f"--log-level: give one of {', '.join(LOG_LEVELS)}")
 
 
-class Finished(NamedTuple):
+class FinishedRun(NamedTuple):
     """A run that has ended well."""
 
     outcome: Outcome
@@ -104,7 +104,7 @@ def run(
     records: Records,
     source: Source | None = None,
     objective: Objective | None = None,
-) -> Finished:
+) -> FinishedRun:
     """Train, with a scheme chosen by a probe if the configuration asks for that, and record it.
 
     Parameters
@@ -159,7 +159,7 @@ def _run(
     source: Source | None,
     objective: Objective | None,
     lock: RunLock | None,
-) -> Finished:
+) -> FinishedRun:
     """See `run`; `lock` is of the folder of a run that is resumed."""
     held = 0.0
     if source is None:
@@ -190,7 +190,7 @@ def _run(
         result = summarize(outcome, path, forecast.peaks, _planned(plan, outcome))
         if place.folder:
             place.folder.finish(outcome, result)
-    return Finished(outcome, result)
+    return FinishedRun(outcome, result)
 
 
 def _choose(config: RunConfig, master: Transport | None, source: Source, held: float) -> Plan:
@@ -250,7 +250,7 @@ class _Place(NamedTuple):
 
     folder: RunFolder | None = None
     keeper: Keeper | None = None
-    found: resuming.Found | None = None
+    found: resuming.ResumePoint | None = None
     """What the folder of a run that is resumed held before."""
 
 

@@ -53,7 +53,7 @@ class Grace(NamedTuple):
 GRACE = Grace()
 
 
-class RunFolder(NamedTuple):
+class JobFolder(NamedTuple):
     """A run folder, by its name as the user knows it."""
 
     name: str
@@ -95,7 +95,7 @@ class Job(NamedTuple):
     """What a batch script asks the supervisor to run."""
 
     name: str
-    run: RunFolder
+    run: JobFolder
     command: Sequence[str]
     """mpiexec and its arguments, up to the options of ``coded-dgd run``."""
     limit: float | None = None
@@ -136,7 +136,7 @@ class Notices(NamedTuple):
         return None
 
 
-class Stop:
+class StopRequest:
     """Whether the run has to stop, and why; signals count while this is entered."""
 
     def __init__(self) -> None:
@@ -144,7 +144,7 @@ class Stop:
         self._before: dict[signal.Signals, Any] = {}
         self._awake, self._wake = os.pipe()
 
-    def __enter__(self) -> Stop:
+    def __enter__(self) -> StopRequest:
         for number in REASONS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as in a background job
                 self._before[number] = signal.signal(number, self._take)
@@ -273,7 +273,7 @@ class Watch:
     """The loop that looks after mpiexec until it ends."""
 
     def __init__(
-        self, job: Job, launcher: Launcher, notices: Notices, stop: Stop, grace: Grace
+        self, job: Job, launcher: Launcher, notices: Notices, stop: StopRequest, grace: Grace
     ) -> None:
         self._job, self._launcher, self._notices = job, launcher, notices
         self._stop, self._grace = stop, grace
@@ -318,7 +318,7 @@ class Watch:
         self._launcher.send(signal.SIGTERM)
 
 
-class Outcome(NamedTuple):
+class JobOutcome(NamedTuple):
     """How a run has ended."""
 
     status: int
@@ -327,21 +327,21 @@ class Outcome(NamedTuple):
     """Whether a run that was broken off has a checkpoint from this job."""
 
 
-def outcome(job: Job, status: int, notices: Notices) -> Outcome:
+def outcome(job: Job, status: int, notices: Notices) -> JobOutcome:
     """Return how the run has ended, given the exit status of mpiexec.
 
     mpiexec may return 0 although it has lost rank 0 or a host, or it may have been killed.
     """
     if (code := notices.exit_code()) is not None:
-        return Outcome(code)
+        return JobOutcome(code)
     if status == Interrupted.exit_code or job.run.finished():
-        return Outcome(status)
+        return JobOutcome(status)
     job.say("the run has not come to its end")
     broken = CodedDGDError.exit_code if status == 0 or status > 128 else status
-    return Outcome(broken, job.run.has_checkpoint_since(notices.rank0))
+    return JobOutcome(broken, job.run.has_checkpoint_since(notices.rank0))
 
 
-def launch_and_watch(job: Job, stop: Stop, grace: Grace) -> Outcome:
+def launch_and_watch(job: Job, stop: StopRequest, grace: Grace) -> JobOutcome:
     """Run mpiexec to its end."""
     with TemporaryDirectory(prefix="tmp.", ignore_cleanup_errors=True) as folder:
         notices = Notices(Path(folder))
@@ -363,7 +363,7 @@ def queue_again(job: Job, reason: str, got_on: bool) -> bool:
         return False
 
 
-def supervise(job: Job, stop: Stop, grace: Grace = GRACE) -> int:
+def supervise(job: Job, stop: StopRequest, grace: Grace = GRACE) -> int:
     """Run a job, or go on with it; return the exit code."""
     if job.run.finished():
         job.say(f"{job.run.name} is finished")
@@ -395,14 +395,14 @@ def read_job(arguments: Sequence[str]) -> Job:
     command = arguments[end + 1 :]
     if not command:
         parser.error("no command after --")
-    run = RunFolder(os.environ.get("RUN") or f"runs/{given.name}")
+    run = JobFolder(os.environ.get("RUN") or f"runs/{given.name}")
     return Job(given.name, run, command, given.limit, given.requeue)
 
 
 def main() -> int:
     """Supervise the job of the command line; return its exit code."""
     streams.prepare()
-    with Stop() as stop:
+    with StopRequest() as stop:
         job = read_job(sys.argv[1:])
         try:
             return supervise(job, stop)

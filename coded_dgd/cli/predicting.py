@@ -15,7 +15,7 @@ from coded_dgd.config import DEFAULT_WORKERS, LARGEST_SIZE, RunConfig
 from coded_dgd.errors import UsageError
 
 if TYPE_CHECKING:
-    from coded_dgd.theory.cases import Case
+    from coded_dgd.theory.cases import PredictedCase
 
 Entry = dict[str, Any]
 
@@ -60,7 +60,7 @@ what = options.combined(
 
 
 def predict(
-    add: Callable[[RunConfig, Case, Entry], None] = lambda *_: None,
+    add: Callable[[RunConfig, PredictedCase, Entry], None] = lambda *_: None,
     *,
     scheme: str,
     load: str | None,

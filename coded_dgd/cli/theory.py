@@ -11,7 +11,7 @@ from coded_dgd.config import RunConfig
 from coded_dgd.schemes import BOUNDED
 
 if TYPE_CHECKING:
-    from coded_dgd.theory.cases import Case
+    from coded_dgd.theory.cases import PredictedCase
 
 
 @click.command(short_help="Predict completion times, exactly where possible.")
@@ -40,7 +40,7 @@ def theory(
     standard error. For sgc also the bound of Theorem 1 on its convergence.
     """
 
-    def add(config: RunConfig, case: Case, entry: predicting.Entry) -> None:
+    def add(config: RunConfig, case: PredictedCase, entry: predicting.Entry) -> None:
         from coded_dgd.report.theorem1 import add_bound
 
         add_bound(entry, case, epsilon, iterations)

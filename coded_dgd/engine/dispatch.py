@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Task
-from coded_dgd.schemes.dynamic import DynamicScheme, Progress
+from coded_dgd.schemes.dynamic import BlockProgress, DynamicScheme
 
 AHEAD = 2
 """Tasks that a worker has been told and not finished, so that it never waits for the next one."""
@@ -24,12 +24,12 @@ class Dispatcher:
         self._group, self._scheme = group, scheme
         self._held = [scheme.held(worker).tolist() for worker in range(scheme.workers)]
         self._iteration = 0
-        self._progress = Progress()
+        self._progress = BlockProgress()
         self._ahead = [0] * scheme.workers
 
     def begin(self, iteration: int) -> None:
         """Send the first tasks of an iteration; after its point has been sent."""
-        self._iteration, self._progress = iteration, Progress()
+        self._iteration, self._progress = iteration, BlockProgress()
         self._ahead = [0] * self._scheme.workers
         self.refill()
 

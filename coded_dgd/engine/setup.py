@@ -15,7 +15,7 @@ from coded_dgd.problems import objectives, optimizers, step_sizes, trial
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source, open_source
-from coded_dgd.problems.step_sizes import Rule
+from coded_dgd.problems.step_sizes import StepSizeRule
 from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
 
@@ -28,7 +28,7 @@ class Setup:
     scheme: Scheme
     delay: DelayModel
     objective: Objective
-    step_size: Rule
+    step_size: StepSizeRule
 
     def problem(self, source: Source | None = None) -> Problem:
         """Return the problem on these data; by default on those that the configuration names.

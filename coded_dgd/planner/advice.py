@@ -16,11 +16,11 @@ from coded_dgd.errors import UsageError
 from coded_dgd.planner.candidates import Candidate, candidates
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.convergence import block_factors
-from coded_dgd.planner.costs import Iteration, Sizes
+from coded_dgd.planner.costs import IterationCost, Sizes
 from coded_dgd.planner.fitting import fit, slow_workers
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.planner.observations import Floats, Sample, TaskTimes
+from coded_dgd.planner.observations import Floats, ObservedTimes, TaskTimes
 from coded_dgd.problems import objectives
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
@@ -110,7 +110,7 @@ class Situation:
             raise UsageError(f"this is no adaptation that was recorded ({error!r})") from None
 
 
-class Prediction(NamedTuple):
+class PredictedIteration(NamedTuple):
     """What a scheme would do from now on."""
 
     workers: tuple[int, ...]
@@ -141,7 +141,7 @@ class Prediction(NamedTuple):
         """The same under another law that the window might be from."""
         return self._pace(self._seconds(self.judge.redrawn(self.entry, redraw)))
 
-    def _seconds(self, found: Iteration) -> float:
+    def _seconds(self, found: IterationCost) -> float:
         return found.completion if self.virtual else found.total
 
     def _pace(self, seconds: float) -> float:
@@ -152,8 +152,8 @@ class Prediction(NamedTuple):
 class Advice:
     """What to do, and why. Times in seconds."""
 
-    present: Prediction
-    best: Prediction
+    present: PredictedIteration
+    best: PredictedIteration
     """The best alternative."""
     gain: float
     """What it saves over the remaining iterations, handing out the data not subtracted."""
@@ -161,7 +161,7 @@ class Advice:
     """Handing out the data."""
     certain: bool
     """Whether the alternative is better under the laws that the window might be from as well."""
-    predictions: list[Prediction]
+    predictions: list[PredictedIteration]
     """All that can be run, the fastest first."""
     situation: Situation
 
@@ -202,7 +202,7 @@ def same_shards(one: RunConfig, other: RunConfig) -> bool:
     return one == (replace(other, **{option: getattr(one, option)}) if option else other)
 
 
-def drifted(before: Sample, now: Sample) -> bool:
+def drifted(before: ObservedTimes, now: ObservedTimes) -> bool:
     """Whether durations of tasks are of another law than before: of one worker, or of all.
 
     Both are of the same scheme, so that what was not waited for is missing in both alike.
@@ -246,7 +246,7 @@ def advise(situation: Situation, source: Source) -> Advice | None:
     if not able:
         return None
 
-    def left(each: Prediction) -> float:
+    def left(each: PredictedIteration) -> float:
         return each.pace * situation.remaining + cost[id(each)]
 
     able.sort(key=left)
@@ -258,7 +258,7 @@ def advise(situation: Situation, source: Source) -> Advice | None:
     return Advice(present, best, gain, cost[id(best)], certain, able, situation)
 
 
-def _cost(prediction: Prediction, situation: Situation) -> float:
+def _cost(prediction: PredictedIteration, situation: Situation) -> float:
     """Seconds to hand out the data again."""
     after = replace(situation.config, **options_of(prediction.entry.candidate))
     everybody = len(prediction.workers) == situation.workers
@@ -324,7 +324,7 @@ class _Predictor:
 
     def predict(
         self, workers: tuple[int, ...], some: Sequence[Candidate] | Iterator[Candidate]
-    ) -> list[Prediction]:
+    ) -> list[PredictedIteration]:
         """Predict candidates on these workers."""
         if workers not in self._judges:
             self._judges[workers] = self._judge(workers)
@@ -334,7 +334,7 @@ class _Predictor:
         entries = [judge.first(candidate) for candidate in some]
         virtual = self.situation.config.transport == "simulated"
         return [
-            Prediction(workers, entry, self._error(judge, entry), judge, virtual)
+            PredictedIteration(workers, entry, self._error(judge, entry), judge, virtual)
             for entry in entries
             if entry.refusal is None
         ]

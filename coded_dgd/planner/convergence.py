@@ -15,7 +15,7 @@ from coded_dgd.problems.objectives import follows_slope
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource, Source
-from coded_dgd.problems.step_sizes import Rule
+from coded_dgd.problems.step_sizes import StepSizeRule
 from coded_dgd.schemes.base import ReplicationScheme, Scheme
 
 SAMPLE_ROWS = 2000
@@ -53,7 +53,7 @@ class Race:
     ----------
     problem : Problem
         On the sample.
-    step_size : Rule
+    step_size : StepSizeRule
     optimizer : str
     iterations : int
         T, of exact gradients.
@@ -69,7 +69,7 @@ class Race:
     def __init__(
         self,
         problem: Problem,
-        step_size: Rule,
+        step_size: StepSizeRule,
         optimizer: str,
         iterations: int,
         target: float | None = None,

@@ -74,7 +74,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Iteration:
+class IterationCost:
     """One iteration, on average. Times in seconds."""
 
     completion: float
@@ -111,7 +111,7 @@ def iteration(
     held_up: float | None = None,
     realisations: int = REALISATIONS,
     replays: int = 4,
-) -> Iteration:
+) -> IterationCost:
     """Predict one iteration by Monte Carlo.
 
     Parameters
@@ -143,7 +143,7 @@ def iteration(
     waiting, weights = _guarded(scheme, times[:replays], ideal[:replays], sizes.guard)
     spread = completion.std() if done.all() else inf
     flops = 2 * used * length * scheme.pieces
-    return Iteration(
+    return IterationCost(
         completion=float(completion.mean()) + waiting,
         standard_error=float(spread) / sqrt(realisations),
         ideal=float(ideal.mean()),

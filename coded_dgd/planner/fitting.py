@@ -13,8 +13,8 @@ from coded_dgd import delays
 from coded_dgd.delays._recorded import Recorded
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.delays.bernoulli import Bernoulli
-from coded_dgd.planner.laws import NOISE, Pareto, Shifted
-from coded_dgd.planner.observations import Bools, Floats, Sample, TaskTimes
+from coded_dgd.planner.laws import NOISE, ParetoLaw, Shifted
+from coded_dgd.planner.observations import Bools, Floats, ObservedTimes, TaskTimes
 from coded_dgd.planner.states import two_states
 
 TOGETHER = 0.3
@@ -112,16 +112,16 @@ def fit(times: TaskTimes, alike: bool = False) -> list[Fit]:
     return found
 
 
-def _candidates(times: TaskTimes, sample: Sample) -> list[Fit]:
+def _candidates(times: TaskTimes, sample: ObservedTimes) -> list[Fit]:
     """All laws, each fitted and held against the durations."""
     single = times.independent()
     if single is not None and _independent(single, sample):
         watched = single.of(single.seconds > 0)
         return [
             _judged(_single(law, watched, "independent"), [watched])
-            for law in (Shifted.fit(watched), Pareto.fit(watched))
+            for law in (Shifted.fit(watched), ParetoLaw.fit(watched))
         ]
-    found = [_single(law, sample, "shared") for law in (Shifted.fit(sample), Pareto.fit(sample))]
+    found = [_single(law, sample, "shared") for law in (Shifted.fit(sample), ParetoLaw.fit(sample))]
     if (slow := slow_workers(sample)).any():
         found.append(_persistent(sample, slow))
     if len(times.finish) > 2:
@@ -130,7 +130,7 @@ def _candidates(times: TaskTimes, sample: Sample) -> list[Fit]:
     return [_judged(each, inner) for each in found]
 
 
-def _given_the_last(sample: Sample) -> Sample:
+def _given_the_last(sample: ObservedTimes) -> ObservedTimes:
     """Take the last duration of each iteration that was cut off as given: it may have cut it off.
 
     The others follow the law below it.
@@ -141,10 +141,10 @@ def _given_the_last(sample: Sample) -> Sample:
     known = sample.known & ~(cut & (ends == last))
     if not known.any():
         return sample
-    return Sample(sample.seconds, known, np.where(cut, last, sample.limit))
+    return ObservedTimes(sample.seconds, known, np.where(cut, last, sample.limit))
 
 
-def _completed(sample: Sample) -> Floats:
+def _completed(sample: ObservedTimes) -> Floats:
     """Durations, censored ones as long as those that were longer, on average; else twice."""
     seconds: Floats = sample.seconds.copy()
     ends = sample.seconds[sample.known]
@@ -154,7 +154,7 @@ def _completed(sample: Sample) -> Floats:
     return seconds
 
 
-def slow_workers(times: Sample) -> Bools:
+def slow_workers(times: ObservedTimes) -> Bools:
     """Workers that are slow throughout: (M,), by rank sums against all others."""
     workers = times.seconds.shape[1]
     medians = np.median(times.seconds, axis=0)
@@ -177,7 +177,7 @@ def _together(times: TaskTimes) -> bool:
     return float(np.median(last[known] / first[known] - 1)) < TOGETHER
 
 
-def _independent(single: Sample, shared: Sample) -> bool:
+def _independent(single: ObservedTimes, shared: ObservedTimes) -> bool:
     """Whether the tasks of a worker have durations of their own, and that makes a difference."""
     if single.seconds.shape[2] < 2:
         return False
@@ -192,7 +192,7 @@ def _independent(single: Sample, shared: Sample) -> bool:
     return max(ranks, logarithms) < CORRELATED
 
 
-def _single(law: Shifted | Pareto, sample: Sample, tasks: str) -> Fit:
+def _single(law: Shifted | ParetoLaw, sample: ObservedTimes, tasks: str) -> Fit:
     name = "shifted-exponential" if isinstance(law, Shifted) else "pareto"
     parameters: dict[str, float | str] = {**law.parameters}
     if tasks != "shared":
@@ -201,7 +201,7 @@ def _single(law: Shifted | Pareto, sample: Sample, tasks: str) -> Fit:
     return Fit(name, parameters, law.errors, _bic(likelihood, 2, sample.seconds.size))
 
 
-def _persistent(sample: Sample, slow: Bools) -> Fit:
+def _persistent(sample: ObservedTimes, slow: Bools) -> Fit:
     others = sample.of(np.broadcast_to(~slow, sample.known.shape))
     these = sample.of(np.broadcast_to(slow, sample.known.shape))
     law = Shifted.fit(others)
@@ -222,7 +222,7 @@ def _persistent(sample: Sample, slow: Bools) -> Fit:
     )
 
 
-def _markov(sample: Sample) -> Fit:
+def _markov(sample: ObservedTimes) -> Fit:
     found = two_states(sample)
     law, variation = found.law, found.law.mean_excess / (found.law.alpha + found.law.mean_excess)
     share = {"onset": (found.onset, found.fast), "recovery": (found.recovery, found.slow)}
@@ -265,19 +265,19 @@ def _bernoulli(times: TaskTimes) -> Fit:
     def survival(_: int, x: Floats) -> Floats:
         return np.where(x < fast, 1.0, np.where(x < slow, p, 0.0))
 
-    return _judged(found, _by_worker(Sample(ends, known, times.until)), survival)
+    return _judged(found, _by_worker(ObservedTimes(ends, known, times.until)), survival)
 
 
 def _bic(log_likelihood: float, parameters: int, size: int) -> float:
     return parameters * log(size) - 2 * log_likelihood
 
 
-def _by_worker(sample: Sample) -> list[Sample]:
+def _by_worker(sample: ObservedTimes) -> list[ObservedTimes]:
     everyone = np.arange(sample.known.shape[1])
     return [sample.of(np.broadcast_to(everyone == w, sample.known.shape)) for w in everyone]
 
 
-def _judged(found: Fit, samples: list[Sample], survival: Survival | None = None) -> Fit:
+def _judged(found: Fit, samples: list[ObservedTimes], survival: Survival | None = None) -> Fit:
     """Hold the law against the durations of each worker."""
     if survival is None:
         survival = _survival(found.model(0))

@@ -13,7 +13,7 @@ from coded_dgd.delays.base import DelayModel
 from coded_dgd.planner import memory
 from coded_dgd.planner.candidates import Candidate
 from coded_dgd.planner.convergence import PATTERNS
-from coded_dgd.planner.costs import REALISATIONS, Iteration, Once, Sizes, iteration, once
+from coded_dgd.planner.costs import REALISATIONS, IterationCost, Once, Sizes, iteration, once
 from coded_dgd.planner.fitting import Fit
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.observations import Bools, Floats
@@ -45,7 +45,7 @@ class Entry:
     candidate: Candidate
     refusal: str | None = None
     """Why it is out of the question."""
-    iteration: Iteration | None = None
+    iteration: IterationCost | None = None
     once: Once | None = None
     worker_memory: float = 0.0
     master_memory: float = 0.0
@@ -134,7 +134,7 @@ class Judge:
         """Number of other laws that the measurements might be from."""
         return len(self._redrawn)
 
-    def redrawn(self, entry: Entry, number: int) -> Iteration:
+    def redrawn(self, entry: Entry, number: int) -> IterationCost:
         """Predict under one of these laws."""
         return self._iteration(entry, self._redrawn[number])
 
@@ -168,7 +168,7 @@ class Judge:
         mean = integrate(exact).mean if exact is not None else inf
         return mean if isfinite(mean) else None
 
-    def _look(self, entry: Entry, **options: Any) -> Iteration:
+    def _look(self, entry: Entry, **options: Any) -> IterationCost:
         """Predict an iteration, and take down what its weights took, or has been taken down."""
         found, name = self._iteration(entry, self.delay, **options), entry.candidate.arguments
         before = self.weights.setdefault(name, [])
@@ -176,7 +176,7 @@ class Judge:
         before.append(known[len(before)] if len(before) < len(known) else found.weights)
         return replace(found, weights=before[-1])
 
-    def _iteration(self, entry: Entry, delay: DelayModel, **options: Any) -> Iteration:
+    def _iteration(self, entry: Entry, delay: DelayModel, **options: Any) -> IterationCost:
         assert entry.candidate.scheme is not None
         return iteration(
             entry.candidate.scheme,

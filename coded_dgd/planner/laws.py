@@ -7,7 +7,7 @@ from math import log, sqrt
 
 import numpy as np
 
-from coded_dgd.planner.observations import Floats, Sample
+from coded_dgd.planner.observations import Floats, ObservedTimes
 
 NOISE = 0.02
 """Spread, as a fraction of the duration, that is put down to the measurement."""
@@ -30,7 +30,7 @@ class Shifted:
     """Durations that were known."""
 
     @classmethod
-    def fit(cls, times: Sample, weights: Floats | None = None) -> Shifted:
+    def fit(cls, times: ObservedTimes, weights: Floats | None = None) -> Shifted:
         """Maximum likelihood; of weighted durations those that count half or more give alpha."""
         w = np.ones(times.seconds.shape) if weights is None else weights
         sure = times.known & (w >= 0.5)
@@ -60,7 +60,7 @@ class Shifted:
             "alpha": self.mean_excess / sqrt(self.ends) if self.constant else alpha,
         }
 
-    def slowdown(self, times: Sample, weights: Floats) -> float:
+    def slowdown(self, times: ObservedTimes, weights: Floats) -> float:
         """How many times as long weighted durations are on average, at least 1.
 
         Those of which only a lower limit is known are taken for what is to be expected of them: the
@@ -82,7 +82,7 @@ class Shifted:
                 break
         return factor
 
-    def log_likelihood(self, times: Sample) -> Floats:
+    def log_likelihood(self, times: ObservedTimes) -> Floats:
         """Of each duration; what is a little below alpha is unlikely, but not impossible."""
         width = max(self.mean_excess, NOISE / 4 * self.alpha, TICK)
         late = (times.seconds - self.alpha) / width
@@ -91,7 +91,7 @@ class Shifted:
 
 
 @dataclass(frozen=True)
-class Pareto:
+class ParetoLaw:
     """Longer than x with probability (scale/x)^shape."""
 
     shape: float
@@ -99,7 +99,7 @@ class Pareto:
     ends: int
 
     @classmethod
-    def fit(cls, times: Sample) -> Pareto:
+    def fit(cls, times: ObservedTimes) -> ParetoLaw:
         """Maximum likelihood (Hill's estimator, where all is known)."""
         scale = float(times.seconds[times.known].min())
         excess = float(np.log(np.maximum(times.seconds / scale, 1)).sum()) / times.ends
@@ -118,7 +118,7 @@ class Pareto:
             "scale": self.scale / (self.shape * self.ends),
         }
 
-    def log_likelihood(self, times: Sample) -> Floats:
+    def log_likelihood(self, times: ObservedTimes) -> Floats:
         """Of each duration."""
         late = np.log(np.maximum(times.seconds / self.scale, 1))
         density = log(self.shape) - np.log(times.seconds)

@@ -16,7 +16,7 @@ LEAST = 1e-6
 """Seconds: the shortest duration that is believed."""
 
 
-class Sample(NamedTuple):
+class ObservedTimes(NamedTuple):
     """Durations, of which some are only known to be longer than what stands there."""
 
     seconds: Floats
@@ -35,13 +35,13 @@ class Sample(NamedTuple):
         """Durations that are known."""
         return int(np.count_nonzero(self.known))
 
-    def of(self, which: Bools) -> Sample:
+    def of(self, which: Bools) -> ObservedTimes:
         """Return some of them."""
-        return Sample(self.seconds[which], self.known[which], self.limit[which])
+        return ObservedTimes(self.seconds[which], self.known[which], self.limit[which])
 
-    def shorter(self, factor: float) -> Sample:
+    def shorter(self, factor: float) -> ObservedTimes:
         """Return them divided by a factor."""
-        return Sample(self.seconds / factor, self.known, self.limit / factor)
+        return ObservedTimes(self.seconds / factor, self.known, self.limit / factor)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class TaskTimes:
         """Return these times for tasks that are so much as long."""
         return TaskTimes(self.finish * factor, self.done, self.until * factor)
 
-    def shared(self) -> Sample:
+    def shared(self) -> ObservedTimes:
         """Duration of a task where all of a worker's tasks share it: (iterations, M).
 
         It is known from the last task that was seen to end, and longer than the watch allows for
@@ -93,9 +93,9 @@ class TaskTimes:
         known = tasks > 0
         first = np.where(self.done > 0, self.done, np.iinfo(np.int64).max).min(axis=1)
         watched = self.until / first
-        return Sample(np.where(known, ends / np.maximum(tasks, 1), watched), known, watched)
+        return ObservedTimes(np.where(known, ends / np.maximum(tasks, 1), watched), known, watched)
 
-    def independent(self) -> Sample | None:
+    def independent(self) -> ObservedTimes | None:
         """Duration of every task on its own: (iterations, M, J); None where messages carry several.
 
         Of tasks that were never begun nothing is known: they are watched for 0 s.
@@ -106,7 +106,7 @@ class TaskTimes:
         begin = np.concatenate([np.zeros_like(self.finish[..., :1]), self.finish[..., :-1]], axis=2)
         begun = np.isfinite(begin) & (self.done > 0)
         watched = np.where(begun, np.maximum(self.until[..., None] - begin, 0), 0.0)
-        return Sample(
+        return ObservedTimes(
             np.where(known & begun, np.maximum(self.finish - begin, LEAST), watched),
             known & begun,
             watched,

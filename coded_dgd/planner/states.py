@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from coded_dgd.planner.laws import BELOW, Shifted
-from coded_dgd.planner.observations import Floats, Sample
+from coded_dgd.planner.observations import Floats, ObservedTimes
 
 ROUNDS = 50
 """Of expectation and maximisation."""
@@ -30,12 +30,12 @@ class States(NamedTuple):
     """Less the entropy of the states: two that nobody can tell apart are no better than one."""
 
 
-def two_states(times: Sample) -> States:
+def two_states(times: ObservedTimes) -> States:
     """Fit by expectation and maximisation (Baum and Welch), from a split of the logarithms.
 
     Parameters
     ----------
-    times : Sample
+    times : ObservedTimes
         Of shape (iterations, M).
     """
     slow = (times.seconds > _split(times)).astype(np.float64)
@@ -58,7 +58,7 @@ def two_states(times: Sample) -> States:
     )
 
 
-def _split(times: Sample) -> float:
+def _split(times: ObservedTimes) -> float:
     """The threshold between two clusters of the logarithms (Otsu)."""
     x = np.sort(np.log(times.seconds), axis=None)
     n = np.arange(1, len(x))
@@ -68,7 +68,7 @@ def _split(times: Sample) -> float:
     return float(np.exp((x[cut] + x[cut + 1]) / 2))
 
 
-def _emission(times: Sample, law: Shifted, factor: float) -> Floats:
+def _emission(times: ObservedTimes, law: Shifted, factor: float) -> Floats:
     """Log-likelihood of each duration in each state, of shape (2, iterations, M)."""
     # what a slow worker does in less than factor alpha takes from what it does in more
     share = np.log(factor) + np.log1p(1 / BELOW)

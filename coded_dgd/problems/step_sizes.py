@@ -14,7 +14,7 @@ Schedule = Callable[[int], float]
 """Step size of iteration t = 1, 2, ..."""
 
 
-class Rule(Protocol):
+class StepSizeRule(Protocol):
     """Makes the schedule for a problem."""
 
     def __call__(self, problem: Problem) -> Schedule:
@@ -22,7 +22,7 @@ class Rule(Protocol):
         ...
 
 
-def parse(text: str) -> Rule:
+def parse(text: str) -> StepSizeRule:
     """Read ``--step-size``: a number, auto, theorem1:epsilon=E or power-law:scale=C,power=A.
 
     Raises
@@ -34,7 +34,7 @@ def parse(text: str) -> Rule:
         return _parse(text)
 
 
-def _parse(text: str) -> Rule:
+def _parse(text: str) -> StepSizeRule:
     try:
         number = float(text)
     except ValueError:
@@ -46,7 +46,7 @@ def _parse(text: str) -> Rule:
     name, given = spec.split(text)
     if name == "auto":
         known: tuple[str, ...] = ()
-        rule: Rule = inverse_curvature
+        rule: StepSizeRule = inverse_curvature
     elif name == "theorem1":
         known = ("epsilon",)
         rule = theorem1(spec.take(given, "epsilon", float, 1e-6))
@@ -63,7 +63,7 @@ def _parse(text: str) -> Rule:
     return rule
 
 
-def constant(step: float) -> Rule:
+def constant(step: float) -> StepSizeRule:
     """The same step always."""
     return lambda _: lambda _: step
 
@@ -78,7 +78,7 @@ def inverse_curvature(problem: Problem) -> Schedule:
     return constant(1 / curvature if curvature > 0 else 1.0)(problem)
 
 
-def theorem1(epsilon: float) -> Rule:
+def theorem1(epsilon: float) -> StepSizeRule:
     """Bitar et al., Theorem 1: gamma_t = min(1/2, log(1/epsilon^2)/t) / ||X^T X||.
 
     The theorem is about ||X beta - y||^2, whose curvature is 2: twice that of our loss, so our step
@@ -96,7 +96,7 @@ def theorem1(epsilon: float) -> Rule:
     return rule
 
 
-def power_law(scale: float, power: float) -> Rule:
+def power_law(scale: float, power: float) -> StepSizeRule:
     """Bitar et al., Section V: gamma_t = 7 ln(10^100) / t^0.7, here divided by m ||X^T X||.
 
     As printed it diverges; the paper's curves come out for the mean gradient (1/m) and with the

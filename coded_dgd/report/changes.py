@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coded_dgd.planner.advice import Advice, Prediction
+from coded_dgd.planner.advice import Advice, PredictedIteration
 from coded_dgd.planner.record import describe
 from coded_dgd.report.columns import line, number
 
@@ -50,14 +50,14 @@ def to_json(advice: Advice) -> dict[str, Any]:
     }
 
 
-def _describe(prediction: Prediction) -> dict[str, Any]:
+def _describe(prediction: PredictedIteration) -> dict[str, Any]:
     ranks = [worker + 1 for worker in prediction.workers]
     found = describe(prediction.entry)
     del found["job_time"], found["iterations"]
     return {**found, "workers": ranks, "gradient_error": prediction.error}
 
 
-def _row(name: str, prediction: Prediction) -> str:
+def _row(name: str, prediction: PredictedIteration) -> str:
     once = prediction.entry.once
     assert once is not None
     values = (
@@ -71,5 +71,5 @@ def _row(name: str, prediction: Prediction) -> str:
     return line([label, *(number(value, ".4g") for value in values)], WIDTHS)
 
 
-def _name(prediction: Prediction) -> str:
+def _name(prediction: PredictedIteration) -> str:
     return prediction.entry.candidate.arguments.removeprefix("--scheme ").replace("--", "")

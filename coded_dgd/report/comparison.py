@@ -35,7 +35,7 @@ class SpeedUp:
 
 
 @dataclass(frozen=True)
-class Result:
+class SchemeResult:
     """What is told of a scheme."""
 
     summary: Summary
@@ -60,7 +60,7 @@ class Description:
 
     parameters: Mapping[str, Any]
     """Options of the command."""
-    results: list[Result]
+    results: list[SchemeResult]
     """In the order in which the schemes were named."""
     left_out: Mapping[str, str]
     """Why other schemes are not among them, by name."""
@@ -101,7 +101,9 @@ def describe(comparison: Comparison, parameters: Mapping[str, Any], out: Path) -
     return Description(
         parameters,
         [
-            Result(summary, mean_interval(_measured(outcome)), _speed_up(*base, outcome, summary))
+            SchemeResult(
+                summary, mean_interval(_measured(outcome)), _speed_up(*base, outcome, summary)
+            )
             for outcome, summary in zip(outcomes, summaries, strict=True)
         ],
         comparison.left_out,

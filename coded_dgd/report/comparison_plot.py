@@ -26,7 +26,7 @@ FEW_DECADES = 300.0
 
 
 @dataclass(frozen=True)
-class Marks:
+class Markers:
     """A mark per scheme; nan for none."""
 
     values: Sequence[float]
@@ -35,46 +35,46 @@ class Marks:
 
 
 @dataclass(frozen=True)
-class Panel:
+class ComparisonPanel:
     """A figure of all schemes."""
 
     x_label: str
-    marks: Sequence[Marks]
+    marks: Sequence[Markers]
     scale: Literal["linear", "log"] = "linear"
     reference: float | None = None
     """Where to draw a vertical line."""
 
 
-def panels(description: Description) -> list[Panel]:
+def panels(description: Description) -> list[ComparisonPanel]:
     """What is plotted of a comparison."""
     results, summaries = description.results, [each.summary for each in description.results]
     real = description.parameters["transport"] == "mpi"
-    measured = Marks(
+    measured = Markers(
         [each.completion_time.mean for each in summaries],
         f"{'measured' if real else 'simulated'}, {description.confidence:.0%} interval",
         [each.completion_time_interval or UNKNOWN for each in results],
     )
     ideal = _values(mean(each.ideal_completion_time) for each in summaries)
     expected = _values(each.expected_completion_time for each in summaries)
-    speed_up = Marks(
+    speed_up = Markers(
         _values(each.speed_up.measured for each in results),
         intervals=[each.speed_up.interval or UNKNOWN for each in results],
     )
     loads = _values(each.communication_load for each in summaries)
     decoding = [1000 * (each.weights_time + each.decode_time) for each in summaries]
     found = [
-        Panel(
+        ComparisonPanel(
             "completion time (s)",
-            [measured, Marks(ideal, "virtual time, same delays"), Marks(expected, "predicted")],
+            [measured, Markers(ideal, "virtual time, same delays"), Markers(expected, "predicted")],
             "log",
         ),
-        Panel(f"speed-up over {summaries[0].scheme}", [speed_up], reference=1.0),
-        Panel("messages per iteration", [Marks(loads)]),
-        Panel("decode time (ms)", [Marks(decoding)], "log"),
+        ComparisonPanel(f"speed-up over {summaries[0].scheme}", [speed_up], reference=1.0),
+        ComparisonPanel("messages per iteration", [Markers(loads)]),
+        ComparisonPanel("decode time (ms)", [Markers(decoding)], "log"),
     ]
     errors = [each.gradient_error.max for each in summaries if each.gradient_error]
     if errors:
-        found.append(Panel("largest gradient error", [Marks(errors)], "log"))
+        found.append(ComparisonPanel("largest gradient error", [Markers(errors)], "log"))
     return found
 
 
@@ -82,7 +82,9 @@ def _values(figures: Iterable[float | None]) -> list[float]:
     return [np.nan if figure is None else figure for figure in figures]
 
 
-def draw(panels: Sequence[Panel], names: Sequence[str], title: str, files: Sequence[Path]) -> None:
+def draw(
+    panels: Sequence[ComparisonPanel], names: Sequence[str], title: str, files: Sequence[Path]
+) -> None:
     """Draw the panels side by side into `files`, whose suffixes select the formats.
 
     Parameters
@@ -102,7 +104,7 @@ def draw(panels: Sequence[Panel], names: Sequence[str], title: str, files: Seque
         figure.legend(loc="outside lower left", ncols=3)
 
 
-def _draw_panel(axes: Any, panel: Panel, rows: NDArray[np.int64]) -> None:
+def _draw_panel(axes: Any, panel: ComparisonPanel, rows: NDArray[np.int64]) -> None:
     from matplotlib.ticker import LogLocator, NullLocator
 
     for number, marks in enumerate(panel.marks):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coded_dgd.report.columns import line, number
-from coded_dgd.report.comparison import Description, Result, mean, ratio
+from coded_dgd.report.comparison import Description, SchemeResult, mean, ratio
 
 WIDTHS = (4, 11, 9, 11, 9, 9, 10, 14, 10, 11, 9)
 """Of the columns after the first, in characters."""
@@ -31,7 +31,7 @@ def format_table(description: Description) -> str:
     return "\n".join(lines)
 
 
-def _cells(result: Result) -> list[str]:
+def _cells(result: SchemeResult) -> list[str]:
     """Return what stands in the row of a scheme."""
     found, interval, speed_up = result.summary, result.completion_time_interval, result.speed_up
     measured, ideal = found.completion_time.mean, mean(found.ideal_completion_time)

@@ -16,7 +16,7 @@ from coded_dgd.errors import UsageError
 from coded_dgd.files import writing
 from coded_dgd.problems.norms import norm
 from coded_dgd.runs.folder import new_folder, remove_folder
-from coded_dgd.theory.cases import Case
+from coded_dgd.theory.cases import PredictedCase
 
 
 class Step(NamedTuple):
@@ -30,7 +30,7 @@ class Step(NamedTuple):
     """||beta - optimum||, where the optimum is known."""
 
 
-def train(config: RunConfig, case: Case, iterations: int) -> list[Step]:
+def train(config: RunConfig, case: PredictedCase, iterations: int) -> list[Step]:
     """Train in virtual time; the first step is the start.
 
     Raises
@@ -92,7 +92,7 @@ class Convergence:
         if self._folder is not None and not any(self._folder.iterdir()):
             remove_folder(self._folder)
 
-    def add(self, config: RunConfig, case: Case, entry: dict[str, Any]) -> None:
+    def add(self, config: RunConfig, case: PredictedCase, entry: dict[str, Any]) -> None:
         """Train `case` and add what came out to what is predicted of it."""
         steps = train(config, case, self._iterations)
         last, near = steps[-1], None

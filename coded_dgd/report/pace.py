@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coded_dgd.engine.protocol import Floats
-from coded_dgd.runs.recorded import Arrivals, RecordedRun
+from coded_dgd.runs.recorded import RecordedRun, StageArrivals
 
 THRESHOLD = 3.5
 """Modified z-score from which on a worker is an outlier (Iglewicz and Hoaglin, 1993)."""
@@ -43,7 +43,7 @@ def latest_paces(run: RecordedRun) -> list[Pace]:
     return paces(stage, run.column("completion_time")[stage.first : last])
 
 
-def paces(stage: Arrivals, completion: Floats) -> list[Pace]:
+def paces(stage: StageArrivals, completion: Floats) -> list[Pace]:
     """Measure every worker of a stage.
 
     A worker is at work until its last message, or, if that has not come, until the gradient is

@@ -11,7 +11,7 @@ from coded_dgd.delays.base import DelayModel
 from coded_dgd.report.columns import line, number
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory import Prediction, predict
-from coded_dgd.theory.cases import Case
+from coded_dgd.theory.cases import PredictedCase
 
 FIGURES = (
     "expected_completion_time",
@@ -31,7 +31,7 @@ WIDTHS = (18, 4, *[11] * len(COLUMNS))
 
 
 def describe(
-    case: Case, delay: DelayModel, *, cdf_at: Sequence[float] = (), **options: Any
+    case: PredictedCase, delay: DelayModel, *, cdf_at: Sequence[float] = (), **options: Any
 ) -> dict[str, Any]:
     """Predict one iteration: times in seconds, null where there is no finite number.
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from coded_dgd.schemes.base import ReplicationScheme, Scheme
 from coded_dgd.schemes.rules import Count
-from coded_dgd.theory.cases import Case
+from coded_dgd.theory.cases import PredictedCase
 
 
-def add_bound(entry: dict[str, Any], case: Case, epsilon: float, iterations: int | None) -> None:
+def add_bound(
+    entry: dict[str, Any], case: PredictedCase, epsilon: float, iterations: int | None
+) -> None:
     """Add Theorem 1's bound to what is predicted, if the scheme is that of the theorem.
 
     Its p is that which is given to the scheme; by default that which its stop rule makes.

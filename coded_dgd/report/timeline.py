@@ -103,7 +103,7 @@ class Slice(NamedTuple):
         return self.code_id, self.iteration, self.message
 
 
-class Arrival(NamedTuple):
+class DrawnArrival(NamedTuple):
     """When a message arrived at the master, and whether it counted."""
 
     time: float
@@ -139,7 +139,7 @@ def _plain(rows: Floats) -> Iterator[tuple[float, int, int, int, int, int]]:
 
 def clock_offset(
     departures: dict[tuple[int, int], float],
-    arrivals: dict[Key, Arrival],
+    arrivals: dict[Key, DrawnArrival],
     work: Sequence[Slice],
 ) -> float:
     """Seconds by which a worker's clock is ahead of the master's.
@@ -180,12 +180,12 @@ def events(transport: Transport, rows: Floats) -> Iterator[Event]:
     """
     master = slices(rows)
     workers = {peer: slices(each.rows) for peer, each in transport.worker_events.items()}
-    arrivals: dict[int, dict[Key, Arrival]] = {}
+    arrivals: dict[int, dict[Key, DrawnArrival]] = {}
     instants = []
     for time, what, code_id, iteration, message, peer in _plain(rows):
         activity = Activity(what)
         if activity in (Activity.USED, Activity.WASTED):
-            arrival = Arrival(time, activity is Activity.USED)
+            arrival = DrawnArrival(time, activity is Activity.USED)
             arrivals.setdefault(peer, {})[code_id, iteration, message] = arrival
         elif activity in (Activity.DECODABLE, Activity.LOST):
             instants.append(TimelineEvent(time, activity, code_id, iteration, message, peer))
@@ -233,7 +233,7 @@ def _origin(transport: Transport, departures: Iterable[float], offsets: dict[int
 
 
 def _slices(
-    rank: int, kind: str, work: Sequence[Slice], origin: float, arrivals: dict[Key, Arrival]
+    rank: int, kind: str, work: Sequence[Slice], origin: float, arrivals: dict[Key, DrawnArrival]
 ) -> Iterator[Event]:
     """Slices of a track: those of an iteration in one that spans it, except the check after it."""
     sent = {each.key for each in work if each.activity is Activity.SEND}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from coded_dgd import registry
-from coded_dgd.reproduce.base import Figure, Result
+from coded_dgd.reproduce.base import Figure, FigureResult
 
 
 def names() -> list[str]:
@@ -28,7 +28,7 @@ def create(name: str, seed: int = 0, quick: bool = False) -> Figure[Any]:
 
 def compute(
     figure: Figure[Any], jobs: int = 1, on_part: Callable[[], None] = lambda: None
-) -> Result:
+) -> FigureResult:
     """Compute a figure by so many processes; the numbers are the same for any.
 
     Parameters

@@ -12,12 +12,12 @@ from typing import Any
 from coded_dgd._version import __version__
 from coded_dgd.report import figure as plots
 from coded_dgd.report.figure import Floats, Panel
-from coded_dgd.reproduce.base import Claim, Figure, Result
+from coded_dgd.reproduce.base import Claim, Figure, FigureResult
 
 CLAIMS = "claims.md"
 
 
-def describe(name: str, figure: Figure[Any], result: Result) -> dict[str, Any]:
+def describe(name: str, figure: Figure[Any], result: FigureResult) -> dict[str, Any]:
     """Return the object of ``NAME.json``: all plotted numbers, and what they depend on."""
     return {
         "figure": name,
@@ -80,7 +80,7 @@ def _number(value: float) -> float | None:
     return float(value) if isfinite(value) else None
 
 
-def write(folder: Path, name: str, figure: Figure[Any], result: Result) -> list[Path]:
+def write(folder: Path, name: str, figure: Figure[Any], result: FigureResult) -> list[Path]:
     """Write the numbers, and the plots where matplotlib is there; return the files."""
     stem = folder / name
     table, numbers = stem.with_suffix(".csv"), stem.with_suffix(".json")
@@ -104,7 +104,7 @@ def write(folder: Path, name: str, figure: Figure[Any], result: Result) -> list[
     return [table, numbers, *drawn]
 
 
-def write_claims(folder: Path, done: Mapping[str, tuple[Figure[Any], Result]]) -> Path:
+def write_claims(folder: Path, done: Mapping[str, tuple[Figure[Any], FigureResult]]) -> Path:
     """Write the claims about all figures that are done, as Markdown."""
     path = folder / CLAIMS
     lines = [
@@ -131,7 +131,7 @@ def _say(figure: Figure[Any]) -> str:
     return f"seed {figure.seed}, {parameters}.{quick}".removesuffix(".")
 
 
-def claims_table(result: Result) -> list[str]:
+def claims_table(result: FigureResult) -> list[str]:
     """Return the lines of a Markdown table."""
     lines = ["| claim | holds if | found | |", "|---|---|---|---|"]
     for claim in result.claims:

@@ -54,7 +54,7 @@ LESS = f"and over these p together by {SIGNIFICANT} standard errors of the mean 
 """What `is_less` asks for besides a lower mean at every p."""
 
 
-class Case(NamedTuple):
+class TrainingCase(NamedTuple):
     """An algorithm, and the probability that a worker is a straggler."""
 
     algorithm: str
@@ -76,7 +76,7 @@ class Experiment:
     iterations: int = 5000
     repetitions: int = 10
 
-    def run(self, seed: int, repetition: int, cases: Sequence[Case]) -> Floats:
+    def run(self, seed: int, repetition: int, cases: Sequence[TrainingCase]) -> Floats:
         """Return ||beta_t - beta*||^2 for every case and t = 0, ..., T: (cases, T + 1).
 
         beta_0 = 0; beta* is the least-squares solution.
@@ -96,7 +96,7 @@ class Experiment:
             errors[:, t] = ((beta - optimum) ** 2).sum(axis=1)
         return errors
 
-    def _scheme(self, case: Case, seed: int, problem: Problem) -> StochasticScheme:
+    def _scheme(self, case: TrainingCase, seed: int, problem: Problem) -> StochasticScheme:
         name, options = ALGORITHMS[case.algorithm]
         redundancy = None if case.algorithm == IGNORE else self.redundancy
         scheme = schemes.create(

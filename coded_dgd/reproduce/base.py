@@ -73,7 +73,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Result:
+class FigureResult:
     """What a figure has come to."""
 
     panels: Sequence[Panel]
@@ -112,5 +112,5 @@ class Figure(ABC, Generic[T]):
         """Compute one part, in any process; a function of the part and of this object only."""
 
     @abstractmethod
-    def assemble(self, computed: Sequence[T]) -> Result:
+    def assemble(self, computed: Sequence[T]) -> FigureResult:
         """Put all parts together, in order."""

@@ -25,7 +25,7 @@ from coded_dgd.reproduce._mmc import (
     points,
     reduction,
 )
-from coded_dgd.reproduce.base import Claim, Number, Result
+from coded_dgd.reproduce.base import Claim, FigureResult, Number
 from coded_dgd.theory import predict
 from coded_dgd.theory.agreement import Agreement, agreement
 from coded_dgd.theory.integrate import integrate
@@ -49,7 +49,7 @@ LIKELY = 1e-3
 """p-value from which on realisations may be of that distribution."""
 
 
-class Found(NamedTuple):
+class FoundMeans(NamedTuple):
     """One scheme. Times in seconds."""
 
     mean: float
@@ -64,7 +64,7 @@ class Found(NamedTuple):
     """E[T] at each of `PRODUCTS`."""
 
 
-class MMCFig1(MMCFigure[Found]):
+class MMCFig1(MMCFigure[FoundMeans]):
     """``mmc-fig1``: the schemes of the paper, and two additions of ours."""
 
     title = "Completion time of one iteration (Ozfatura et al., Fig. 1)"
@@ -78,12 +78,12 @@ class MMCFig1(MMCFigure[Found]):
     def parts(self) -> int:
         return len(OF_THE_PAPER + OURS)
 
-    def compute(self, part: int) -> Found:
+    def compute(self, part: int) -> FoundMeans:
         scheme = self.scheme((OF_THE_PAPER + OURS)[part], LOAD)
         exact = predict(scheme, delay())
         sample = simulate(scheme, delay(), self.realisations, self.seed)
         quantiles = np.array([exact.quantile(level) for level in LEVELS])
-        return Found(
+        return FoundMeans(
             exact.mean,
             np.array([1 - exact.cdf(t) for t in INSTANTS]),
             quantiles,
@@ -92,7 +92,7 @@ class MMCFig1(MMCFigure[Found]):
             [predict(scheme, delay(product / MU)).mean for product in PRODUCTS],
         )
 
-    def assemble(self, computed: Sequence[Found]) -> Result:
+    def assemble(self, computed: Sequence[FoundMeans]) -> FigureResult:
         found = dict(zip(OF_THE_PAPER + OURS, computed, strict=True))
         limit = self.limit(LOAD)
         lines = {LABELS.get(label, label): 1 - each.late for label, each in found.items()}
@@ -115,10 +115,10 @@ class MMCFig1(MMCFigure[Found]):
             ],
             x_scale="log",
         )
-        return Result([panel], claims(found, integrate(limit).mean))
+        return FigureResult([panel], claims(found, integrate(limit).mean))
 
 
-def claims(found: Mapping[str, Found], limit: float) -> list[Claim]:
+def claims(found: Mapping[str, FoundMeans], limit: float) -> list[Claim]:
     """What the paper says of Figure 1, and what we add; `limit` is the mean of the lower limit."""
     return [
         *matches(
@@ -142,7 +142,7 @@ def claims(found: Mapping[str, Found], limit: float) -> list[Claim]:
 
 
 def matches(
-    found: Mapping[str, Found], labels: Sequence[str], text: str, where: str
+    found: Mapping[str, FoundMeans], labels: Sequence[str], text: str, where: str
 ) -> list[Claim]:
     agreements = {label: found[label].agreement for label in labels}
     return [
@@ -168,7 +168,7 @@ def matches(
     ]
 
 
-def outperforms(found: Mapping[str, Found]) -> Claim:
+def outperforms(found: Mapping[str, FoundMeans]) -> Claim:
     others = (LCC, GC)
     late = found[LCC_MMC].late
     return Claim(
@@ -181,7 +181,7 @@ def outperforms(found: Mapping[str, Found]) -> Claim:
     )
 
 
-def wide_range(found: Mapping[str, Found]) -> Claim:
+def wide_range(found: Mapping[str, FoundMeans]) -> Claim:
     best = [min(pair) for pair in zip(found[LCC].elsewhere, found[GC].elsewhere, strict=True)]
     ratios = [each / mmc for each, mmc in zip(best, found[LCC_MMC].elsewhere, strict=True)]
     return Claim(
@@ -198,7 +198,7 @@ def wide_range(found: Mapping[str, Found]) -> Claim:
     )
 
 
-def reduces(found: Mapping[str, Found]) -> Claim:
+def reduces(found: Mapping[str, FoundMeans]) -> Claim:
     reductions = {other: reduction(found[LCC_MMC].mean, found[other].mean) for other in (LCC, GC)}
     return Claim(
         "MMC approach can reduce the average per-iteration completion time E[T] significantly",
@@ -210,7 +210,7 @@ def reduces(found: Mapping[str, Found]) -> Claim:
     )
 
 
-def reaches_limit(found: Mapping[str, Found], limit: float) -> Claim:
+def reaches_limit(found: Mapping[str, FoundMeans], limit: float) -> Claim:
     times = {label: each.mean for label, each in found.items()}
     return Claim(
         "no scheme is faster than N tasks done anywhere, and mds-mmc is as fast",

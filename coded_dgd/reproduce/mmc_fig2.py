@@ -24,7 +24,7 @@ from coded_dgd.reproduce._mmc import (
     points,
 )
 from coded_dgd.reproduce._mmc_fig2_claims import Curve, Curves, claims
-from coded_dgd.reproduce.base import Result
+from coded_dgd.reproduce.base import FigureResult
 from coded_dgd.schemes.rules import Coverage
 from coded_dgd.theory import predict
 from coded_dgd.theory.agreement import off_load
@@ -54,7 +54,7 @@ class Mean(NamedTuple):
     simulated: Simulated | None
 
 
-class Point(NamedTuple):
+class FigurePoint(NamedTuple):
     """A scheme at a computation load."""
 
     time: Mean
@@ -66,7 +66,7 @@ class Point(NamedTuple):
 class Column(NamedTuple):
     """All schemes that there are at a computation load."""
 
-    schemes: Mapping[str, Point]
+    schemes: Mapping[str, FigurePoint]
     limit: float
     """Mean time in seconds until N tasks are done anywhere."""
 
@@ -99,7 +99,7 @@ class MMCFig2(MMCFigure[Column]):
                 continue
         return Column(found, integrate(self.limit(load)).mean)
 
-    def _point(self, label: str, load: int) -> Point:
+    def _point(self, label: str, load: int) -> FigurePoint:
         scheme = self.scheme(label, load)
         exact = predict(scheme, delay())
         time = messages = None
@@ -112,12 +112,12 @@ class MMCFig2(MMCFigure[Column]):
                 sample.communication_load_standard_error,
                 off_load(exact, sample),
             )
-        return Point(Mean(exact.mean, time), Mean(exact.communication_load, messages))
+        return FigurePoint(Mean(exact.mean, time), Mean(exact.communication_load, messages))
 
-    def assemble(self, computed: Sequence[Column]) -> Result:
+    def assemble(self, computed: Sequence[Column]) -> FigureResult:
         columns = dict(zip(self.loads, computed, strict=True))
 
-        def means(pick: Callable[[Point], Mean]) -> Means:
+        def means(pick: Callable[[FigurePoint], Mean]) -> Means:
             return {
                 label: {
                     r: pick(each.schemes[label])
@@ -141,7 +141,7 @@ class MMCFig2(MMCFigure[Column]):
         limit = {r: each.limit for r, each in columns.items()}
         rule = self.scheme(UC_MMC_PG, self.workers).rule
         assert isinstance(rule, Coverage)
-        return Result(
+        return FigureResult(
             [
                 panel("a", "mean completion time E[T] (s)", times, {LIMIT: limit}, y_scale="log"),
                 panel("b", "communication load (messages)", messages, {}),

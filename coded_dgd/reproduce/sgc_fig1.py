@@ -15,24 +15,24 @@ from coded_dgd.reproduce._sgc import (
     LIKE,
     POWER,
     SGC,
-    Case,
     SGCFigure,
+    TrainingCase,
     averaged,
     is_less,
     mean,
     ratio,
 )
-from coded_dgd.reproduce.base import Claim, Number, Result
+from coded_dgd.reproduce.base import Claim, FigureResult, Number
 from coded_dgd.schemes.base import Floats
 
 P = 0.7
 OTHER_P = (0.1, 0.3, 0.5, 0.9)
 EVERY_P = tuple(sorted((P, *OTHER_P)))
-EXACT = Case(SGC, 0.0)
+EXACT = TrainingCase(SGC, 0.0)
 """Nobody is missing: gradient descent."""
 CASES = (
-    *(Case(algorithm, P) for algorithm in ALGORITHMS),
-    *(Case(algorithm, p) for p in OTHER_P for algorithm in (SGC, IGNORE)),
+    *(TrainingCase(algorithm, P) for algorithm in ALGORITHMS),
+    *(TrainingCase(algorithm, p) for p in OTHER_P for algorithm in (SGC, IGNORE)),
     EXACT,
 )
 POINTS = 200
@@ -44,7 +44,7 @@ DECAYING = 30
 SHORTEST = 5
 """Iterations that make a phase."""
 
-Errors = Mapping[Case, Floats]
+Errors = Mapping[TrainingCase, Floats]
 """||beta_t - beta*||^2 of each case, of shape (repetitions, T + 1)."""
 
 
@@ -60,12 +60,16 @@ class SGCFig1(SGCFigure):
     def compute(self, part: int) -> Floats:
         return self.experiment.run(self.seed, part, CASES)
 
-    def assemble(self, computed: Sequence[Floats]) -> Result:
+    def assemble(self, computed: Sequence[Floats]) -> FigureResult:
         errors = dict(zip(CASES, np.stack(computed, axis=1), strict=True))
         iterations, repetitions = self.experiment.iterations, self.experiment.repetitions
         t = np.unique(np.geomspace(1, iterations, POINTS).round().astype(int))
 
-        def panel(title: str, labels: Mapping[Case, str], like: Mapping[Case, Case]) -> Panel:
+        def panel(
+            title: str,
+            labels: Mapping[TrainingCase, str],
+            like: Mapping[TrainingCase, TrainingCase],
+        ) -> Panel:
             return Panel(
                 f"{title}; mean ± standard error of {repetitions} runs",
                 "iteration t",
@@ -80,17 +84,21 @@ class SGCFig1(SGCFigure):
                 y_scale="log",
             )
 
-        algorithms = {Case(algorithm, P): algorithm for algorithm in ALGORITHMS}
-        variants = {Case(variant, P): Case(of, P) for variant, of in LIKE.items()}
+        algorithms = {TrainingCase(algorithm, P): algorithm for algorithm in ALGORITHMS}
+        variants = {TrainingCase(variant, P): TrainingCase(of, P) for variant, of in LIKE.items()}
         pairs = {
-            Case(algorithm, p): f"{algorithm}, p = {p}"
+            TrainingCase(algorithm, p): f"{algorithm}, p = {p}"
             for algorithm in (SGC, IGNORE)
             for p in EVERY_P
         }
-        return Result(
+        return FigureResult(
             [
                 panel(f"(a) p = {P}, as in the paper", algorithms, variants),
-                panel("(b) at other p", pairs, {Case(IGNORE, p): Case(SGC, p) for p in EVERY_P}),
+                panel(
+                    "(b) at other p",
+                    pairs,
+                    {TrainingCase(IGNORE, p): TrainingCase(SGC, p) for p in EVERY_P},
+                ),
             ],
             claims(errors),
         )
@@ -104,7 +112,7 @@ def claims(errors: Errors) -> list[Claim]:
 def decays(errors: Errors) -> Claim:
     rates = {}
     for p in EVERY_P:
-        sgc = errors[Case(SGC, p)]
+        sgc = errors[TrainingCase(SGC, p)]
         late = _second_half(sgc)
         rates[p] = ratio(_rates(sgc, late), _rates(errors[EXACT], late))
     return Claim(
@@ -120,7 +128,7 @@ def decays(errors: Errors) -> Claim:
 
 
 def has_floor(errors: Errors) -> Claim:
-    late = {p: _late_fall(errors[Case(SGC, p)]) for p in (0.0, *EVERY_P)}
+    late = {p: _late_fall(errors[TrainingCase(SGC, p)]) for p in (0.0, *EVERY_P)}
     return Claim(
         "then SGC reaches an error floor",
         "Section V-B",
@@ -138,7 +146,7 @@ def same_rate(errors: Errors) -> Claim:
     rates = {}
     worst = {}
     for p in EVERY_P:
-        sgc, ignore = errors[Case(SGC, p)], errors[Case(IGNORE, p)]
+        sgc, ignore = errors[TrainingCase(SGC, p)], errors[TrainingCase(IGNORE, p)]
         late = _second_half(sgc, ignore)
         rates[p] = ratio(_rates(ignore, late), _rates(sgc, late))
         worst[p] = (mean(ignore)[0] / mean(sgc)[0])[1 : late.stop].max()
@@ -160,7 +168,8 @@ def same_rate(errors: Errors) -> Claim:
 def lower_floor(errors: Errors) -> Claim:
     last = {case: each[:, -1] for case, each in errors.items()}
     sgc, ignore = (
-        np.stack([last[Case(algorithm, p)] for p in EVERY_P], axis=1) for algorithm in (SGC, IGNORE)
+        np.stack([last[TrainingCase(algorithm, p)] for p in EVERY_P], axis=1)
+        for algorithm in (SGC, IGNORE)
     )
     return Claim(
         "SGC has a lower error floor than Ignore-Stragglers-SGD due to redundancy",
@@ -168,7 +177,10 @@ def lower_floor(errors: Errors) -> Claim:
         f"lower mean error after T iterations at every p, {LESS}",
         is_less(sgc, ignore),
         f"error of {IGNORE} / error of {SGC}",
-        {f"p = {p}": ratio(last[Case(IGNORE, p)], last[Case(SGC, p)]) for p in EVERY_P},
+        {
+            f"p = {p}": ratio(last[TrainingCase(IGNORE, p)], last[TrainingCase(SGC, p)])
+            for p in EVERY_P
+        },
         "About d = 2: the variance of the estimate is that of the gradients divided by d_i",
     )
 

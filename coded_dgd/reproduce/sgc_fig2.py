@@ -21,13 +21,13 @@ from coded_dgd.reproduce._sgc import (
     SGC,
     SIGNIFICANT,
     UNBIASED,
-    Case,
     SGCFigure,
+    TrainingCase,
     averaged,
     is_less,
     ratio,
 )
-from coded_dgd.reproduce.base import Claim, Number, Result, Verdict, all_of
+from coded_dgd.reproduce.base import Claim, FigureResult, Number, Verdict, all_of
 from coded_dgd.schemes.base import Floats
 
 EVERY_P = tuple(k / 10 for k in range(10))
@@ -57,11 +57,11 @@ class SGCFig2(SGCFigure):
     def compute(self, part: int) -> Floats:
         """Errors after T/10 and T iterations: (2, algorithms, 10)."""
         iterations = self.experiment.iterations
-        cases = [Case(algorithm, p) for algorithm in ALGORITHMS for p in EVERY_P]
+        cases = [TrainingCase(algorithm, p) for algorithm in ALGORITHMS for p in EVERY_P]
         errors = self.experiment.run(self.seed, part, cases)[:, [iterations // 10, iterations]]
         return np.reshape(errors.T, (2, len(ALGORITHMS), len(EVERY_P)))
 
-    def assemble(self, computed: Sequence[Floats]) -> Result:
+    def assemble(self, computed: Sequence[Floats]) -> FigureResult:
         stacked = np.stack(computed, axis=2)
         tenth, last = (dict(zip(ALGORITHMS, each, strict=True)) for each in stacked)
         series = [
@@ -79,7 +79,7 @@ class SGCFig2(SGCFigure):
             note=f"p = 0, exact gradients: {exact:.0e}",
         )
         workers, redundancy = self.experiment.workers, self.experiment.redundancy
-        return Result([panel], claims(tenth, last, workers, redundancy))
+        return FigureResult([panel], claims(tenth, last, workers, redundancy))
 
 
 def claims(tenth: Errors, last: Errors, workers: int, redundancy: int) -> list[Claim]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from coded_dgd.config import RunConfig, read_toml
 from coded_dgd.errors import UsageError, one_line
-from coded_dgd.runs.recorded import Arrivals, RecordedRun
+from coded_dgd.runs.recorded import RecordedRun, StageArrivals
 from coded_dgd.runs.run_folder import (
     CONFIG,
     IDEAL,
@@ -93,8 +93,8 @@ def _stage_files(path: Path) -> list[Path]:
     return sorted(path.glob("arrivals*.npz"), key=stage_number)
 
 
-def _read_stage(path: Path) -> Arrivals:
+def _read_stage(path: Path) -> StageArrivals:
     with np.load(path, allow_pickle=False) as archive:
         arrival, done = archive["arrival"], archive["tasks_done"]
         ranks = archive["ranks"] if "ranks" in archive else np.arange(1, len(done) + 1)
-    return Arrivals(0, arrival, done, ranks)
+    return StageArrivals(0, arrival, done, ranks)

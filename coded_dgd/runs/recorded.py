@@ -28,7 +28,7 @@ REALISATIONS = 10_000
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class StageArrivals:
     """What ``arrivals.npz`` holds: a stage of the run, see `run_folder.recording`."""
 
     first: int
@@ -49,7 +49,7 @@ class RecordedRun:
     config: RunConfig
     summary: Summary
     log: list[Iteration]
-    stages: list[Arrivals]
+    stages: list[StageArrivals]
     ideal: Floats | None
     """Ideal completion time of each iteration; None where nothing was injected."""
     finished: bool = True

@@ -27,7 +27,7 @@ from coded_dgd.runs.run_folder import CONFIG, ITERATIONS, finished, is_run_folde
 from coded_dgd.schemes.base import Scheme
 
 
-class Found(NamedTuple):
+class ResumePoint(NamedTuple):
     """What a run folder holds."""
 
     resume: Resume | None
@@ -100,7 +100,7 @@ def configuration(
 
 def find(
     folder: Path, setup: Setup, data: Fingerprint, other_workers: bool, other_data: bool
-) -> Found:
+) -> ResumePoint:
     """Find the newest checkpoint that can be used.
 
     Parameters
@@ -117,7 +117,7 @@ def find(
     """
     checkpoint, complaints = latest(folder, lambda each: _usable(each, folder, setup.scheme))
     if checkpoint is None:
-        return Found(None, complaints, [])
+        return ResumePoint(None, complaints, [])
     workers, started = setup.scheme.workers, checkpoint.values["started"]
     if workers != started and not other_workers:
         raise UsageError(
@@ -133,7 +133,7 @@ def find(
     differences = _differences(folder, setup, data, checkpoint, other_data)
     log = read_log(folder, checkpoint.iteration)
     assert log is not None
-    return Found((checkpoint, log), complaints, differences)
+    return ResumePoint((checkpoint, log), complaints, differences)
 
 
 def _differences(

@@ -16,7 +16,7 @@ from coded_dgd.problems.norms import norm
 from coded_dgd.runs.environment import environment
 from coded_dgd.runs.summary import (
     Distribution,
-    Loss,
+    LostWorker,
     MeasuredMemory,
     Memory,
     Planned,
@@ -112,7 +112,7 @@ def summarize(
         warnings=[*start.cautions, *filter(None, [outcome.not_converged])],
         workers_lost=sorted(report.peer + 1 for report in outcome.losses),
         losses=[
-            Loss(report.peer + 1, report.host, report.iteration, report.failure)
+            LostWorker(report.peer + 1, report.host, report.iteration, report.failure)
             for report in outcome.losses
         ],
         refused_messages=[

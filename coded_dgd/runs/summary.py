@@ -74,7 +74,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Loss:
+class LostWorker:
     """A worker that was lost."""
 
     rank: int
@@ -175,7 +175,7 @@ class Summary:
     worker_cpu: Spread | None = None
     warnings: list[str]
     workers_lost: list[int] | None = None
-    losses: list[Loss] = field(default_factory=list)
+    losses: list[LostWorker] = field(default_factory=list)
     refused_messages: list[RefusedMessages] | None = None
     adaptations: list[dict[str, Any]] | None = None
     advice_time: float | None = None

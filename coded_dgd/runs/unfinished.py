@@ -17,7 +17,7 @@ from coded_dgd.engine.job import gradient_norm_ratio
 from coded_dgd.engine.stage import PLANS
 from coded_dgd.errors import UsageError, one_line
 from coded_dgd.runs import log_file
-from coded_dgd.runs.recorded import Arrivals, RecordedRun
+from coded_dgd.runs.recorded import RecordedRun, StageArrivals
 from coded_dgd.runs.run_folder import ITERATIONS, read_record, stage_number
 from coded_dgd.runs.status import duration
 from coded_dgd.runs.summarizing import mean
@@ -102,13 +102,13 @@ def _plan(file: Path) -> Plan:
         return dict(archive)
 
 
-def _stage(path: Path, plan: Plan, end: int) -> Arrivals:
+def _stage(path: Path, plan: Plan, end: int) -> StageArrivals:
     """Arrivals of a stage up to where the next begins, or iterations are no longer recorded."""
     done, first = plan["tasks_done"], int(plan["first"])
     rows = np.fromfile(path / f"arrivals-{plan['number']}.f8")
     whole = max(0, min(len(rows) // max(1, done.size), end - first))
     arrival = rows[: whole * done.size].reshape(whole, *done.shape)
-    return Arrivals(first, arrival, done, plan["ranks"])
+    return StageArrivals(first, arrival, done, plan["ranks"])
 
 
 def _by_host(plans: list[Plan]) -> dict[str, list[int]]:

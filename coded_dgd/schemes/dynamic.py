@@ -14,7 +14,7 @@ from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationS
 from coded_dgd.schemes.rules import Coverage, Rule
 
 
-class Progress:
+class BlockProgress:
     """What is known of the blocks of one iteration.
 
     Attributes
@@ -44,7 +44,7 @@ class DynamicScheme(ReplicationScheme):
     dynamic: ClassVar[bool] = True
 
     @abstractmethod
-    def next_task(self, worker: int, progress: Progress) -> int | None:
+    def next_task(self, worker: int, progress: BlockProgress) -> int | None:
         """Return the next task of a worker, a position in ``held(worker)``; None for none now.
 
         A worker is told each task at most once in an iteration, and is asked again when a message

@@ -10,7 +10,7 @@ from coded_dgd.delays.base import DelayModel
 from coded_dgd.schemes.base import Floats
 
 
-class Arrivals:
+class ArrivalDistribution:
     """Messages 1, 2, ..., J of a worker, all of whose tasks share one duration.
 
     Parameters

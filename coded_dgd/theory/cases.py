@@ -16,7 +16,7 @@ from coded_dgd.schemes.base import Scheme
 
 
 @dataclass(frozen=True)
-class Case:
+class PredictedCase:
     """A scheme, fitted to the data if it is one that has to be; or why there is none."""
 
     name: str
@@ -38,7 +38,7 @@ def cases(
     seed: int = 0,
     reading: Reading = AS_THEY_ARE,
     **options: Any,
-) -> Iterator[Case]:
+) -> Iterator[PredictedCase]:
     """Build every scheme at every load; sizes and options go to those schemes that take them.
 
     Parameters
@@ -69,9 +69,9 @@ def cases(
                 if scheme.data_dependent:
                     scheme.fit(problem().source.rows, problem().block_norms)
             except Infeasible as refusal:
-                yield Case(name, workers, given, None, refusal=refusal)
+                yield PredictedCase(name, workers, given, None, refusal=refusal)
                 continue
             if scheme.load not in done:  # uncoded has the same whatever larger one is allowed
                 done.add(scheme.load)
                 data_used = problem() if scheme.data_dependent else None
-                yield Case(name, workers, given, scheme, data_used)
+                yield PredictedCase(name, workers, given, scheme, data_used)

@@ -11,7 +11,7 @@ from scipy.fft import next_fast_len
 from scipy.optimize import brentq
 
 from coded_dgd.schemes.base import Bools, Floats, Integers
-from coded_dgd.theory.arrivals import Arrivals
+from coded_dgd.theory.arrivals import ArrivalDistribution
 from coded_dgd.theory.completion import Completion
 
 
@@ -19,7 +19,7 @@ class Workers(NamedTuple):
     """Workers whose messages come under the same law."""
 
     number: int
-    arrivals: Arrivals
+    arrivals: ArrivalDistribution
     counted: Bools
     """Which of their messages count, of shape (J,)."""
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from coded_dgd.schemes.base import Floats
-from coded_dgd.theory.arrivals import Arrivals
+from coded_dgd.theory.arrivals import ArrivalDistribution
 from coded_dgd.theory.completion import Completion
 
 
@@ -38,7 +38,7 @@ class CoverageCompletion(Completion):
 
     def __init__(
         self,
-        arrivals: Sequence[Arrivals],
+        arrivals: Sequence[ArrivalDistribution],
         ring: Sequence[tuple[int, int]],
         load: int,
         spare: int,

@@ -7,7 +7,7 @@ import numpy as np
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.schemes.base import Bools, Floats, Scheme
 from coded_dgd.schemes.rules import Count, Coverage
-from coded_dgd.theory.arrivals import Arrivals
+from coded_dgd.theory.arrivals import ArrivalDistribution
 from coded_dgd.theory.completion import Completion, UntilDeadline
 from coded_dgd.theory.count import CountCompletion, Workers
 from coded_dgd.theory.coverage import CoverageCompletion
@@ -52,7 +52,7 @@ def _count(delay: DelayModel, work: Floats, expected: Bools, rule: Count) -> Cou
     groups = []
     for workers in alike.values():
         first, exists = workers[0], expected[workers[0]]
-        arrivals = Arrivals(delay, first, work[first, exists])
+        arrivals = ArrivalDistribution(delay, first, work[first, exists])
         groups.append(Workers(len(workers), arrivals, rule.counted[first, exists]))
     return CountCompletion(groups, rule.threshold, rule.or_everyone)
 
@@ -76,6 +76,6 @@ def _coverage(
         key = delay.kind(worker), work[worker].tobytes()
         if key not in kinds:
             kinds[key] = len(kinds)
-            arrivals.append(Arrivals(delay, worker, work[worker]))
+            arrivals.append(ArrivalDistribution(delay, worker, work[worker]))
         ring.append((kinds[key], int(gaps[worker])))
     return CoverageCompletion(arrivals, ring, load, blocks - rule.needed)

@@ -16,7 +16,7 @@ from coded_dgd.engine.dispatch import AHEAD
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, Undecodable
-from coded_dgd.schemes.dynamic import Progress
+from coded_dgd.schemes.dynamic import BlockProgress
 from coded_dgd.theory import predict
 
 DYNAMIC, STALE = "own_dynamic:TakeNext", "own_stale:Newest:fresh=3"
@@ -46,7 +46,7 @@ def virtual(delay, iterations):
     times = []
     for t in range(iterations):
         finish = [model.finish_times(t, w, scheme.work) for w in range(WORKERS)]
-        progress, queue, done, events = Progress(), [[] for _ in held], [0] * WORKERS, []
+        progress, queue, done, events = BlockProgress(), [[] for _ in held], [0] * WORKERS, []
 
         def tell(w, now, progress=progress, queue=queue, done=done, events=events, finish=finish):
             task = scheme.next_task(w, progress)

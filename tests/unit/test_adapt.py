@@ -21,7 +21,7 @@ from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import UsageError
 from coded_dgd.planner.advice import drifted
-from coded_dgd.planner.observations import Sample
+from coded_dgd.planner.observations import ObservedTimes
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.report.progress import Progress
 from coded_dgd.runs.reading import read_run
@@ -234,7 +234,7 @@ def test_training_from_python_adapts_too():
 
 
 def sample(seconds):
-    return Sample(seconds, np.ones(seconds.shape, bool), np.full(seconds.shape, np.inf))
+    return ObservedTimes(seconds, np.ones(seconds.shape, bool), np.full(seconds.shape, np.inf))
 
 
 def test_drift_is_noticed_and_chance_is_not():

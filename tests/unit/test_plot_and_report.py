@@ -17,7 +17,7 @@ from coded_dgd.cli import run_command_line
 from coded_dgd.report import gantt, pace, plots
 from coded_dgd.report.pace import modified_z, outliers, paces
 from coded_dgd.runs.reading import read_run
-from coded_dgd.runs.recorded import Arrivals
+from coded_dgd.runs.recorded import StageArrivals
 from coded_dgd.runs.run_folder import RunFolder
 
 PICTURES = ["loss", "convergence", "completion", "workers", "messages", "amplification"]
@@ -87,7 +87,7 @@ def test_pace_is_time_at_work_over_tasks_done():
     nan = np.nan
     arrival = np.array([[[1.0, 2.0], [2.0, nan], [nan, nan]], [[1.0, 3.0], [3.5, nan], [nan, nan]]])
     done = np.array([[1, 2], [1, 2], [1, 2]])
-    stage = Arrivals(0, arrival, done, np.array([1, 2, 7]))
+    stage = StageArrivals(0, arrival, done, np.array([1, 2, 7]))
     first, second, third = paces(stage, np.array([2.5, 3.0]))
     assert first.seconds == (2 + 3) / 4
     assert second.seconds == (2.5 + 3.5) / 2
@@ -102,7 +102,9 @@ def test_outliers_are_slow_throughout_and_by_a_lot():
 
     def flagged(factors):
         times = rng.exponential(0.1, (200, len(factors), 1)) + np.array(factors)[:, None]
-        stage = Arrivals(0, times, np.ones((len(factors), 1), int), np.arange(len(factors)) + 1)
+        stage = StageArrivals(
+            0, times, np.ones((len(factors), 1), int), np.arange(len(factors)) + 1
+        )
         return [each.rank for each in outliers(paces(stage, completion))]
 
     assert flagged([1.0] * 20) == []

@@ -26,12 +26,12 @@ from coded_dgd.reproduce._sgc import (
     SEND_ALL,
     SGC,
     UNBIASED,
-    Case,
     Experiment,
+    TrainingCase,
     is_less,
     ratio,
 )
-from coded_dgd.reproduce.base import Claim, Number, Result, all_of
+from coded_dgd.reproduce.base import Claim, FigureResult, Number, all_of
 
 every_figure = pytest.mark.parametrize("name", reproduce.names())
 SMALL = Experiment(rows=60, features=4, workers=20, iterations=60, repetitions=4)
@@ -302,7 +302,7 @@ def test_a_repetition_is_placed_as_a_run_with_its_seed(algorithm):
     problem = Problem(open_source(data, 23), objectives.create("least-squares"))
     of_a_run = prepare(config, None).scheme
     of_a_run.fit(SMALL.rows, problem.block_norms)
-    scheme = SMALL._scheme(Case(algorithm, 0.4), 23, problem)
+    scheme = SMALL._scheme(TrainingCase(algorithm, 0.4), 23, problem)
     assert scheme.blocks == of_a_run.blocks
     for worker in range(SMALL.workers):
         np.testing.assert_array_equal(scheme.held(worker), of_a_run.held(worker))
@@ -326,10 +326,10 @@ def test_stragglers_are_independent_with_probability_p_and_the_same_at_larger_p(
 
 
 def test_nobody_missing_is_gradient_descent_for_all_algorithms():
-    errors = SMALL.run(0, 0, [Case(algorithm, 0.0) for algorithm in ALGORITHMS])
+    errors = SMALL.run(0, 0, [TrainingCase(algorithm, 0.0) for algorithm in ALGORITHMS])
     assert errors.shape == (len(ALGORITHMS), SMALL.iterations + 1)
     np.testing.assert_allclose(errors, np.broadcast_to(errors[0], errors.shape), rtol=1e-6)
-    same = [Case(SGC, 0.5)] * 2
+    same = [TrainingCase(SGC, 0.5)] * 2
     first, second = (SMALL.run(0, repetition, same) for repetition in (0, 1))
     np.testing.assert_array_equal(first[0], first[1])
     assert (first[0, 1:] != second[0, 1:]).all()
@@ -387,7 +387,7 @@ def test_numbers_in_words(number, text):
 def test_json_and_markdown_take_any_claim(tmp_path):
     claim = Claim("a | b", "here", "c", None, "q", {"": Number(np.inf, np.nan)}, "why")
     assert _files.describe_claim(claim)["numbers"][""] == {"value": None, "standard_error": None}
-    row = _files.claims_table(Result([], [claim]))[-1]
+    row = _files.claims_table(FigureResult([], [claim]))[-1]
     assert row.startswith("| a \\| b (here) | c | q: inf")
     assert row.endswith("| undecided. why |")
 
@@ -486,8 +486,8 @@ def fig1_claims(**changed):
     """Verdicts for an exponential decay onto a floor; the floor of ignore-stragglers is 2 times."""
     curves = {sgc_fig1.EXACT: 4e3 * np.exp(-STEPS)}
     for p in sgc_fig1.EVERY_P:
-        curves[Case(SGC, p)] = curves[sgc_fig1.EXACT] + p * FLOOR / 10
-        curves[Case(IGNORE, p)] = 1.3 * curves[sgc_fig1.EXACT] + 2 * p * FLOOR / 10
+        curves[TrainingCase(SGC, p)] = curves[sgc_fig1.EXACT] + p * FLOOR / 10
+        curves[TrainingCase(IGNORE, p)] = 1.3 * curves[sgc_fig1.EXACT] + 2 * p * FLOOR / 10
     curves |= changed.get("curves", {})
     rng = np.random.default_rng(0)
     errors = {case: curve * np.exp(rng.normal(0, 0.1, (10, 1))) for case, curve in curves.items()}
@@ -506,14 +506,14 @@ def decaying(rate, floor, p):
 
 
 CONTRADICTIONS_1 = [
-    ("decays", {Case(SGC, 0.5): 4e3 * np.arange(1.0, T + 2) ** -2.5}),  # a power law
-    ("decays", {Case(SGC, 0.1): decaying(0.9, 1, 0.1)}),
-    ("decays", {Case(SGC, 0.9): 0 * STEPS + 1}),
-    ("has a floor", {Case(SGC, 0.3): 4e3 * np.exp(-STEPS)}),
-    ("has a floor", {Case(SGC, 0.3): decaying(1, 1, 0.3) * np.arange(1.0, T + 2) ** -0.5}),
-    ("same rate", {Case(IGNORE, 0.7): decaying(0.9, 2, 0.7)}),
-    ("lower floor", {Case(IGNORE, p): decaying(1, 0.9, p) for p in sgc_fig1.EVERY_P}),
-    ("lower floor", {Case(IGNORE, 0.7): decaying(1, 0.7, 0.7)}),
+    ("decays", {TrainingCase(SGC, 0.5): 4e3 * np.arange(1.0, T + 2) ** -2.5}),  # a power law
+    ("decays", {TrainingCase(SGC, 0.1): decaying(0.9, 1, 0.1)}),
+    ("decays", {TrainingCase(SGC, 0.9): 0 * STEPS + 1}),
+    ("has a floor", {TrainingCase(SGC, 0.3): 4e3 * np.exp(-STEPS)}),
+    ("has a floor", {TrainingCase(SGC, 0.3): decaying(1, 1, 0.3) * np.arange(1.0, T + 2) ** -0.5}),
+    ("same rate", {TrainingCase(IGNORE, 0.7): decaying(0.9, 2, 0.7)}),
+    ("lower floor", {TrainingCase(IGNORE, p): decaying(1, 0.9, p) for p in sgc_fig1.EVERY_P}),
+    ("lower floor", {TrainingCase(IGNORE, 0.7): decaying(1, 0.7, 0.7)}),
 ]
 
 

@@ -162,7 +162,7 @@ def found(label, **changed):
         "agreement": Agreement(0.3, 0.3, 0.3, 0.002, 0.5),
         "elsewhere": [mean] * len(mmc_fig1.PRODUCTS),
     }
-    return mmc_fig1.Found(**values | changed)
+    return mmc_fig1.FoundMeans(**values | changed)
 
 
 def fig1_claims(changed=None, limit=1.0):

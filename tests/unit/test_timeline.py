@@ -18,7 +18,7 @@ from coded_dgd.engine.events import Activity, EventRecorder, RankEvents, Timelin
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.report import timeline
-from coded_dgd.report.timeline import Arrival, Slice, clock_offset, events, slices
+from coded_dgd.report.timeline import DrawnArrival, Slice, clock_offset, events, slices
 
 DATA = "synthetic:rows=61,features=8"
 
@@ -170,7 +170,7 @@ def test_the_offset_of_another_clock_is_known_to_half_a_round_trip(offset, laten
     for t, (there, back) in enumerate(latencies):
         received, sent = t + there + offset, t + there + 0.1 + offset
         departures[0, t] = float(t)
-        arrivals[0, t, 0] = Arrival(sent - offset + back, True)
+        arrivals[0, t, 0] = DrawnArrival(sent - offset + back, True)
         work += [
             Slice(Activity.COMPUTE, received, sent, 0, t, 0),
             Slice(Activity.SEND, sent, sent, 0, t, 0),
@@ -184,7 +184,7 @@ def test_the_offset_of_another_clock_is_known_to_half_a_round_trip(offset, laten
 
 def test_clocks_that_agree_are_not_corrected():
     work = [Slice(Activity.COMPUTE, 1.001, 2.0, 0, 0, 0), Slice(Activity.SEND, 2.0, 2.0, 0, 0, 0)]
-    assert clock_offset({(0, 0): 1.0}, {(0, 0, 0): Arrival(2.5, True)}, work) == 0
+    assert clock_offset({(0, 0): 1.0}, {(0, 0, 0): DrawnArrival(2.5, True)}, work) == 0
     assert clock_offset({(0, 0): 1.0}, {}, work) == 0
     assert clock_offset({(0, 0): 5.0}, {}, work) == pytest.approx(-3.999)
     assert clock_offset({}, {}, work) == 0

@@ -30,9 +30,9 @@ def after_last(decoder: GuardedDecoder, order: list[tuple[int, int]]) -> float:
     payloads = np.ones((len(order), -(-FEATURES // decoder.scheme.pieces)))
     decoder.begin()
     for message in order[:-1]:
-        decoder.arrive(*message)
+        decoder.arrive(message)
     begin = perf_counter()
-    if not decoder.arrive(*order[-1]):
+    if not decoder.arrive(order[-1]):
         raise SystemExit("not decodable")
     _ = decoder.weights @ payloads
     return perf_counter() - begin

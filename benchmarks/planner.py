@@ -67,8 +67,8 @@ def slow_down(transport: Any, bandwidth: float) -> None:
     """Let the master's port take in one message after the other, at this speed."""
     receive = transport.receive
 
-    def slow(until: float = inf) -> Any:
-        batch = receive(until)
+    def slow(until: float = inf, enough: int = 1) -> Any:
+        batch = receive(until, enough)
         for number, length in enumerate(batch.lengths):
             sleep(8 * length / bandwidth)
             batch.times[number] = transport.clock()

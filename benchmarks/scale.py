@@ -35,7 +35,7 @@ def measure(name: str, workers: int, load: int, repeats: int) -> tuple[int, floa
         begin = perf_counter()
         decoder.begin()
         for message in order:
-            decoder.arrive(*message)
+            decoder.arrive(message)
         taking = (perf_counter() - begin - decoder.weights_time) / len(order)
         found.append((len(order), taking, decoder.weights_time, decoder.amplification))
     messages, taking, weights, amplification = (

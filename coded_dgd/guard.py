@@ -61,7 +61,7 @@ class GuardedDecoder:
         self.learnt = scheme.learnt()
         self._block_norms = np.ones(scheme.blocks) if block_norms is None else block_norms
         self._scales = scheme.message_scales(self._block_norms).ravel()
-        self._expected_messages = int(np.count_nonzero(scheme.expected))
+        self._count = int(np.count_nonzero(scheme.expected))
         self.lost: set[int] = set()
         self.begin()
 
@@ -91,9 +91,10 @@ class GuardedDecoder:
         self._held = dict(held or {})
         self._decodable = False
         self._expected = self.scheme.expected
-        self._missing = self._expected_messages
+        self._to_come = self._count
+        self._rule = self.scheme.rule
         self.lost.clear()
-        self._suffice = self.scheme.counter(self.lost)
+        self._suffice = self.scheme.counter(self.lost) if not self.scheme.oldest else self._suffices
         for worker in lost:
             self.lose(worker)
 
@@ -108,38 +109,37 @@ class GuardedDecoder:
         expected, arrived = self._expected.copy(), self._ages == 0
         expected[worker, slice(None) if message is None else message] = False
         self._expected = expected
-        self._missing = int(np.count_nonzero(expected & ~arrived))
+        self._to_come = int(np.count_nonzero(expected))
         if not (expected[worker] & ~arrived[worker]).any():
             self.lost.add(worker)
         decodable = self._decodable or self.scheme.suffices(self._ages, self.lost)
         return bool(self.order) and decodable and self._trusted()
 
-    def arrive(self, worker: int, message: int, age: int = 0) -> bool:
+    def arrive(self, key: tuple[int, int], age: int = 0) -> bool:
         """Take one message; return whether all so far decode within the guard.
 
         Parameters
         ----------
+        key : (int, int)
+            Its worker, and its number among the messages of the worker.
         age : int
             Iterations between the one that the message answers and the present one, at most
             ``scheme.oldest``.
         """
-        key = worker, message
-        if self._held.pop(key, None) is not None:  # a newer one of what is held
+        if self._held and self._held.pop(key, None) is not None:  # a newer one of what is held
             self.order.remove(key)
         self.order.append(key)
         if age:
             self._held[key] = age
-        elif self._expected[key]:
-            self._missing -= 1
-        self.extra += self._decodable
-        if not self._decodable:
-            if not self.scheme.oldest:
-                sufficient = self._suffice(worker, message)
-            else:
-                sufficient = self.scheme.suffices(self._ages, self.lost)
-            if not sufficient:
-                return False
+        if self._decodable:
+            self.extra += 1
+        elif not self._suffice(*key):
+            return False
         return self._trusted()
+
+    def _suffices(self, *_: int) -> bool:
+        """Whether the messages that have arrived suffice, by their ages."""
+        return self.scheme.suffices(self._ages, self.lost)
 
     @property
     def _ages(self) -> Integers:
@@ -173,9 +173,17 @@ class GuardedDecoder:
         return self.amplification
 
     @property
+    def still_needed(self) -> int:
+        """Number of further messages below which nothing can become decodable, 1 or more."""
+        if self._decodable or self.scheme.oldest:
+            return 1
+        return max(1, self._rule.fewest(self.lost) - len(self.order))
+
+    @property
     def exhausted(self) -> bool:
         """Whether everything that can be expected has arrived."""
-        return not self._missing
+        enough = len(self.order) >= self._to_come
+        return enough and not (self._expected & (self._ages != 0)).any()
 
     @property
     def hopeless(self) -> bool:
@@ -231,7 +239,7 @@ def replay_messages(
     events += [(instant, w, None) for w, instant in lost.items() if instant > 0]
     decoder.begin(w for w, instant in lost.items() if instant <= 0)
     for instant, w, m in sorted(events, key=itemgetter(0)):
-        if decoder.lose(w) if m is None else decoder.arrive(w, m):
+        if decoder.lose(w) if m is None else decoder.arrive((w, m)):
             return Replayed(instant, decoder.order)
     if deadline < np.inf:
         decoder.expire()

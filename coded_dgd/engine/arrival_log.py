@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -73,6 +74,12 @@ class ArrivalLog:
             index = worker * self.shape[1] + message
             offset = (iteration - self.first) * self._length + 8 * index
             self._put(np.float64(elapsed).tobytes(), offset)
+
+    def note_all(self, keys: Sequence[tuple[int, int]], elapsed: Sequence[float]) -> None:
+        """Record arrivals of this iteration, given by worker and message, in seconds."""
+        row = self._row
+        for key, seconds in zip(keys, elapsed, strict=True):
+            row[key] = seconds
 
     def end(self, iteration: int) -> None:
         """Write the row of an iteration that is complete."""

@@ -1,4 +1,4 @@
-"""What has arrived of one code: for each message the iteration it answers, its time and its row."""
+"""What is held of the messages of one code: the iteration that each answers, and its row."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ class Arrival(NamedTuple):
 
     iteration: int
     """The iteration that it answers."""
-    elapsed: float
-    """Seconds from the departure of beta_t of that iteration to the arrival."""
     row: int
     """Its row of the payload matrix."""
 
@@ -34,7 +32,7 @@ class Arrivals:
         self.payloads, self._oldest = payloads, oldest
         self._iteration = 0
         self.held: dict[tuple[int, int], Arrival] = {}
-        """In the order of arrival."""
+        """In the order of arrival; their times are in the `ArrivalLog`."""
 
     def begin(self, iteration: int) -> None:
         """Begin an iteration, or begin it anew: free what is too old for it, and what is of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from operator import lt
 from typing import NamedTuple
 
 import numpy as np
@@ -137,14 +138,14 @@ class WorkerGroup:
         """Send beta_t to everyone."""
         self.transport.broadcast(Point(self.code_id, iteration, beta), self.members)
 
-    def receive(self, iteration: int, until: float = inf) -> Incoming:
+    def receive(self, iteration: int, until: float = inf, enough: int = 1) -> Incoming:
         """Wait for something to arrive; return what of it is this crew's, up to this iteration.
 
         The rows of the messages are the caller's to free; those of all others are free again. A
         message that makes no sense is counted in `refused`. Unless it is one of an earlier
         iteration, there will be none in its place: that is a refusal.
         """
-        batch, incoming = self.transport.receive(until), Incoming()
+        batch, incoming = self.transport.receive(until, enough), Incoming()
         if batch.peers:
             self._sort(batch, iteration, incoming)
         for report in batch.losses:
@@ -160,21 +161,35 @@ class WorkerGroup:
 
     def _sort(self, batch: Batch, iteration: int, incoming: Incoming) -> None:
         """Check the messages of a batch, and add them to what is incoming."""
-        payloads, code, length, counts = (
-            self.transport.payloads, self.code_id, self._body_length, self._counts
-        )  # fmt: skip
-        for peer, row, size, time, header, finite in zip(
-            batch.peers, batch.rows, batch.lengths, batch.times,
-            payloads.headers(batch.rows), payloads.finite(batch.rows, self.layout), strict=True,
-        ):  # fmt: skip
-            worker = self._worker.get(peer)
+        payloads, counts = self.transport.payloads, self._counts
+        headers, finite = payloads.inspect(batch.rows, self.layout)
+        workers = [self._worker.get(peer, -1) for peer in batch.peers]
+        columns, messages = list(zip(*headers, strict=True)), len(headers)
+        if (
+            finite
+            and columns[0].count(self.code_id) == messages
+            and columns[1].count(iteration) == messages
+            and batch.lengths.count(self._body_length) == messages
+            and min(workers) >= 0
+            and min(columns[2]) >= 0
+            and all(map(lt, columns[2], [counts[worker] for worker in workers]))
+        ):  # they can all be used
+            incoming.keys += zip(workers, map(int, columns[2]), strict=True)
+            incoming.rows += batch.rows
+            incoming.times += batch.times
+            incoming.compute_seconds += columns[3]
+            incoming.overruns += columns[4]
+            return
+        for peer, worker, row, size, time, header in zip(
+            batch.peers, workers, batch.rows, batch.lengths, batch.times, headers, strict=True
+        ):
             if (
-                worker is not None
+                worker >= 0
                 and header[1] == iteration
-                and header[0] == code
-                and size == length
+                and header[0] == self.code_id
+                and size == self._body_length
                 and 0 <= header[2] < counts[worker]
-                and finite
+                and (finite or payloads.is_finite(row, self.layout))
             ):
                 incoming.keys.append((worker, int(header[2])))
                 incoming.rows.append(row)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from math import inf, nan
+from operator import itemgetter
 from time import perf_counter
 
 import numpy as np
@@ -185,7 +186,8 @@ class Master:
         iteration, left = record.iteration, self._left[record.iteration]
         limit = inf if self.scheme.deadline is None else self.scheme.deadline
         while not self._decodable:
-            incoming = self.group.receive(iteration, left + limit)
+            enough = 1 if self._dispatcher else self.decoder.still_needed
+            incoming = self.group.receive(iteration, left + limit, enough)
             self._take(incoming, record)
             for late in incoming.late:
                 self._take_late(late, record)
@@ -229,37 +231,42 @@ class Master:
 
     def _take(self, incoming: Incoming, record: Iteration) -> None:
         """Take messages of this iteration; note the one that makes the gradient decodable."""
-        iteration, left = record.iteration, self._left[record.iteration]
-        for key, row, time, compute_seconds, overrun in zip(
-            incoming.keys, incoming.rows, incoming.times, incoming.compute_seconds,
-            incoming.overruns, strict=True,
-        ):  # fmt: skip
-            elapsed, (worker, number) = time - left, key
-            self.log.note(iteration, worker, number, elapsed)
+        iteration, left, used = record.iteration, self._left[record.iteration], list[int]()
+        held, oldest = self.arrivals.held, self.scheme.oldest
+        elapsed = [time - left for time in incoming.times]
+        self.log.note_all(incoming.keys, elapsed)
+        for place, (key, row) in enumerate(zip(incoming.keys, incoming.rows, strict=True)):
             if self._decodable:
                 self.arrivals.payloads.free([row])
-            elif self.arrivals.take(key, Arrival(iteration, elapsed, row)):
-                record.compute_time = max(record.compute_time, compute_seconds)
-                record.overrun = max(record.overrun, overrun)
-                self._use(key, record, time, elapsed)
-                continue
-            record.wasted_messages += 1
-            if self._records_events:
-                self._message_event(Activity.WASTED, key, iteration, time)
+            elif oldest or key in held:
+                if self.arrivals.take(key, Arrival(iteration, row)):
+                    used.append(place)
+            else:
+                held[key] = Arrival(iteration, row)
+                used.append(place)
+            if not used or used[-1] != place:
+                record.wasted_messages += 1
+                if self._records_events:
+                    self._message_event(Activity.WASTED, key, iteration, incoming.times[place])
+            elif self._use(key, record, incoming.times[place]):
+                self._complete(record, elapsed[place])
+        if used:
+            of_used = itemgetter(*used, used[0])
+            record.compute_time = max(record.compute_time, *of_used(incoming.compute_seconds))
+            record.overrun = max(record.overrun, *of_used(incoming.overruns))
 
-    def _use(
-        self, key: tuple[int, int], record: Iteration, time: float, elapsed: float, age: int = 0
-    ) -> None:
-        """Decode with one more message, if that suffices within the guard."""
-        if self._records_events:
-            self._message_event(Activity.USED, key, record.iteration - age, time)
+    def _use(self, key: tuple[int, int], record: Iteration, time: float, age: int = 0) -> bool:
+        """Return whether the messages decode within the guard, with one more."""
         if self._dispatcher and not age:
             self._dispatcher.finish(*key)
-        begin = self._clock() if self._records_events else 0.0
-        if self.decoder.arrive(*key, age):
-            self._complete(record, elapsed)
-        if self._records_events and self.decoder.weights_time:
+        if not self._records_events:
+            return self.decoder.arrive(key, age)
+        self._message_event(Activity.USED, key, record.iteration - age, time)
+        begin = self._clock()
+        decodes = self.decoder.arrive(key, age)
+        if self.decoder.weights_time:
             self._weights_event(begin, record.iteration)
+        return decodes
 
     def _take_late(self, late: Late, record: Iteration) -> None:
         """Account for a message that answers an earlier iteration."""
@@ -268,8 +275,9 @@ class Master:
         key, age = (late.worker, late.number), record.iteration - late.iteration
         if self._decodable:
             self.arrivals.payloads.free([late.row])
-        elif self.arrivals.take(key, Arrival(late.iteration, elapsed, late.row)):
-            self._use(key, record, late.time, late.time - self._left[record.iteration], age)
+        elif self.arrivals.take(key, Arrival(late.iteration, late.row)):
+            if self._use(key, record, late.time, age):
+                self._complete(record, late.time - self._left[record.iteration])
             return
         record.wasted_messages += 1
         self._message_event(Activity.WASTED, key, late.iteration, late.time)

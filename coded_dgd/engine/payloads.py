@@ -99,21 +99,22 @@ class Payloads:
         """Return the headers of the messages in these rows, `HEADER` numbers each."""
         return [self._headers[row].tolist() for row in rows]
 
-    def finite(self, rows: Sequence[int], layout: Layout) -> list[bool]:
-        """Whether all extras and payload numbers in each of these rows are finite."""
-        words, first = layout.body_length, layout.body_length - layout.length
-        zeros = self._zeros[: layout.length]  # 0 times inf or nan is nan
-        if first:
-            parts = [layout.parts(self._bodies[row][:words]) for row in rows]
-            return [
-                bool(payload.dot(zeros) == 0.0 and np.isfinite(extras).all())
-                for extras, payload in parts
-            ]
-        if len(rows) * words <= SMALL and min(rows) >= self._first and max(rows) < self._end:
-            index = [row - self._first for row in rows] if self._first else rows
-            sums: list[float] = self._matrix[index, self._columns(0, words)].dot(zeros).tolist()
-            return [each == 0.0 for each in sums]
-        return [bool(self._bodies[row][:words].dot(zeros) == 0.0) for row in rows]
+    def inspect(self, rows: Sequence[int], layout: Layout) -> tuple[list[list[float]], bool]:
+        """Return the headers of the messages in these rows, and whether all bodies are finite."""
+        length = layout.body_length
+        if layout.extras or len(rows) * length > SMALL or not self._in_matrix(rows):
+            return self.headers(rows), all(self.is_finite(row, layout) for row in rows)
+        index = [row - self._first for row in rows] if self._first else rows
+        messages = self._matrix[index, : self._start + length]
+        headers: list[list[float]] = messages[:, : self._start].view(np.float64).tolist()
+        products = messages[:, self._start :].dot(self._zeros[:length])
+        return headers, not products.any()  # 0 times inf or nan is nan, which counts as true
+
+    def is_finite(self, row: int, layout: Layout) -> bool:
+        """Whether all extras and payload numbers in a row are finite."""
+        extras, payload = layout.parts(self._bodies[row][: layout.body_length])
+        finite = bool(payload.dot(self._zeros[: layout.length]) == 0.0)
+        return finite and bool(np.isfinite(extras).all())
 
     def body(self, row: int, layout: Layout) -> Reals:
         """Return the body of the message in a row, of shape (words,), as a view."""
@@ -151,7 +152,7 @@ class Payloads:
     def _gather(self, rows: NDArray[np.intp], first: int, last: int) -> Floats:
         """Numbers `first` to `last` - 1 of the bodies in some rows, as float64."""
         gathered: NDArray[Any]
-        if not len(rows) or (rows.min() >= self._first and rows.max() < self._end):
+        if self._in_matrix(rows.tolist()):
             gathered = self._matrix[:, self._columns(first, last)][rows - self._first]
         else:
             gathered = np.array([self._bodies[row][first:last] for row in rows.tolist()])
@@ -161,7 +162,7 @@ class Payloads:
         """Columns of the matrix that hold numbers `first` to `last` - 1 of the bodies."""
         return slice(self._start + first, self._start + last)
 
-    @property
-    def _end(self) -> int:
-        """Number of the row behind the last one of the matrix."""
-        return self._first + len(self._matrix)
+    def _in_matrix(self, rows: Sequence[int]) -> bool:
+        """Whether all these rows are in the first array."""
+        end = self._first + len(self._matrix)
+        return not rows or (min(rows) >= self._first and max(rows) < end)

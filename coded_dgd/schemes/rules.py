@@ -62,6 +62,17 @@ class Rule(ABC):
 
         return take
 
+    def fewest(self, lost: Collection[int] = ()) -> int:
+        """Return a number of messages below which the rule cannot hold, 1 or more.
+
+        Parameters
+        ----------
+        lost : collection of int
+            Workers of which nothing more can be expected.
+        """
+        del lost
+        return 1
+
     def completion_time(self, times: Floats) -> Floats:
         """Return the instant from which the rule holds, where no worker is lost.
 
@@ -120,6 +131,10 @@ class Count(Rule):
         counts: list[list[bool]] = self.counted.tolist()
         return counts
 
+    def fewest(self, lost: Collection[int] = ()) -> int:
+        everyone = len(self.counted) if self.or_everyone else self.threshold
+        return max(1, min(self.threshold, everyone))
+
     def completion_time(self, times: Floats) -> Floats:
         completion = kth_smallest(np.where(self.counted, times, inf), self.threshold)
         if not self.or_everyone:
@@ -153,6 +168,9 @@ class Coverage(Rule):
         """`block` for looking up single messages, which are slow to get from an array."""
         blocks: list[list[int]] = self.block.tolist()
         return blocks
+
+    def fewest(self, lost: Collection[int] = ()) -> int:
+        return max(1, self.needed)
 
     def completion_time(self, times: Floats) -> Floats:
         flat = times.reshape(len(times), -1)
@@ -209,6 +227,9 @@ class Finished(Count):
             return self._suffice(finished, sum(left[each] > 0 for each in lost))
 
         return take
+
+    def fewest(self, lost: Collection[int] = ()) -> int:
+        return max(1, min(self.threshold, self.workers - len(lost)))
 
     def completion_time(self, times: Floats) -> Floats:
         finished = np.where(self.expected, times, -inf).max(axis=2)[:, self.busy]

@@ -261,7 +261,7 @@ def test_a_loss_that_is_not_finite_is_not_used():
     bodies = [[1.5, 1, 2, 3], [np.inf, 1, 2, 3], [1, 2, 3]]
     for row, body in zip(rows, bodies, strict=True):
         transport.payloads.buffers[row][: 5 + len(body)] = [0.0] * 5 + body
-    transport.receive = lambda until: Batch([0] * 3, rows, [4, 4, 3], [0.0] * 3)
+    transport.receive = lambda until, enough: Batch([0] * 3, rows, [4, 4, 3], [0.0] * 3)
     group = WorkerGroup(transport, setup.scheme, transport.new_code(), [0, 1], [0, 1], layout)
     incoming = group.receive(0)
     assert transport.payloads.extras(incoming.rows, layout).tolist() == [[1.5]]

@@ -89,7 +89,7 @@ def iterate(decoder, finish):
     times = decoder.scheme.message_times(finish)
     decoder.begin()
     for worker, message in np.argwhere(times <= (decoder.scheme.deadline or np.inf)):
-        if decoder.arrive(worker, message):
+        if decoder.arrive((worker, message)):
             return
     decoder.expire()
 

@@ -184,7 +184,7 @@ class Replay(SimulatedTransport):
 
     lanes_of_results = ()
 
-    def receive(self, until=np.inf):
+    def receive(self, until=np.inf, enough=1):
         rows = self.payloads.take(len(self.lanes_of_results))
         for row, code_id in zip(rows, self.lanes_of_results, strict=True):
             self.payloads.buffers[row][:] = [code_id, *[0.0] * 12]

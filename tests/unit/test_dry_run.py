@@ -19,7 +19,7 @@ class SlowMaster(SimulatedTransport):
         self.points += 1
         super().broadcast(point, peers)
 
-    def receive(self, until=float("inf")):
+    def receive(self, until=float("inf"), enough=1):
         batch = super().receive(until)
         self.now += self.busy
         return batch

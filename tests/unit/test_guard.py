@@ -65,7 +65,7 @@ def test_above_the_guard_further_messages_are_taken(script, guard, used):
     decoder = GuardedDecoder(scheme, guard)
     order = [(2, 0), (0, 0), (3, 0), (1, 0)]
     for count, message in enumerate(order, start=1):
-        accepted = decoder.arrive(*message)
+        accepted = decoder.arrive(message)
         assert accepted == (count == used)
         assert decoder.order == order[:count]
         assert decoder.exhausted == (count == 4)
@@ -92,7 +92,7 @@ def test_begin_forgets_the_last_iteration():
         assert (decoder.extra, decoder.amplification) == (0, np.inf)
         assert (decoder.first_amplification, decoder.weights_time) == (np.inf, 0.0)
         assert not decoder.exhausted and not decoder.weights.size
-        assert [decoder.arrive(worker, 0) for worker in (3, 1, 0)] == [False, False, True]
+        assert [decoder.arrive((worker, 0)) for worker in (3, 1, 0)] == [False, False, True]
         assert len(decoder.weights) == 3
         assert decoder.extra == 1
         assert decoder.weights_time > 0

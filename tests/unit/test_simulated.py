@@ -187,7 +187,7 @@ class Late(SimulatedTransport):
         self.held, self.delivered = [], []
         self.rng = np.random.default_rng(0)
 
-    def receive(self, until=np.inf):
+    def receive(self, until=np.inf, enough=1):
         batch, self.held = self.held, []
         try:
             arrived = super().receive(until)

@@ -116,8 +116,17 @@ class Transport(ABC):
         """Send a task to a peer without waiting; it may overtake the point of its iteration."""
 
     @abstractmethod
-    def receive(self, until: float = inf) -> Batch:
-        """Wait for something to arrive, at most until `until`; then return all that has."""
+    def receive(self, until: float = inf, enough: int = 1) -> Batch:
+        """Wait for something to arrive; then return all that has.
+
+        Parameters
+        ----------
+        until : float
+            Instant until which to wait at most.
+        enough : int
+            Number of messages with which to return. With fewer it returns where a peer is lost or
+            the transport is interrupted, and a transport may do so at any time.
+        """
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
         """Take in what comes, for later, until a condition holds; return whether it does.

@@ -99,7 +99,8 @@ class SimulatedTransport(Transport):
         if peer not in self.lost:
             self._resume(peer, task)
 
-    def receive(self, until: float = inf) -> Batch:
+    def receive(self, until: float = inf, enough: int = 1) -> Batch:
+        del enough
         while not self._inbox and not self.interrupted:
             if not self._wakes or self._wakes[0][0] > until:
                 if until == inf:

@@ -188,9 +188,11 @@ class MPIMaster(Transport):
         if peer not in self.lost:
             self._peers[peer].tell(task)
 
-    def receive(self, until: float = inf) -> Batch:
+    def receive(self, until: float = inf, enough: int = 1) -> Batch:
         pause = Pause(MASTER_PAUSE)
-        while not self._collect() and not self.interrupted and monotonic() < until:
+        while len(self._collect().peers) < enough and not self._arrived.losses:
+            if self.interrupted or monotonic() >= until:
+                break
             for peer in self._peers:
                 if peer.owed is not None:
                     peer.advance()

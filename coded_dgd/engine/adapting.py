@@ -1,4 +1,4 @@
-"""Changing the scheme while a run goes on, where an adviser says so."""
+"""Change the scheme during a run when an adviser asks for it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from coded_dgd.errors import UsageError
 from coded_dgd.files import replacing
 
 RECORDS = "adaptation-{}.json"
-"""File in the run folder with all that the change to a stage depended on."""
+"""Name of the file in the run folder that records why the scheme was changed for a stage."""
 Adviser = Callable[[Trainer], Change | None]
-"""Asked before each iteration whether to go on otherwise."""
+"""A function called before each iteration. It returns a change of scheme, or None."""
 
 
 class Adapter:
-    """Has a trainer change its scheme where an adviser says so.
+    """Changes the scheme of a trainer when an adviser asks for it.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Adapter:
         self.seconds = 0.0
 
     def ask(self) -> None:
-        """Change the scheme, between two iterations, if the adviser says so."""
+        """Change the scheme between two iterations, if the adviser asks for it."""
         if self._adviser is None:
             return
         trainer = self._trainer
@@ -50,7 +50,7 @@ class Adapter:
         before = party(old, group.members)
         try:
             trainer.change(replace(old, **change.options), change.workers, change.same_shards)
-        except UsageError:  # what was predicted does not exist for these data
+        except UsageError:  # the predicted scheme does not exist for these data
             return
         stage = trainer.stage
         adaptation = Adaptation(

@@ -1,4 +1,4 @@
-"""When each message arrived: a file, so that a long run takes no more memory than a short one."""
+"""The arrival time of each message, kept in a file so that a long run needs no more memory."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from coded_dgd.files import writing
 
 
 class ArrivalLog:
-    """Arrival times of shape (iterations, M, J), written to a file as they come in.
+    """Arrival times of shape (iterations, M, J), written to a file during the run.
 
-    Entry (t, i, j) is the time in seconds from beta_t's leaving to the arrival of message j of
-    worker i, also where it came too late to be used; nan where none has arrived.
+    Entry (t, i, j) is the time in seconds from sending beta_t until message j of worker i arrives,
+    even if it is too late to be used; nan if it has not arrived.
 
     Parameters
     ----------
     shape : (int, int)
         M and J.
     path : Path, optional
-        Where to write it; a temporary file by default. What is there is kept.
+        Where to write the times; by default a temporary file. Existing content is kept.
     first : int
-        Number of the first iteration that is written.
+        Number of the first iteration in the file.
 
     Raises
     ------
     StorageError
-        Here and in every method, if the file cannot be written.
+        The file cannot be written. Every method may raise it.
     """
 
     def __init__(self, shape: tuple[int, ...], path: Path | None = None, first: int = 0) -> None:
@@ -46,16 +46,16 @@ class ArrivalLog:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the log)
             else:
                 self._file = path.open("r+b" if path.exists() else "w+b")
-        weakref.finalize(self, self._file.close)  # where a run has ended with an error
+        weakref.finalize(self, self._file.close)  # in case a run ends with an error
         self._row: Floats = np.full(shape, np.nan)
         self._current = -1
-        # what comes late is mostly of the iteration before, and not worth a write each
+        # late arrivals are mostly of the previous iteration, and not worth a write each
         self._row_before: Floats = np.full(shape, np.nan)
         self._before = -1
         self._late = False
 
     def begin(self, iteration: int) -> None:
-        """Start a row, or start it again."""
+        """Start the row of an iteration, or restart it."""
         if iteration != self._current:
             self._write_late()
             self._row, self._row_before = self._row_before, self._row
@@ -64,7 +64,7 @@ class ArrivalLog:
         self._fill(iteration - self.first)
 
     def note(self, iteration: int, worker: int, message: int, elapsed: float) -> None:
-        """Take down one arrival, of this iteration or an earlier one."""
+        """Record one arrival, of this iteration or an earlier one."""
         if iteration == self._current:
             self._row[worker, message] = elapsed
         elif iteration == self._before >= self.first:
@@ -82,11 +82,11 @@ class ArrivalLog:
             row[key] = seconds
 
     def end(self, iteration: int) -> None:
-        """Write the row of an iteration that is complete."""
+        """Write the row of a completed iteration."""
         self._write(iteration, self._row)
 
     def read(self, iterations: int) -> Floats:
-        """Return that many iterations, mapped from the file."""
+        """Return the times of the first `iterations` iterations, mapped from the file."""
         if not iterations or not self._length:
             return np.empty((iterations, *self.shape))
         self._write_late()
@@ -98,7 +98,10 @@ class ArrivalLog:
         self._put(row.tobytes(), offset)
 
     def _put(self, content: bytes, offset: int) -> None:
-        """Write all of it: a full disk may take a part, and what is missing would read as 0."""
+        """Write all of `content`.
+
+        A full disk may accept a part only, and the missing rest would read as 0.
+        """
         with writing(self._path):
             while content:
                 written = os.pwrite(self._file.fileno(), content, offset)
@@ -110,7 +113,7 @@ class ArrivalLog:
             self._late = False
 
     def _fill(self, iterations: int) -> None:
-        """Fill up with nan where so many iterations are not all there."""
+        """Append nan for the iterations that are missing, up to `iterations`."""
         missing = iterations * self._length - os.fstat(self._file.fileno()).st_size
         if missing > 0:
             known = iterations - -(-missing // self._length)

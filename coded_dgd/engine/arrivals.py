@@ -14,7 +14,7 @@ class Arrival(NamedTuple):
     iteration: int
     """The iteration that it answers."""
     row: int
-    """Its row of the payload matrix."""
+    """Row of the payload matrix that holds the message."""
 
 
 class Arrivals:
@@ -23,7 +23,7 @@ class Arrivals:
     Parameters
     ----------
     payloads : Payloads
-        The payload matrix that the rows belong to.
+        The payload matrix that holds the rows.
     oldest : int
         Age in iterations up to which messages are held; 0 for only those of the current one.
     """
@@ -35,7 +35,7 @@ class Arrivals:
         """In the order of arrival; their times are in the `ArrivalLog`."""
 
     def begin(self, iteration: int) -> None:
-        """Begin an iteration, or begin it anew: free what is too old for it, and what is of it."""
+        """Begin or repeat an iteration: free the messages that are too old, and its own."""
         self._iteration = iteration
         self._keep(range(iteration - self._oldest, iteration))
 
@@ -47,7 +47,7 @@ class Arrivals:
         Returns
         -------
         bool
-            Whether it is held.
+            Whether the message is held.
         """
         before = self.held.get(key)
         newest = self._iteration - self._oldest - 1 if before is None else before.iteration
@@ -61,11 +61,11 @@ class Arrivals:
         return True
 
     def end(self) -> None:
-        """Free what no later iteration can use."""
+        """Free the messages that no later iteration can use."""
         self._keep(range(self._iteration + 1 - self._oldest, self._iteration + 1))
 
     def ages(self) -> dict[tuple[int, int], int]:
-        """Return how many iterations old each message is, by worker and number."""
+        """Return the age of each message in iterations, by worker and number."""
         return {key: self._iteration - each.iteration for key, each in self.held.items()}
 
     def rows(self, order: Iterable[tuple[int, int]]) -> list[int]:
@@ -73,7 +73,7 @@ class Arrivals:
         return [self.held[key].row for key in order]
 
     def _keep(self, iterations: range) -> None:
-        """Free the messages that answer other iterations than these."""
+        """Free the messages that do not answer one of these iterations."""
         if not iterations:
             self.payloads.free([each.row for each in self.held.values()])
             self.held.clear()

@@ -1,4 +1,4 @@
-"""Telling workers their plans, and hearing of those that get the data themselves."""
+"""Send workers their assignments, and wait for those that get the data themselves."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ from coded_dgd.problems.sources import Source
 STOPPED = "stopped while the data were handed out: start it again"
 
 SHARED_SECONDS = 10.0
-"""How long to wait for a worker that has been sent the blocks of its host, or told where they are;
-without it the others get copies of their own."""
+"""Seconds to wait for a worker that receives or maps the shared blocks of its host.
+After that, the other workers get copies of their own.
+"""
 
 
 class Assignments:
-    """Tells workers their plans, and hears of those who get the data themselves.
+    """Sends workers their assignments, and waits for those that get the data themselves.
 
     Parameters
     ----------
     group : WorkerGroup
     config : RunConfig
     source : Source
-        What workers read with ``--encode local``.
+        The data that workers read with ``--encode local``.
     partition : Partition
-        Of the rows that are handed out.
+        Partition of the distributed rows into blocks.
     columns : int
-        Of these rows.
+        Number of columns of the distributed rows.
     """
 
     def __init__(
@@ -62,14 +63,14 @@ class Assignments:
         self._shared_slices: dict[int, SharedSlice] = {}
 
     def send(self, worker: int, getting: Placement | None, host_group: HostGroup | None) -> None:
-        """Tell a worker its plan.
+        """Send a worker its assignment.
 
         Parameters
         ----------
         getting : Placement, optional
-            What it gets; None for nothing.
+            The blocks that the worker receives; None for none.
         host_group : HostGroup, optional
-            The workers for which it gets that.
+            The workers of its host with which it shares these blocks.
         """
         config, scheme = self._config, self._group.scheme
         local_encoding = None
@@ -127,12 +128,12 @@ class Assignments:
         transport.assign(group.members[worker], assignment)
 
     def _rows(self, worker: int) -> tuple[int, ...]:
-        """Rows of each block that a worker holds a copy of, what fills it up not counted."""
+        """Return the number of data rows in each copied block of a worker, without padding."""
         bounds = map(self._partition.bounds, self._group.scheme.placement(worker).tolist())
         return tuple(last - first for first, last in bounds)
 
     def attach(self, host_group: HostGroup) -> list[int]:
-        """Have the followers of a group map what its leader has got; return who has not."""
+        """Let the followers of a host group map the leader's blocks; return those that cannot."""
         said, transport = self._said, self._group.transport
         self.settle([host_group.leader], inf if self._local else SHARED_SECONDS)
         if not (leader := said(host_group.leader)) or leader.path is None:
@@ -149,7 +150,7 @@ class Assignments:
         ]
 
     def settle(self, workers: Iterable[int], seconds: float = inf) -> None:
-        """Wait until workers have said whether they have their data, or are lost."""
+        """Wait until each of the workers has its data, has failed to get them, or is lost."""
         group, transport = self._group, self._group.transport
         transport.wait_for(
             lambda: all(self._said(w) or group.members[w] in transport.lost for w in workers),

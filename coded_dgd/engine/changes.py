@@ -1,4 +1,4 @@
-"""Another scheme while a run goes on: what an adviser asks for, and what came of it."""
+"""A change of scheme during a run: what an adviser asks for, and its effect."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from coded_dgd.config import SCHEME_OPTIONS, RunConfig
 from coded_dgd.kinds import misfit
 
 NAMED = ("scheme", "load", *SCHEME_OPTIONS)
-"""Options of the configuration that a change is about."""
+"""Options of the configuration that a change may set."""
 SHOWN = ("scheme", "load", "tolerance", "wait")
-"""Options that tell a scheme from another."""
+"""Options that identify a scheme to the reader."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What an adviser asks for. Times in seconds."""
+    """A change of scheme that an adviser asks for. Times are in seconds."""
 
     options: Mapping[str, Any]
-    """Of the configuration, changed."""
+    """Changed options of the configuration."""
     workers: Sequence[int]
-    """Who of the present scheme takes part."""
+    """Workers of the present scheme that take part."""
     same_shards: bool
-    """Whether workers go on with what they hold."""
+    """Whether workers keep their shards."""
     why: str
     gain: float
-    """What it saves over the remaining iterations, by prediction."""
+    """Time saved over the remaining iterations, as predicted."""
     cost: float
-    """What handing out the data again takes, by prediction."""
+    """Time for distributing the data again, as predicted."""
     before: float
-    """What an iteration took."""
+    """Time of an iteration before the change."""
     predicted: float
-    """What one will take."""
+    """Time of an iteration after the change, as predicted."""
     record: str
-    """All that this depends on, as JSON."""
+    """Record of everything that the advice depends on, as JSON."""
 
 
 class Party(NamedTuple):
-    """A scheme and who runs it."""
+    """A scheme and the ranks that run it."""
 
     options: dict[str, Any]
-    """Of the configuration: scheme, sizes and options; None where the scheme decides."""
+    """Scheme, sizes and options of the configuration; None for values that the scheme decides."""
     ranks: list[int]
 
     def __str__(self) -> str:
@@ -53,36 +53,36 @@ class Party(NamedTuple):
 
 @dataclass(kw_only=True)
 class _Facts:
-    """What plain values say of a change of scheme. Times in seconds."""
+    """A change of scheme in plain values. Times are in seconds."""
 
     iteration: int
-    """The first with the new one."""
+    """First iteration with the new scheme."""
     stage: int
     why: str
     predicted_gain: float
-    """Over the remaining iterations."""
+    """Time saved over the remaining iterations, as predicted."""
     predicted_cost: float
-    """Of handing out the data again."""
+    """Time for distributing the data again, as predicted."""
     replaced: float
-    """What an iteration took before."""
+    """Time of an iteration before the change."""
     predicted: float
-    """What one was predicted to take afterwards."""
+    """Time of an iteration after the change, as predicted."""
     cost: float | None = None
-    """What handing out the data took."""
+    """Time that the distribution of the data took; None if not measured."""
     measured: float | None = None
-    """What an iteration took afterwards, on average."""
+    """Mean time of an iteration after the change; None if not measured."""
 
 
 @dataclass(kw_only=True)
 class Adaptation(_Facts):
-    """A change of scheme."""
+    """A change of scheme that was made."""
 
     before: Party
     after: Party
 
     @property
     def line(self) -> str:
-        """What is said of it."""
+        """Return a one-line description of the change."""
         return (
             f"from iteration {self.iteration} on: {self.after} in place of {self.before} "
             f"({self.why}): {self.predicted:.3g} s per iteration are predicted, "
@@ -90,7 +90,7 @@ class Adaptation(_Facts):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return the change as plain values."""
         plain = {name: value for name, value in vars(self).items() if name not in PARTIES}
         for name, own in PARTIES.items():
             party: Party = getattr(self, name)
@@ -99,12 +99,12 @@ class Adaptation(_Facts):
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Adaptation:
-        """Read what `to_json` has written.
+        """Return the change that `to_json` has written.
 
         Raises
         ------
         ValueError, TypeError, KeyError
-            If it is something else.
+            The values do not describe a change.
         """
         plain = dict(values)
         for name, own in PARTIES.items():
@@ -122,9 +122,9 @@ class Adaptation(_Facts):
 
 
 PARTIES = {"before": "from", "after": "to"}
-"""Names in JSON."""
+"""Names of the fields with a `Party` in JSON."""
 
 
 def party(config: RunConfig, members: Sequence[int]) -> Party:
-    """Return the scheme of a configuration, and the ranks of the peers that run it."""
+    """Return the scheme of a configuration, with the ranks of the peers that run it."""
     return Party({name: getattr(config, name) for name in NAMED}, [peer + 1 for peer in members])

@@ -1,7 +1,7 @@
-"""Checkpoints: written whole or not at all, and checked when they are read.
+"""Checkpoints, which are written completely or not at all, and verified when they are read.
 
-A file is one line with the format and the SHA-256 of what follows, then an ``.npz`` archive of the
-arrays and, as JSON, of everything else. Nothing in it is ever executed.
+A file is one line with the format and the SHA-256 of the rest, followed by an ``.npz`` archive. It
+holds the arrays and, as JSON, everything else. Its content is never executed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from coded_dgd.files import replacing
 MAGIC = b"coded_dgd checkpoint 1 sha256 "
 PATTERN = "checkpoint-*.ckpt"
 KEPT = 2
-"""How many checkpoints stay: where the latest is damaged the one before it is used."""
+"""Number of checkpoints kept: if the latest is damaged, the previous one is used."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Checkpoint:
     """The state of a training between two iterations."""
 
     iteration: int
-    """Iterations done."""
+    """Number of iterations done."""
     values: Mapping[str, Any]
-    """Plain values, as JSON can hold them."""
+    """Plain values that JSON can represent."""
     arrays: Mapping[str, Floats]
 
 
@@ -62,7 +62,7 @@ def read(path: Path) -> Checkpoint:
     Raises
     ------
     DataError
-        If it is damaged or is no checkpoint.
+        The file is damaged or is no checkpoint.
     """
     try:
         first, _, body = path.read_bytes().partition(b"\n")
@@ -90,12 +90,12 @@ def read(path: Path) -> Checkpoint:
 def latest(
     folder: Path, usable: Callable[[Checkpoint], bool]
 ) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest checkpoint of a run folder that can be used, and what is wrong with newer.
+    """Return the newest usable checkpoint of a run folder, and the defects of newer ones.
 
     Parameters
     ----------
     usable : callable
-        What else has to hold of it.
+        Returns whether an undamaged checkpoint can be used.
     """
     complaints: list[str] = []
     for path in sorted(folder.glob(PATTERN), reverse=True):
@@ -110,19 +110,19 @@ def latest(
 
 
 class Keeper:
-    """Says when a checkpoint is due, and writes it.
+    """Decides when a checkpoint is due, and writes it.
 
     Parameters
     ----------
     folder : Path
     every : int
-        Iterations between two checkpoints; 0 for any number.
+        Iterations between two checkpoints; 0 for no such limit.
     seconds : float
-        Seconds between two checkpoints; 0 for any time.
+        Seconds between two checkpoints; 0 for no such limit.
     before : callable
-        Called first: makes sure that everything else in the folder is on the disk.
+        Called before each checkpoint, to flush everything else in the folder to the disk.
     data : mapping, optional
-        What the data are known by, as plain values.
+        Identification of the data, as plain values.
     """
 
     def __init__(
@@ -140,13 +140,13 @@ class Keeper:
         self._kept = -1
 
     def due(self, iteration: int) -> bool:
-        """Whether it is time, after `iteration` iterations."""
+        """Return whether a checkpoint is due after `iteration` iterations."""
         return bool(self.every and iteration % self.every == 0) or bool(
             self.seconds and monotonic() - self._last >= self.seconds
         )
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, unless that has been done."""
+        """Write a checkpoint, unless it is already written."""
         if checkpoint.iteration == self._kept:
             return
         begin = monotonic()

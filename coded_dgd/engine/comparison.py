@@ -1,4 +1,4 @@
-"""Several schemes in one job, on the same delays, in turn."""
+"""Compare several schemes in one job: they run in turn, on the same delays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Contender:
     trainer: Trainer
     start: Start
     training_time: float = 0.0
-    """Seconds in its own iterations."""
+    """Seconds spent in its own iterations."""
 
     @property
     def name(self) -> str:
@@ -45,33 +45,33 @@ class Contender:
         return record
 
     def conclude(self, ending: Ending) -> Outcome:
-        """Gather what it has produced."""
-        # whose results those were that were drained at the end nobody knows
+        """Collect the results of the scheme."""
+        # the results drained at the end cannot be attributed to a scheme
         own = replace(ending, drained=self.trainer.stage.master.late)
         return conclude(self.trainer, self.start, "done", self.training_time, own)
 
 
 @dataclass
 class Comparison:
-    """What several schemes have done on the same delays. Times in seconds."""
+    """Results of several schemes on the same delays. Times are in seconds."""
 
     outcomes: list[Outcome]
-    """Of those schemes that have done all iterations, in the order in which they were named."""
+    """Outcomes of the schemes that have done all iterations, in the order given."""
     turns: list[list[str]]
-    """Names of the schemes in the order of each iteration."""
+    """Names of the schemes in the order in which they ran, for each iteration."""
     left_out: dict[str, str]
-    """Why the others are not among them, by name."""
+    """Reason why each of the other schemes was left out, by name."""
     training_time: float
     ending: Ending
 
 
 def configurations(names: Sequence[str], config: RunConfig) -> list[RunConfig]:
-    """Give every scheme those sizes and options that it takes.
+    """Return one configuration per scheme, with the sizes and options that it takes.
 
     Raises
     ------
     UsageError
-        For an unknown scheme, one that is named twice, or an option that none of them takes.
+        A scheme is unknown or named twice, or none of the schemes takes an option.
     """
     if not names:
         raise UsageError(f"--schemes names no scheme: give some, as in {remedies.SEVERAL}")
@@ -95,23 +95,23 @@ def compare(
 ) -> Comparison:
     """Train with every scheme, one iteration each in turn, and stop the workers.
 
-    All schemes see the same delays in iterations of the same number. In each their order is drawn
-    anew, so that a machine that gets slower favours none, and none always follows the same other
-    one. Workers hold the blocks of all schemes.
+    All schemes see the same delays in iterations of the same number. Their order is drawn again
+    for each iteration. Thus a machine that slows down favours no scheme, and no scheme always
+    follows the same other one. Workers hold the blocks of all schemes.
 
     Parameters
     ----------
     configs : sequence of RunConfig
-        Equal but for the scheme and its options.
+        Configurations that differ only in the scheme and its options.
     on_turn : callable
-        Called after every scheme has done an iteration.
+        Called when every scheme has done an iteration.
     say : callable
-        Told of schemes that are left out, and of lost workers.
+        Called with a message for each scheme that is left out and each lost worker.
 
     Raises
     ------
     CodedDGDError
-        If none of the schemes can be run to the end, or by what is wrong with all of them.
+        None of the schemes can be run to the end, or an error concerns them all.
     """
     field = _Field(configs, say)
     with stopping(transport) as ending:
@@ -142,7 +142,7 @@ def compare(
 
 
 class _Field(Observer):
-    """The schemes that are to be compared, and those of them that are left out."""
+    """The schemes to compare, and those left out."""
 
     def __init__(self, configs: Sequence[RunConfig], say: Callable[[str], None]) -> None:
         self.configs, self._say = configs, say
@@ -150,14 +150,14 @@ class _Field(Observer):
         self._said: set[str] = set()
 
     def warning(self, line: str, details: str = "") -> None:
-        """Pass a warning on unless it has been: a lost worker is lost to all schemes."""
+        """Forward a warning once: a lost worker is lost to all schemes."""
         del details
         if line not in self._said:
             self._said.add(line)
             self._say(line)
 
     def leave_out(self, name: str, error: CodedDGDError) -> None:
-        """Go on without a scheme; raise the error, with the reasons of all, if it was the last."""
+        """Continue without a scheme. Raise the error, with all reasons, if it was the last."""
         self.left_out[name] = error
         if len(self.left_out) == len(self.configs):
             names: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Telling workers their tasks while an iteration runs, where the scheme decides on them then."""
+"""Assign tasks to workers while an iteration runs, for schemes that decide then."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from coded_dgd.engine.protocol import Task
 from coded_dgd.schemes.dynamic import BlockProgress, DynamicScheme
 
 AHEAD = 2
-"""Tasks that a worker has been told and not finished, so that it never waits for the next one."""
+"""Number of unfinished tasks that a worker has been sent, so that it never has to wait."""
 
 
 class Dispatcher:
@@ -17,7 +17,7 @@ class Dispatcher:
     ----------
     group : WorkerGroup
     scheme : DynamicScheme
-        The scheme of the crew.
+        The scheme of the group.
     """
 
     def __init__(self, group: WorkerGroup, scheme: DynamicScheme) -> None:
@@ -28,7 +28,7 @@ class Dispatcher:
         self._ahead = [0] * scheme.workers
 
     def begin(self, iteration: int) -> None:
-        """Send the first tasks of an iteration; after its point has been sent."""
+        """Send the first tasks of an iteration. Call it after the point has been sent."""
         self._iteration, self._progress = iteration, BlockProgress()
         self._ahead = [0] * self._scheme.workers
         self.refill()

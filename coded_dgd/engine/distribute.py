@@ -1,4 +1,4 @@
-"""Encode the data and hand them out, in one pass over the source."""
+"""Encode and distribute the data, in one pass over the source."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from coded_dgd.problems.sparse import CompressedRows, SparseRows, SparseWindow
 from coded_dgd.schemes import remedies
 
 GREETING_SECONDS = 2.0
-"""How long to wait for workers to say where they are; later ones share no blocks."""
+"""Seconds to wait for workers to name their host; later ones share no blocks."""
 FLOAT32_NORM = 1e15
 """Norm up to which squares and their sums stay well below 3e38, the largest float32."""
 
 
 @dataclass
 class Distributed:
-    """What the master keeps of the data."""
+    """What the master keeps of the distributed data."""
 
     Xy: Floats
     """X^T y, of shape (l,)."""
     yy: float
-    """||y||^2."""
+    """Squared norm of the labels, ||y||^2."""
     block_norms: Floats
-    """Squared Frobenius norms of the N blocks."""
+    """Squared Frobenius norms of the N blocks, of shape (N,)."""
 
     @property
     def least_squares(self) -> Quadratic:
-        """Least squares where beta is zero."""
+        """The least-squares objective, expanded at beta = 0."""
         return Quadratic(-self.Xy, self.yy / 2)
 
 
-@np.errstate(over="ignore")  # of float32: refused
+@np.errstate(over="ignore")  # overflow of float32 is refused below
 def distribute(
     source: Source,
     group: WorkerGroup,
@@ -56,19 +56,19 @@ def distribute(
     only: Iterable[int] | None = None,
     window: int = WINDOW,
 ) -> Distributed:
-    """Tell every worker its plan and give it its blocks, or have it make them itself.
+    """Send every worker its assignment and its blocks, or let it make the blocks itself.
 
-    Workers of a coded scheme get X~ = G X, the rows of the generator matrix times the blocks, and
-    no labels; the others get copies of blocks with their labels. Rank 0 holds one window of the
-    input, and what is on its way to the workers. With ``--encode local`` nothing is: the plan says
-    how to make the blocks, and training begins once every worker has done so or is lost.
+    Workers of a coded scheme get X~ = G X, the rows of the generator matrix times the blocks,
+    without labels. Other workers get copies of blocks with their labels. Rank 0 holds one window
+    of the input and the pieces that are being sent. With ``--encode local`` no blocks are sent: the
+    assignment says how to make them, and training begins once every worker has done so or is lost.
 
     Parameters
     ----------
     only : iterable of int, optional
-        Workers to serve; by default all. They get copies of their own.
+        Workers to serve; by default all. These get copies of their own.
     window : int
-        Bytes to hold at once, of input and of what becomes of it.
+        Bytes to hold at once, for the input and its encoded pieces.
     """
     scheme, transport = group.scheme, group.transport
     gram = GramSource(source, remedies.NO_GRAM_MATRIX) if scheme.of_gram_matrix else None
@@ -130,17 +130,17 @@ def _windows(
 
 
 def _refuse_out_of_range(source: Source, data: Source, kept: Distributed, dtype: str) -> None:
-    """Refuse data whose squares, or whose products with the labels, the type cannot hold.
+    """Refuse data whose squares, or whose products with the labels, are out of range of the type.
 
     Parameters
     ----------
     data : Source
-        What has been handed out: the source, or Q of it.
+        The distributed data: the source, or Q = X^T X of it.
 
     Raises
     ------
     DataError
-        With the mend.
+        The data are out of range. The message names the remedy.
     """
     matrix, labels = sqrt(kept.block_norms.sum()), sqrt(kept.yy)
     rows = matrix
@@ -161,9 +161,9 @@ def _refuse_out_of_range(source: Source, data: Source, kept: Distributed, dtype:
 
 
 def sharing(group: WorkerGroup, config: RunConfig, source: Source) -> list[HostGroup]:
-    """Find the workers that had better hold their blocks together with others of their host.
+    """Return the groups of workers on one host for which sharing their blocks saves enough memory.
 
-    Only dense rows that are copied are shared.
+    Only copied dense rows are shared.
     """
     scheme, members, transport = group.scheme, group.members, group.transport
     possible = config.share_blocks and transport.shares_memory

@@ -1,4 +1,4 @@
-"""What a rank does from when on: taken down only where a timeline is wanted."""
+"""The timeline events of a rank, recorded only if a timeline is requested."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from coded_dgd.engine.protocol import Floats
 
 WORKER_EVENTS = 1 << 15
 MASTER_EVENTS = 1 << 19
-"""Marks that a rank keeps, the newest: 1.6 MB on a worker and 25 MB on the master at most."""
+"""Number of newest events that the master keeps: at most 25 MB, and 1.6 MB on a worker."""
 
 
 class Activity(IntEnum):
-    """What a rank turns to; from `USED` on, what happens at one instant on the master."""
+    """The activity of a rank; from `USED` on, an event without duration on the master."""
 
     IDLE = 0
     COMPUTE = 1
     DELAY = 2
-    """Waiting out what is left of an injected delay."""
+    """Waiting for the rest of an injected delay."""
     SEND = 3
     BROADCAST = 4
     WAIT = 5
@@ -29,18 +29,18 @@ class Activity(IntEnum):
     DECODE = 7
     UPDATE = 8
     CHECK = 9
-    """The exact gradient, with ``--check-gradient``."""
+    """Computing the exact gradient, with ``--check-gradient``."""
     USED = 10
-    """A message has arrived, and counts."""
+    """A message has arrived and is used."""
     WASTED = 11
-    """A message has arrived that is not needed any more."""
+    """A message has arrived that is no longer needed."""
     DECODABLE = 12
     LOST = 13
-    """A worker is known to be lost."""
+    """A worker is found to be lost."""
 
 
 class TimelineEvent(NamedTuple):
-    """From `time` on this rank does `activity`; -1 where a number does not apply."""
+    """The rank does `activity` from `time` on. A number that does not apply is -1."""
 
     time: float
     activity: Activity
@@ -51,14 +51,14 @@ class TimelineEvent(NamedTuple):
 
 
 class EventRecorder:
-    """The newest marks of a rank.
+    """Records the newest events of a rank.
 
     Parameters
     ----------
     clock : callable
-        Seconds; real or virtual.
+        Returns the time in seconds, real or virtual.
     limit : int
-        How many to keep.
+        Number of events to keep.
     """
 
     def __init__(self, clock: Callable[[], float], limit: int = WORKER_EVENTS) -> None:
@@ -75,7 +75,7 @@ class EventRecorder:
         peer: int = -1,
         at: float | None = None,
     ) -> None:
-        """Take down that `activity` begins, now or at another instant."""
+        """Record that `activity` begins, now or at the instant `at`."""
         time = self._clock() if at is None else at
         self._rows[self._count % len(self._rows)] = (
             time,
@@ -88,18 +88,18 @@ class EventRecorder:
         self._count += 1
 
     def close(self) -> Floats:
-        """End what is going on and return the marks, oldest first, as rows of `TimelineEvent`."""
+        """End the current activity; return the events, oldest first, as rows of `TimelineEvent`."""
         self.add(Activity.IDLE)
         excess = self._count - len(self._rows)
         return self._rows[: self._count] if excess <= 0 else np.roll(self._rows, -excess, axis=0)
 
 
 def no_event(*_: object, **__: object) -> None:
-    """Stands for `EventRecorder.add` where no timeline is wanted."""
+    """Do nothing, in place of `EventRecorder.add`, if no timeline is requested."""
 
 
 class RankEvents(NamedTuple):
-    """The marks of a worker process that has stopped."""
+    """The events of a worker process that has stopped."""
 
     host: str
     rows: Floats

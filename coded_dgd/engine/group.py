@@ -1,4 +1,4 @@
-"""The workers that run one scheme: who they are, and what of their messages can be used."""
+"""The group of workers that run one scheme, and the check of the messages that they send."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from coded_dgd.problems.sharing import HostGroup
 from coded_dgd.schemes.base import Scheme
 
 NO_HEADER = [-1.0] * HEADER
-"""Stands for a header that makes no sense: it belongs to no lane."""
+"""A placeholder for a header that makes no sense; it belongs to no code id."""
 
 
 class Late(NamedTuple):
@@ -27,66 +27,69 @@ class Late(NamedTuple):
     number: int
     iteration: int
     time: float
-    """Instant of arrival in seconds, by the clock of the transport."""
+    """Instant of arrival in seconds, on the clock of the transport."""
     row: int
-    """Its row of the payload matrix."""
+    """Row of the payload matrix that holds the message."""
 
 
 class Loss(NamedTuple):
-    """Worker `worker` of the scheme has been lost."""
+    """The loss of worker `worker` of the scheme."""
 
     worker: int
     report: Report
 
 
 class Refusal(NamedTuple):
-    """Worker `worker` has sent something that cannot be used in place of a message."""
+    """Something unusable that worker `worker` has sent in place of a message."""
 
     worker: int
     message: int | None
-    """Which message of this iteration; None where that cannot be told."""
+    """Number of the message in this iteration; None if it is unknown."""
     reason: str
 
 
 @dataclass(slots=True)
 class Incoming:
-    """What has arrived for one crew since it was last asked.
+    """Everything that has arrived for one worker group since the previous call.
 
-    The first five lists have an entry for each message that answers the current iteration, in the
-    order of arrival.
+    The first five lists have one entry per message that answers the current iteration, in order of
+    arrival.
     """
 
     keys: list[tuple[int, int]] = field(default_factory=list)
-    """Worker of the scheme, and number of the message among those of the worker."""
+    """Pairs of the worker of the scheme and the number of the message among the worker's."""
     rows: list[int] = field(default_factory=list)
-    """Row of the payload matrix. The receiver owns it."""
+    """Rows of the payload matrix. The receiver owns them."""
     times: list[float] = field(default_factory=list)
-    """Instant of arrival in seconds, by the clock of the transport."""
+    """Instants of arrival in seconds, on the clock of the transport."""
     compute_seconds: list[float] = field(default_factory=list)
-    """Seconds that the worker computed for the message."""
+    """Seconds that the worker computed for each message."""
     overruns: list[float] = field(default_factory=list)
-    """The longest that real computing went beyond an injected delay, in seconds."""
+    """Longest time, in seconds, by which real computing exceeded an injected delay."""
     late: list[Late] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
 
 
 class WorkerGroup:
-    """Worker i of a scheme is peer ``members[i]`` of a transport, on one lane of it.
+    """The workers of one scheme: worker i is peer ``members[i]`` of a transport.
+
+    All messages of a group carry its code id.
 
     Parameters
     ----------
     transport : Transport
     scheme : Scheme
     code_id : int
+        Number of the code among those that the workers hold.
     members : list of int
-        A peer for each worker of the scheme.
+        One peer for each worker of the scheme.
     delay_streams : list of int
         Number of each worker in the delay model.
     layout : Layout
         What a message carries.
     replaces : int, optional
-        Lane of the crew whose place this one takes.
+        Code id of the group that this one replaces.
     """
 
     def __init__(
@@ -114,7 +117,7 @@ class WorkerGroup:
 
     @property
     def late_results(self) -> int:
-        """Results that came too late, while another crew was waited for."""
+        """Number of results that arrived too late, while another group was receiving."""
         late = self.transport.late_results
         return late[self.code_id] + (0 if self.replaces is None else late[self.replaces])
 
@@ -125,25 +128,25 @@ class WorkerGroup:
         return [w for w, peer in enumerate(self.members) if peer in lost] if lost else []
 
     def dismiss(self, worker: int, iteration: int, cause: str) -> None:
-        """Do without a worker from now on."""
+        """Treat a worker as lost from now on."""
         self.transport.dismiss(self.members[worker], iteration, cause)
 
     def replace(self, worker: int, peer: int) -> None:
-        """Put another peer in the place of a worker."""
+        """Replace a worker by another peer."""
         del self._worker[self.members[worker]]
         self.members[worker] = peer
         self._worker[peer] = worker
 
     def broadcast(self, iteration: int, beta: Floats) -> None:
-        """Send beta_t to everyone."""
+        """Send beta_t to all members."""
         self.transport.broadcast(Point(self.code_id, iteration, beta), self.members)
 
     def receive(self, iteration: int, until: float = inf, enough: int = 1) -> Incoming:
         """Wait for something to arrive; return what of it is this crew's, up to this iteration.
 
-        The rows of the messages are the caller's to free; those of all others are free again. A
-        message that makes no sense is counted in `refused`. Unless it is one of an earlier
-        iteration, there will be none in its place: that is a refusal.
+        The caller must free the rows of the returned messages; all other rows are already free. A
+        message that makes no sense is counted in `refused`. Unless it belongs to an earlier
+        iteration, no other message will replace it, and it is returned as a `Refusal`.
         """
         batch, incoming = self.transport.receive(until, enough), Incoming()
         if batch.peers:
@@ -154,7 +157,7 @@ class WorkerGroup:
         return incoming
 
     def receive_now(self, iteration: int, until: float = inf) -> Incoming:
-        """Receive messages of this iteration without their payloads: all rows are free again."""
+        """Receive messages of this iteration without their payloads; all rows are free again."""
         incoming = self.receive(iteration, until)
         self.transport.payloads.free([*incoming.rows, *(late.row for late in incoming.late)])
         return incoming
@@ -204,12 +207,12 @@ class WorkerGroup:
     def _set_aside(
         self, peer: int, size: int, header: list[float], iteration: int, incoming: Incoming
     ) -> tuple[int, int, int] | None:
-        """Account for a message that is not one of this iteration.
+        """Account for a message that does not answer this iteration.
 
         Returns
         -------
         tuple of int, or None
-            Worker, message number and iteration of a message that answers an earlier one.
+            Worker, message number and iteration, if the message answers an earlier iteration.
         """
         if size < 0 or not isfinite(sum(header)):
             header = NO_HEADER
@@ -224,7 +227,7 @@ class WorkerGroup:
         elif not exists:
             wrong = "wrong message number"
         elif answered < iteration:
-            return worker, number, answered  # whatever is in its payload
+            return worker, number, answered  # the payload is not checked
         else:
             wrong = "wrong length" if size != self._body_length else "not finite"
         self.refused[peer, wrong] += 1

@@ -1,4 +1,4 @@
-"""The ideal of a run: completion times where messages take no time and nobody is ever late."""
+"""The ideal of a run: completion times if messages take no time and none is late."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from coded_dgd.guard import GuardedDecoder, replay
 
 
 class _Noted(NamedTuple):
-    """An iteration whose ideal is not known yet."""
+    """An iteration whose ideal is not computed yet."""
 
     iteration: int
     decoder: GuardedDecoder
@@ -23,15 +23,15 @@ class _Noted(NamedTuple):
 
 
 class Ideal:
-    """Works out the ideal completion time of each iteration, in pieces of some 0.1 ms.
+    """Computes the ideal completion time of each iteration, in pieces of about 0.1 ms.
 
-    An iteration is noted when it is done. What is to be worked out for it takes about 1 ms at 40
-    workers, which the master has while it waits for messages of the next iteration.
+    An iteration is noted when it is done. Its ideal takes about 1 ms with 40 workers. The master
+    computes it while it waits for messages of the next iteration.
 
     Parameters
     ----------
     delay : DelayModel
-        Draws the delays of the workers anew, the same ones.
+        Draws the same delays of the workers again.
     """
 
     def __init__(self, delay: DelayModel) -> None:
@@ -42,12 +42,12 @@ class Ideal:
         self._times: list[float] = []
 
     def begin(self, decoder: GuardedDecoder, delay_streams: Sequence[int]) -> None:
-        """Go on with a code that decodes so.
+        """Continue with the code of a new stage.
 
         Parameters
         ----------
         decoder : GuardedDecoder
-            Another one of the same code learns and decodes for the ideal.
+            Decoder of the stage; the ideal uses another one of the same code.
         delay_streams : sequence of int
             Index of each worker in the delay model.
         """
@@ -59,12 +59,12 @@ class Ideal:
         Parameters
         ----------
         lost : mapping of int to float
-            Workers that were lost, and how many seconds after beta_t left.
+            Workers that were lost, with the seconds after beta_t was sent.
         """
         self._noted.append(_Noted(iteration, self._decoder, self._draws, lost))
 
     def work(self) -> bool:
-        """Do the next piece; return whether there was any."""
+        """Do the next piece of work; return whether there was any."""
         if not self._noted:
             return False
         iteration, decoder, delay_streams, lost = self._noted[0]

@@ -7,34 +7,34 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Iteration:
-    """What happened in one iteration; times in seconds."""
+    """The record of one iteration. Times are in seconds."""
 
     iteration: int
     completion_time: float = 0.0
-    """beta_t leaves -> the message that made the gradient decodable is here."""
+    """Time from sending beta_t until the message that makes the gradient decodable arrives."""
     messages_used: int = 0
-    """Messages up to and including that one: the communication load."""
+    """Number of messages up to and including that one: the communication load."""
     extra_messages: int = 0
-    """Those of them that the guard asked for."""
+    """Number of these messages that only the guard required."""
     wasted_messages: int = 0
-    """Messages of earlier iterations, and of this one once it was decodable."""
+    """Number of unused messages: of earlier iterations, or after the gradient was decodable."""
     error_amplification: float = 0.0
     weights_time: float = 0.0
     decode_time: float = 0.0
     update_time: float = 0.0
     compute_time: float = 0.0
-    """The longest that a worker computed for one of these messages."""
+    """Longest time that a worker computed for one of the messages used."""
     overrun: float = 0.0
-    """The longest that real computing went beyond an injected delay."""
+    """Longest time by which real computing exceeded an injected delay."""
     gradient_norm: float = 0.0
     loss: float | None = None
-    """Loss at beta_t, where the scheme is exact and the objective quadratic: the gradient tells."""
+    """Loss at beta_t, if the scheme is exact and the objective quadratic; else None."""
     gradient_error: float | None = None
     check_time: float = 0.0
     workers_heard: int = 0
-    """Workers of which a message was used."""
+    """Number of workers of which a message was used."""
     workers_live: int = 0
-    """Workers of the scheme that are not lost."""
+    """Number of workers of the scheme that are not lost."""
 
 
 @dataclass
@@ -45,12 +45,12 @@ class Absence:
     since: int
     """Iteration in which it was lost."""
     elapsed: float
-    """Seconds after that beta_t left."""
+    """Seconds between sending that iteration's beta_t and the loss."""
     until: int | None = None
-    """First iteration in which another had its place."""
+    """First iteration in which another worker replaces it; None while it is missing."""
 
     def at(self, iteration: int) -> float | None:
-        """Seconds after which nothing came from it in this iteration; None if it was there."""
+        """Return the seconds after which the worker was missing; None if it was present."""
         if iteration < self.since or (self.until is not None and iteration >= self.until):
             return None
         return self.elapsed if iteration == self.since else 0.0

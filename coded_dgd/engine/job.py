@@ -1,4 +1,4 @@
-"""A whole run on rank 0: from the configuration to the last worker's last word."""
+"""A whole run on rank 0, from the configuration until the last worker has stopped."""
 
 from __future__ import annotations
 
@@ -31,57 +31,57 @@ Resume = tuple[Checkpoint, list[Iteration]]
 
 @dataclass
 class Ending:
-    """How the workers have been stopped. Times in seconds."""
+    """How the workers have been stopped. Times are in seconds."""
 
     reports: list[Report] = field(default_factory=list)
     drained: int = 0
-    """Messages that arrived after the last iteration."""
+    """Number of messages that arrived after the last iteration."""
     shutdown_time: float = 0.0
     wall_time: float = 0.0
-    """From the start of this process until the last worker has been stopped."""
+    """Time from the start of this process until the last worker has stopped."""
 
 
 @dataclass
 class Outcome:
-    """What a run has produced. Times in seconds."""
+    """Results of a run. Times are in seconds."""
 
     setup: Setup
     start: Start
     beta: Floats
     status: str
-    """``done`` after all iterations, ``converged`` by ``--stop-at``."""
+    """``done`` after all iterations, ``converged`` if ``--stop-at`` ended the run."""
     step_size: float
-    """Of the last iteration."""
+    """Step size of the last iteration."""
     trail: Trail
     log: list[Iteration]
     stages: list[Stage]
     losses: list[Report]
-    """Workers that were lost."""
+    """Reports of the workers that were lost."""
     training_time: float
     checkpoint_time: float = 0.0
-    """What of that went into checkpoints."""
+    """Part of the training time that checkpoints took."""
     resumed_at: int = 0
-    """Iterations that an earlier process did."""
+    """Number of iterations done by an earlier process."""
     ideal: Floats | None = None
-    """Ideal completion time of each iteration; None where nothing is injected."""
+    """Ideal completion time of each iteration; None if no delays are injected."""
     refused: Mapping[tuple[int, str], int] = field(default_factory=dict)
-    """Messages that were not used because they make no sense, by peer and reason."""
+    """Number of messages not used because they make no sense, by peer and reason."""
     adaptations: list[Adaptation] = field(default_factory=list)
     """Changes of the scheme."""
     advice_time: float = 0.0
-    """What advising them took."""
+    """Time that advice on changes took."""
     not_converged: str | None = None
-    """What is to be said of a run that is far from the optimum (`app.convergence`)."""
+    """Warning that the run ended far from the optimum (`app.convergence`), if it did."""
     ending: Ending = field(default_factory=Ending)
 
     @property
     def exact(self) -> bool:
-        """Whether the gradients are, whatever schemes there have been."""
+        """Whether the gradients of all stages are exact."""
         return all(stage.scheme.exact for stage in self.stages)
 
     @property
     def stop(self) -> Stop:
-        """Why the run has stopped, and how far the gradient had come down."""
+        """Why the run has stopped, and by how much the gradient norm has fallen."""
         reached = self.status == "converged"
         return Stop(
             len(self.log),
@@ -92,7 +92,7 @@ class Outcome:
 
     @property
     def arrivals(self) -> list[Floats]:
-        """When each message arrived, an array for each stage; see `ArrivalLog`."""
+        """Arrival times of all messages, with one array for each stage; see `ArrivalLog`."""
         ends = [stage.first for stage in self.stages[1:]] + [len(self.log)]
         return [
             stage.master.log.read(end - stage.first)
@@ -101,13 +101,13 @@ class Outcome:
 
 
 def gradient_norm_ratio(log: Sequence[Iteration], exact: bool) -> float | None:
-    """Return the last ||gradient|| over the first; None where there is no first one.
+    """Return the ratio of the last gradient norm to the first; None if there is no first one.
 
     Parameters
     ----------
     exact : bool
-        Whether a gradient of zero is one; else it is of an iteration in which nothing came in
-        time, and does not count.
+        Whether gradients are exact. If not, a zero norm stands for an iteration in which no
+        message arrived in time, and is skipped.
     """
     norms = [record.gradient_norm for record in log]
     first = next(filter(None, norms), None)
@@ -118,7 +118,7 @@ def gradient_norm_ratio(log: Sequence[Iteration], exact: bool) -> float | None:
 
 @contextmanager
 def stopping(transport: Transport) -> Iterator[Ending]:
-    """Stop the workers at the end, whatever happens."""
+    """Stop the workers at the end, also after an error."""
     ending = Ending()
     try:
         yield ending
@@ -131,7 +131,7 @@ def stopping(transport: Transport) -> Iterator[Ending]:
 def conclude(
     trainer: Trainer, start: Start, status: str, training_time: float, ending: Ending
 ) -> Outcome:
-    """Gather what a trainer has produced; workers that failed too late to matter are lost too."""
+    """Collect the results of a trainer, with late failures of workers as losses."""
     trainer.note(*(report for report in ending.reports if report.failure is not None))
     trainer.measure_change()
     return Outcome(
@@ -161,20 +161,20 @@ def run(
     resume: Resume | None = None,
     adviser: Adviser | None = None,
 ) -> Outcome:
-    """Distribute the data, train, and stop the workers, whatever happens.
+    """Distribute the data, train, and stop the workers, also after an error.
 
     Parameters
     ----------
     observer : Observer, optional
-        Is informed of what happens; entered by the caller.
+        Is informed of all events; the caller has entered its context.
     source : Source, optional
         The data; by default those that the configuration names.
     keeper : Keeper, optional
-        Writes checkpoints, the last one where the run ends.
+        Writes checkpoints, the last one when the run ends.
     resume : Resume, optional
-        Where to go on from.
+        The checkpoint from which to continue.
     adviser : Adviser, optional
-        Asked between iterations whether to change the scheme.
+        Is asked between iterations whether to change the scheme.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def run(
             trainer.restore(*resume)
         start = trainer.start()
         observer.start(start)
-        # divergence is found out
+        # the trainer detects divergence
         unusual: Literal["ignore", "warn"] = "warn" if transport.logs else "ignore"
         begin = monotonic()
         try:
@@ -226,7 +226,7 @@ def run(
 
 
 def _converged(trainer: Trainer) -> bool:
-    """Whether the gradient is small enough, and not only because nothing came in time."""
+    """Return whether the gradient is small, and not only because no message came in time."""
     if not trainer.log:
         return False
     norm = trainer.log[-1].gradient_norm

@@ -1,4 +1,4 @@
-"""Which way of computing tasks is the fastest in a run: a cost model, held against measurement.
+"""Choose the fastest way of computing tasks with a cost model that is fitted to measurements.
 
 ``products``  X~^T (X~ beta - y) from dense rows
 ``gram``      G beta - c from G = X~^T X~ and c = X~^T y, formed once: least squares only
@@ -18,26 +18,26 @@ from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
 
 ONE_PASS = 0.75
-"""Time of the two products in one pass over memory, in that of one after the other."""
+"""Time of the two products in one pass over memory, relative to two separate passes."""
 FORMING = 0.05
-"""Time of a multiplication in X~^T X~, in that of one in X~ beta."""
+"""Time of a multiplication in X~^T X~, relative to one in X~ beta."""
 SMALL = 1 << 15
-"""Numbers in a block up to which computing takes no longer than calling for it."""
+"""Size of a block, in numbers, up to which the overhead of the call dominates."""
 DENSE = 0.25
 """Density from which on dense rows are faster than sparse ones."""
 
 
 def choose(config: RunConfig, objective: Objective, source: Source, scheme: Scheme) -> str:
-    """Return how workers are to compute: as ``--kernel`` says, or the fastest for ``auto``.
+    """Return how workers compute: as ``--kernel`` says, or the fastest way for ``auto``.
 
-    That never takes more memory than the rows.
+    The choice of ``auto`` never takes more memory than the rows.
 
     Raises
     ------
     UsageError
-        If what is wanted cannot be done with these data or this objective.
+        The requested kernel does not work with these data or this objective.
     Infeasible
-        If it cannot be done with this scheme.
+        The requested kernel does not work with this scheme.
     """
     wanted, local = config.kernel, config.encode == "local"
     quadratic, linear = is_least_squares(objective), follows_slope(objective)
@@ -66,19 +66,19 @@ def choose(config: RunConfig, objective: Objective, source: Source, scheme: Sche
     tasks = sum(scheme.tasks(worker) for worker in range(scheme.workers))
     times = config.iterations * min(
         1.0, scheme.blocks / tasks
-    )  # that each is computed at least, on average
+    )  # least number of times that each is computed, on average
     fits = source.features <= height and height * source.features > SMALL
     pays = times > break_even(height, source.features)
     return "gram" if quadratic and not scheme.of_gram_matrix and fits and pays else "products"
 
 
 def break_even(height: int, features: int) -> float:
-    """How often a task has to be computed for its Gram matrix to pay; inf where it never does.
+    """Return how often a task must be computed for its Gram matrix to pay; inf if it never does.
 
     Parameters
     ----------
     height, features : int
-        Rows of a block, and l.
+        Number of rows of a block, and the number of features l.
     """
     saved = ONE_PASS * 2 * height * features - features**2
     return FORMING * height * features**2 / saved if saved > 0 else inf

@@ -1,4 +1,4 @@
-"""What to say of workers that are lost."""
+"""Messages about lost workers."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ OR_OPTIONS = "a scheme with more redundancy, --on-loss replan, --spare or --repl
 
 
 class TooFewWorkers(Undecodable):
-    """So many workers are lost that what is left never decodes.
+    """Too many workers are lost for the rest ever to decode.
 
-    Exit code 1 instead of 4 if all of them raised: then the mend is in what they run.
+    The exit code is 1 instead of 4 if every one of them raised an error: then the remedy is in the
+    user's code.
 
     Parameters
     ----------
     iteration : int
     reports : sequence of Report
-        Who is lost.
+        Reports of the lost workers.
     mend : str
-        What survives that, or why nothing does.
+        Remedy: what survives such losses, or why nothing does.
     amplification : float, optional
-        The error amplification with which it would decode, where that is what speaks against it.
+        Error amplification of the decode, if the guard refuses it for that reason.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class TooFewWorkers(Undecodable):
 
 
 def describe(reports: Iterable[Report]) -> str:
-    """One line that names ranks, hosts, iteration and cause; the same cause only once."""
+    """Return one line with ranks, hosts, iteration and causes; equal causes appear once."""
     causes: dict[str, list[Report]] = {}
     for report in reports:
         causes.setdefault(report.failure or "", []).append(report)
@@ -66,7 +67,7 @@ def _describe(cause: str, reports: list[Report]) -> str:
 
 
 def ranks(numbers: Iterable[int]) -> str:
-    """Write numbers shortly: ``1-3, 7``."""
+    """Return numbers in short form: ``1-3, 7``."""
     spans: list[list[int]] = []
     for number in sorted(numbers):
         if spans and number == spans[-1][1] + 1:

@@ -1,7 +1,8 @@
 """The master's loop: the page to read first.
 
-Per iteration: send beta_t, take messages as they come, decode as soon as those that have arrived
-suffice within the guard, update beta, and let the next beta_t overtake the stragglers.
+In each iteration the master sends beta_t, receives messages as they arrive and decodes as soon as
+the arrived messages suffice within the guard. It then updates beta, and the next beta_t overtakes
+the stragglers.
 """
 
 from __future__ import annotations
@@ -32,29 +33,32 @@ from coded_dgd.schemes import remedies
 from coded_dgd.schemes.dynamic import DynamicScheme
 
 REMEMBERED = 1000
-"""Arrivals of messages that are older than this many iterations are not recorded any more."""
+"""Arrivals of messages older than this many iterations are no longer recorded."""
 
 
 class Master:
-    """Runs the iterations of one crew.
+    """Runs the iterations of one worker group.
 
     Parameters
     ----------
     group : WorkerGroup
-        With the data distributed.
+        Workers that already hold their data.
     decoder : GuardedDecoder
+        Decides when the arrived messages suffice.
     optimizer : Optimizer
+        Updates beta from the gradient.
     data : Distributed
-        What is known of the data.
+        What the master keeps of the distributed data.
     log : ArrivalLog
         Records when each message arrived.
     quadratic : Quadratic, optional
-        An objective of degree 2 where beta is zero; coded schemes need it.
+        The objective of degree 2, expanded at beta = 0; coded schemes need it.
     ridge : float
+        Factor of the L2 penalty.
     exact_gradient : callable, optional
-        For checking: the gradient computed on rank 0.
+        Computes the exact gradient on rank 0, to check the decoded one.
     on_loss : callable, optional
-        Told of each worker that is lost while an iteration runs.
+        Called with the report of each worker that is lost while an iteration runs.
     """
 
     def __init__(
@@ -86,29 +90,29 @@ class Master:
         self._seconds = dict.fromkeys(Activity, 0.0)  # of the latest phase of each kind
         self._decodable = False
         self.first_exact_norm = 0.0
-        """Norm of the first exact gradient, where gradients are checked."""
+        """Norm of the first exact gradient, if gradients are checked."""
         self.absences: list[Absence] = []
         self.refusals: dict[int, str] = {}
-        """Workers of which something was refused in this iteration, and why."""
+        """Workers that sent something unusable in this iteration, with the reason."""
         self._left: dict[int, float] = {}  # when each beta_t left
         self._late_results = group.late_results
 
     @property
     def late(self) -> int:
-        """Results of earlier iterations that other crews have received since the last one."""
+        """Number of late results received by other groups since the previous iteration."""
         return self.group.late_results - self._late_results
 
     def iterate(self, iteration: int) -> Iteration:
-        """Run one iteration, as far as the update of beta.
+        """Run one iteration up to the update of beta.
 
         Raises
         ------
         Interrupted
-            If the transport is interrupted before the gradient is decodable.
+            The transport is interrupted before the gradient is decodable.
         TooFewWorkers
-            If so many workers are lost that it never will be.
+            Too many workers are lost for the gradient ever to become decodable.
         Undecodable
-            If everything is here but does not decode within the guard.
+            All messages have arrived, but they do not decode within the guard.
         """
         record, point = self._begin(iteration), self.optimizer.point
         try:
@@ -141,14 +145,14 @@ class Master:
     def _phase(
         self, activity: Activity, iteration: int, begin: float | None = None
     ) -> Iterator[None]:
-        """Mark the beginning of a phase of the iteration, and measure how long it takes."""
+        """Record the beginning of a phase of the iteration, and measure its duration."""
         self._event(activity, self.group.code_id, iteration, at=begin)
         started = perf_counter()
         yield
         self._seconds[activity] = perf_counter() - started
 
     def _begin(self, iteration: int) -> Iteration:
-        """Forget the messages of the last iteration; beta_t leaves now."""
+        """Discard the messages of the previous iteration, and note that beta_t leaves now."""
         self.refusals, self._decodable = {}, False
         self.arrivals.begin(iteration)
         self.decoder.begin(self._absent(iteration), self.arrivals.ages())
@@ -169,20 +173,20 @@ class Master:
         self.log.end(record.iteration)
 
     def _absent(self, iteration: int) -> list[int]:
-        """Workers of which nothing can be expected; take down who is new among them."""
+        """Return the workers from which no message can come, and record the new ones among them."""
         lost = self.group.lost
         known = {absence.worker for absence in self.absences if absence.until is None}
         self.absences += [Absence(worker, iteration, 0.0) for worker in lost if worker not in known]
         return lost
 
     def back(self, workers: Iterable[int], iteration: int) -> None:
-        """Note that others have taken the place of lost workers, from this iteration on."""
+        """Note that lost workers have been replaced from this iteration on."""
         for absence in self.absences:
             if absence.worker in workers and absence.until is None:
                 absence.until = iteration
 
     def _wait(self, record: Iteration) -> None:
-        """Take messages until they decode within the guard, or until the scheme's deadline."""
+        """Receive messages until they decode within the guard, or until the scheme's deadline."""
         iteration, left = record.iteration, self._left[record.iteration]
         limit = inf if self.scheme.deadline is None else self.scheme.deadline
         while not self._decodable:
@@ -211,7 +215,7 @@ class Master:
                 self._refuse_hopeless(iteration)
 
     def _refuse_hopeless(self, iteration: int) -> None:
-        """Raise if no more can be expected that would make the gradient decodable."""
+        """Raise if no further message can make the gradient decodable."""
         if self.scheme.deadline is not None:
             return
         gone, exhausted = self.group.lost or self.refusals, self.decoder.exhausted
@@ -283,7 +287,7 @@ class Master:
         self._message_event(Activity.WASTED, key, late.iteration, late.time)
 
     def _take_loss(self, loss: Loss, record: Iteration, elapsed: float) -> None:
-        """Note that a worker has been lost, `elapsed` seconds after beta_t left."""
+        """Note that a worker was lost `elapsed` seconds after beta_t left."""
         iteration = record.iteration
         self._event(Activity.LOST, self.group.code_id, iteration, -1, loss.report.peer)
         self.on_loss(loss.report)
@@ -293,12 +297,12 @@ class Master:
     def _expect_less(
         self, worker: int, number: int | None, record: Iteration, elapsed: float
     ) -> None:
-        """Expect no more messages of a worker, or only not this one."""
+        """Expect no more messages of a worker; given a `number`, drop only that message."""
         if not self._decodable and self.decoder.lose(worker, number):
             self._complete(record, elapsed)
 
     def _complete(self, record: Iteration, elapsed: float) -> None:
-        """Note that the gradient is decodable, `elapsed` seconds after beta_t left."""
+        """Note that the gradient became decodable `elapsed` seconds after beta_t left."""
         self._decodable = True
         record.completion_time = elapsed
         left = self._left[record.iteration]
@@ -311,18 +315,18 @@ class Master:
     def _message_event(
         self, activity: Activity, key: tuple[int, int], iteration: int, time: float
     ) -> None:
-        """Mark the arrival of a message."""
+        """Record the arrival of a message as an event."""
         worker, number = key
         peer = self.group.members[worker]
         self._event(activity, self.group.code_id, iteration, number, peer, time)
 
     def _weights_event(self, begin: float, iteration: int) -> None:
-        """Mark that weights have been computed since `begin`."""
+        """Record as an event that decoding weights have been computed since `begin`."""
         self._event(Activity.WEIGHTS, self.group.code_id, iteration, at=begin)
         self._event(Activity.WAIT, self.group.code_id, iteration)
 
     def _decode(self) -> Floats:
-        """Gradient of the data from the payloads that have arrived."""
+        """Return the gradient of the data, decoded from the payloads that have arrived."""
         weights, order = self.decoder.weights, self.decoder.order
         if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
             used = np.flatnonzero(weights)
@@ -337,12 +341,12 @@ class Master:
         return gradient
 
     def _step(self, gradient: Floats, known: float | None) -> None:
-        """Update beta; tell the optimizer the loss at the point if it needs that.
+        """Update beta, and pass the loss at the point to an optimizer that needs it.
 
         Parameters
         ----------
         known : float, optional
-            The loss, the ridge included, where the gradient tells it; else messages carry it.
+            The loss with the ridge, if it follows from the gradient; otherwise messages carry it.
         """
         if not self.optimizer.needs_loss:
             self.optimizer.update(gradient)
@@ -355,10 +359,11 @@ class Master:
         self.optimizer.update(gradient, known)
 
     def _error(self, gradient: Floats, point: Floats) -> float:
-        """Error of the gradient, relative to the exact one, or to the first where that is larger.
+        """Return the relative error of the gradient.
 
-        Near the optimum the gradient is a difference that is less than the rounding errors of its
-        terms: then nobody knows it to any number of digits, and errors count as before.
+        It is relative to the norm of the exact gradient, or of the first one if that is larger.
+        Near the optimum the gradient is a difference smaller than the rounding errors of its terms,
+        so an error relative to its own norm would say nothing.
         """
         assert self.exact_gradient is not None
         exact = self.exact_gradient(point)

@@ -1,4 +1,4 @@
-"""What a run informs: progress, run folder, logs and timeline are observers of it."""
+"""Observers of a run, such as the progress display, run folder, logs and timeline."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ class Start:
     problem: Problem
     step: float
     forecast: GuardForecast | None
-    """What the guard will do; None where decode weights cannot amplify errors."""
+    """Forecast of how the guard will act; None if decoding weights cannot amplify errors."""
     startup_time: float
     """Seconds since this process started."""
     left_at: float
-    """Now, in seconds since the Epoch."""
+    """Time at which the first beta_t leaves, in seconds since the Epoch."""
     cautions: list[str]
-    """What speaks against the scheme for these data."""
+    """Reasons against using the scheme with these data."""
     kernel: str
     """How workers compute (`engine.kernels`)."""
 
 
 class Stop(NamedTuple):
-    """How a run has come to its end."""
+    """How a run has ended."""
 
     iterations: int
-    """Those done."""
+    """Number of iterations done."""
     reason: str
-    """``target`` where ``--stop-at`` is reached, ``iterations`` where all are done."""
+    """``target`` if ``--stop-at`` is reached, ``iterations`` if all iterations are done."""
     converged: bool | None
-    """Whether ``--stop-at`` is reached; None without it."""
+    """Whether ``--stop-at`` is reached; None if it is not set."""
     gradient_norm_ratio: float | None
-    """The last ||gradient|| over the first; None where there is no first one."""
+    """Ratio of the last gradient norm to the first; None if there is no first one."""
 
     def __str__(self) -> str:
         ratio = self.gradient_norm_ratio
@@ -53,10 +53,10 @@ class Stop(NamedTuple):
 
 
 class Observer:
-    """Is informed of the events of a run; every method does nothing unless it is overridden.
+    """Is informed of the events of a run; every method does nothing unless overridden.
 
     A run is the body of a ``with`` statement over its observers. They are called on rank 0, between
-    two iterations, and what they raise ends the run.
+    two iterations. An exception that an observer raises ends the run.
     """
 
     def __enter__(self) -> Observer:
@@ -71,29 +71,32 @@ class Observer:
         self.end(error)
 
     def end(self, error: BaseException | None) -> None:
-        """The run has ended, by `error` where it has ended early."""
+        """React to the end of the run; `error` is the reason if it has ended early."""
 
     def resumed(self, iterations: int, complaints: Sequence[str]) -> None:
-        """The run goes on after so many iterations; newer checkpoints have these defects."""
+        """React to the resumption after `iterations` iterations.
+
+        `complaints` names the defects of newer checkpoints.
+        """
 
     def distributing(self, group: WorkerGroup) -> None:
-        """Data are about to be handed out to the workers of `group`, for the first time."""
+        """React to the first distribution of the data to `group`, just before it begins."""
 
     def start(self, start: Start) -> None:
-        """The first beta_t is about to leave."""
+        """React to the start of training, just before the first beta_t leaves."""
 
     def iteration(self, record: Iteration) -> None:
-        """An iteration has ended."""
+        """React to the end of an iteration."""
 
     def stopped(self, stop: Stop) -> None:
-        """The last iteration is done; not where the run ends early."""
+        """React to the end of the last iteration; not called if the run ends early."""
 
     def warning(self, line: str, details: str = "") -> None:
-        """Something is wrong that does not end the run; `details` may have further lines."""
+        """React to a problem that does not end the run; `details` may hold further lines."""
 
 
 class Observers(Observer):
-    """Several observers as one: entered and called in order, left in reverse order."""
+    """Several observers as one, entered and called in order, and left in reverse order."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = observers

@@ -1,4 +1,4 @@
-"""The payload matrix: messages are received into its rows, and decoded where they lie."""
+"""The payload matrix: messages are received into its rows, and decoded in place."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from coded_dgd.engine.protocol import Floats, Reals, result_size
 from coded_dgd.problems.layout import Layout
 
 SMALL = 1 << 14
-"""Payload numbers up to which those of several messages are checked at once, in a copy."""
+"""Payload length up to which several messages are checked at once, in a copy."""
 PIECE_BYTES = 1 << 18
-"""Size of the part of the rows that one product covers: it stays in the cache."""
+"""Size of the part of the rows that one product covers, which stays in the cache."""
 
 
 class Payloads:
-    """Rows for messages, each a header and a body (`problems.layout`).
+    """Rows for messages. Each row holds a header and a body (`problems.layout`).
 
     A row is taken for a receive, holds the message as long as it may be used, and is freed. The
-    first rows are one array; more are added in further arrays where they do not suffice, since a
-    row must not move while a receive is posted for it. A row that was never taken occupies no
-    memory. Rows that have become too short for a new code are not taken any more.
+    first rows are one array. If they do not suffice, more arrays are added, since a row must not
+    move while a receive is posted for it. A row that was never taken occupies no memory. Rows that
+    are too short for a new code are not taken again.
 
     Attributes
     ----------
     buffers : list of (size,) arrays
-        The messages, header and payload, by row: what a receive is posted for.
+        The buffer of each row, for header and body, into which a message is received.
     """
 
     def __init__(self) -> None:
@@ -43,19 +43,19 @@ class Payloads:
         self.buffers: list[Reals] = []
 
     def reserve(self, layout: Layout, rows: int) -> bool:
-        """Make rows for messages of this layout, unless those that there are suffice.
+        """Allocate rows for messages of this layout, unless the present rows suffice.
 
         Parameters
         ----------
         layout : Layout
-            Of the type of all messages of the job.
+            Layout of the longest messages; all messages of the job have its type.
         rows : int
             Number of rows in the first array.
 
         Returns
         -------
         bool
-            Whether rows that have been taken before are too short.
+            Whether rows taken before are too short.
         """
         size = result_size(layout.body_length, layout.dtype)
         if size <= self._size:
@@ -68,7 +68,7 @@ class Payloads:
         return True
 
     def _add(self, rows: int) -> Reals:
-        """Add an array of free rows, each aligned to 8 bytes; return it."""
+        """Add an array of free rows, each aligned to 8 bytes; return the array."""
         per_word = 8 // self._dtype.itemsize
         words = -(-self._size // per_word)
         array: Reals = np.empty((rows, words)).view(self._dtype)
@@ -80,7 +80,7 @@ class Payloads:
         return array
 
     def take(self, count: int) -> list[int]:
-        """Return the numbers of free rows, which are not free any more."""
+        """Take free rows and return their numbers."""
         while len(self._free) < count:
             self._add(max(len(self.buffers), count))
         taken = self._free[-count:] if count else []
@@ -88,7 +88,7 @@ class Payloads:
         return taken[::-1]
 
     def free(self, rows: Iterable[int]) -> None:
-        """Free rows; the messages in them are not used any more."""
+        """Free rows whose messages are no longer used."""
         self._free += rows if not self._first else [row for row in rows if row >= self._first]
 
     def body_length_of(self, size: int) -> int:
@@ -150,7 +150,7 @@ class Payloads:
         return combined
 
     def _gather(self, rows: NDArray[np.intp], first: int, last: int) -> Floats:
-        """Numbers `first` to `last` - 1 of the bodies in some rows, as float64."""
+        """Return numbers `first` to `last` - 1 of the bodies in these rows, as float64."""
         gathered: NDArray[Any]
         if self._in_matrix(rows.tolist()):
             gathered = self._matrix[:, self._columns(first, last)][rows - self._first]
@@ -159,7 +159,7 @@ class Payloads:
         return gathered.astype(np.float64, copy=False)
 
     def _columns(self, first: int, last: int) -> slice:
-        """Columns of the matrix that hold numbers `first` to `last` - 1 of the bodies."""
+        """Return the columns of the matrix that hold these numbers of the bodies."""
         return slice(self._start + first, self._start + last)
 
     def _in_matrix(self, rows: Sequence[int]) -> bool:

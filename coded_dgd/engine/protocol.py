@@ -1,15 +1,16 @@
 """What travels between master and workers, over any transport.
 
-control  master to worker: take a plan, stop, leave (`Control`), in order with the points
-plan     master to worker: what the worker holds and does (`Assignment`), then its data in pieces
-point    master to worker, per iteration: where to take the gradient; the newest overtakes
-result   worker to master, after every message boundary: header and body in one array of the
-         plan's type; the header is float64 whatever that is, the body is what the plan's `Layout`
-         says: extras, if any are asked for, and the payload
+control     master to worker: take an assignment, stop, leave (`Control`), in order with the points
+assignment  master to worker: what the worker holds and does (`Assignment`), then its data in
+            pieces
+point       master to worker, per iteration: where to compute the gradient; the newest overtakes
+result      worker to master, after every message boundary: header and body in one array of the
+            assignment's type. The header is always float64. The body is what the `Layout` of the
+            assignment says: extras, if requested, and the payload
 
-A worker may hold shares of several codes. Each code is a *lane*: plans, points and results say to
-which they belong. A worker that stops, or fails, says so in a `Report`; its marks, if a timeline is
-wanted, are all that it sends after that.
+A worker may hold shards of several codes. Assignments, points and results carry the *code id* that
+they belong to. A worker that stops or fails sends a `Report`; after it come only the events of its
+timeline, if one is recorded.
 """
 
 from __future__ import annotations
@@ -34,30 +35,30 @@ Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
 
 HEADER = 5
-"""Floats before the body of a result: lane, iteration, message, compute and overrun seconds."""
+"""Floats before the body of a result: code id, iteration, message, compute and overrun seconds."""
 
 
 class Control(IntEnum):
-    """The kind of a control message, which rank 0 sends to a worker: its first number."""
+    """The kind of a control message from rank 0 to a worker: its first number."""
 
     POINT = 0
-    """Where to take the gradient: a `Point`."""
+    """A `Point` follows: where to compute the gradient."""
     ASSIGNMENT = 1
-    """A plan and its data follow."""
+    """An `Assignment` and its data follow."""
     STOP = 2
-    """Report."""
+    """The worker must stop and send its `Report`."""
     RELEASE = 3
-    """Leave: all have reported. With a `Release` as its argument."""
+    """The worker must leave, since all have reported. The argument is a `Release`."""
     GREET = 4
-    """Say who you are: a `Greeting`."""
+    """The worker must send its `Greeting`."""
     HEARTBEAT = 5
-    """Nothing: it is sent only to see that it is received."""
+    """The message carries nothing; it only shows whether the worker still receives."""
     TASK = 6
-    """Compute one task of the current iteration next: a `Task`."""
+    """The worker must compute one `Task` of the current iteration next."""
 
 
 class Text(IntEnum):
-    """The kind of a text message, which a worker sends to rank 0: the first item of its JSON."""
+    """The kind of a text message from a worker to rank 0: the first item of its JSON."""
 
     GREETING = 1
     READY = 2
@@ -65,95 +66,95 @@ class Text(IntEnum):
 
 
 class Release(IntFlag):
-    """How a worker is to leave."""
+    """How a worker leaves."""
 
     HARD = 1
-    """Without MPI_Finalize."""
+    """The worker leaves without MPI_Finalize."""
     FAILED = 2
-    """With the error that follows: rank 0 has raised it."""
+    """The worker leaves with the error that follows, which rank 0 has raised."""
 
 
 class Greeting(NamedTuple):
-    """Who a worker is; the first thing that it says.
+    """The first message of a worker: its host, cores, clock and version.
 
-    Workers of other versions greet, too: what is here stays, and what is new comes last.
+    Workers of other versions send it, too. The fields must not change, and new ones come last.
     """
 
     host: str
     pid: int
     cores: int
-    """Cores that it may use."""
+    """Number of cores that the worker may use."""
     clock: float
-    """Seconds since the Epoch, by its host."""
+    """Seconds since the Epoch, on the clock of the worker's host."""
     version: str = "of an unknown version"
-    """Of this package."""
+    """Version of this package on the worker."""
 
 
 @dataclass(frozen=True)
 class SharedSlice:
-    """Where a worker's blocks are among those of its host. Only plain values."""
+    """The position of a worker's blocks in the shared blocks of its host, in plain values."""
 
     blocks: int
-    """Of the host."""
+    """Number of shared blocks on the host."""
     first: int
-    """Of the worker."""
+    """Index of the worker's first block among them."""
     token: int
-    """Tells this memory from any other."""
+    """Random number that identifies this shared memory."""
     path: str | None = None
-    """Where the memory is; None for the worker that makes it."""
+    """Path of the shared memory; None for the worker that creates it."""
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """All that a worker needs to know besides its data. Only plain values: it travels as JSON."""
+    """All that a worker must know besides its data. All fields are plain values, sent as JSON."""
 
     code_id: int
     replaces: int | None
-    """Lane that is not needed any more once this one is used."""
+    """Code id that is no longer needed once this one is in use."""
     worker: int
     """Number of the worker in the delay model."""
     tasks: int
-    """Blocks that the worker holds, one task each."""
+    """Number of blocks that the worker holds, with one task each."""
     height: int
-    """Rows of a block."""
+    """Number of rows of a block."""
     columns: int
-    """Columns of the data, or of Q = X^T X."""
+    """Number of columns of the data, or of Q = X^T X."""
     layout: Layout
-    """What the worker sends; its type is also that of the worker's blocks and products."""
+    """Content of the worker's messages; its type is also that of the blocks and products."""
     dynamic: bool
-    """Whether rank 0 says one by one which tasks to compute, while an iteration runs."""
+    """Whether rank 0 assigns tasks one by one while an iteration runs."""
     labels: bool
     """Whether the data come with labels; coded data do not."""
     ends: tuple[int, ...]
     """Number of tasks done when each message leaves."""
     coefficients: tuple[float, ...] | None
-    """Factor of each task's result in its message; None for all one."""
+    """Factor of each task's result in its message; None if all are one."""
     unit: float
-    """What a task is in tasks of the delay model."""
+    """Size of a task in units of the delay model's task."""
     product: bool
     """Whether a task is the product X beta instead of a gradient."""
     objective: str
     delay: str
     seed: int
     search: tuple[str, ...] = ()
-    """Folders that modules are imported from besides the current one."""
+    """Folders from which modules are imported, besides the current one."""
     rows: tuple[int, ...] | None = None
-    """Rows of each task that are data, where extras are sent: the others only fill up blocks."""
+    """Number of data rows in each task, if extras are sent; the other rows only pad the blocks."""
     kernel: str = "products"
     """How the gradient of a block is computed (`engine.kernels`)."""
     timeline: bool = False
-    """Whether the worker takes down what it does from when on."""
+    """Whether the worker records a timeline."""
     log: str | None = None
-    """File for the worker's own log, where one is wanted."""
+    """Path of the worker's log file; None for no log."""
     log_level: str = "info"
     local_encoding: LocalEncoding | None = None
-    """How to make the blocks, where rank 0 does not send them."""
+    """How the worker makes its blocks; None if rank 0 sends them."""
     shared_slice: SharedSlice | None = None
-    """Where the blocks are, if workers of a host hold theirs together."""
+    """Position of the blocks in the shared blocks of the host; None if the worker has its own."""
 
     @classmethod
     def from_json(cls, text: bytes | bytearray) -> Assignment:
-        """Return what was written as JSON."""
+        """Return the assignment that was written as JSON."""
         fields = json.loads(text)
         for name in ("ends", "coefficients", "search", "rows"):
             if fields[name] is not None:
@@ -170,31 +171,31 @@ class Assignment:
 
     @property
     def attaches(self) -> bool:
-        """Whether another worker of the host gets the blocks."""
+        """Whether another worker of the host receives the blocks."""
         return self.shared_slice is not None and self.shared_slice.path is not None
 
     @property
     def reports_ready(self) -> bool:
-        """Whether rank 0 wants to hear that the worker has its data, or has none."""
+        """Whether the worker must report that it has its data, or has none."""
         return bool(self.local_encoding or self.shared_slice or self.kernel == "gram")
 
     @property
     def coming(self) -> int:
-        """Blocks that the worker gets: its own, or those of all workers of its host."""
+        """Number of blocks that the worker receives: its own, or the shared blocks of its host."""
         return self.tasks if self.shared_slice is None else self.shared_slice.blocks
 
 
 class Ready(NamedTuple):
-    """A worker has all data of a plan that says how to get them, or has none."""
+    """Message of a worker that has all data of its assignment, or has failed to get them."""
 
     code_id: int
     ready: bool
     path: str | None
-    """Of the memory in which workers of a host hold their blocks, if this one has made it."""
+    """Path of the shared blocks of the host, if this worker has created them."""
 
 
 class Point(NamedTuple):
-    """Where to take the gradient in this iteration."""
+    """Where to compute the gradient in this iteration."""
 
     code_id: int
     iteration: int
@@ -202,16 +203,16 @@ class Point(NamedTuple):
 
 
 class Task(NamedTuple):
-    """One more task, where rank 0 decides on tasks while an iteration runs."""
+    """One more task, for schemes in which rank 0 assigns tasks while an iteration runs."""
 
     code_id: int
     iteration: int
     number: int
-    """Number of the task among those of the worker."""
+    """Number of the task among the worker's tasks."""
 
 
 class Command(NamedTuple):
-    """A control message without numbers of its own but for one."""
+    """A control message with at most one number besides its kind."""
 
     kind: Control
     argument: int
@@ -222,24 +223,24 @@ SHORT = 4
 
 
 def pack_point(point: Point) -> Floats:
-    """Return a point as it travels."""
+    """Return a point in the form in which it is sent."""
     return np.concatenate([[Control.POINT, point.code_id, point.iteration], point.beta])
 
 
 def pack_control(kind: Control, *arguments: int) -> Floats:
-    """Return a control message other than a point as it travels, of shape (SHORT,)."""
+    """Return a control message other than a point as it is sent, of shape (SHORT,)."""
     message = np.zeros(SHORT)
     message[: len(arguments) + 1] = kind, *arguments
     return message
 
 
 def control_buffer(parameters: int = 0) -> Floats:
-    """Return room for a point with that many parameters, or any other control message."""
+    """Return a buffer for a point with that many parameters, or for any other control message."""
     return np.empty(max(3 + parameters, SHORT))
 
 
 def read_control(message: Floats) -> Point | Task | Command:
-    """Return what a control message says, in memory of its own."""
+    """Return the content of a control message, in memory of its own."""
     kind, first, second, third = message[:SHORT].astype(int).tolist()
     if kind == Control.POINT:
         return Point(first, second, message[3:].copy())
@@ -249,42 +250,42 @@ def read_control(message: Floats) -> Point | Task | Command:
 
 
 class Report(NamedTuple):
-    """The last word of a worker, or about it: a failure, or what it did until it was stopped."""
+    """The last report of a worker, or about a lost one: its failure, or the work it has done."""
 
     peer: int
     host: str
     results: int
-    """Results sent in all, so that the master knows when it has drained them."""
+    """Number of results sent, so that the master knows when it has received them all."""
     cpu_seconds: float
     seconds: float
-    """Processor and elapsed time since the first point arrived."""
+    """Processor time and elapsed time since the first point arrived, in seconds."""
     iteration: int
     failure: str | None = None
-    """Cause, in one line, where the worker failed."""
+    """Cause of the failure in one line; None if the worker has stopped normally."""
     traceback: str | None = None
-    """Where it raised; None where the process was lost without a word."""
+    """Traceback of the failure; None if the process was lost without a report."""
     events: int = 0
-    """How many it sends along, where a timeline is wanted (`engine.events`)."""
+    """Number of timeline events that follow (`engine.events`)."""
     memory: int = 0
-    """Peak of its memory, in bytes; 0 where nobody has measured it."""
+    """Peak of the worker's memory in bytes; 0 if it was not measured."""
 
 
 class Logs(NamedTuple):
-    """Where the ranks of a job write their logs, and how much."""
+    """Where the ranks of a job write their logs, and at which level."""
 
     folder: Path
-    """Absolute: a worker may run elsewhere."""
+    """Absolute path, since a worker may run in another folder."""
     level: str
 
     def file(self, rank: int) -> str:
-        """Name of the log of a rank."""
+        """Return the path of the log of a rank."""
         return str(self.folder / f"rank-{rank:03d}.log")
 
 
 def error_text(error: BaseException, host: str) -> bytes:
-    """Return an error of rank 0 as it travels: class, message and exit code."""
+    """Return an error of rank 0 as it is sent: class, message and exit code as JSON."""
     if isinstance(error, CodedDGDError):
-        # TooFewWorkers, say, is an Undecodable to the user
+        # the user catches TooFewWorkers as an Undecodable
         known = next(each for each in type(error).__mro__ if each.__module__ == errors.__name__)
         return json.dumps([known.__name__, str(error), error.exit_code]).encode()
     cause = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
@@ -301,12 +302,12 @@ def read_error(text: bytes | bytearray) -> CodedDGDError:
 
 
 def result_size(length: int, dtype: str | np.dtype[Any]) -> int:
-    """Numbers of that type in a message whose body is as long."""
+    """Return the length of a message, in numbers of type `dtype`, whose body has this `length`."""
     return HEADER * 8 // np.dtype(dtype).itemsize + length
 
 
 def result_parts(message: Reals) -> tuple[Floats, Reals]:
-    """Return views of the header and of the body; the header is empty where it is not whole."""
+    """Return views of the header and the body; the header is empty if it is incomplete."""
     size = HEADER * 8 // message.dtype.itemsize
     header = message[:size] if len(message) >= size else message[:0]
     return header.view(np.float64), message[size:]

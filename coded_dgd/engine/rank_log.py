@@ -1,6 +1,6 @@
-"""``--log-dir``: a log of each rank, written by the rank itself; imported where one is wanted.
+"""The logs of ``--log-dir``: each rank writes its own. Only imported if logs are requested.
 
-The file of rank 3 is ``rank-003.log``. What is there is kept: a run that is resumed adds to it.
+The file of rank 3 is ``rank-003.log``. An existing file is kept: a resumed run appends to it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FORMAT = logging.Formatter(
 
 
 class _File(logging.FileHandler):
-    """A log file; of an error in writing it nothing is printed."""
+    """A log file that prints nothing when writing it fails."""
 
     def __init__(self, path: str, needed: bool) -> None:
         super().__init__(path, encoding="utf-8")
@@ -41,29 +41,29 @@ class _File(logging.FileHandler):
             super().handleError(record)
         elif self._needed:
             with writing(Path(self.baseFilename)):
-                raise  # what is being handled
+                raise  # the exception being handled
         else:
             logging.getLogger().removeHandler(self)
 
     def close(self) -> None:
-        with suppress(OSError):  # what could not be written is in the way still
+        with suppress(OSError):  # the unwritten rest still blocks the buffer
             super().close()
 
 
 def open_log(path: str, level: str, needed: bool) -> logging.FileHandler:
-    """Write to a file what is logged in this process, and the warnings of Python and numpy.
+    """Write to a file everything logged in this process, and the warnings of Python and numpy.
 
     Parameters
     ----------
     needed : bool
-        Whether the run ends where the file cannot be written; else the log ends.
+        Whether a file that cannot be written ends the run; otherwise it ends only the log.
 
     Raises
     ------
     OSError
-        If the file cannot be opened.
+        The file cannot be opened.
     StorageError
-        Here and wherever something is logged, if the file is `needed` and cannot be written.
+        The file is `needed` and cannot be written. Later log calls raise it, too.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     handler = _File(path, needed)
@@ -80,12 +80,12 @@ def open_log(path: str, level: str, needed: bool) -> logging.FileHandler:
 
 
 def of_worker(assignment: Assignment) -> logging.Logger:
-    """Begin the log of a worker process, to which the plan says where.
+    """Begin the log of a worker process in the file that the assignment names.
 
     Raises
     ------
     OSError
-        If the file cannot be opened.
+        The file cannot be opened.
     """
     assert assignment.log is not None
     handler = open_log(assignment.log, assignment.log_level, needed=False)

@@ -1,4 +1,4 @@
-"""What a worker rank does from its start to its end."""
+"""The life of a worker rank, from its start to its end."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from coded_dgd.problems.objectives import Objective
 
 
 def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
-    """Take plans and data, and work until told to leave.
+    """Receive assignments and data, and work until the master releases the worker.
 
     Parameters
     ----------
     connection : MPIWorker
-        To the master.
+        Connection to the master.
     objective : Objective, optional
-        By default the one that the plan names.
+        By default the one that the assignment names.
 
     Returns
     -------
     bool
-        Whether MPI_Finalize may hang, and this process should better `leave` without it.
+        Whether MPI_Finalize may hang, so that this process should `leave` without it.
     """
     worker = Worker(monotonic)
     failure = details = None
@@ -60,7 +60,7 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
                 if connection.log and isinstance(event, Point):
                     connection.log.debug("iteration %d", event.iteration)
                 deadline = loop.send(event)
-    except BaseException as error:  # also SystemExit: nobody would learn of it
+    except BaseException as error:  # also SystemExit, which the master would not notice
         known = "" if isinstance(error, CodedDGDError) else f"{type(error).__name__}: "
         failure = f"{known}{' '.join(str(error).split())}"[:500]
         details = traceback.format_exc()[-REPORT_BYTES // 4 :]
@@ -88,19 +88,19 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
         ),
         events,
     )
-    # Nobody leaves before all have reported: an MPI job whose ranks have left in part aborts badly.
+    # Every rank waits until all have reported: a job with some ranks gone aborts badly.
     while connection.wait(monotonic() + 0.01) is not Control.RELEASE:
         connection.discard_shard()
     return connection.hard
 
 
 def serve_and_exit(connection: MPIWorker | None = None) -> NoReturn:
-    """Be a worker process from start to end.
+    """Run a worker process from start to end.
 
-    The exit code is 0 also for a worker that fails: rank 0 says how the job ends.
+    The exit code is 0 even if the worker fails: rank 0 decides the exit code of the job.
     """
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
-        signal.signal(each, signal.SIG_IGN)  # it is the master that ends the job when asked to
+        signal.signal(each, signal.SIG_IGN)  # only the master ends the job on a signal
     if serve(connection or MPIWorker(world())):
         leave(0)
     sys.exit(0)

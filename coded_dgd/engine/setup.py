@@ -1,4 +1,4 @@
-"""What is decided before any data are read: scheme, delays, and whether they go together."""
+"""Check and prepare what needs no data: the scheme, the delays, and whether they fit together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from coded_dgd.schemes.base import Scheme
 
 @dataclass(frozen=True)
 class Setup:
-    """A configuration and what it stands for."""
+    """A configuration with the scheme, delays and objective that it stands for."""
 
     config: RunConfig
     scheme: Scheme
@@ -31,12 +31,12 @@ class Setup:
     step_size: StepSizeRule
 
     def problem(self, source: Source | None = None) -> Problem:
-        """Return the problem on these data; by default on those that the configuration names.
+        """Return the problem on these data; by default on the data that the configuration names.
 
         Raises
         ------
         UsageError
-            If the data cannot be read, or are none for the objective, or that is not what it says.
+            The data cannot be read or do not suit the objective, or the objective is faulty.
         """
         config = self.config
         data = source or open_source(config.data, config.seed, config.reading)
@@ -51,14 +51,14 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
     Parameters
     ----------
     workers : int, optional
-        Number of workers that MPI started; None where there is no MPI.
+        Number of workers that MPI started; None without MPI.
     objective : Objective, optional
         By default the one that the configuration names.
 
     Raises
     ------
     UsageError
-        With the mend.
+        The configuration does not work. The message says how to fix it.
     """
     workers = check_workers(config, workers)
     optimizers.find(config.optimizer)
@@ -78,12 +78,12 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
 
 
 def scheme_of(config: RunConfig, workers: int) -> Scheme:
-    """Return the scheme of a configuration on that many workers.
+    """Return the scheme of a configuration on this number of workers.
 
     Raises
     ------
     UsageError
-        With the mend.
+        No such scheme exists. The message says how to fix it.
     """
     return schemes.create(
         config.scheme,
@@ -96,17 +96,17 @@ def scheme_of(config: RunConfig, workers: int) -> Scheme:
 
 
 def check_workers(config: RunConfig, workers: int | None) -> int:
-    """Return the number of workers of the scheme, those started less the spare ones.
+    """Return the number of workers of the scheme: those started, without spares.
 
     Parameters
     ----------
     workers : int, optional
-        Number of workers that MPI started; None where there is no MPI.
+        Number of workers that MPI started; None without MPI.
 
     Raises
     ------
     UsageError
-        With the mend.
+        The number does not fit the configuration. The message says how to fix it.
     """
     if workers is None:
         workers = config.workers or DEFAULT_WORKERS
@@ -130,12 +130,12 @@ def check_workers(config: RunConfig, workers: int | None) -> int:
 
 
 def check_delay(setup: Setup) -> None:
-    """Refuse delays that do not cover the scheme's workers and tasks, or under which it stalls.
+    """Refuse delays that do not cover all workers and tasks, or under which the scheme stalls.
 
     Raises
     ------
     UsageError
-        With the mend.
+        The delays do not fit the scheme. The message says how to fix it.
     """
     scheme, delay = setup.scheme, setup.delay
     delay.check(scheme.workers, scheme.work)

@@ -1,4 +1,4 @@
-"""A worker's share of one code: (coded) blocks, and what to do with them."""
+"""A shard: the (coded) blocks that a worker holds of one code, and how to compute with them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from coded_dgd.problems.blocks import (
 from coded_dgd.problems.objectives import LinearModel, Objective
 
 ROWS_AT_ONCE = 256
-"""Rows of data in one computation, between two looks for a newer point."""
+"""Rows of data in one computation, between two checks for a newer point."""
 
 
 class Shard:
-    """What one plan makes of a worker.
+    """What a worker holds and computes for one assignment.
 
     Parameters
     ----------
     assignment : Assignment
     objective : Objective, optional
-        By default the one that the plan names.
+        By default the one that the assignment names.
     shared : SharedBlocks, optional
-        Where the blocks are, if workers of the host hold theirs together.
+        The shared blocks of the host, if the shard is a slice of them.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class Shard:
         self._drawn: tuple[int, Floats] = (-1, np.empty(0))
 
     def load(self, start: int, X: Any, y: Reals | None) -> None:
-        """Take rows `start`, ... of the blocks that come: those of the plan, or of the host."""
+        """Take rows `start`, ... of the blocks of the assignment, or of the shared blocks."""
         if self.shared is not None:
             self.shared.load(start, X, y)
         elif self.assignment.shared_slice is not None:
-            # this worker was to make the shared blocks, and could not
+            # this worker should have created the shared blocks, but failed
             first = self.assignment.shared_slice.first
             own = slice(first, first + self.assignment.tasks)
             self.blocks.load(start, X[own], None if y is None else y[own])
@@ -79,7 +79,7 @@ class Shard:
             self.blocks.load(start, X, y)
 
     def warm_up(self) -> None:
-        """Do everything once: the first call takes long, and should not in the first iteration."""
+        """Compute once with zeros, since the first call is slow and would delay an iteration."""
         self.finish_times(0)
         if self.assignment.tasks:
             beta: Reals = np.zeros(self.layout.parameters, self.dtype)
@@ -87,7 +87,7 @@ class Shard:
             self.extras(0, 1, beta)
 
     def finish_times(self, iteration: int) -> Floats:
-        """Injected finish times; best asked for ahead, when not all workers start at once."""
+        """Return the injected finish times of the tasks; ask ahead, as drawing them takes time."""
         if self._drawn[0] != iteration:
             times = self.delay.finish_times(iteration, self.assignment.worker, self.work)
             self._drawn = iteration, times
@@ -98,11 +98,11 @@ class Shard:
         return np.zeros(self._size, self.dtype)
 
     def compute(self, first: int, last: int, beta: Reals) -> Reals:
-        """Sum of the results of tasks `first` to `last` - 1, each times its coefficient."""
+        """Return the sum of the results of tasks `first`..`last` - 1, times their factors."""
         return self.blocks.result(first, last, beta, self._coefficients(first, last))
 
     def extras(self, first: int, last: int, beta: Reals) -> list[float]:
-        """Sums over the same tasks of what is sent beside their results; see `layout.EXTRAS`."""
+        """Return the sums of the extras over the same tasks; see `layout.EXTRAS`."""
         if not self.layout.extras:
             return []
         assert isinstance(self.blocks, LabelledBlocks)
@@ -113,7 +113,7 @@ class Shard:
 
 
 def _blocks(assignment: Assignment, objective: Objective, arrays: Arrays | None) -> Blocks:
-    """What the share is computed from; of sparse rows only where there are some."""
+    """Return the blocks of a shard; sparse ones only if the assignment has tasks."""
     dtype, rows = assignment.layout.dtype, assignment.rows or ()
     if assignment.kernel == "gram":
         return GramBlocks(assignment.tasks, assignment.columns, assignment.labels, dtype)

@@ -1,4 +1,4 @@
-"""Blocks that the workers of a host hold together, in memory that vanishes with its last user."""
+"""Blocks that the workers of a host share, in memory that vanishes with its last user."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CONTROL = 8
 
 
 class SharedBlocks:
-    """The blocks of a host, written by the one who makes it and mapped by the others.
+    """The shared blocks of a host: one worker writes them, and the others map them.
 
     Parameters
     ----------
     assignment : Assignment
-        With blocks that are pooled.
+        Names the position of the worker's blocks in the shared blocks.
     file : file
-        Of that memory.
+        Anonymous file that holds the shared memory.
     """
 
     def __init__(self, assignment: Assignment, file: FileIO) -> None:
@@ -46,7 +46,7 @@ class SharedBlocks:
             raise OSError("other memory")
         if made:
             memory = mmap.mmap(file.fileno(), size)
-        else:  # with all pages, so that none is looked up in the first iteration
+        else:  # load all pages now, to spare the first iteration the page faults
             flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
             memory = mmap.mmap(file.fileno(), size, flags, mmap.PROT_READ)
         token = np.frombuffer(memory, np.int64, 1, CONTROL * words)
@@ -60,12 +60,13 @@ class SharedBlocks:
 
     @classmethod
     def open(cls, assignment: Assignment) -> SharedBlocks:
-        """Make the memory, or map it.
+        """Create the shared memory, or map it.
 
         Raises
         ------
         OSError
-            If it cannot be made, or is out of reach: in another container, or gone with its maker.
+            The memory cannot be created or reached: it is in another container, or its creator has
+            ended.
         """
         path = assignment.shared_slice and assignment.shared_slice.path
         if path:
@@ -84,6 +85,6 @@ class SharedBlocks:
             self.y[:, rows] = y
 
     def slice_of(self, first: int, tasks: int) -> tuple[Reals, Reals | None]:
-        """The blocks of one worker, X and labels."""
+        """Return the blocks of one worker: X and the labels."""
         own = slice(first, first + tasks)
         return self.X[own], None if self.y is None else self.y[own]

@@ -1,4 +1,4 @@
-"""``python -m coded_dgd.engine.spawned THREADS``: a worker that is started while a run goes on."""
+"""``python -m coded_dgd.engine.spawned THREADS``: a worker that is spawned during a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from coded_dgd.host.threads import set_threads
 
 
 def main() -> None:
-    """Work for the process that has started this one, with as many BLAS threads."""
+    """Work for the process that has spawned this one, with its number of BLAS threads."""
     streams.prepare()
     set_threads(int(sys.argv[1]))
     from coded_dgd.engine.serve import serve_and_exit

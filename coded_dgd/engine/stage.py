@@ -1,4 +1,4 @@
-"""A part of a run with one plan, and what is written down of it."""
+"""A stage is a part of a run with one scheme on one number of workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from coded_dgd.files import replacing
 from coded_dgd.schemes.base import Scheme
 
 PLANS = "plan-{}.npz"
-"""File in the run folder that tells what a stage is, while the run goes on."""
+"""Name of the file in the run folder that describes a stage while the run is unfinished."""
 
 
 @dataclass
@@ -23,24 +23,27 @@ class Stage:
     """A part of a run with the same scheme on the same number of workers."""
 
     number: int
-    """1, 2, ..."""
+    """Number of the stage: 1, 2, ..."""
     first: int
     """Number of its first iteration."""
     master: Master
     handing_out: float = 0.0
-    """Seconds that handing out the data took."""
+    """Seconds that the distribution of the data took."""
     spans: list[float] = field(default_factory=list)
-    """Seconds that each of its iterations took, of those that this process has run."""
+    """Seconds that each of its iterations took, counting only those of this process."""
 
     @property
     def seconds(self) -> float | None:
-        """Of an iteration, on average; the first, which waits for data, does not count."""
+        """Mean seconds per iteration, without the first, which waits for data; None if unknown."""
         return float(np.mean(self.spans[1:])) if len(self.spans) > 1 else None
 
     @property
     def cost(self) -> float | None:
-        """Seconds that it took to begin: handing out, and what the first iteration took longer."""
-        if not self.handing_out:  # no data, or in virtual time
+        """Seconds that the start of the stage took; None if unknown.
+
+        It is the time for distributing the data plus the extra time of the first iteration.
+        """
+        if not self.handing_out:  # no data, or virtual time
             return 0.0
         if len(self.spans) < 2:
             return None
@@ -52,7 +55,7 @@ class Stage:
 
     @property
     def tasks_done(self) -> NDArray[np.int64]:
-        """(M, J), tasks that a worker has done when it sends a message, 0 for none."""
+        """Number of tasks done when each message leaves, of shape (M, J); 0 for no message."""
         done = np.zeros(self.scheme.expected.shape, dtype=np.int64)
         for worker in range(self.scheme.workers):
             ends = self.scheme.ends(worker)
@@ -60,7 +63,7 @@ class Stage:
         return done
 
     def describe(self, folder: Path) -> None:
-        """Write down what one has to know to read arrivals of a run that has not finished."""
+        """Write what is needed to read the arrivals of a run that has not finished."""
         scheme, group = self.scheme, self.master.group
         with replacing(folder / PLANS.format(self.number)) as file:
             np.savez(
@@ -86,7 +89,7 @@ class Refused(NamedTuple):
 
 
 def ended_stages(checkpoint: Checkpoint, workers: int) -> int:
-    """Number of stages before a checkpoint that are not gone on with on so many workers."""
+    """Return the number of completed stages before a checkpoint, for `workers` workers now."""
     values = checkpoint.values
     ended: int = values["stages"]
     return 0 if ended == 1 and values["workers"] == workers else ended

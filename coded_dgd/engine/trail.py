@@ -1,4 +1,4 @@
-"""How a training has moved: an earlier model, to measure the pace of its convergence by."""
+"""An earlier model of a training, from which the pace of convergence is measured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from coded_dgd.engine.protocol import Floats
 
 
 class Trail:
-    """Keeps a model of an earlier iteration: more than a quarter and at most half of all done.
+    """Keeps the model of an earlier iteration, between a quarter and a half of those done.
 
     Only references are kept: an optimizer replaces its arrays and never writes to them.
 
@@ -26,7 +26,7 @@ class Trail:
         self._next, self._next_iterations = beta, 0
 
     def note(self, beta: Floats) -> None:
-        """Take the model after one more iteration."""
+        """Note the model after one more iteration."""
         self.iterations += 1
         if self.iterations >= 2 * self._next_iterations:
             self.earlier, self.earlier_iterations = self._next, self._next_iterations

@@ -1,4 +1,4 @@
-"""Training one model with one scheme: start, one iteration after the other, whoever is lost."""
+"""Train one model with one scheme, iteration by iteration, even when workers are lost."""
 
 from __future__ import annotations
 
@@ -43,28 +43,28 @@ from coded_dgd.theory.predictor import forecast
 
 FORECAST_SECONDS = 0.2
 SPAWN_SECONDS = 30.0
-"""How long to wait for a new worker without which nothing can be decoded."""
+"""Seconds to wait for a new worker if nothing can be decoded without it."""
 OFTEN = 0.5
-"""Fraction of iterations in which a guard that waits is worth a word."""
+"""Fraction of iterations with a waiting guard from which on a warning is given."""
 EXPLOSION = 1e10
-"""A gradient that has grown by this factor since the first one will not come back."""
+"""Growth of the gradient norm since the first iteration that counts as divergence."""
 
 
 class Trainer:
-    """Trains with the scheme of `setup` on some of the peers of a transport.
+    """Trains with the scheme of `setup` on the peers of a transport.
 
     Parameters
     ----------
     setup : Setup
     transport : Transport
-        The first peers become the workers, those beyond them are spares.
+        Its first peers become the workers; the others are spares.
     problem : Problem
     folder : Path, optional
-        Where to write arrival times while the run goes on.
+        Where to write arrival times during the run.
     observer : Observer, optional
-        Is informed before data are handed out for the first time, and of warnings.
+        Is informed of warnings, and before the first distribution of the data.
     mend : str
-        What the command offers against the loss of too many workers.
+        Remedy of the command against the loss of too many workers.
     """
 
     def __init__(
@@ -95,20 +95,20 @@ class Trainer:
         self.log: list[Iteration] = []
         self.stages: list[Stage] = []
         self.losses: list[Report] = []
-        """All that were lost, in the order in which it was noticed."""
+        """Reports of all lost workers, in the order in which the losses were noticed."""
         workers = setup.scheme.workers
         self._spares = list(range(workers, transport.workers))
         self._spawning = 0
         self._noted: set[int] = set()  # peers that are known to be lost
         self._noted_refusals: set[tuple[int, str]] = set()
-        self._losses_before = 0  # those before the checkpoint
+        self._losses_before = 0  # number of losses before the checkpoint
         self._refused_before: Counter[tuple[int, str]] = Counter()
         self._resumed: Checkpoint | None = None
         self._ideal = Ideal(setup.delay)
         self._clock = 0.0
-        """When the latest iteration ended: one that is broken off begins again at that instant."""
+        """Instant at which the latest iteration ended; an interrupted one restarts there."""
         self._stages_before = 0
-        """Stages before the checkpoint that are not gone on with."""
+        """Number of completed stages before the checkpoint."""
 
     @property
     def iteration(self) -> int:
@@ -117,7 +117,7 @@ class Trainer:
 
     @property
     def first_norm(self) -> float:
-        """Norm of the first gradient: not of an iteration in which nothing came in time."""
+        """Norm of the first gradient that is not zero; it is zero if no message came in time."""
         return next((record.gradient_norm for record in self.log if record.gradient_norm), 0.0)
 
     @property
@@ -164,14 +164,14 @@ class Trainer:
             )
 
     def _quadratic(self, data: Distributed) -> Quadratic | None:
-        """The objective where beta is zero, if it is of degree 2."""
+        """Return the objective at beta = 0 if it is of degree 2, else None."""
         objective = self.setup.objective
-        if is_least_squares(objective):  # then that has been computed as the data were handed out
+        if is_least_squares(objective):  # computed during the distribution of the data
             return data.least_squares
         return self.problem.quadratic if objective.degree == 2 else None
 
     def _adapted(self, last: Adaptation) -> tuple[Scheme, list[int]]:
-        """Scheme and members after a change, of which a checkpoint tells."""
+        """Return scheme and members after the change that a checkpoint records."""
         members = [rank - 1 for rank in last.after.ranks]
         if max(members) >= self.transport.workers:  # one was a spare, and now there are fewer
             members = list(range(len(members)))
@@ -189,17 +189,17 @@ class Trainer:
         replaces: int | None,
         kept: Master | None = None,
     ) -> None:
-        """Begin a stage: hand out the data to these peers.
+        """Begin a stage and distribute the data to these peers.
 
         Parameters
         ----------
         kept : Master, optional
-            That of a stage whose workers go on with what they hold.
+            Master of an earlier stage whose workers keep their shards.
         """
         if self.stages:
             self.measure_change()
         config, begin = self.config, self.transport.clock()
-        # of blocks that are coded the master knows the loss from the gradient
+        # with coded blocks the master computes the loss from the gradient
         extras = EXTRAS if self.optimizer.needs_loss and not scheme.coded else ()
         layout = Layout(self.problem.parameters, scheme.pieces, config.dtype, extras)
         code_id = kept.group.code_id if kept else self.transport.new_code()
@@ -246,12 +246,12 @@ class Trainer:
             self.stage.describe(self.folder)
 
     def step(self) -> Iteration:
-        """Run one iteration, and again if it takes new workers or another plan.
+        """Run one iteration, and repeat it if it needs new workers or a new code.
 
         Raises
         ------
         CodedDGDError
-            See `Master.iterate`; or divergence.
+            See `Master.iterate`; also raised on divergence.
         """
         self.refill()
         while True:
@@ -276,19 +276,19 @@ class Trainer:
         return record
 
     def change(self, config: RunConfig, workers: Sequence[int], same_shards: bool) -> None:
-        """Begin a stage with another scheme on some of the workers; the optimizer goes on.
+        """Begin a stage with another scheme on some of the workers; the optimizer continues.
 
         Parameters
         ----------
         workers : sequence of int
-            Of the present scheme; the others are spares from now on.
+            Workers of the present scheme to keep; the others become spares.
         same_shards : bool
-            Whether workers go on with what they hold.
+            Whether workers keep their shards.
 
         Raises
         ------
         UsageError
-            If there is no such scheme for these data and delays; then nothing has changed.
+            No such scheme exists for these data and delays; nothing has changed.
         """
         group = self.stage.master.group
         scheme = scheme_of(config, len(workers))
@@ -304,13 +304,13 @@ class Trainer:
         self._spares += sorted(set(group.members) - set(members) - set(self.transport.lost))
 
     def measure_change(self) -> None:
-        """Record what has come of the latest change of scheme, as far as its stage tells."""
+        """Record the measured effect of the latest change of scheme."""
         if self.adaptations and self.adaptations[-1].stage == self.stage.number:
             self.adaptations[-1].cost = self.stage.cost
             self.adaptations[-1].measured = self.stage.seconds
 
     def note(self, *reports: Report) -> None:
-        """Take down losses that have not been known before."""
+        """Record losses that are not known yet."""
         fresh = [report for report in reports if report.peer not in self._noted]
         if fresh:
             self.losses += fresh
@@ -320,30 +320,30 @@ class Trainer:
 
     @property
     def refused(self) -> Counter[tuple[int, str]]:
-        """Messages that were not used because they make no sense, by peer and reason."""
+        """Number of messages not used because they make no sense, by peer and reason."""
         return self._refused_before + self._refused_here
 
     @property
     def _refused_here(self) -> Counter[tuple[int, str]]:
-        """Those since the checkpoint."""
+        """Number of such messages since the checkpoint, by peer and reason."""
         return sum((stage.master.group.refused for stage in self.stages), Counter())
 
     def _note_refusals(self) -> None:
-        """Take down, once for each worker and reason, that messages were not used."""
+        """Record, once for each worker and reason, that messages were not used."""
         for peer, reason in sorted(self._refused_here.keys() - self._noted_refusals):
             self.observer.warning(f"messages of rank {peer + 1} are not used: {reason}")
         self._noted_refusals = set(self._refused_here)
 
     def refill(self, seconds: float = 0.0) -> bool:
-        """Put spare and new workers in the place of lost ones; return whether there were any.
+        """Replace lost workers by spare and new ones; return whether any was replaced.
 
         Parameters
         ----------
         seconds : float
-            How long to wait for the first if new ones are on their way.
+            How long to wait for the first new worker if some are being started.
         """
         group, transport = self.stage.master.group, self.transport
-        self.note(*transport.lost.values())  # spares too
+        self.note(*transport.lost.values())  # including spares
         lost = group.lost
         if not lost:
             return False
@@ -374,7 +374,7 @@ class Trainer:
         return bool(filled)
 
     def _replan(self, amplification: float | None) -> None:
-        """Build the code anew for the workers that live and hand out the data again."""
+        """Build the code for the remaining workers, and distribute the data again."""
         losses = self.losses[self._losses_before :]
         if self.config.on_loss != "replan":
             raise TooFewWorkers(self.iteration, losses, self._mend, amplification)
@@ -400,7 +400,7 @@ class Trainer:
             self._diverged(size)
 
     def _refuse_overflow(self) -> None:
-        """Tell workers that send numbers that are not finite from a model that has run away."""
+        """Raise if messages were refused because the model has diverged."""
         if self.log and self.stage.master.refusals:
             size = norm(self.problem.gradient(self.optimizer.point))
             if not np.isfinite(size):
@@ -415,7 +415,7 @@ class Trainer:
         )
 
     def state(self) -> Checkpoint:
-        """Everything that the next iterations depend on, and what is told of those before."""
+        """Return everything on which the next iterations depend, and the record of those before."""
         master = self.stage.master
         self.measure_change()
         values = {
@@ -433,7 +433,7 @@ class Trainer:
         return Checkpoint(self.iteration, values, self.optimizer.state())
 
     def restore(self, checkpoint: Checkpoint, log: list[Iteration]) -> None:
-        """Go on from a checkpoint, and the records of the iterations before it, before `start`."""
+        """Continue from a checkpoint and the records before it. Call it before `start`."""
         values = checkpoint.values
         self.optimizer.restore(checkpoint.arrays)
         self.trail = Trail(self.optimizer.beta)
@@ -450,19 +450,19 @@ class Trainer:
 
     @property
     def _has_ideal(self) -> bool:
-        """Whether the delays of all iterations were injected into stages that are known here."""
+        """Whether all delays were injected, and into stages that this process knows."""
         dynamic = any(stage.scheme.dynamic for stage in self.stages)
         return self.setup.delay.injects and not self.stages[0].first and not dynamic
 
     def ideal(self) -> Floats | None:
-        """Completion time of each iteration on the same delays where nobody is ever late.
+        """Return the completion time of each iteration on the same delays without late messages.
 
-        Workers that were lost are missing in it too. None where nothing is injected, or where the
-        iterations before a checkpoint had another plan.
+        Lost workers are missing there, too. Return None if no delays are injected, or if the
+        iterations before a checkpoint used another code.
         """
         return self._ideal.times() if self._has_ideal else None
 
     def _note_ideal(self, iteration: int) -> None:
-        """Have the ideal of an iteration of the latest stage worked out."""
+        """Queue the computation of an iteration's ideal completion time in the latest stage."""
         absences = ((each.worker, each.at(iteration)) for each in self.stage.master.absences)
         self._ideal.note(iteration, {who: after for who, after in absences if after is not None})

@@ -1,4 +1,4 @@
-"""The worker's loop: the same over every transport."""
+"""The worker's loop, which is the same over every transport."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from coded_dgd.engine.protocol import Point, Reals, Task, result_parts
 from coded_dgd.engine.shard import Shard
 
 Signal = Point | Task | None
-"""The newest point, or one more task; None where there is neither."""
+"""The newest point, one more task, or None for neither."""
 Wait = Generator[float, Signal, None]
-"""Yields the instant until which to wait; is sent an event."""
+"""A generator that yields the instant until which to wait, and is sent a `Signal`."""
 
 
 class Worker:
-    """Computes partial gradients of the shares that it is given.
+    """Computes partial gradients from its shards.
 
     Parameters
     ----------
     clock : callable
-        Seconds; real, or virtual where the transport simulates.
+        Returns the time in seconds: real, or virtual if the transport simulates.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -36,14 +36,14 @@ class Worker:
         self._event: Callable[..., None] = no_event
 
     def take(self, shard: Shard) -> None:
-        """Hold one more share."""
+        """Add a shard to those that the worker holds."""
         self.shards[shard.assignment.code_id] = shard
         if shard.assignment.timeline and self.events is None:
             self.events = EventRecorder(self.clock)
             self._event = self.events.add
 
     def run(self, send: Callable[[Reals], None]) -> Wait:
-        """Work on the newest point."""
+        """Work on the newest point, until the generator is closed."""
         signal = yield inf
         while True:
             if isinstance(signal, Point):
@@ -59,7 +59,7 @@ class Worker:
     def _all_tasks(
         self, point: Point, send: Callable[[Reals], None]
     ) -> Generator[float, Signal, Point | None]:
-        """Compute and send message after message; return the point that overtakes, if one does."""
+        """Compute and send all messages of a point; return a point that overtakes it, if any."""
         shard, due, beta = self._begin(point)
         first, injects, assignment = 0, shard.delay.injects, shard.assignment
         for index, last in enumerate(assignment.ends):
@@ -71,7 +71,7 @@ class Worker:
                 if injects:
                     self._event(Activity.DELAY, point.code_id, point.iteration, index)
                     overrun = max(overrun, self.clock() - due[stop - 1])
-                elif stop == assignment.tasks:  # a newer point is found a moment later
+                elif stop == assignment.tasks:  # the next wait returns a newer point
                     continue
                 newer = yield from self._wait(due[stop - 1])
                 if newer is not None:
@@ -84,7 +84,7 @@ class Worker:
     def _told_tasks(
         self, point: Point, send: Callable[[Reals], None]
     ) -> Generator[float, Signal, Point | None]:
-        """Compute and send the tasks that rank 0 tells; return the point that overtakes."""
+        """Compute and send the tasks that rank 0 assigns; return the point that overtakes."""
         shard, due, beta = self._begin(point)
         for instant in due:
             while (number := self._next_task(point)) is None:
@@ -106,7 +106,7 @@ class Worker:
         return None
 
     def _begin(self, point: Point) -> tuple[Shard, list[float], Reals]:
-        """Return the share, the instants at which its tasks end, and beta, for a point."""
+        """Return the shard, the due times of its tasks, and beta, for a point."""
         shard = self.shards[point.code_id]
         self.shards.pop(
             -1 if shard.assignment.replaces is None else shard.assignment.replaces, None
@@ -123,7 +123,7 @@ class Worker:
         beta: Reals,
         message: Reals,
     ) -> float:
-        """Add the results of some tasks to message `number`; return the seconds that this took."""
+        """Add the results of some tasks to message `number`; return the seconds it took."""
         self._event(Activity.COMPUTE, point.code_id, point.iteration, number)
         begin = perf_counter()
         extras, payload = shard.layout.parts(result_parts(message)[1])
@@ -141,7 +141,7 @@ class Worker:
         overrun: float,
         send: Callable[[Reals], None],
     ) -> None:
-        """Write the header of a message, and send it."""
+        """Write the header of a message, and send the message."""
         self._event(Activity.SEND, point.code_id, point.iteration, number)
         header, _ = result_parts(message)
         header[0], header[1], header[2] = point.code_id, point.iteration, number
@@ -150,13 +150,13 @@ class Worker:
         self.results += 1
 
     def _wait(self, until: float) -> Generator[float, Signal, Point | None]:
-        """Wait until an instant; return a newer point that comes before, and keep tasks."""
+        """Wait until an instant; return a newer point if one arrives, and keep tasks."""
         while isinstance(signal := (yield until), Task):
             self._tasks.append(signal)
         return signal
 
     def _next_task(self, point: Point) -> int | None:
-        """Return the number of the next task for a point; forget those of earlier ones."""
+        """Return the number of the next task for a point, and drop tasks of earlier points."""
         while self._tasks:
             task = self._tasks[0]
             if task.iteration > point.iteration and task.code_id == point.code_id:

@@ -1,1 +1,1 @@
-"""How master and workers reach each other: MPI, or an event heap with a virtual clock."""
+"""Connections between master and workers: MPI, or an event heap with a virtual clock."""

@@ -1,4 +1,4 @@
-"""What the master loop needs of a transport."""
+"""The interface between the master's loop and a transport."""
 
 from __future__ import annotations
 
@@ -17,94 +17,94 @@ if TYPE_CHECKING:
     from coded_dgd.problems.sparse import SparseRows
 
 STOP_SECONDS = 10.0
-"""How long workers may take to stop."""
+"""Seconds that workers may take to stop."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """What has arrived at the master since it last asked.
+    """Everything that has arrived at the master since the previous call.
 
-    The first four lists have an entry for each message, in the order of arrival.
+    The first four lists have one entry per message, in order of arrival.
     """
 
     peers: list[int] = field(default_factory=list)
-    """The sender."""
+    """Senders of the messages."""
     rows: list[int] = field(default_factory=list)
-    """The row of the payload matrix that holds the message. The receiver of the batch owns it."""
+    """Rows of the payload matrix that hold the messages. The receiver of the batch owns them."""
     lengths: list[int] = field(default_factory=list)
-    """Length of the body, in numbers of the payload's type; negative where it has no header."""
+    """Lengths of the bodies, in numbers of the payload's type; negative without a header."""
     times: list[float] = field(default_factory=list)
-    """Instant of arrival in seconds, by the clock of the transport."""
+    """Instants of arrival in seconds, on the clock of the transport."""
     losses: list[Report] = field(default_factory=list)
-    """Peers that have been lost."""
+    """Reports of peers that have been lost."""
 
     def __bool__(self) -> bool:
         return bool(self.peers or self.losses)
 
 
 class Transport(ABC):
-    """The master's side of the connections to its peers, the workers.
+    """The master's side of the connections to its peers, the worker processes.
 
-    Peers 0..workers-1 are those that started with the job; `spawn` may add others. A peer that
-    fails or whose process is lost shows up once, as a `Report` with a failure among what `receive`
-    returns, and from then on in `lost`; what is sent to it goes nowhere.
+    Peers 0..workers-1 started with the job; `spawn` may add others. A peer that fails, or whose
+    process is lost, appears once as a `Report` with a failure in what `receive` returns, and from
+    then on in `lost`. Messages to a lost peer are discarded.
     """
 
     workers: int
     host: str
-    """Where the master runs."""
+    """Name of the machine on which the master runs."""
     shares_memory: bool = False
-    """Whether peers of one host may hold blocks together."""
+    """Whether peers of one host may share blocks."""
 
     def __init__(self) -> None:
         self.payloads = Payloads()
-        """Where messages are received."""
+        """Buffers that receive the messages."""
         self.lost: dict[int, Report] = {}
-        """Why, by peer."""
+        """Report of each lost peer, with the cause."""
         self.interrupted = False
-        """Set, at any time, to make `receive` return at once with what there is."""
+        """Whether `receive` must return at once; it may be set at any time."""
         self.late_results: Counter[int] = Counter()
-        """Results that came in while another lane was waited for, by lane."""
+        """Number of late results by code id: they arrived while another group was receiving."""
         self.codes = 0
-        """How many lanes there are."""
+        """Number of code ids in use."""
         self.events: EventRecorder | None = None
-        """The master's own, where a timeline is wanted."""
+        """The master's own timeline events; None if no timeline is recorded."""
         self.worker_events: dict[int, RankEvents] = {}
-        """By peer, of those that answered `stop`, where a timeline is wanted."""
+        """Timeline events by peer, of the peers that answered `stop`."""
         self.logs: Logs | None = None
-        """Where ranks write their logs, if they are to."""
+        """Where ranks write their logs; None for no logs."""
         self.ready: dict[tuple[int, int], Ready] = {}
-        """What peers have said of the data of a lane, by peer and lane."""
+        """The `Ready` messages, by peer and code id."""
         self.meanwhile: list[Callable[[], bool]] = []
-        """What may be done piece by piece while nothing arrives; each returns whether it has."""
+        """Small pieces of work to do while nothing arrives; each returns whether it did any."""
         self.silence = inf
-        """Seconds after which a peer that gives no sign of life is lost."""
+        """Seconds without a sign of life after which a peer counts as lost."""
 
     def new_code(self) -> int:
-        """Return the number of a lane that nobody has."""
+        """Return a new code id."""
         self.codes += 1
         return self.codes - 1
 
     def record_events(self) -> None:
-        """Have it taken down what every rank does from when on; before any plan is sent."""
+        """Record a timeline on every rank. Call it before the first assignment is sent."""
         self.events = EventRecorder(self.clock, MASTER_EVENTS)
 
     @abstractmethod
     def clock(self) -> float:
-        """Seconds since some instant; virtual where the transport simulates."""
+        """Return the seconds since some fixed instant; virtual if the transport simulates."""
 
     def set_clock(self, now: float) -> None:
-        """Go on from this instant, where the clock is virtual."""
+        """Set the clock to this instant, if it is virtual."""
 
     @abstractmethod
     def assign(self, peer: int, assignment: Assignment) -> None:
-        """Tell a peer what it holds and does."""
+        """Send a peer its assignment."""
 
     @abstractmethod
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
-        """Give a peer rows `start`, ... of the blocks of its latest plan, in order.
+        """Send a peer the rows from `start` on of the blocks of its latest assignment, in order.
 
-        The arrays are the transport's now.
+        The transport takes ownership of the arrays.
         """
 
     @abstractmethod
@@ -129,28 +129,28 @@ class Transport(ABC):
         """
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
-        """Take in what comes, for later, until a condition holds; return whether it does.
+        """Keep arriving messages for later until a condition holds, and return whether it does.
 
-        It is not waited for longer than `seconds`, nor where the transport is interrupted.
+        The wait ends after `seconds`, or at once if the transport is interrupted.
         """
         del seconds
         return condition()
 
     @abstractmethod
     def host_of(self, peer: int) -> str:
-        """Name of the machine that a peer runs on."""
+        """Return the name of the machine on which a peer runs."""
 
     def cores_of(self, peer: int) -> int:
-        """Cores of it that the peer may use; 1 where that is not known."""
+        """Return the number of cores that the peer may use; 1 if it is unknown."""
         return 1
 
     def dismiss(self, peer: int, iteration: int, cause: str) -> None:
-        """Count a peer among the lost though it lives."""
+        """Treat a peer as lost although its process is alive."""
         report = Report(peer, self.host_of(peer), 0, 0.0, 0.0, iteration, cause)
         self.lost.setdefault(peer, report)
 
     def spawn(self) -> None:
-        """Start another worker in the background, where that can be done."""
+        """Start another worker in the background, if the transport can."""
 
     def spawned(self) -> list[int]:
         """Return the peers that `spawn` has started and that are ready, each once."""
@@ -163,7 +163,7 @@ class Transport(ABC):
         Returns
         -------
         reports : list of Report
-            From each worker that answered.
+            The report of each worker that answered.
         drained : int
-            Results that arrived after the last iteration.
+            Number of results that arrived after the last iteration.
         """

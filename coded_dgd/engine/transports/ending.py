@@ -1,6 +1,6 @@
-"""How a rank ends, and what the other ranks of its job make of it: nobody waits for the dead.
+"""How a rank ends, and how the other ranks of its job notice, so that none waits for a dead one.
 
-``import coded_dgd`` calls `install`; it does nothing unless a launcher has started several ranks.
+``import coded_dgd`` calls `install`. It does nothing unless a launcher has started several ranks.
 
 uncaught exception          The traceback is printed as usual, and the job ends with exit code 1.
 end of the script, sys.exit The rank is one of those that `have_ended`. Ranks of its machine that
@@ -8,8 +8,8 @@ end of the script, sys.exit The rank is one of those that `have_ended`. Ranks of
 killed, os._exit            Rank 0: its guardian ends the job where the launcher does not. A worker:
                             the launcher ends the job, or the worker is an erasure.
 
-What happens before the import is the business of ``python -m mpi4py``. Only few standard modules
-are imported with this one: a file in the user's folder may take the place of any other module.
+Before the import, ``python -m mpi4py`` is responsible. Only few standard modules are imported with
+this one, because a file in the user's folder may hide any other module.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ from coded_dgd.host.leaving import OWNER, Guardian, is_rank, leave, notify_guard
 
 EXIT_CODE = 1
 RANK_0_SECONDS = 2.0
-"""Time for rank 0 to end the job for an error that all ranks raise."""
+"""Seconds for rank 0 to end the job for an error that all ranks raise."""
 GUARDIAN_SECONDS = 3.0
-"""Time for the guardian of a master that is lost to end the job."""
+"""Seconds for the guardian of a lost master to end the job."""
 OTHERS_SECONDS = 600.0
-"""How long a rank at its end waits for others before it calls MPI_Finalize, which does so, too."""
+"""Seconds that a rank waits for others at its end, before it waits in MPI_Finalize."""
 LOOK_SECONDS = 0.02
 TURN_SECONDS = 0.2
-"""Time between two ranks that would end the job for the same reason: one message is enough."""
+"""Seconds between two ranks that end the job for the same reason, since one message is enough."""
 
 SUPERVISOR = ["-m", "coded_dgd.batch.supervise"]
-"""How a batch script starts its supervisor. It is no rank, whatever a job step around it says."""
+"""Arguments with which a batch script starts its supervisor, which is not a rank."""
 
 
 class _State:
-    """What is known of this process."""
+    """The state of this process."""
 
     rank: Launch | None = None
-    """Where `install` has done anything."""
+    """The launch of this rank; None unless `install` has taken effect."""
     lost: list[Callable[[], bool]] = []
-    """Whether a rank is lost, at the end: then MPI_Finalize, which may hang, is left out."""
+    """Whether a rank is lost at the end; then MPI_Finalize, which may hang, is skipped."""
     masters: set[int] = set()
-    """Ranks whose end this process waits for before its own; with them for that of all others."""
+    """Ranks for whose end this process waits before its own; then it waits for all others, too."""
     status: Any = None
-    """What `sys.exit` was called with: whoever leaves that out has to return it."""
+    """Argument of `sys.exit`, which a process that skips MPI_Finalize must return itself."""
 
 
 def install() -> None:
-    """Have the ways in which this process may end noticed by the other ranks of its job."""
+    """Let the other ranks of the job notice every way in which this process may end."""
     launched = launch()
     if launched is None or launched.size < 2 or sys.orig_argv[1:3] == SUPERVISOR:
         return
@@ -69,7 +69,7 @@ def install() -> None:
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         if is_rank() and getattr(error, "of_rank_0", False):
-            sleep(RANK_0_SECONDS)  # it is for rank 0 to speak
+            sleep(RANK_0_SECONDS)  # rank 0 reports the error
             wait_for_turn(launched.rank)
         previous(kind, error, trace)
         if is_rank() and not _interactive():
@@ -82,10 +82,10 @@ def install() -> None:
 
 
 def start_guardian() -> None:
-    """Have a guardian watch this process, which others wait for, unless there is one."""
+    """Start a guardian that watches this process for the others, unless one is running."""
     if _State.rank is None or Guardian.pipe is not None:
         return
-    # where a file hides one of the modules that it needs there is none
+    # a file may hide a module that the guardian needs; then it is not started
     with suppress(ImportError, AttributeError, OSError):
         from coded_dgd.host import guardian, open_mpi
 
@@ -94,9 +94,9 @@ def start_guardian() -> None:
 
 
 def end_job(message: str = "", code: int = EXIT_CODE) -> None:
-    """End the job, all ranks of it, with a code other than 0.
+    """End the job with all its ranks, with an exit code other than 0.
 
-    It returns only where neither MPI nor a launcher can be asked to.
+    It returns only if neither MPI nor a launcher can be asked to end the job.
     """
     if message:
         print(f"coded-dgd: {message}", file=streams.messages())
@@ -115,7 +115,7 @@ def end_job(message: str = "", code: int = EXIT_CODE) -> None:
 
 
 def skip_finalize(condition: Callable[[], bool] = lambda: True) -> None:
-    """Have this process `leave`, with its exit code, if the condition holds at its end."""
+    """Make this process `leave` with its exit code, if the condition holds at its end."""
     _State.lost.append(condition)
     if len(_State.lost) > 1:
         return
@@ -131,10 +131,10 @@ def skip_finalize(condition: Callable[[], bool] = lambda: True) -> None:
 
 
 def end_with_others(master: int) -> None:
-    """Have this process not end before the ranks that do the same have come to their ends.
+    """Delay the end of this process until all ranks that call this function have ended.
 
-    Where MPI survives the loss of a rank, MPI_Finalize may hang if one is lost then; and if it is
-    the master no other rank would return a code other than 0.
+    If MPI survives the loss of a rank, MPI_Finalize may hang when a rank is lost during it. And
+    if the master is lost, no other rank returns a code other than 0.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def end_with_others(master: int) -> None:
 def _await_others(own: Launch) -> None:
     deadline = monotonic() + OTHERS_SECONDS
     for rank in set(range(own.size)) - {own.rank}:
-        # a process that is gone has no marks
+        # an ended process has no marks
         while _marked("together", rank) and not _marked("ended", rank) and monotonic() < deadline:
             sleep(LOOK_SECONDS)
     if not all(_marked("ended", master) for master in _State.masters):
@@ -157,17 +157,20 @@ def _await_others(own: Launch) -> None:
 
 
 def wait_for_turn(rank: int) -> None:
-    """Leave it to ranks with smaller numbers to end the job for the same reason."""
+    """Wait, so that ranks with smaller numbers can end the job for the same reason."""
     sleep(min(TURN_SECONDS * max(rank - 1, 0), RANK_0_SECONDS))
 
 
 def have_ended(ranks: Iterable[int]) -> list[int]:
-    """Return those ranks of COMM_WORLD that have come to their end, as seen on this machine."""
+    """Return those of the given ranks of COMM_WORLD that have ended, as seen on this machine."""
     return [rank for rank in ranks if _marked("ended", rank)]
 
 
 def _mark(what: str, rank: int) -> None:
-    """Say something of this process to all of this machine, until it is gone: by a socket."""
+    """Set a mark of this process that its whole machine sees until the process ends.
+
+    The mark is a socket.
+    """
     from socket import AF_UNIX, SOCK_DGRAM, socket
 
     with suppress(OSError):
@@ -211,23 +214,23 @@ def _at_exit(excepthook: Any) -> None:
                 _await_others(_State.rank)
     if any(lost() for lost in _State.lost):
         status = _State.status
-        sleep(5 * LOOK_SECONDS)  # for others to see that this one has come to its end
+        sleep(5 * LOOK_SECONDS)  # for others to notice the end of this rank
         leave(status if isinstance(status, int) else int(status is not None))
     notify_guardian(notice)
 
 
 def _raised() -> bool:
-    """Whether the script ends by an exception; another hook than ours has printed it."""
+    """Return whether the script ends by an exception, which another hook has printed."""
     trace = getattr(sys, "last_traceback", None)
     names = ("__main__", "runpy")
     return bool(trace and trace.tb_frame.f_globals.get("__name__") in names and not _interactive())
 
 
 def remedy(error: BaseException) -> str:
-    """Return which file hides a standard module, where that may be why an import has failed."""
+    """Return which file hides a standard module, if that may be why an import has failed."""
     if not isinstance(error, (ImportError, AttributeError)):
         return ""
-    folder = (sys.path and sys.path[0]) or "."  # that of the script; this one with `python -m`
+    folder = (sys.path and sys.path[0]) or "."  # the script's, or this one with `python -m`
     with suppress(OSError), os.scandir(folder) as entries:
         names = {f"{name}.py" for name in sys.stdlib_module_names}
         hiding = ", ".join(sorted(entry.path for entry in entries if entry.name in names))

@@ -17,11 +17,11 @@ from coded_dgd.problems.sparse import SparseRows
 
 HOST = "simulated"
 LOSS = -1
-"""Version of the event that a peer is lost."""
+"""Version number that marks the event of a lost peer."""
 
 
 class SimulatedTransport(Transport):
-    """An event heap: messages take no time, tasks take exactly their injected delay.
+    """An event heap: messages take no time, and tasks take exactly their injected delay.
 
     Events at the same instant happen in the order of the workers.
 
@@ -29,9 +29,9 @@ class SimulatedTransport(Transport):
     ----------
     workers : int
     objective : Objective, optional
-        By default the one that the plan names.
+        By default the one that the assignment names.
     losses : mapping of int to float, optional
-        Peers whose process is lost, and at which instant.
+        Peers whose process is lost, with the instant of the loss.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class SimulatedTransport(Transport):
         return reports, 0
 
     def _resume(self, peer: int, event: Point | Task | None) -> None:
-        """Let a worker go on with a point or a task, if any, until it waits again."""
+        """Resume a worker with a point or a task, if any, until it waits again."""
         instant = self._loops[peer].send(event)
         self._version[peer] += 1
         if instant < inf:

@@ -15,7 +15,7 @@ from coded_dgd.host.launcher import launch
 from coded_dgd.host.leaving import leave
 from coded_dgd.host.open_mpi import end_job_surely, watch_start
 
-os.environ.setdefault("HOME", str(Path("~").expanduser()))  # Open MPI does not start without
+os.environ.setdefault("HOME", str(Path("~").expanduser()))  # Open MPI does not start without it
 try:
     _started = watch_start()
     from mpi4py import MPI
@@ -30,19 +30,19 @@ except (ImportError, RuntimeError) as error:
 __all__ = ["MPI"]
 
 CONTROL, ASSIGNMENT, DATA, RESULT, REPORT, EVENTS, ERROR = range(1, 8)  # tags
-"""Words, points and commands, are all that is sent to a worker unasked, and come in order."""
+"""Message tags. A worker is sent only control messages unasked, and they come in order."""
 REPORT_BYTES = 16384
 
 FORWARD_SECONDS = 0.3
-"""Time for mpiexec to pass on what has been printed."""
+"""Seconds for mpiexec to forward printed output."""
 
 WORKER_PAUSE = (5e-5, 1e-3)
 MASTER_PAUSE = (5e-5, 2e-4)
-"""Shortest and longest sleep between two tests, in seconds; it doubles from one to the other."""
+"""Shortest and longest sleep between two tests, in seconds; the sleep doubles in between."""
 
 
 class Pause:
-    """Sleeps that back off, so that a wait neither spins nor comes late."""
+    """Sleeps that grow, so that a wait neither spins nor ends much too late."""
 
     def __init__(self, limits: tuple[float, float]) -> None:
         self._next, self._longest = limits
@@ -54,12 +54,12 @@ class Pause:
 
 @lru_cache(maxsize=1)
 def world() -> MPI.Intracomm:
-    """Return COMM_WORLD, once it is certain that its size is what the launcher started.
+    """Return COMM_WORLD, after checking that its size is what the launcher started.
 
     Raises
     ------
     UsageError
-        If mpiexec belongs to another MPI: then every process is alone.
+        mpiexec belongs to another MPI, so that every process is alone.
     """
     launched = launch()
     if launched and launched.size > 1 and MPI.COMM_WORLD.size == 1:
@@ -73,17 +73,17 @@ def world() -> MPI.Intracomm:
 
 
 def version() -> str:
-    """Name and version of the MPI library."""
+    """Return name and version of the MPI library."""
     return MPI.Get_library_version().split(",")[0].splitlines()[0].strip("\0 ")
 
 
 def fault_tolerant() -> bool:
-    """Whether the loss of a process is survived and reported: Open MPI with ULFM switched on."""
+    """Return whether MPI survives and reports the loss of a process: Open MPI with ULFM enabled."""
     return fault_tolerance() == "on"
 
 
 def failed_ranks() -> set[int]:
-    """Ranks of COMM_WORLD that MPI reports as lost, where it survives that."""
+    """Return the ranks of COMM_WORLD that a fault-tolerant MPI reports as lost."""
     if not fault_tolerant():
         return set()
     failed = MPI.COMM_WORLD.Get_failed()
@@ -91,18 +91,18 @@ def failed_ranks() -> set[int]:
 
 
 def fault_tolerance() -> str:
-    """Return ``on``, ``off``, or ``none`` where this MPI has none."""
+    """Return ``on``, ``off``, or ``none`` if this MPI has no fault tolerance."""
     value = _setting("mpi_ft_enable")
     return "none" if value is None else "on" if value else "off"
 
 
 def yields_when_idle() -> bool | None:
-    """Whether a rank that waits in MPI gives the core to others; None where that is not known."""
+    """Return whether a rank that waits in MPI yields its core; None if unknown."""
     return _setting("mpi_yield_when_idle")
 
 
 def thread_level() -> str:
-    """What the MPI library allows threads to do."""
+    """Return the thread support of the MPI library."""
     levels = {
         MPI.THREAD_SINGLE: "single",
         MPI.THREAD_FUNNELED: "funneled",
@@ -114,7 +114,7 @@ def thread_level() -> str:
 
 @lru_cache
 def _setting(name: str) -> bool | None:
-    """A switch of Open MPI's; None where it is another MPI, which has no such variable."""
+    """Return a Boolean variable of Open MPI; None if the MPI has no such variable."""
     try:
         library = ctypes.CDLL(None)
         if not hasattr(library, "MPI_T_cvar_read"):
@@ -135,12 +135,12 @@ def _setting(name: str) -> bool | None:
 
 
 def active() -> bool:
-    """Whether MPI_Finalize is still to come."""
+    """Return whether MPI is initialised and MPI_Finalize has not been called."""
     return MPI.Is_initialized() and not MPI.Is_finalized()
 
 
 def abort(code: int) -> NoReturn:
-    """End the job: by MPI_Abort, or by its launcher where that would end this process alone."""
+    """End the job by MPI_Abort, or by its launcher if MPI_Abort would end this process alone."""
     if active() and not fault_tolerant():
         MPI.COMM_WORLD.Abort(code)
     sleep(FORWARD_SECONDS)

@@ -60,14 +60,15 @@ from coded_dgd.problems.partition import DATA_IN_FLIGHT
 from coded_dgd.problems.sparse import SparseRows
 
 LOOK_SECONDS = 1.0
-"""Time between two looks at the processes themselves."""
+"""Seconds between two checks of the processes themselves."""
 
 REPORT_SECONDS = 0.01
-"""Longest time between two looks for reports while results keep coming."""
+"""Longest time in seconds between two checks for reports while results keep arriving."""
 
 DEPARTURE_SECONDS = 0.1
-"""Longest wait for one rank to be gone before the next one leaves without MPI_Finalize: Open MPI's
-mpiexec tells all others of each, and aborts where too many of them are leaving as well."""
+"""Longest wait in seconds for one rank to be gone before the next leaves without MPI_Finalize.
+Open MPI's mpiexec reports each departure to all others, and aborts if too many leave at once.
+"""
 
 SILENT_AT_END = "it did not stop"
 
@@ -78,7 +79,7 @@ class MPIMaster(Transport):
     Parameters
     ----------
     comm : MPI.Intracomm
-        Nobody else sends on it.
+        Communicator on which no other code sends.
     hard : bool
         Whether ranks may leave without MPI_Finalize even if none is lost by then.
     """
@@ -110,12 +111,12 @@ class MPIMaster(Transport):
         self._stopped = self._released = False
         self._refusal = ""
         """Why a worker cannot be worked with."""
-        self._intercomms: list[MPI.Intercomm] = []  # of workers that have just been started
+        self._intercomms: list[MPI.Intercomm] = []  # of workers that have just been spawned
         self._spawning: list[threading.Thread] = []
         self._add(comm, range(1, comm.size))
 
     def _add(self, comm: MPI.Comm, ranks_of_peers: Iterable[int]) -> list[int]:
-        """Take on peers that are ranks of a communicator; return their numbers."""
+        """Add peers that are ranks of a communicator; return their numbers."""
         first = len(self._peers)
         for number, rank in enumerate(ranks_of_peers, start=first):
             self._peers.append(Peer(comm, rank, partial(self._lose, number)))
@@ -136,7 +137,7 @@ class MPIMaster(Transport):
             self._arrived.losses.append(self.lost[number])
 
     def assemble(self) -> None:
-        """Wait until every worker has come that is not lost; name those that are late."""
+        """Wait until every worker has arrived or is lost, and name those that are late."""
         for peer in self._peers:
             peer.command(Control.HEARTBEAT)
         waiting, pause = Assembly(self._comm), Pause(WORKER_PAUSE)
@@ -151,7 +152,7 @@ class MPIMaster(Transport):
     def assign(self, peer: int, assignment: Assignment) -> None:
         target = self._peers[peer]
         rows = self.workers * (len(assignment.ends) + 1)
-        if self.payloads.reserve(assignment.layout.whole, rows):  # what is posted is too short
+        if self.payloads.reserve(assignment.layout.whole, rows):  # the posted buffers are too short
             listening = [number for number, row in enumerate(self._rows) if row >= 0]
             self._results.cancel(listening)
             self._expect_results(listening)
@@ -168,7 +169,7 @@ class MPIMaster(Transport):
             pause()
         target = self._peers[peer]
         rows = X.height if isinstance(X, SparseRows) else X.shape[1]
-        if peer in self.lost:  # also where it has only failed: then it drops what comes
+        if peer in self.lost:  # also if it has only failed: then it discards what arrives
             target.rows = start + rows
             return
         for array in X.arrays if isinstance(X, SparseRows) else [X]:
@@ -211,7 +212,7 @@ class MPIMaster(Transport):
         return True
 
     def _collect(self) -> Batch:
-        """Take in what has come; return all that the master has not asked for yet."""
+        """Receive what has arrived; return all that the master has not asked for yet."""
         if self._refusal and not self._stopped:
             raise UsageError(self._refusal)
         self._look()
@@ -228,19 +229,19 @@ class MPIMaster(Transport):
         return self._arrived
 
     def _take_reports(self) -> None:
-        """Read the texts that have come, and receive the next ones."""
+        """Read the text messages that have arrived, and post the next receives."""
         for number, size in zip(*self._reports.test(), strict=True):
             self._read_report(number, bytes(self._texts[number][:size]))
             if self._peers[number].report is None:  # the last one
                 self._reports.post([number], [self._texts[number]])
 
     def _take_results(self, numbers: list[int], sizes: list[int], now: float) -> None:
-        """Add results to what has arrived, and receive the next ones."""
+        """Add results to the batch, and post the next receives."""
         arrived, payloads, rows = self._arrived, self.payloads, self._rows
         for number in numbers:
             self._peers[number].received += 1
         if any(self._peers[number].unreachable for number in numbers):
-            # what such a peer has sent in time comes too late all the same
+            # results of such a peer count as late, even if it sent them in time
             pairs = zip(numbers, sizes, strict=True)
             heard = [(n, size) for n, size in pairs if not self._peers[n].unreachable]
             numbers, sizes = [n for n, _ in heard], [size for _, size in heard]
@@ -251,21 +252,21 @@ class MPIMaster(Transport):
         self._expect_results(numbers)
 
     def _expect_results(self, numbers: Sequence[int]) -> None:
-        """Receive the next result of each of these peers into a row of its own."""
+        """Post a receive for the next result of each of these peers, in a row of its own."""
         rows = self.payloads.take(len(numbers))
         for number, row in zip(numbers, rows, strict=True):
             self._rows[number] = row
         self._results.post(numbers, [self.payloads.buffers[row] for row in rows])
 
     def _look(self) -> None:
-        """Notice, from time to time, that processes have ended without a signal, or are silent."""
+        """Notice, once in a while, processes that have ended without a signal or are silent."""
         now = monotonic()
         if now < self._next_look:
             return
-        # not more than that has been listened: this process may have been busy, or stopped
+        # no longer silence has been observed: this process may have been busy, or stopped
         passed = min(now - self._next_look + LOOK_SECONDS, 2 * LOOK_SECONDS)
         visible = any(peer.visible for peer in self._peers)
-        # MPI does not tell of one that is killed at the very end of MPI_Init
+        # MPI does not report a process killed at the very end of MPI_Init
         unheard = any(not peer.host and not peer.gone for peer in self._peers)
         lost = lost_here(world().size) if unheard else set()
         for number, peer in enumerate(self._peers):
@@ -280,11 +281,11 @@ class MPIMaster(Transport):
         self._next_look = now + LOOK_SECONDS
 
     def _read_report(self, number: int, text: bytes) -> None:
-        """Take in a text message of a peer."""
+        """Handle a text message of a peer."""
         peer = self._peers[number]
         peer.silent = 0.0
         kind, *fields = json.loads(text)
-        if isinstance(kind, str):  # another version, which began with its host
+        if isinstance(kind, str):  # another version, whose greeting begins with its host
             kind, fields = Text.GREETING, [kind, *fields]
         if kind == Text.GREETING:
             greeting = Greeting(*fields[: len(Greeting._fields)])
@@ -313,18 +314,18 @@ class MPIMaster(Transport):
         return greetings[-1].cores if greetings else 1
 
     def greeting(self, peer: int, timeout: float) -> tuple[Greeting, float, float] | None:
-        """Ask a peer who it is; None where it does not answer within `timeout` seconds.
+        """Return the answer of a peer to a request for its greeting; None after `timeout` seconds.
 
         Returns
         -------
         greeting : Greeting
         offset : float
-            Seconds by which the clock of its host is ahead of that of this one.
+            Seconds by which the clock of the peer's host is ahead of this host's clock.
         uncertainty : float
-            Of that: half the time that the answer took.
+            Uncertainty of the offset in seconds: half the time that the answer took.
         """
         target, deadline = self._peers[peer], monotonic() + timeout
-        for expected in (1, 2):  # the first it has sent unasked, at a time of its own
+        for expected in (1, 2):  # it has sent the first one unasked, at a time of its own
             asked = time()
             if expected == 2:
                 target.command(Control.GREET)
@@ -342,9 +343,9 @@ class MPIMaster(Transport):
         self._spawning[-1].start()
 
     def _spawn(self) -> None:
-        """Start a worker, and take it on once it has said who it is.
+        """Spawn a worker, and add it once it has sent its greeting.
 
-        Of the loss of one that has not spoken yet MPI tells nothing.
+        MPI does not report the loss of a worker that has sent nothing yet.
         """
         arguments = ["-m", "coded_dgd.engine.spawned", str(threads().number)]
         pause = Pause(WORKER_PAUSE)
@@ -368,7 +369,7 @@ class MPIMaster(Transport):
         if not self._stopped:
             self._stopped = True
             deadline = monotonic() + timeout
-            for thread in self._spawning:  # whoever is still being started has to be told, too
+            for thread in self._spawning:  # workers that are still starting must be stopped, too
                 thread.join(max(0.0, deadline - monotonic()))
             self.spawned()
             for peer in self._peers:
@@ -393,7 +394,7 @@ class MPIMaster(Transport):
         return [peer.report for peer in self._peers if peer.report], drained
 
     def _post_all(self) -> None:
-        """Receive all that may still come."""
+        """Post receives for everything that may still arrive."""
         everyone = range(len(self._peers))
         results = [n for n in everyone if self._rows[n] >= 0 and not self._results.is_posted(n)]
         self._results.post(results, [self.payloads.buffers[self._rows[n]] for n in results])
@@ -404,14 +405,14 @@ class MPIMaster(Transport):
 
     @property
     def hard(self) -> bool:
-        """Whether ranks have to leave without MPI_Finalize, which may hang where one is gone."""
+        """Whether ranks must leave without MPI_Finalize, which may hang if one is gone."""
         return (self._hard and fault_tolerant()) or any(peer.gone for peer in self._peers)
 
     def _release(self) -> None:
-        """Let all leave, once everything is written: mpiexec may not wait for this process.
+        """Release all workers once everything is written, since mpiexec may not wait for this rank.
 
-        Where a process has ended without a signal it counts one too many, and kills the last, if
-        need be before it has passed on what that has printed.
+        If a process has ended without a signal, mpiexec counts one too many. It then kills the
+        last process, perhaps before it has forwarded the output of that process.
         """
         if self._released:
             return
@@ -442,9 +443,9 @@ class MPIMaster(Transport):
                 peer.give_up(SILENT_AT_END)
 
     def stop_or_abort(self, code: int = 0) -> None:
-        """Stop the workers and let them leave; kill those that do not answer.
+        """Stop and release the workers; kill those that do not answer.
 
-        Where that cannot be done the job is ended; then the exit code is what mpiexec makes of it.
+        If that fails, the job is ended, and mpiexec decides the exit code.
         """
         self.stop(STOP_SECONDS)
         silent = [peer for peer in self._peers if not peer.drained]
@@ -468,9 +469,9 @@ class MPIMaster(Transport):
             print(f"coded-dgd: rank {numbers} {what}", file=streams.messages(), flush=True)
 
     def end(self, code: int) -> None:
-        """Leave with this exit code, at once where MPI_Finalize cannot be trusted.
+        """Leave with this exit code, at once if MPI_Finalize may hang.
 
-        The launcher's script learns of it first: mpiexec may not end, or lose the code.
+        The launcher's script is informed first: mpiexec may not end, or lose the code.
         """
         tell_launcher("exit", str(code))
         self.stop_or_abort(code)

@@ -1,4 +1,4 @@
-"""The connection to one worker process: every call of MPI about it, and whether it lives."""
+"""The connection to one worker process: all MPI calls that concern it, and its state."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ from coded_dgd.engine.transports.mpi.library import (
 )
 
 UNSEEN_SECONDS = 0.01
-"""Time for a process on another host to leave."""
+"""Seconds for a process on another host to leave."""
 
 WINDOW = 16
-"""Points that a worker may have unread. Every 16th is sent synchronously, and until it has been
-received the worker is owed only the newest one: a frozen worker costs no memory."""
+"""Number of points that a worker may leave unread: every 16th point is sent synchronously.
+Until it has been received, only the newest later point is kept, so a frozen worker costs no
+memory.
+"""
 
 GONE = "the process is gone (killed, or out of memory)"
 
@@ -43,8 +45,8 @@ GONE = "the process is gone (killed, or out of memory)"
 class Peer:
     """The connection to one worker process.
 
-    Every call of MPI about it is made here: the first that fails calls `on_failure`, and from then
-    on the peer is `gone` and nothing is sent to it.
+    All MPI calls that concern the worker are made here. The first that fails calls `on_failure`;
+    from then on the peer is `gone` and nothing is sent to it.
     """
 
     def __init__(self, comm: MPI.Comm, rank: int, on_failure: Callable[[str], None]) -> None:
@@ -65,7 +67,7 @@ class Peer:
         self.rows = 0
         """Rows of each block of the plan that have been sent."""
         self.received = 0
-        self._heard = 0  # results received at the last look
+        self._heard = 0  # number of results received at the last check
         self._sending: list[tuple[MPI.Request, Any]] = []
         self._heartbeats: list[tuple[MPI.Request, Any]] = []
         self._points: list[tuple[MPI.Request, Floats]] = []
@@ -74,16 +76,16 @@ class Peer:
         self.owed: Floats | None = None
 
     def fail(self, cause: str = GONE) -> None:
-        """Give the peer up."""
+        """Treat the peer as gone."""
         if not self.gone:
             self.gone = True
             self._sending, self._heartbeats, self._points, self.owed = [], [], [], None
             self._on_failure(cause)
 
     def look(self, others_visible: bool, lost: bool = False) -> None:
-        """Notice that the process has ended: MPI says so only where a signal has killed it.
+        """Notice that the process has ended, which MPI reports only if a signal has killed it.
 
-        It may have ended before its host and process id were read.
+        The process may have ended before its host and process id were read.
 
         Parameters
         ----------
@@ -104,12 +106,12 @@ class Peer:
                 self.fail()
 
     def note_life(self) -> None:
-        """Take results received since the last look as a sign of life."""
+        """Count results received since the last check as a sign of life."""
         if self.received > self._heard:
             self._heard, self.silent = self.received, 0.0
 
     def heartbeat(self, seconds: float) -> None:
-        """Send what is nothing but to be received; it is so many seconds since the last time."""
+        """Send a heartbeat. `seconds`: time since the previous one."""
         self._heartbeats = self._pending(self._heartbeats)
         if self._heartbeats:
             self.silent += seconds
@@ -122,7 +124,7 @@ class Peer:
                 self.fail()
 
     def give_up(self, cause: str) -> None:
-        """Do without a peer that does not answer; kill it, where that can be done."""
+        """Treat a peer that does not answer as lost; kill it if possible."""
         if self.visible:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
@@ -130,14 +132,14 @@ class Peer:
         self.fail(cause)
 
     def dismiss(self) -> None:
-        """Have an unreachable peer leave should it come back."""
+        """Order an unreachable peer to leave if it comes back."""
         for command in (Control.STOP, Control.RELEASE):
             word = pack_control(command, 1)
             with suppress(MPI.Exception):
                 self._sending.append((self._comm.Isend(word, self.rank, CONTROL), word))
 
     def see_off(self, deadline: float) -> None:
-        """Wait until the process is gone; where it cannot be seen, some time."""
+        """Wait until the process is gone, or a short time if it is not visible from here."""
         if not self.visible:
             deadline = min(deadline, monotonic() + UNSEEN_SECONDS)
         pause = Pause(WORKER_PAUSE)
@@ -155,7 +157,7 @@ class Peer:
         return MPI.REQUEST_NULL
 
     def send(self, message: Any, tag: int, received: bool = False) -> None:
-        """Send without waiting; the message is kept until it is out, or even until `received`."""
+        """Send without waiting, and keep the message until it is sent or, if asked, `received`."""
         if not self.gone:
             view = memoryview(message).cast("B") if len(message) else message
             send = self._comm.Issend if received else self._comm.Isend
@@ -165,8 +167,9 @@ class Peer:
                 self.fail()
 
     def command(self, command: Control, argument: int = 0) -> None:
-        """Send a command; the last one is kept until it is received, or else who is told to leave
-        might take it for an accident that this process is gone.
+        """Send a command, and keep the last one until it is received.
+
+        Otherwise a worker that is to leave may mistake the end of this process for a crash.
         """
         self.send(pack_control(command, argument), CONTROL, command is Control.RELEASE)
 
@@ -175,13 +178,13 @@ class Peer:
         self.send(pack_control(Control.TASK, *task), CONTROL)
 
     def unsent(self) -> int:
-        """Bytes on their way, points aside."""
+        """Number of bytes that are being sent, without points."""
         self._sending = self._pending(self._sending)
         return sum(len(view) for _, view in self._sending)
 
     @property
     def busy(self) -> bool:
-        """Whether anything but points is on its way."""
+        """Whether anything but points is being sent."""
         self._sending, self._heartbeats = (
             self._pending(self._sending),
             self._pending(self._heartbeats),
@@ -189,7 +192,7 @@ class Peer:
         return bool(self._sending or self._heartbeats)
 
     def _pending(self, items: list[tuple[MPI.Request, Any]]) -> list[tuple[MPI.Request, Any]]:
-        """Those that are not out yet; none where the peer is gone."""
+        """Return the messages that are not sent yet; none if the peer is gone."""
         try:
             return [item for item in items if not item[0].Test()]
         except MPI.Exception:
@@ -203,7 +206,7 @@ class Peer:
             self.advance()
 
     def advance(self) -> None:
-        """Send what is owed unless the peer has too much unread."""
+        """Send the owed point unless the peer has too many unread."""
         self._points = self._pending(self._points)
         if self.owed is None:
             return
@@ -223,7 +226,7 @@ class Peer:
         self.owed = None
 
     def events(self, deadline: float) -> Floats | None:
-        """Receive the marks that the report has announced; None where they do not come."""
+        """Receive the events that the report has announced; return None if they do not arrive."""
         if self.gone or self.report is None or not self.report.events:
             return None
         rows = np.empty((self.report.events, len(TimelineEvent._fields)))
@@ -241,7 +244,7 @@ class Peer:
 
     @property
     def complete(self) -> bool:
-        """Whether the peer has all data of its plan, or has none."""
+        """Whether the peer has all data of its assignment, or has none."""
         assignment = self.assignment
         if (
             assignment is None
@@ -254,7 +257,7 @@ class Peer:
 
     @property
     def drained(self) -> bool:
-        """Whether the peer has said its last word and nothing of it is under way."""
+        """Whether the peer has sent its report and no message of it is on its way."""
         if self.gone:
             return True
         return not self.busy and self.report is not None and self.received >= self.report.results

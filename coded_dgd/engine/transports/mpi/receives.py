@@ -30,7 +30,7 @@ class Receives:
         """Peers of one communicator each: in another one ranks mean other processes."""
 
     def add(self, peers: Sequence[Peer]) -> None:
-        """Know more peers, all of one communicator; nothing is posted for them yet."""
+        """Add peers, all of one communicator, without posting receives for them."""
         first = len(self._peers)
         self._peers += peers
         self._requests += [MPI.REQUEST_NULL] * len(peers)
@@ -39,7 +39,7 @@ class Receives:
         self._groups.append(slice(first, len(self._peers)))
 
     def post(self, numbers: Iterable[int], buffers: Iterable[Any]) -> None:
-        """Receive the next message of each of these peers into a buffer of its own."""
+        """Post a receive for the next message of each of these peers, with a buffer for each."""
         peers, requests, posted, tag = self._peers, self._requests, self._posted, self._tag
         for number, buffer in zip(numbers, buffers, strict=True):
             peer = peers[number]
@@ -47,11 +47,11 @@ class Receives:
             posted[number] = not peer.gone
 
     def is_posted(self, number: int) -> bool:
-        """Whether a receive is posted for a peer."""
+        """Return whether a receive is posted for a peer."""
         return self._posted[number]
 
     def cancel(self, numbers: Iterable[int]) -> None:
-        """Cancel what is posted for these peers; one that has come is dropped."""
+        """Cancel the receives of these peers; a message that has arrived is discarded."""
         for number in numbers:
             request, status = self._requests[number], MPI.Status()
             if request == MPI.REQUEST_NULL:
@@ -66,9 +66,9 @@ class Receives:
                 self._peers[number].received += not status.Is_cancelled() and self._tag == RESULT
 
     def test(self) -> tuple[list[int], list[int]]:
-        """Return the peers whose receive has completed, and how many bytes each has sent.
+        """Return the peers whose receive has completed, and the bytes that each has sent.
 
-        A message that was longer than its buffer has 0 bytes.
+        A message longer than its buffer counts as 0 bytes.
         """
         if len(self._groups) == 1:
             return self._test(self._groups[0])
@@ -96,10 +96,10 @@ class Receives:
         return numbers, sizes
 
     def _salvage(self, group: slice) -> tuple[list[int], list[int]]:
-        """As `_test`, where a peer has been lost.
+        """Return the same as `_test` after a peer has been lost.
 
-        The positions are gone with the exception: they are those of requests that have become
-        null, and not every one of them has a status.
+        The exception discards the positions of the completed requests. They are the requests that
+        have become null, and some of them have no status.
         """
         numbers, sizes, statuses = list[int](), list[int](), self._statuses[group]
         for number in range(group.start, group.stop):

@@ -1,8 +1,8 @@
-"""Where the ranks of a communicator meet for `train`: who has not come is named, not waited for.
+"""The rendezvous of the ranks of a communicator for `train`, which names the missing ranks.
 
-The first time they make a duplicate of the communicator, so that messages of the user's and ours
-never meet. Until then nothing is sent on it but non-blocking collectives, which no receive of the
-user's can match. A rank that comes late is waited for; one that has ended never comes.
+The first time, the ranks duplicate the communicator, so that user messages and ours never mix.
+Until then only non-blocking collectives use it, which no receive of the user can match. The others
+wait for a rank that is late; if a rank has ended, the job is ended.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from coded_dgd.errors import UsageError
 from coded_dgd.host.open_mpi import all_here, lost_here
 
 LOOK_SECONDS = 1.0
-"""Time between two looks at those that are waited for."""
+"""Seconds between two checks of the ranks that are missing."""
 NAMING_SECONDS = 5.0
-"""How long rank 0 waits before it names the ranks that have not come, and rank 1 before it names
-rank 0. Each of the others waits four times as long as the one before it."""
+"""Seconds after which rank 0 names the missing ranks, and rank 1 names a missing rank 0.
+Each further rank waits four times as long as the one before it.
+"""
 
 
 def communicator(comm: Any) -> MPI.Intracomm:
@@ -39,7 +40,7 @@ def communicator(comm: Any) -> MPI.Intracomm:
     Raises
     ------
     UsageError
-        If `comm` is not one, or not one that this rank belongs to.
+        `comm` is no intracommunicator, or this rank does not belong to it.
     """
     if comm is None:
         return world()
@@ -57,7 +58,7 @@ def communicator(comm: Any) -> MPI.Intracomm:
 def meet(comm: MPI.Intracomm) -> MPI.Intracomm:
     """Return the duplicate of a communicator, once all of its ranks have called this.
 
-    It does not return where one of them has ended: then the job is ended.
+    If one of them has ended, the job is ended and the call does not return.
     """
     duplicate = comm.Get_attr(_keyval())
     if not isinstance(duplicate, MPI.Intracomm):
@@ -74,10 +75,10 @@ def meet(comm: MPI.Intracomm) -> MPI.Intracomm:
 
 @lru_cache(maxsize=1)
 def _keyval() -> int:
-    """Under which a communicator keeps its duplicate, which is freed with it."""
+    """Return the key under which a communicator keeps its duplicate, to be freed with it."""
 
     def free(_: MPI.Comm, __: int, duplicate: MPI.Intracomm) -> None:
-        if not failed_ranks():  # it takes all of its ranks
+        if not failed_ranks():  # freeing takes all ranks
             duplicate.Free()
 
     return MPI.Comm.Create_keyval(delete_fn=free)
@@ -85,7 +86,7 @@ def _keyval() -> int:
 
 def _duplicate(comm: MPI.Intracomm) -> MPI.Intracomm:
     size, waiting = comm.size, Assembly(comm)
-    # rank 0 looks who has come while the others are still on their way; they learn that it has
+    # rank 0 finds out who has arrived, and the other ranks whether rank 0 has
     come = bytearray(size)
     parts = [come, [1] * size, list(range(size)), MPI.BYTE]
     mine, master = bytearray(b"\1"), bytearray(1)
@@ -110,7 +111,7 @@ def _duplicate(comm: MPI.Intracomm) -> MPI.Intracomm:
 
 
 class Assembly:
-    """The wait of one rank of a communicator for others of it."""
+    """The wait of one rank of a communicator for other ranks."""
 
     def __init__(self, comm: MPI.Intracomm) -> None:
         self._rank, self._size = comm.rank, comm.size
@@ -123,7 +124,7 @@ class Assembly:
         """Ranks of COMM_WORLD whose processes were gone at the last look."""
 
     def look(self, missing: Sequence[int]) -> None:
-        """Name, from time to time, the ranks that are waited for; end the job if one has ended."""
+        """Name the missing ranks from time to time; end the job if one of them has ended."""
         now = monotonic()
         if not missing or now < self._next_look:
             return
@@ -158,7 +159,7 @@ class Assembly:
         raise AssertionError("neither MPI nor a launcher has ended the job")
 
     def _named(self, ranks: Sequence[int]) -> str:
-        """Name ranks of the communicator; by their numbers in COMM_WORLD, too, if they differ."""
+        """Return the names of ranks, with their numbers in COMM_WORLD if these differ."""
         text = f"rank{'s' if len(ranks) > 1 else ''} {numbers(ranks)}"
         world_ranks = [self._world[rank] for rank in ranks]
         if list(ranks) == world_ranks:

@@ -53,7 +53,7 @@ from coded_dgd.host.process import cores
 from coded_dgd.problems.objectives import Objective
 
 LEAVE_SECONDS = 3.0
-"""Time for the launcher, or for the guardian, to end a job that has lost rank 0, and to say so."""
+"""Seconds for the launcher or the guardian to end a job that has lost rank 0, with a message."""
 
 if TYPE_CHECKING:
     import logging
@@ -62,13 +62,12 @@ if TYPE_CHECKING:
 
 
 class MPIWorker:
-    """What a worker rank says to rank 0 and hears from it.
+    """The messages between a worker rank and rank 0, from the worker's side.
 
     Parameters
     ----------
     comm : MPI.Comm
-        The communicator whose rank 0 is the master; for a worker that was started later, the one to
-        its parent.
+        The communicator whose rank 0 is the master. A spawned worker uses the one to its parent.
     """
 
     def __init__(self, comm: MPI.Comm) -> None:
@@ -87,7 +86,7 @@ class MPIWorker:
         self.greet()
 
     def _guarded(self, call: Any, *arguments: Any) -> Any:
-        """Call MPI; where the master is gone there is nothing left to do."""
+        """Call an MPI function; leave if the master is gone."""
         try:
             return call(*arguments)
         except MPI.Exception:
@@ -100,14 +99,14 @@ class MPIWorker:
         leave(1)
 
     def greet(self) -> None:
-        """Say who this is."""
+        """Send the greeting of this worker."""
         greeting = Greeting(socket.gethostname(), os.getpid(), cores(), time(), __version__)
         self._send_text(Text.GREETING, greeting)
 
     def await_master(self) -> None:
-        """Wait until the master has come, too; name it if it is late, end the job if it has ended.
+        """Wait for the first heartbeat of the master, which shows that it has arrived.
 
-        It says so by a ping.
+        Name the master if it is late, and end the job if it has ended.
         """
         assert isinstance(self._comm, MPI.Intracomm)
         waiting, pause = Assembly(self._comm), Pause(WORKER_PAUSE)
@@ -116,11 +115,11 @@ class MPIWorker:
             pause()
 
     def _listen(self) -> None:
-        """Let go of the word that is here, and of its buffer, and wait for the next one."""
+        """Post the next receive for control messages, which overwrites the present one."""
         self._listening = self._guarded(self._comm.Irecv, self._control, 0, CONTROL)
 
     def _heard(self) -> Point | Task | Command | None:
-        """Return the control message that is here, if any; heartbeats are only received."""
+        """Return the control message that has arrived, if any; heartbeats are only received."""
         try:
             while self._listening.Test():
                 message = read_control(self._control)
@@ -133,7 +132,7 @@ class MPIWorker:
         return None
 
     def _released(self) -> bool:
-        """Whether the master's last word is here."""
+        """Return whether the master has released this worker."""
         try:
             while self._listening.Test():
                 message = read_control(self._control)
@@ -145,7 +144,7 @@ class MPIWorker:
         return False
 
     def take_shard(self, worker: Worker, objective: Objective | None) -> bool:
-        """Take a plan and its data; return False where the master gives up half-way."""
+        """Receive an assignment and its data; return False if the master breaks off."""
         text = bytearray(self._probe(ASSIGNMENT, MPI.BYTE))
         self._guarded(self._comm.Recv, text, 0, ASSIGNMENT)
         assignment = Assignment.from_json(text)
@@ -182,7 +181,7 @@ class MPIWorker:
     def _pieces(
         self, assignment: Assignment
     ) -> Iterator[tuple[int, Reals | SparseRows, Reals | None]]:
-        """Receive the data of a plan."""
+        """Receive the data of an assignment, piece by piece."""
         start = 0
         while assignment.tasks and start < assignment.height:
             X, rows = self._rows(assignment)
@@ -193,7 +192,7 @@ class MPIWorker:
             start += rows
 
     def _rows(self, assignment: Assignment) -> tuple[Reals | SparseRows, int]:
-        """Receive the same rows of every block, and how many of each; none if that is the end."""
+        """Receive the same rows of every block, and their number; none at the end of the data."""
         if assignment.kernel != "sparse":
             X = self._array(assignment.layout.dtype).reshape(
                 assignment.coming, -1, assignment.columns
@@ -216,7 +215,7 @@ class MPIWorker:
         return array
 
     def _given_up(self, X: Reals | SparseRows) -> bool:
-        """Whether the master has sent an empty piece, or has said meanwhile that it stops."""
+        """Return whether the master has sent an empty piece, or the command to stop."""
         message = self._heard()
         stopped = isinstance(message, Command) and message.kind is Control.STOP
         return not X.size or stopped
@@ -225,18 +224,18 @@ class MPIWorker:
         if self.log is None:
             from coded_dgd.engine.rank_log import of_worker
 
-            with suppress(OSError):  # a worker that cannot write its log can do its work
+            with suppress(OSError):  # a worker whose log cannot be written can still work
                 self.log = of_worker(assignment)
         if self.log:
             self.log.debug("%s", assignment)
 
     def discard_shard(self) -> None:
-        """Take, and drop, what is under way of plans and data: nobody will want it any more."""
+        """Receive and discard the assignments and data on their way, which are no longer needed."""
         for tag in (ASSIGNMENT, DATA):
             status = MPI.Status()
             while self._guarded(self._comm.Iprobe, 0, tag, status):
                 self._guarded(self._comm.Recv, bytearray(status.Get_count(MPI.BYTE)), 0, tag)
-        # whatever has broken off `take_shard` may have done so before it went on listening
+        # `take_shard` may have been interrupted before it posted the next receive
         word = MPI.Status()
         if self._listening == MPI.REQUEST_NULL and self._guarded(
             self._comm.Iprobe, 0, CONTROL, word
@@ -245,7 +244,7 @@ class MPIWorker:
             self._listen()
 
     def _probe(self, tag: int, datatype: MPI.Datatype) -> int:
-        """Wait for a message of that tag; return how many items it holds."""
+        """Wait for a message of that tag; return the number of its items."""
         status = MPI.Status()
         pause = Pause(WORKER_PAUSE)
         while not self._guarded(self._comm.Iprobe, 0, tag, status):
@@ -254,7 +253,7 @@ class MPIWorker:
         return int(status.Get_count(datatype))
 
     def wait(self, deadline: float) -> Point | Task | Control | None:
-        """Wait for a control message, at most until `deadline`; of points return the newest."""
+        """Wait for a control message or the newest of several points until `deadline`."""
         pause, longest = WORKER_PAUSE
         waited = False
         while (message := self._heard()) is None:
@@ -275,14 +274,14 @@ class MPIWorker:
                 text = bytearray(self._probe(ERROR, MPI.BYTE))
                 self._guarded(self._comm.Recv, text, 0, ERROR)
                 self.error = read_error(text)
-        elif message.kind is not Control.ASSIGNMENT:  # after a plan messages may be longer
+        elif message.kind is not Control.ASSIGNMENT:  # after an assignment messages may be longer
             self._listen()
         return message.kind
 
     def _newest(self, point: Point, waited: bool) -> Point:
-        """Return a point, or the newest if there are others behind it.
+        """Return the newest point: `point`, or the last of those that follow it.
 
-        Who has waited for it need not look: then there is none, or only since a moment ago.
+        After a wait (`waited`) there is no need to look: a second point has hardly had time.
         """
         while True:
             self._listen()
@@ -304,7 +303,7 @@ class MPIWorker:
         self._sending.append((self._guarded(self._comm.Isend, text, 0, REPORT), text))
 
     def report(self, report: Report, events: Floats) -> None:
-        """Send the last word, and return once everything is out."""
+        """Send the final report and the events, and return once everything is sent."""
         self._send_text(Text.REPORT, report)
         if len(events):
             self._sending.append((self._guarded(self._comm.Isend, events, 0, EVENTS), events))

@@ -2,9 +2,9 @@
 
 Rank 0 is the master: it distributes encoded or replicated data, sends the model, and decodes the
 gradient as soon as enough of the workers' messages have arrived. Importing this package imports
-next to nothing: 41 processes do it at once. ``coded_dgd.train`` is imported when it is first used.
-Where a launcher has started several ranks, the end of one of them is noticed by the others from
-then on (`engine.transports.ending`).
+very little, since 41 processes do it at once. ``coded_dgd.train`` is imported at its first use.
+If a launcher has started several ranks, each rank notices from then on when another one ends
+(`engine.transports.ending`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The front door of every command: ranks other than 0 turn off here and become workers."""
+"""The entry point of every command, where ranks other than 0 become workers."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 
 def exit_code(argv: list[str], launched: bool) -> int:
-    """Run a command; return its exit code whatever happens, because workers wait for the end."""
+    """Run a command and always return its exit code, because workers wait for the end."""
     try:
         from coded_dgd.cli import run_command_line
 
         return run_command_line(argv)
     except BaseException as error:
         if not launched and not isinstance(error, Exception):
-            raise  # nobody waits
+            raise  # no rank waits
         _report(error, 0)
         return CodedDGDError.exit_code
 
 
 def _report(error: BaseException, rank: int) -> None:
-    """Print one line on an error that is not foreseen, and its traceback where that is wanted."""
+    """Print an unforeseen error in one line, with its traceback if requested."""
     if os.environ.get(TRACEBACK):
         sys.excepthook(type(error), error, error.__traceback__)
     what = " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,4 +1,4 @@
-"""Training from Python: inside an mpi4py script of one's own, or in one process in virtual time."""
+"""Training from Python: in the user's mpi4py script, or in one process in virtual time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from coded_dgd.problems.objectives import Objective, made
 
 @dataclass
 class Training:
-    """What `train` returns on rank 0."""
+    """The result that `train` returns on rank 0."""
 
     coef_: NDArray[np.float64]
-    """The parameters of the model, of shape (p,): for a model that is linear in X one for each
-    column."""
+    """Parameters of the model, of shape (p,); one for each column if the model is linear in X."""
     n_iter_: int
-    """Iterations done."""
+    """Number of iterations done."""
     history: list[Any]
-    """An `engine.master.Iteration` for each: completion time, messages, error, loss, ..."""
+    """One `engine.iteration.Iteration` for each: completion time, messages, error, loss, ..."""
     summary: dict[str, Any]
     """The object that ``coded-dgd run --json`` prints."""
 
@@ -41,30 +40,32 @@ def train(
 ) -> Training | None:
     """Train by coded distributed gradient descent; every rank of a communicator calls it.
 
-    Rank 0 is the master and returns the result; the other ranks work until it has finished, and
-    return None. It may be called again. A rank that is late is waited for, and named on stderr
-    after 5 s; where one has ended without calling it the job is ended, with exit code 1.
+    Rank 0 is the master and returns the result. The other ranks work until it has finished, and
+    return None. The function may be called again. A late rank is waited for, and named on stderr
+    after 5 s. If a rank has ended without the call, the job ends with exit code 1.
 
     Parameters
     ----------
     X : (m, l) array, data frame or sparse matrix, optional
     y : (m,) array or column of a data frame, optional
-        The data, needed on rank 0 only. Left out, `data` says where they are. docs/data.md says
-        what is taken; missing and masked values, text, dates and complex numbers are refused.
+        The data, needed on rank 0 only. Without them, `data` says where they are. docs/data.md
+        lists what is accepted; missing and masked values, text, dates and complex numbers are
+        refused.
     objective : str, Objective or class, optional
-        A name, such as ``"module:Class:key=value"``, or an object or class of one's own, the same
+        A name, such as ``"module:Class:key=value"``, or the user's own object or class, the same
         on every rank; least squares by default.
     comm : mpi4py.MPI.Intracomm, optional
-        The ranks to train on, by default all (COMM_WORLD); the others go on meanwhile, also with a
-        training of their own. Ranks in results and messages are those of `comm`. Messages of the
-        caller's on it are left alone: it is duplicated when it is first used.
+        The ranks to train on, by default all (COMM_WORLD). The others continue meanwhile, and may
+        run a training of their own. Ranks in results and messages are those of `comm`. It is
+        duplicated at its first use, so messages of the caller on it are not affected.
     **options
-        Those of ``coded-dgd run`` with underscores for dashes: ``scheme="gc"`` (or ``"auto"``),
+        Options of ``coded-dgd run`` with underscores for dashes: ``scheme="gc"`` (or ``"auto"``),
         ``load=4``, ``iterations=200``, ``step_size=0.01``, ``delay="none"``, ``data="file.npy"``,
         ``transport="simulated"``, ... Numbers may be those of numpy, and paths ``pathlib.Path``.
-        Nothing is delayed unless `delay` says so. A run folder with checkpoints is written only
-        with ``out=FOLDER``, and ``resume=FOLDER`` goes on with one, with ``wait_for_run=True`` once
-        nobody else runs in it. Nothing is printed unless ``quiet=False``.
+        No delays are injected unless `delay` says so. A run folder with checkpoints is written only
+        with ``out=FOLDER``. ``resume=FOLDER`` continues the run in a folder, and with
+        ``wait_for_run=True`` it first waits until no other process runs in it. Nothing is printed
+        unless ``quiet=False``.
 
     Returns
     -------
@@ -73,15 +74,15 @@ def train(
     Raises
     ------
     CodedDGDError
-        As on the command line, also where an argument is not what it should be; on every rank the
-        same, and the workers have been stopped then. Where rank 0 raises anything else, the workers
-        raise a `CodedDGDError` that names it.
+        As on the command line, and for invalid arguments. Every rank raises the same error, after
+        the workers have been stopped. If rank 0 raises any other error, the workers raise a
+        `CodedDGDError` that names it.
 
     Warns
     -----
     ConvergenceWarning
-        On rank 0, where the result is far from the optimum and more iterations like the last ones
-        would hardly help; the message says what does. It is in ``summary["warnings"]`` too.
+        On rank 0, if the result is far from the optimum and more iterations like the last ones
+        would hardly help. The message names the remedy; ``summary["warnings"]`` holds it, too.
 
     Examples
     --------
@@ -91,7 +92,7 @@ def train(
     >>> result.coef_.round(6).tolist()
     [1.0, 2.0, 3.0, 4.0]
 
-    The same in virtual time under injected delays, with what every iteration took:
+    The same in virtual time under injected delays, with a record of every iteration:
 
     >>> result = train(
     ...     X, X @ [1, 2, 3, 4], transport="simulated", workers=4, scheme="uc-mmc", load=2,
@@ -161,12 +162,12 @@ def _train(
 
 
 def _instance(objective: str | Objective | type[Objective] | None) -> Objective | None:
-    """Return the objective that is not given by its name, if any is.
+    """Return the objective if it is not given by name, else None.
 
     Raises
     ------
     UsageError
-        If its class cannot be called without arguments.
+        The class cannot be called without arguments.
     """
     if isinstance(objective, Objective):
         return objective

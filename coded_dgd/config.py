@@ -28,14 +28,14 @@ DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
 DEFAULT_DATA = "synthetic:rows=1000,features=100"
 TRANSPORTS = ("mpi", "simulated")
 DEFAULT_GUARDS = {"float64": 1e6, "float32": 1e2}
-"""Guards by the type that workers compute with: docs/numerics.md has what they cost and keep."""
+"""Default guards by the type that workers compute with; docs/numerics.md has their effect."""
 DTYPES = tuple(DEFAULT_GUARDS)
 KERNELS = ("auto", "products", "gram", "sparse")
 ON_LOSS = ("stop", "replan")
 ENCODE = ("master", "local")
 LOG_LEVELS = ("info", "debug")
 LARGEST_SIZE, LARGEST_COUNT = 100_000, 10**9
-"""More than any job has; tables of schemes grow with the product of two sizes."""
+"""Limits far above any job, since tables of schemes grow with the product of two sizes."""
 SCHEME_OPTIONS = (
     "tolerance",
     "redundancy",
@@ -53,25 +53,25 @@ TEXT_OR_NUMBER = ("step_size", "p", "label")
 
 @dataclass(frozen=True)
 class Option:
-    """What an option of the command line is, beside its name, its type and its default."""
+    """The description of a command-line option, besides its name, type and default."""
 
     help: str
-    """One sentence or more; ``{schemes}`` stands for the names of the schemes."""
+    """Help text of one or more sentences; ``{schemes}`` stands for the names of the schemes."""
     metavar: str | None = None
     choices: tuple[str, ...] = ()
-    """All values that there are; any if empty."""
+    """All possible values; empty if any value is possible."""
     symbol: str = ""
-    """What the papers call it."""
+    """Symbol of the option in the papers."""
     low: float = -inf
-    """The least value."""
+    """Least possible value."""
     high: float = inf
-    """The largest value."""
+    """Largest possible value."""
     unit: str = ""
     harmless: bool = False
-    """Whether it may differ when a run is resumed: it changes no iteration that is done."""
+    """Whether a resumed run may change the option, since it affects no iteration that is done."""
 
     def check(self, name: str, value: Any) -> None:
-        """Refuse, as UsageError, a value that is none of the choices or out of range."""
+        """Raise a UsageError if a value is not one of the choices or out of range."""
         option = f"--{name.replace('_', '-')}"
         if self.choices and value not in self.choices:
             raise UsageError(f"{option}: give one of {', '.join(self.choices)}")
@@ -89,12 +89,12 @@ def option(default: Any, help: str, **more: Any) -> Any:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Options of ``run``, by the names of the command line; None where the scheme decides.
+    """Options of ``run``, by their names on the command line; None if the scheme decides.
 
     Raises
     ------
     UsageError
-        If a value is out of range, or of another type.
+        A value is out of range or of the wrong type.
     """
 
     scheme: str = option(
@@ -235,7 +235,7 @@ class RunConfig:
         "messages.  [default: 1e6, and 100 with --dtype float32]",
         metavar="F",
     )
-    """In a configuration the number that it stands for: 0 is for the default of `dtype`."""
+    """Value of the guard: a configuration replaces 0 by the default of `dtype`."""
     check_gradient: bool = option(
         False,
         "Hold every gradient against the exact one, computed on rank 0 outside the clock.",
@@ -325,7 +325,7 @@ class RunConfig:
         return {name: getattr(self, name) for name in SCHEME_OPTIONS}
 
     def to_toml(self) -> str:
-        """Return the configuration as TOML, without what is left to the scheme."""
+        """Return the configuration as TOML, without options that the scheme decides."""
         given = {key: value for key, value in asdict(self).items() if value is not None}
         return "".join(f"{key} = {_toml(value)}\n" for key, value in given.items())
 
@@ -333,9 +333,9 @@ class RunConfig:
 OPTIONS: Mapping[str, Option] = {
     each.name: each.metadata["option"] for each in fields(RunConfig) if "option" in each.metadata
 }
-"""What there is to say of options, by name; the schemes have more of their own."""
+"""Descriptions of the options by name; schemes have further options of their own."""
 HARMLESS = tuple(name for name, each in OPTIONS.items() if each.harmless)
-"""Options that may differ when a run is resumed."""
+"""Options that a resumed run may change."""
 
 
 def _require(condition: bool, mend: str) -> None:
@@ -344,9 +344,10 @@ def _require(condition: bool, mend: str) -> None:
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as a configuration holds them: numbers of any type as Python's, and as text
-    where an option takes that; the path of data, a type of numpy and the truth value of ``header``
-    as text; all else as it is.
+    """Return options in the types that a configuration holds.
+
+    Numbers become Python's, or text if the option takes text. The path of the data, a numpy type
+    and the truth value of ``header`` become text. Other values stay as they are.
     """
     return {name: _plain(name, value) for name, value in values.items()}
 
@@ -356,7 +357,7 @@ def _plain(name: str, value: Any) -> Any:
         if isinstance(value, (bool, np.bool_)):
             return bool(value) if name != "header" else "yes" if value else "no"
         if isinstance(value, Real):
-            nearest_float = float(value)  # raises where there is none
+            nearest_float = float(value)  # raises if there is none
             number = int(value) if isinstance(value, Integral) else nearest_float
             return str(number) if name in TEXT_OR_NUMBER else number
         if name == "dtype" and isinstance(value, (type, np.dtype)):
@@ -372,12 +373,12 @@ def refuse_misfit(values: Mapping[str, Any], where: str, declared: type = RunCon
     Parameters
     ----------
     where : str
-        What the message begins with, before the name.
+        Beginning of the message, before the name.
 
     Raises
     ------
     UsageError
-        Names the first one.
+        A value has the wrong type; the message names the first one.
     """
     name = misfit(values, declared)
     if name is not None:
@@ -387,7 +388,7 @@ def refuse_misfit(values: Mapping[str, Any], where: str, declared: type = RunCon
 
 
 def _toml(value: str | float | bool) -> str:
-    """Write a value as TOML: as JSON, but for infinity and the control character DEL."""
+    """Return a value as TOML: as JSON, except infinity and the control character DEL."""
     if value == inf:
         return "inf"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
@@ -396,13 +397,13 @@ def _toml(value: str | float | bool) -> str:
 def read_toml(path: Path) -> Mapping[str, Any]:
     """Read options of ``run`` from a TOML file, such as ``config.toml`` of a run folder.
 
-    Names may have dashes, as on the command line, or underscores.
-    Paths that are relative to where the run was started, by the file, are absolute ones.
+    Names may have dashes, as on the command line, or underscores. Paths relative to the folder in
+    which the run was started, as the file records it, are returned as absolute paths.
 
     Raises
     ------
     UsageError
-        If it cannot be read, names an unknown option, or a value is of another type.
+        The file cannot be read or names an unknown option, or a value is of the wrong type.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -438,12 +439,12 @@ def read_toml(path: Path) -> Mapping[str, Any]:
 
 
 def _text(path: Path) -> str:
-    """Read a file of text, whatever line ends it has, with or without a byte order mark.
+    """Read a text file with any line ends, with or without a byte order mark.
 
     Raises
     ------
     UsageError
-        If it has another encoding than UTF-8.
+        The encoding is not UTF-8.
     """
     content = path.read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
@@ -461,7 +462,7 @@ def _text(path: Path) -> str:
 
 
 def _is_text(value: str) -> bool:
-    """Whether it can be written into a file of text: not every file name can."""
+    """Return whether a text can be written into a text file; some file names cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -470,7 +471,7 @@ def _is_text(value: str) -> bool:
 
 
 def _not_text(value: str) -> str:
-    """What is wrong with a text that cannot be written into a file, and what helps."""
+    """Return what is wrong with a text that cannot be written into a file, with the remedy."""
     try:
         name = os.fsencode(value).decode()
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Errors that a user may see: one line that names the mend, and an exit code each.
+"""Errors shown to users. Each is one line that names the remedy, and has an exit code.
 
 The exit codes are part of the command-line contract: 0 done, 1 error, 2 wrong usage or input that
 cannot be used, 3 diverged, 4 undecodable, 75 stopped on request.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 TRACEBACK = "CODED_DGD_TRACEBACK"
-"""Variable that shows the traceback of an error that is not foreseen."""
+"""Environment variable that shows the traceback of an unforeseen error."""
 
 
 class CodedDGDError(Exception):
@@ -19,38 +19,38 @@ class CodedDGDError(Exception):
 
     exit_code = 1
     stop_reason = "error"
-    """What a run that it has ended says to have stopped for."""
+    """Reason for stopping in the records of a run that this error has ended."""
     of_rank_0 = False
-    """Whether a worker raises it because rank 0 does."""
+    """Whether a worker raises the error because rank 0 does."""
 
 
 class UsageError(CodedDGDError):
-    """An option, or a combination of options, that cannot be run."""
+    """An option, or a combination of options, cannot be run."""
 
     exit_code = 2
 
 
 class Infeasible(UsageError):
-    """A scheme that cannot work for this number of workers, blocks and computation load."""
+    """A scheme cannot work for this number of workers, blocks and computation load."""
 
 
 class DataError(UsageError):
-    """Input data that cannot be used: missing, empty, ragged, not finite, of another format."""
+    """Input data cannot be used: missing, empty, ragged, not finite, of another format."""
 
 
 class StorageError(CodedDGDError):
-    """A file cannot be written: its disk is full or fails, or its folder has gone."""
+    """A file cannot be written: its disk is full or fails, or its folder has been removed."""
 
 
 class Diverged(CodedDGDError):
-    """The iterates left the finite numbers; the message names a step size that is safe."""
+    """The iterates are no longer finite; the message names a safe step size."""
 
     exit_code = 3
     stop_reason = "diverged"
 
 
 class Undecodable(CodedDGDError):
-    """Nothing more can arrive and the gradient cannot be decoded within the guard."""
+    """No more message can arrive, and the gradient cannot be decoded within the guard."""
 
     exit_code = 4
     stop_reason = "undecodable"
@@ -64,12 +64,12 @@ class Interrupted(CodedDGDError):
 
 
 class ConvergenceWarning(UserWarning):
-    """Issued by `train`: the result is far from the optimum; the message says what helps."""
+    """The result of `train` is far from the optimum; the message names the remedy."""
 
 
 @contextmanager
 def naming(option: str) -> Iterator[None]:
-    """Have a `UsageError` begin with the option that it is about; a `DataError` names a file."""
+    """Let a `UsageError` begin with the option that caused it; a `DataError` names a file."""
     try:
         yield
     except UsageError as error:
@@ -79,7 +79,7 @@ def naming(option: str) -> Iterator[None]:
 
 
 def shown(value: object) -> str:
-    """Return a value as errors show it: in one line that is not too long."""
+    """Return a value as errors show it: in one short line."""
     try:
         return " ".join(reprlib.repr(value).split())
     except Exception:  # an int may have too many digits, and an object's own repr may fail
@@ -87,6 +87,6 @@ def shown(value: object) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """Return what the error says, in one line that is not too long."""
+    """Return the message of an error in one short line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())[:200]

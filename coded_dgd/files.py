@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, and one line where a file cannot be written."""
+"""Write files completely or not at all, and report failures in one line."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ OTHERS = {
     errno.EROFS: "make its file system writable again",
     errno.ENOENT: "its folder was removed or moved: move it back",
 }
-"""What else can befall a file that could be written before."""
+"""Further failures of a file that could be written before."""
 
 
 @contextmanager
 def writing(path: Path, otherwise: str = "") -> Iterator[None]:
-    """Turn what the system says while `path` is written into one line with the remedy.
+    """Turn system errors while `path` is written into one line with the remedy.
 
     Parameters
     ----------
     path : Path
-        The file, or the folder that files are written to.
+        The file, or the folder in which files are written.
     otherwise : str
-        The remedy where it is the choice of `path` that is at fault, not the disk.
+        Remedy if the choice of `path` is at fault, not the disk.
 
     Raises
     ------
     StorageError
-        If the disk is full or fails; without `otherwise` for any other reason as well.
+        The disk is full or fails; without `otherwise`, raised for any other reason as well.
     UsageError
-        If nothing can be written to that path.
+        Nothing can be written to that path.
     """
     try:
         yield
     except OSError as error:
-        number = error.errno or errno.ENOSPC  # numpy and HDF5 give none where a write is cut short
+        number = error.errno or errno.ENOSPC  # numpy and HDF5 give none if a write is cut short
         failed = f"{path} cannot be written ({one_line(error)})"
         if otherwise and number not in FAILURES:
             raise UsageError(f"{failed}: {otherwise}") from error
@@ -57,9 +57,9 @@ def writing(path: Path, otherwise: str = "") -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path, otherwise: str = "") -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `path` once all of it is on the disk.
+    """Open a file that replaces `path` once all of it is on the disk.
 
-    Until then, and where writing ends with an error, what was there before stays.
+    Until then, and if writing ends with an error, the previous file stays.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Whether plain values, such as JSON and TOML hold, are of the types that a class declares."""
+"""Check that plain values, such as those of JSON and TOML, have the types that a class declares."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def misfit(values: Mapping[str, Any], declared: type) -> str | None:
     ----------
     declared : type
         A class that annotates its fields with ``int``, ``float``, ``str``, ``bool``, ``Path``,
-        ``None`` and unions of these. Numbers of numpy count as such too, a bool is no number, and a
-        whole number is a float if there is a float that large. A field of any other type holds no
-        plain value.
+        ``None`` and unions of these. Numpy numbers are accepted as such, too. A bool is no number.
+        A whole number is a float if a float can be that large. A field of any other type accepts
+        no plain value.
     """
     kinds = _declared(declared)
     for name, value in values.items():
@@ -45,7 +45,7 @@ def misfit(values: Mapping[str, Any], declared: type) -> str | None:
 
 
 def wanted(name: str, declared: type) -> str:
-    """Return what a value has to be, in words."""
+    """Return a description of the values that a field accepts."""
     kinds = _declared(declared)[name]
     return " or ".join(word for kind, word in _WORDS.items() if _KINDS[kind] in kinds)
 
@@ -65,7 +65,7 @@ def _declared(declared: type) -> dict[str, tuple[type, ...]]:
 
 
 def fits(value: Any, kinds: tuple[type, ...]) -> bool:
-    """Whether a value is of one of these kinds, by the rules of `misfit`, with `Real` for float."""
+    """Return whether a value is of one of these kinds, as in `misfit`, with `Real` for float."""
     if isinstance(value, bool):
         return bool in kinds
     if not isinstance(value, kinds):

@@ -1,6 +1,6 @@
-"""The folder that a run was started in: relative paths of its configuration are understood from it.
+"""The folder in which a run was started, to which relative paths of its configuration refer.
 
-It is the first line of ``config.toml``, a comment, so that older versions read the file as well.
+It is a comment in the first line of ``config.toml``, so that older versions can read the file, too.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from coded_dgd import registry
 
 LINE = "# relative paths are understood from "
 PATHS = {"data": "", "delay": "trace:"}
-"""Options that may hold a path, and what a path begins with there."""
+"""Options that may hold a path, with the prefix of the path."""
 NO_PATH = "synthetic:"
 CLASSES = ("scheme", "objective", "optimizer")
 """Options that may hold MODULE:CLASS."""
 
 
 def header(folder: Path | None = None) -> str:
-    """Return the line that says where a run was started, by default here."""
+    """Return the line that records where a run was started, by default the current folder."""
     with suppress(OSError):  # the current folder may have been removed
         return f"{LINE}{json.dumps(str(folder or Path.cwd()))}\n".replace("\x7f", "\\u007f")
     return ""
 
 
 def of(text: str) -> Path | None:
-    """Return where a run was started, by its configuration; None if that is not known, or here."""
+    """Return where a run was started, from its configuration; None if unknown or here."""
     first = text.lstrip("\ufeff").partition("\n")[0]
     try:
         folder = Path(json.loads(first.removeprefix(LINE))) if first.startswith(LINE) else None
@@ -42,8 +42,8 @@ def of(text: str) -> Path | None:
 def located(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     """Return options with the paths that are relative to a folder as absolute ones.
 
-    A file that is not there is left to be found in the current folder. Modules of that folder can
-    be imported from then on.
+    A path without a file there stays relative to the current folder. Modules of that folder can be
+    imported from then on.
     """
     found = dict(options)
     if folder is None:
@@ -58,7 +58,7 @@ def located(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
 
 
 def relative(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
-    """Return options as they are to be written for a folder, the reverse of `located`."""
+    """Return options as they are written for a folder, the reverse of `located`."""
     found = dict(options)
     for name, value in options.items():
         before, path = _split(name, value)
@@ -70,13 +70,13 @@ def relative(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
 
 
 def is_gone(name: str, value: Any) -> bool:
-    """Whether the value of an option names a file that is not there."""
+    """Return whether the value of an option names a file that does not exist."""
     path = _split(name, value)[1]
     return path is not None and not _is_there(path)
 
 
 def same(name: str, value: Any, other: Any) -> bool:
-    """Whether two values of an option mean the same: also two paths of one file."""
+    """Return whether two values of an option mean the same, such as two paths of one file."""
     path, another = _split(name, value)[1], _split(name, other)[1]
     if value == other or path is None or another is None:
         return bool(value == other)
@@ -87,7 +87,7 @@ def same(name: str, value: Any, other: Any) -> bool:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is something; not either where there can be no such path."""
+    """Return whether a path exists; False for an impossible path."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -95,7 +95,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _split(name: str, value: Any) -> tuple[str, Path | None]:
-    """Return the path that an option holds, if it holds one, and what stands before it."""
+    """Return the path that an option holds, if any, and the prefix before it."""
     prefix = PATHS.get(name)
     if prefix is None or not isinstance(value, str) or not value.startswith(prefix):
         return "", None

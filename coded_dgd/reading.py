@@ -1,4 +1,4 @@
-"""How a data file is read, where the file alone does not say it: plain values of the options."""
+"""How a data file is read, as plain values of the options."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Reading:
     Raises
     ------
     UsageError
-        If a value is none of these.
+        A value is none of these.
     """
 
     header: str = "auto"

@@ -1,4 +1,4 @@
-"""One thing per file, found by its name: no list of schemes or delays that could forget one.
+"""Find a class by name, one per file: no list of schemes or delays must be kept up to date.
 
 Module ``lcc_mmc`` of a package is found as ``lcc-mmc``; it holds one public class of the package's
 base. Modules that begin with an underscore, and those of `SHARED`, hold what the others share.
@@ -20,10 +20,10 @@ from coded_dgd.spec import nearest
 T = TypeVar("T")
 
 SHARED = ("base", "rules", "remedies", "dynamic")
-"""Public modules of a package that offer nothing by their own names."""
+"""Public modules of a package that offer nothing under their own names."""
 
 searched: list[str] = []
-"""Folders that modules are imported from before the current one; workers search them as well."""
+"""Folders from which modules are imported before the current one, also on workers."""
 
 
 def names(package: ModuleType) -> list[str]:
@@ -37,12 +37,12 @@ def names(package: ModuleType) -> list[str]:
 
 
 def find(package: ModuleType, name: str, base: type[T], noun: str) -> type[T]:
-    """Return the class of that name, or at that import path ``module:Class``.
+    """Return the class of that name, or at the import path ``module:Class``.
 
     Raises
     ------
     UsageError
-        If there is none; names the nearest one.
+        No such class exists; the message names the nearest one.
     """
     if ":" in name:
         return _import(name, base, noun)
@@ -59,16 +59,16 @@ def find(package: ModuleType, name: str, base: type[T], noun: str) -> type[T]:
 
 
 def _is_subclass(member: object, base: type[T]) -> TypeGuard[type[T]]:
-    """Whether a member of a module is a class of that base.
+    """Return whether a member of a module is a class of that base.
 
-    ``inspect.isclass`` does not tell: on Python 3.10 it takes aliases such as ``list[int]`` for
+    ``inspect.isclass`` does not suffice: Python 3.10 counts aliases such as ``list[int]`` as
     classes, which ``issubclass`` then refuses.
     """
     return issubclass(type(member), type) and issubclass(cast("type[object]", member), base)
 
 
 def search(folder: Path | str) -> None:
-    """Have modules imported from a folder, too, before the current one."""
+    """Import modules from a folder, too, before the current one."""
     _search_here()
     if str(folder) not in searched:
         searched.append(str(folder))
@@ -86,7 +86,7 @@ def _import(path: str, base: type[T], noun: str) -> type[T]:
     _search_here()
     try:
         found = getattr(importlib.import_module(module), name)
-    except (Exception, SystemExit) as error:  # whatever somebody's module may raise
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise UsageError(
             f"{noun} {path!r} cannot be imported ({type(error).__name__}: {error}): "
             "give MODULE:CLASS of one that can"

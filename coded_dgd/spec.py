@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the known name closest to `name`, or nothing."""
-    import difflib  # not where nothing is wrong: workers import this module
+    import difflib  # only after an error: workers import this module
 
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
@@ -23,13 +23,13 @@ def nearest(name: str, known: Collection[str]) -> str:
 def split(text: str) -> tuple[str, dict[str, str]]:
     """Split ``name:key=value,...`` into the name and its parameters.
 
-    A value without a key of its own continues the one before it, so ``ranks=1,3,factor=20``
-    gives ``{"ranks": "1,3", "factor": "20"}``; a first value without a key has the key "".
+    A value without a key continues the previous one, so ``ranks=1,3,factor=20`` gives
+    ``{"ranks": "1,3", "factor": "20"}``. A first value without a key has the key "".
 
     Raises
     ------
     UsageError
-        If a parameter is given twice.
+        A parameter is given twice.
 
     Examples
     --------
@@ -41,12 +41,12 @@ def split(text: str) -> tuple[str, dict[str, str]]:
 
 
 def named(text: str) -> tuple[str, dict[str, str]]:
-    """Split as `split` does, where the name may also be an import path ``module:Class``.
+    """Split as `split` does, with a name that may also be an import path ``module:Class``.
 
     Raises
     ------
     UsageError
-        If a parameter is given twice.
+        A parameter is given twice.
 
     Examples
     --------
@@ -78,12 +78,12 @@ def _parameters(text: str, rest: str) -> dict[str, str]:
 
 
 def take(parameters: dict[str, str], key: str, convert: Callable[[str], T], default: T) -> T:
-    """Remove `key` from `parameters` and return it converted, or `default` where it is absent.
+    """Remove `key` from `parameters` and return it converted, or `default` if it is absent.
 
     Raises
     ------
     UsageError
-        If the value cannot be converted.
+        The value cannot be converted.
     """
     text = parameters.pop(key, None)
     if text is None:
@@ -98,12 +98,12 @@ def take(parameters: dict[str, str], key: str, convert: Callable[[str], T], defa
 
 
 def refuse_rest(name: str, parameters: dict[str, str], known: Collection[str]) -> None:
-    """Refuse parameters that nothing has taken.
+    """Refuse parameters that are left over.
 
     Raises
     ------
     UsageError
-        If any is left; names the nearest of the `known` ones.
+        A parameter is left; the message names the nearest of the `known` ones.
     """
     for key in parameters:
         accepted = ", ".join(known) if known else "none"
@@ -118,8 +118,8 @@ def arguments(
 ) -> dict[str, Any]:
     """Return keyword arguments of a constructor from text, converted as its signature says.
 
-    What is left out keeps its default. Types are the annotations int, float, bool and str, or a
-    union of one of them with None, which is written "none"; without an annotation the type is that
+    Omitted parameters keep their defaults. Types are the annotations int, float, bool and str, or a
+    union of one of them with None, which is written "none". Without an annotation the type is that
     of the default. Parameters of other types, and those that `functools.partial` has bound by
     position, cannot be given.
 
@@ -128,12 +128,12 @@ def arguments(
     noun : str
         What `build` makes, such as "objective".
     name : str
-        How the user calls it.
+        Name of `build` for the user.
 
     Raises
     ------
     UsageError
-        If there is no such parameter, or the text is no value of its type.
+        A parameter does not exist, or its text is no value of its type.
 
     Examples
     --------
@@ -155,9 +155,9 @@ def arguments(
 
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-"""What can be written for a truth value."""
+"""Texts that stand for a truth value."""
 KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
-"""Types that a parameter may have, and what has to be written for them."""
+"""Types that a parameter may have, with a description of their values."""
 TYPES = {*KINDS, "None"}
 
 
@@ -166,7 +166,7 @@ def _types(parameter: inspect.Parameter) -> list[str]:
     annotation, default = parameter.annotation, parameter.default
     if annotation is parameter.empty:
         annotation = str if default in (parameter.empty, None) else type(default)
-    # also deferred: what a module imports for its annotations only may not be there
+    # also deferred: modules imported only for annotations may be missing
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     words = set(re.findall(r"\w+", text.replace("Optional", "None"))) - {"typing", "Union"}
     return [kind for kind in [*KINDS, "None"] if kind in words] if words <= TYPES else []

@@ -1,9 +1,9 @@
-"""Standard streams that a program can rely on: whoever started it may have closed them.
+"""Standard streams that a program can rely on, even if its caller has closed them.
 
-A descriptor below 3 that is closed is what the next file gets that is opened: then messages for
-stderr end up in a result. A reader that goes away, as ``| head -1`` does, is no reason to end a
-run whose results are in a folder; nor is a message that cannot be written. No message fails because
-it has characters that the encoding of the terminal lacks.
+If a descriptor below 3 is closed, the next file that is opened gets it: then messages for stderr
+end up in a result. A run whose results are in a folder must not end because a reader goes away, as
+``| head -1`` does, or because a message cannot be written. No message fails because the encoding of
+the terminal lacks its characters.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from coded_dgd.errors import CodedDGDError
 
 READER_GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
 FORGIVING = ("backslashreplace", "replace", "ignore", "namereplace", "xmlcharrefreplace")
-"""Ways to encode what an encoding lacks."""
+"""Error handlers that replace the characters that an encoding lacks."""
 
 
 class LossyFile(io.FileIO):
-    """Descriptor 1 or 2; what cannot be written is dropped.
+    """Descriptor 1 or 2, which drops output that cannot be written.
 
     The first write to stdout that fails raises a `CodedDGDError`, unless the reader is gone.
     """
 
     gone = False
-    """Whether writing is given up."""
+    """Whether output is dropped from now on."""
 
     def write(self, data: Any, /) -> int:
         size = memoryview(data).nbytes
@@ -52,7 +52,7 @@ def prepare() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            with suppress(OSError):  # the lowest that is free is this one
+            with suppress(OSError):  # the lowest free descriptor is this one
                 os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
@@ -63,19 +63,19 @@ def prepare() -> None:
 
 
 def messages() -> TextIO:
-    """Return stderr, or a stream that drops everything where there is none."""
+    """Return stderr, or a stream that drops everything if stderr is missing."""
     return sys.stderr if sys.stderr is not None else _nowhere()
 
 
 def reader_gone() -> bool:
-    """Whether nobody reads stdout any more."""
+    """Return whether the reader of stdout is gone."""
     buffer = getattr(sys.stdout, "buffer", None)
     raw = getattr(buffer, "raw", None)
     return isinstance(raw, LossyFile) and raw.gone
 
 
 def flush() -> None:
-    """Write what is still to be written, where that is possible."""
+    """Write buffered output if possible."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):  # none, broken, closed
             stream.flush()

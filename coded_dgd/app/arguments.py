@@ -1,4 +1,4 @@
-"""What `coded_dgd.train` is given, as the data, the records and the configuration of a run."""
+"""Check the arguments of `coded_dgd.train`, and turn them into data, records and configuration."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ INSTEAD = {
     "scheme": 'a name, or "MODULE:CLASS" of a class that can be imported',
     "wait": '"all", "fastest:K" or "deadline:SECONDS"',
 }
-"""What to give for options for which something else may be taken to do."""
+"""Description of the values of options that are easily given in another form."""
 
 
 class Arguments(NamedTuple):
-    """What a run is made of."""
+    """The parts that make up a run."""
 
     source: Source | None
     """The data, if they were given as arrays."""
@@ -37,20 +37,20 @@ class Arguments(NamedTuple):
 
 
 def parse(X: Any, y: Any, unnamed: tuple[Any, ...], options: dict[str, Any]) -> Arguments:
-    """Check all that is given to `train`.
+    """Check all arguments of `train`, and return the parts of the run.
 
     Parameters
     ----------
     unnamed : tuple
-        What follows X and y without a name.
+        Positional arguments after X and y.
     options : dict
-        Those of ``coded-dgd run``, by their names with underscores.
+        Options of ``coded-dgd run``, by name with underscores.
 
     Raises
     ------
     UsageError
-        If one of them is of another type, does not exist, would do nothing, or does not go with
-        the others; or X and y are no data.
+        An argument is unknown, of the wrong type, without effect or in conflict with others,
+        or X and y are not valid data.
     """
     if unnamed:
         raise UsageError(
@@ -64,14 +64,14 @@ def parse(X: Any, y: Any, unnamed: tuple[Any, ...], options: dict[str, Any]) -> 
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Separate options that say what to write and print from those of the configuration."""
+    """Separate options for records and output from those of the configuration."""
     names = {field.name for field in fields(Records)} - {"folder", "given"}
     written = {name: value for name, value in options.items() if name in names}
     return written, plain({name: value for name, value in options.items() if name not in names})
 
 
 def _refuse_unknown(options: dict[str, Any]) -> None:
-    """Refuse options that do not exist, and values of another type."""
+    """Refuse options that do not exist, and values of the wrong type."""
     known = [field.name for field in fields(RunConfig)]
     for name in options:
         if name not in known:
@@ -85,7 +85,7 @@ def _refuse_unknown(options: dict[str, Any]) -> None:
 
 
 def _records(given: dict[str, Any], options: dict[str, Any]) -> Records:
-    """Return what to write and print; refuse what would do nothing."""
+    """Return what to write and print, and refuse options without effect."""
     for name in ("out", "resume", "timeline", "log_dir"):
         if name in given:
             given[name] = _path(name, given[name])
@@ -104,7 +104,7 @@ def _records(given: dict[str, Any], options: dict[str, Any]) -> Records:
 
 
 def _source(X: Any, y: Any, options: dict[str, Any]) -> Source | None:
-    """Return the data that were given as arrays, if they were."""
+    """Return the data that were given as arrays, if any."""
     if (X is None) != (y is None):
         raise UsageError("train takes X and y together, or data=... instead of both")
     if X is None:
@@ -121,7 +121,7 @@ def _source(X: Any, y: Any, options: dict[str, Any]) -> Source | None:
 
 
 def _configuration(records: Records, options: dict[str, Any]) -> RunConfig:
-    """Return the configuration, when a run is resumed that of its folder with what is given."""
+    """Return the configuration; for a resumed run, that of its folder with the given changes."""
     if records.resume:
         return resuming.configuration(
             records.resume, options, records.allow_different_workers, records.allow_different_data
@@ -130,7 +130,7 @@ def _configuration(records: Records, options: dict[str, Any]) -> RunConfig:
 
 
 def _path(name: str, value: Any) -> Any:
-    """Return a path as such, anything else as it is."""
+    """Return a path as a `Path`, and any other value unchanged."""
     try:
         text = fsdecode(value)
     except TypeError:

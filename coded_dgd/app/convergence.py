@@ -1,10 +1,10 @@
-"""Whether a run has converged, by its data and its pace; and what helps where it has not.
+"""Judge from data and pace whether a run has converged, and name remedies if it has not.
 
-A run has not converged if its loss can still be lowered by an amount that matters, and if that
-takes more further iterations than it has had, at the pace of its latest ones. What is left to gain
-is bounded from below (`problems.remaining`), whatever the units of the columns and the errors of
-decoded gradients are; the pace is measured. Approximate gradients keep the loss above the optimum
-by themselves: nothing is said where a few iterations with exact gradients would take it there.
+A run has not converged if two things hold: its loss can still be lowered by a relevant amount, and
+at the pace of its latest iterations this takes more further iterations than it has had. The
+possible gain is bounded from below (`problems.remaining`), whatever the units of the columns and
+the errors of decoded gradients are; the pace is measured. Approximate gradients alone keep the loss
+above the optimum: no warning is given if a few iterations with exact gradients would reach it.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from coded_dgd.problems.sources import Source
 Floats = NDArray[np.float64]
 
 CONVERGED = 1e-10
-"""A gradient that has come down to this fraction of the first one is small enough."""
+"""Ratio of the gradient norm to the first one that is small enough."""
 HARDLY = 1e-2
-"""Above this fraction it has hardly come down, unless columns of very different norms make it."""
+"""Ratio above which the norm has hardly fallen, unless columns have very different norms."""
 OF_LOSS, OF_TOTAL = 1e-2, 1e-3
-"""Fractions of the least loss, and of that of a model that knows nothing, that do not matter."""
+"""Irrelevant fractions of the least loss, and of the loss of the zero model."""
 MANY = 20
-"""Further iterations up to which a run was too short rather than stuck."""
+"""Number of further iterations up to which a run was too short rather than stuck."""
 FEW = 4
-"""Iterations with exact gradients that tell approximate gradients from slow convergence."""
+"""Exact iterations that distinguish approximate gradients from slow convergence."""
 LARGEST = 5 * 10**8
-"""Numbers in X above which the data are not read again."""
+"""Size of X, in numbers, above which the data are not read again."""
 EIGENVALUE_PASSES = 25
-"""How often the largest eigenvalue of X^T X reads the data, about."""
+"""Approximate number of passes over the data for the largest eigenvalue of X^T X."""
 SAMPLE = 10**6
-"""Numbers in the rows that are read then, to compare the columns."""
+"""Size, in numbers, of the rows that are then read to compare the columns."""
 SECONDS = 1.0
-"""After which no further iteration of the bound is begun."""
+"""Seconds after which no further iteration of the bound is begun."""
 SMALL_STEP, LARGE_STEP = 0.1, 1.5
-"""Step sizes, in units of 1 / L, beyond which they are a cause."""
+"""Step sizes, in units of 1 / L, beyond which they count as a cause."""
 SPREAD = 100.0
-"""Norms of columns that differ by more are worth a word."""
+"""Ratio of column norms above which it is reported."""
 NAMED = 5
-"""Columns that are named one by one."""
+"""Number of columns that are named one by one."""
 
 
 def verdict(outcome: Outcome) -> str | None:
-    """Return what is to be said of a run that has not converged, in one line; else None."""
+    """Return a one-line warning if the run has not converged, else None."""
     ratio = outcome.stop.gradient_norm_ratio
     if ratio is None or ratio <= CONVERGED or not outcome.trail.iterations:
         return None
@@ -62,7 +62,7 @@ def verdict(outcome: Outcome) -> str | None:
 
 
 def verdicts(outcomes: Iterable[Outcome]) -> dict[str, list[str]]:
-    """Judge several runs, and return what is to be said, with the names of their schemes."""
+    """Judge several runs; return the warnings, each with the names of its schemes."""
     found: dict[str, list[str]] = {}
     for outcome in outcomes:
         outcome.not_converged = verdict(outcome)
@@ -72,7 +72,7 @@ def verdicts(outcomes: Iterable[Outcome]) -> dict[str, list[str]]:
 
 
 def _is_read(source: Source, passes: int = 1) -> bool:
-    """Whether the data are so few that they are read again, that many times."""
+    """Return whether the data are small enough to be read again `passes` times."""
     return passes * source.rows * source.features <= LARGEST
 
 
@@ -102,7 +102,7 @@ def _by_loss(outcome: Outcome) -> str | None:
 
 
 def _by_gradients(outcome: Outcome, ratio: float) -> str | None:
-    """Judge by the norms of the gradients alone, which tell nothing where these are approximate."""
+    """Judge by the gradient norms alone; approximate gradients allow no judgement."""
     done = len(outcome.log)
     part = max(done // 4, 1)
     if not outcome.exact or done < 3:
@@ -123,7 +123,10 @@ def _by_gradients(outcome: Outcome, ratio: float) -> str | None:
 
 
 def _further(iterations: int, earlier: float, now: float, goal: float) -> float:
-    """Iterations until the goal is reached, if so many each time go on as from earlier to now."""
+    """Return the number of iterations to the goal at the pace from `earlier` to `now`.
+
+    `iterations` is the number of iterations between these two values.
+    """
     if now <= goal:
         return 0.0
     if not earlier > now:
@@ -146,14 +149,14 @@ def _pace(more: float, done: int) -> str:
 
 
 def _sampled(source: Source) -> Floats:
-    """Norms of the columns of the first rows."""
+    """Return the norms of the columns of the first rows."""
     X, _ = source.read(0, max(1, min(source.rows, SAMPLE // source.features)))
     norms: Floats = np.linalg.norm(X, axis=0)
     return norms
 
 
 def _remedy(outcome: Outcome, norms: Floats, noisy: bool, more: float) -> str:
-    """Return the likely causes, each with what helps."""
+    """Return the likely causes, each with its remedy."""
     if noisy:
         return (
             "its gradients are approximate: wait for more workers, take a smaller --step-size, "

@@ -1,4 +1,4 @@
-"""One run: the same steps whether the command line asks for it or a script does."""
+"""One run: the command line and scripts take the same steps."""
 
 from __future__ import annotations
 
@@ -49,32 +49,32 @@ NEEDS = {
     "allow_different_data": "resume",
     "wait_for_run": "resume",
 }
-"""Options that do nothing without another one."""
+"""Options that have no effect without another option, with that option."""
 
 
 def idle(given: Mapping[str, Any]) -> list[str]:
-    """Return the options of `NEEDS` that are given without the one that they need."""
+    """Return the options of `NEEDS` that are given without the option that they need."""
     return [name for name, needed in NEEDS.items() if name in given and not given.get(needed)]
 
 
 @dataclass(frozen=True)
 class Records:
-    """What a run writes and prints, beside its result."""
+    """What a run writes and prints, besides its result."""
 
     folder: bool = True
-    """Whether there is a run folder; without one there are no checkpoints."""
+    """Whether the run has a folder; without one there are no checkpoints."""
     out: Path | None = None
-    """The run folder to create; by default a new one below ``runs``."""
+    """Run folder to create; by default a new one below ``runs``."""
     resume: Path | None = None
-    """The run folder to go on with, instead of a new one."""
+    """Run folder to resume, instead of a new one."""
     given: Mapping[str, Any] = field(default_factory=dict)
-    """Options that change the configuration of the run that is resumed."""
+    """Options that change the configuration of the resumed run."""
     wait_for_run: bool = False
-    """Whether to wait until a run that goes on in that folder has ended."""
+    """Whether to wait until a run in progress in that folder has ended."""
     allow_different_workers: bool = False
-    """Whether a run that is resumed may have another number of workers."""
+    """Whether the resumed run may have another number of workers."""
     allow_different_data: bool = False
-    """Whether a run that is resumed may have other data with as many features."""
+    """Whether the resumed run may have other data with the same number of features."""
     timeline: Path | None = None
     log_dir: Path | None = None
     log_level: str = "info"
@@ -92,7 +92,7 @@ class Records:
 
 
 class FinishedRun(NamedTuple):
-    """A run that has ended well."""
+    """A run that has ended normally."""
 
     outcome: Outcome
     summary: Summary
@@ -105,12 +105,12 @@ def run(
     source: Source | None = None,
     objective: Objective | None = None,
 ) -> FinishedRun:
-    """Train, with a scheme chosen by a probe if the configuration asks for that, and record it.
+    """Train and record the run. A probe chooses the scheme if the configuration asks for it.
 
     Parameters
     ----------
     config : RunConfig
-        Of a run that is resumed it is read again once nobody else runs in its folder.
+        The configuration. If a run is resumed, it is read again once the folder is locked.
     master : Transport, optional
         The connection to the workers; None to simulate them.
     source : Source, optional
@@ -121,7 +121,7 @@ def run(
     Raises
     ------
     CodedDGDError
-        See `job.run`; or the folder or a file cannot be used.
+        See `job.run`; also raised if the folder or a file cannot be used.
     """
     if not records.resume:
         return _run(config, master, records, source, objective, None)
@@ -141,7 +141,7 @@ def run(
 
 
 def _own(folder: Path, records: Records) -> RunLock:
-    """Own the folder of a run that is resumed; where that is wanted, once nobody else does."""
+    """Lock the folder of the run to resume; if requested, wait until it is free."""
 
     def say(line: str) -> None:
         if not records.quiet:
@@ -160,7 +160,7 @@ def _run(
     objective: Objective | None,
     lock: RunLock | None,
 ) -> FinishedRun:
-    """See `run`; `lock` is of the folder of a run that is resumed."""
+    """Train and record as `run` does; `lock` is of the folder of a resumed run."""
     held = 0.0
     if source is None:
         source, held = measuring.open_data(config)
@@ -194,7 +194,7 @@ def _run(
 
 
 def _choose(config: RunConfig, master: Transport | None, source: Source, held: float) -> Plan:
-    """Probe the workers, and plan: scheme, load and what else was left open."""
+    """Probe the workers, and plan the scheme, the load and other options left open."""
     workers = setup.check_workers(config, None if master is None else master.workers)
     probed = master or SimulatedTransport(workers)
     with Interrupts(probed):
@@ -208,14 +208,14 @@ def _adviser(
     given: Mapping[str, Any],
     plan: Plan | None,
 ) -> Adviser:
-    """Return who says, while the run goes on, whether to change the scheme.
+    """Return the adviser that may change the scheme during the run.
 
     Parameters
     ----------
     given : mapping
-        Options of schemes that the user has given.
+        Scheme options that the user has given.
     plan : Plan, optional
-        The one that chose the scheme; without it no other scheme is taken.
+        The plan that chose the scheme; without it the scheme is kept.
     """
     from coded_dgd.advising import live
 
@@ -225,7 +225,7 @@ def _adviser(
 
 
 def _progress(prepared: Setup, plan: Plan | None, quiet: bool) -> Progress:
-    """Return what tells a person how the run is doing."""
+    """Return the observer that shows the progress of the run."""
     if plan is None:
         return Progress(prepared, streams.messages(), quiet, "", None)
     from coded_dgd.report import plan as planning
@@ -236,7 +236,7 @@ def _progress(prepared: Setup, plan: Plan | None, quiet: bool) -> Progress:
 
 
 def _logs(records: Records, transport: Transport) -> list[Observer]:
-    """Return what writes logs of ranks and the timeline, where these are wanted."""
+    """Return the observers that write rank logs and the timeline, as requested."""
     found: list[Observer] = []
     if records.log_dir:
         found.append(LogDir(records.log_dir, records.log_level, transport))
@@ -246,16 +246,16 @@ def _logs(records: Records, transport: Transport) -> list[Observer]:
 
 
 class _Place(NamedTuple):
-    """Where a run is recorded; None for what there is not."""
+    """Where a run is recorded; None for absent parts."""
 
     folder: RunFolder | None = None
     keeper: Keeper | None = None
     found: resuming.ResumePoint | None = None
-    """What the folder of a run that is resumed held before."""
+    """State in the folder of a resumed run."""
 
 
 def _place(records: Records, lock: RunLock | None, prepared: Setup, source: Source) -> _Place:
-    """Create the run folder, or go on with the one that `lock` is of."""
+    """Create the run folder, or continue with the folder of `lock`."""
     if not (records.folder or lock):
         return _Place()
     config, found = prepared.config, None
@@ -279,10 +279,10 @@ def _train(
     plan: Plan | None,
     adviser: Adviser | None,
 ) -> Outcome:
-    """Train, from where the folder was left, and write down the plan that chose the scheme."""
+    """Train from the state of the folder, and record the plan that chose the scheme."""
     folder, keeper, found = place
     resume = found.resume if found else None
-    # without checkpoints there is nothing to stop for in good order: signals stay as they are
+    # without checkpoints an orderly stop has no purpose, so signals keep their effect
     with Interrupts(transport) if folder else nullcontext():
         if folder and plan:
             from coded_dgd.planner.record import to_json
@@ -298,7 +298,7 @@ def _train(
 
 
 def _planned(plan: Plan | None, outcome: Outcome) -> Planned | None:
-    """Return what was planned, beside what was measured; None where nothing was planned."""
+    """Return the plan together with the measurements; None without a plan."""
     if plan is None:
         return None
     from coded_dgd.report import plan as planning
@@ -307,19 +307,19 @@ def _planned(plan: Plan | None, outcome: Outcome) -> Planned | None:
 
 
 class _MemoryForecast(Observer):
-    """Predicts peak memory before data are handed out over MPI.
+    """Predicts peak memory before data are distributed over MPI.
 
     Parameters
     ----------
     held : float
-        Bytes that the data take on rank 0 already.
+        Bytes that the data already take on rank 0.
     """
 
     def __init__(self, prepared: Setup, source: Source, held: float, progress: Progress) -> None:
         self._setup, self._source, self._held = prepared, source, held
         self._progress = progress
         self.peaks: Peaks | None = None
-        """None where nothing is predicted."""
+        """Predicted peaks of memory; None if nothing is predicted."""
 
     def distributing(self, group: WorkerGroup) -> None:
         config = self._setup.config

@@ -109,9 +109,9 @@ class WorkerGroup:
         self.kernel = "products"
         """How workers compute (`engine.kernels`)."""
         self.host_groups: list[HostGroup] = []
-        """Workers that hold blocks together."""
+        """Groups of workers that share blocks."""
         self.refused: Counter[tuple[int, str]] = Counter()
-        """Messages that were not used because they make no sense, by peer and reason."""
+        """Number of messages not used because they make no sense, by peer and reason."""
         self._worker = {peer: worker for worker, peer in enumerate(members)}
         self._counts: list[int] = np.count_nonzero(scheme.expected, axis=1).tolist()
 

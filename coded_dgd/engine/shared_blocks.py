@@ -19,9 +19,9 @@ class SharedBlocks:
     Parameters
     ----------
     assignment : Assignment
-        Names the position of the worker's blocks in the shared blocks.
+        Its `shared_slice` names the position of the worker's blocks.
     file : file
-        Anonymous file that holds the shared memory.
+        File of the shared memory.
     """
 
     def __init__(self, assignment: Assignment, file: FileIO) -> None:
@@ -38,7 +38,7 @@ class SharedBlocks:
         size = CONTROL * (words + 1)
         made = shared_slice.path is None
         self._file = file
-        """The path of the memory leads to it as long as it is open."""
+        """Open file of the shared memory; its path is valid as long as it is open."""
         self.path = f"/proc/{os.getpid()}/fd/{file.fileno()}"
         if made:
             os.ftruncate(file.fileno(), size)

@@ -18,11 +18,11 @@ class Trail:
 
     def __init__(self, beta: Floats) -> None:
         self.iterations = 0
-        """Iterations of this process, those before a checkpoint not counted."""
+        """Number of iterations of this process, not counting those before a checkpoint."""
         self.earlier = beta
         """The earlier model."""
         self.earlier_iterations = 0
-        """Iterations after which that was the model."""
+        """Number of iterations after which this was the model."""
         self._next, self._next_iterations = beta, 0
 
     def note(self, beta: Floats) -> None:

@@ -1,1 +1,1 @@
-"""The process, its host and its launcher; nothing here knows MPI."""
+"""The process, its host and its launcher, without knowledge of MPI."""

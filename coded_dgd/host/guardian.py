@@ -1,10 +1,10 @@
-"""A process beside a master that ends the job if that ends without notice, or cannot leave.
+"""A process beside a master that ends the job if the master dies silently or cannot leave.
 
-Open MPI with fault tolerance lets a job go on that has lost rank 0, and returns 0; MPICH lets the
-others wait in MPI_Init for a rank that ended before. MPI_Finalize may hang where a rank is lost.
-The guardian sees that whatever its rank does at that time: it reads from a pipe that the rank, 0 of
-COMM_WORLD or of another communicator, holds. It is this file, run as a script on its own, and knows
-nothing of the package or of MPI.
+Open MPI with fault tolerance continues a job that has lost rank 0, and returns 0. With MPICH the
+others wait in MPI_Init for a rank that ended before. MPI_Finalize may hang if a rank is lost. The
+guardian notices this whatever its rank is doing: it reads from a pipe that the rank holds, which is
+rank 0 of COMM_WORLD or of another communicator. It is this file, run as a script on its own, and
+uses neither the package nor MPI.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pathlib import Path
 from time import monotonic, sleep
 
 FINALIZING, LEAVING, ABORTING = b"f", b"l", b"a"
-"""What rank 0 writes before it ends: by MPI_Finalize with all others, alone, or with the job."""
+"""Notices of rank 0 before it ends: by MPI_Finalize with all others, alone, or with the job."""
 
 NOTICE_SECONDS = 1.5
-"""Time for the launcher to end the job on its own, where it does, once rank 0 has ended."""
+"""Seconds for the launcher to end the job on its own after rank 0 has ended."""
 LEAVE_SECONDS = 6.0
-"""Longest time between the ends of two ranks of this machine that are in MPI_Finalize."""
+"""Longest time in seconds between the ends of two ranks of this machine in MPI_Finalize."""
 END_SECONDS = 5.0
-"""How long the launcher may take to end a job that it has been asked to end."""
+"""Seconds for the launcher to end a job on request."""
 LOOK_SECONDS = 0.25
 
 ENDED = (
@@ -35,7 +35,7 @@ STUCK = "coded-dgd: a rank was lost, and the others cannot end without it: the j
 
 
 def environment(pid: int) -> dict[bytes, bytes]:
-    """Return the variables with which a process has started; none where they cannot be read."""
+    """Return the variables with which a process has started; none if they cannot be read."""
     try:
         entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:  # it is gone, or not ours
@@ -44,7 +44,7 @@ def environment(pid: int) -> dict[bytes, bytes]:
 
 
 def processes(namespace: str) -> dict[int, int]:
-    """Ranks of an Open MPI job that run on this machine, by process id."""
+    """Return the ranks of an Open MPI job that run on this machine, by process id."""
     found = {}
     for path in Path("/proc").glob("[0-9]*") if namespace else ():
         variables = environment(int(path.name))
@@ -54,7 +54,7 @@ def processes(namespace: str) -> dict[int, int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and that nobody has waited for does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -80,7 +80,7 @@ def end_surely(launcher: int, namespace: str) -> None:
 
 
 def guard(launcher: int, namespace: str, ranks_here: int, rank: str) -> str | None:
-    """Wait for the end of a rank; return what to say if the job has to be ended, else None."""
+    """Wait for the end of a rank; return a message if the job has to be ended, else None."""
     notice = os.read(0, 1)
     if notice == LEAVING:
         return None
@@ -97,7 +97,7 @@ def guard(launcher: int, namespace: str, ranks_here: int, rank: str) -> str | No
 def _stuck(namespace: str, ranks_here: int) -> bool:
     """Wait until all ranks of this machine have ended; return whether some of them never do.
 
-    They end together: nobody leaves MPI_Finalize before all have entered it.
+    They end together: no rank leaves MPI_Finalize before all have entered it.
     """
     before, since = ranks_here, monotonic()
     while True:
@@ -105,7 +105,7 @@ def _stuck(namespace: str, ranks_here: int) -> bool:
         here = len(set(processes(namespace).values()))
         if ended and not here:
             return False
-        # where every rank is in a container of its own, only rank 0 is seen
+        # if every rank has a container of its own, only rank 0 is visible
         ending = ended or 1 < here < ranks_here
         if here != before or not ending:
             before, since = here, monotonic()
@@ -116,7 +116,7 @@ def _stuck(namespace: str, ranks_here: int) -> bool:
 
 
 def start(launcher: int, rank: int) -> int:
-    """Start a guardian of this process; return the end of the pipe that it listens to."""
+    """Start a guardian of this process; return the end of the pipe to which notices are written."""
     reader, writer = os.pipe()
     job = os.environ.get("PMIX_NAMESPACE", ""), os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", "0")
     needed = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG")
@@ -127,7 +127,7 @@ def start(launcher: int, rank: int) -> int:
         {name: os.environ[name] for name in needed if name in os.environ},
         file_actions=[
             (os.POSIX_SPAWN_DUP2, reader, 0),
-            # the launcher waits until nobody holds what rank 0 prints to
+            # the launcher waits until no process holds the output of rank 0
             (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
         ],

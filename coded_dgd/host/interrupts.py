@@ -14,19 +14,19 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
 class Interruptible(Protocol):
-    """What can be asked to stop, such as a `Transport`."""
+    """An object that can be asked to stop, such as a `Transport`."""
 
     interrupted: bool
 
 
 class Waiting:
-    """Something that is waited for."""
+    """A wait that a signal can interrupt."""
 
     interrupted = False
 
 
 class Interrupts:
-    """While it is entered, a signal interrupts what goes on; a second SIGINT ends at once."""
+    """A context in which a signal interrupts the work, and a second SIGINT ends it at once."""
 
     def __init__(self, work: Interruptible) -> None:
         self._work = work

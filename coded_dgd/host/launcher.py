@@ -1,4 +1,4 @@
-"""What the environment says about the launcher, before any MPI is loaded."""
+"""What the environment says about the launcher, before any MPI library is loaded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Launch(NamedTuple):
 
 
 def launch() -> Launch | None:
-    """Return what the launcher says, or None where no launcher started this process."""
+    """Return what the launcher says, or None if no launcher started this process."""
     for rank, size in _VARIABLES:
         if rank in os.environ and size in os.environ:
             return Launch(int(os.environ[rank]), int(os.environ[size]))
@@ -35,9 +35,9 @@ def launch() -> Launch | None:
 
 
 def ranks_on_host() -> int | None:
-    """Return how many ranks share this host, all of them where the launcher does not say.
+    """Return the number of ranks on this host; all ranks if the launcher does not say.
 
-    None where no launcher started this process.
+    The result is None if no launcher started this process.
     """
     launched = launch()
     if launched is None:

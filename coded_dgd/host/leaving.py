@@ -1,4 +1,4 @@
-"""Ending this process at once, and telling its guardian about its end."""
+"""End this process at once, and inform its guardian of the end."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from contextlib import suppress
 from typing import NoReturn
 
 OWNER = "_CODED_DGD_RANK_PROCESS"
-"""Variable with the process id of the rank: processes that a rank starts are no ranks."""
+"""Variable with the process id of the rank; processes that a rank starts are not ranks."""
 
 
 class Guardian:
     """The guardian of this process, if there is one."""
 
     pipe: int | None = None
-    """Descriptor to write notices to."""
+    """Descriptor to which notices are written."""
 
 
 def is_rank() -> bool:
-    """Whether this is the rank itself, and no process that it has forked."""
+    """Return whether this is the rank itself, and not a process that it has forked."""
     return os.environ.get(OWNER) == str(os.getpid())
 
 
 def notify_guardian(notice: bytes) -> None:
-    """Tell the guardian of this process how it is going to end (`host.guardian`)."""
+    """Inform the guardian of this process how it is going to end (`host.guardian`)."""
     if Guardian.pipe is not None and is_rank():
         with suppress(OSError):
             os.write(Guardian.pipe, notice)

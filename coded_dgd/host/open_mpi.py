@@ -1,7 +1,7 @@
-"""The job as the operating system of this machine sees it: where Open MPI itself is of no help.
+"""The job as the operating system of this machine shows it, where Open MPI itself does not help.
 
-With fault tolerance switched on Open MPI does not end a job: MPI_Abort ends the process that calls
-it, and MPI_Init waits for ever for a rank that was killed before it came there.
+With fault tolerance Open MPI does not end a job: MPI_Abort ends only the calling process, and
+MPI_Init waits for ever for a rank that was killed before it arrived.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from coded_dgd.errors import CodedDGDError
 from coded_dgd.host import guardian
 
 START_SECONDS = 300.0
-"""How long MPI_Init may take where ranks on other machines cannot be seen."""
+"""Seconds that MPI_Init may take if ranks on other machines are not visible."""
 LAUNCH_SECONDS = 5.0
-"""How long mpiexec may take until it has started all processes of this machine."""
+"""Seconds that mpiexec may take to start all processes of this machine."""
 LOOK_SECONDS = 0.25
 LAUNCHERS = ("mpiexec", "mpirun", "prterun", "orterun")
 DAEMONS = ("prted", "orted", "hydra")
-"""How the names of the processes begin that start ranks, and that do so on their behalf."""
+"""Prefixes of the names of processes that start ranks, also on behalf of mpiexec."""
 
 _NAMESPACE = os.environ.get("PMIX_NAMESPACE", "")  # prterun-HOST-PID@JOB
 _LAUNCHER = _NAMESPACE.rpartition("@")[0]
@@ -41,29 +41,29 @@ def _ranks_here() -> set[int]:
 
 
 def all_here() -> bool:
-    """Whether all ranks of the job run on this machine; False where the launcher does not say."""
+    """Return whether all ranks of the job run on this machine; False if unknown."""
     here, size = (os.environ.get(f"OMPI_COMM_WORLD_{name}SIZE") for name in ("LOCAL_", ""))
     return here is not None and here == size
 
 
 def lost_here(size: int) -> set[int]:
-    """Ranks of a job that have ended, where this machine shows all of its `size` ranks."""
+    """Return the ranks of a job that have ended, if this machine shows all of its `size` ranks."""
     if not all_here():
         return set()
     here = _ranks_here()
-    # where every rank is in a container of its own, only this one is seen
+    # if every rank has a container of its own, only this one is visible
     return set(range(size)) - here if len(here) > 1 else set()
 
 
 def is_here(host: str, pid: int) -> bool:
-    """Whether a process of this mpiexec's is on this machine, and not hidden in a container."""
+    """Return whether a process of this mpiexec is on this machine and visible from here."""
     namespace = guardian.environment(pid).get(b"PMIX_NAMESPACE", b"").decode()
     return bool(_LAUNCHER) and host == gethostname() and namespace.startswith(f"{_LAUNCHER}@")
 
 
 @lru_cache(maxsize=1)
 def launcher() -> int | None:
-    """Process id of mpiexec, or of its daemon on this machine; None where there is neither."""
+    """Return the process id of mpiexec or of its daemon on this machine; None without either."""
     host, _, number = _LAUNCHER.removeprefix("prterun-").rpartition("-")
     if host == gethostname() and number.isdecimal():
         return int(number)
@@ -81,13 +81,13 @@ def launcher() -> int | None:
 
 
 def job_name() -> str:
-    """Name of the job, the same for its ranks on this machine and no other's."""
+    """Return the name of the job, which its ranks on this machine share with no other job."""
     variables = (os.environ.get(f"SLURM_{name}_ID", "") for name in ("JOB", "STEP"))
     return _NAMESPACE or str(launcher() or ".".join(variables))
 
 
 def end_job() -> bool:
-    """Have mpiexec, or its daemon on this machine, end the job; return whether it was there."""
+    """Let mpiexec or its daemon on this machine end the job; return whether it was found."""
     pid = launcher()
     if pid is None:
         return False
@@ -99,7 +99,7 @@ def end_job() -> bool:
 
 
 def end_job_surely() -> bool:
-    """End the job even if mpiexec hangs; return False where there is no mpiexec to be seen."""
+    """End the job even if mpiexec hangs; return False if no mpiexec is visible."""
     pid = launcher()
     if pid is not None:
         guardian.end_surely(pid, _NAMESPACE)
@@ -108,14 +108,14 @@ def end_job_surely() -> bool:
 
 @lru_cache(maxsize=1)
 def watch_start() -> Callable[[], None]:
-    """Have a child process end the job if a rank is lost before MPI_Init has brought all together.
+    """Let a child process end the job if a rank is lost before the end of MPI_Init.
 
-    Ranks 0 and 1 watch; a thread could not, because mpi4py keeps the interpreter to itself.
+    Ranks 0 and 1 watch. A thread could not, because mpi4py holds the interpreter lock.
 
     Returns
     -------
     callable
-        To be called after MPI_Init.
+        A function to call after MPI_Init.
     """
     rank = os.environ.get("PMIX_RANK")
     first_job = _NAMESPACE.startswith("prterun-") and _NAMESPACE.endswith("@1")
@@ -145,7 +145,7 @@ def _watch(reader: int, first: bool) -> NoReturn:
     while not lost and monotonic() < begin + START_SECONDS:
         here = _ranks_here()
         late = monotonic() > begin + LAUNCH_SECONDS
-        # where every rank is in a container of its own, only this one is seen
+        # if every rank has a container of its own, only this one is visible
         lost = bool(known - here) or (late and 1 < len(here) < started_here)
         known |= here
         if select.select([reader], [], [], LOOK_SECONDS)[0]:
@@ -153,7 +153,7 @@ def _watch(reader: int, first: bool) -> NoReturn:
                 os._exit(0)
             lost = True  # the one that is watched
     if not first and 0 in _ranks_here():
-        sleep(4 * LOOK_SECONDS)  # it is for rank 0 to speak
+        sleep(4 * LOOK_SECONDS)  # rank 0 reports the error
     message = "a rank was lost while MPI started: see what ended it, and start again"
     print(f"coded-dgd: {message}", file=streams.messages(), flush=True)
     end_job_surely()

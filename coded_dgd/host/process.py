@@ -12,18 +12,18 @@ from socket import gethostname
 _IMPORTED = time.monotonic()
 
 LAUNCHER_FOLDER = "CODED_DGD_LAUNCHER_FOLDER"
-"""Variable that names a folder for what rank 0 has to tell the script that started the job."""
+"""Variable that names a folder for messages of rank 0 to the script that started the job."""
 
 
 def tell_launcher(name: str, text: str) -> None:
-    """Write a file for the script that started the job, if there is one that wants it."""
+    """Write a file for the script that started the job, if the script asks for it."""
     if folder := os.environ.get(LAUNCHER_FOLDER):
         with suppress(OSError):
             (Path(folder) / name).write_text(f"{text}\n")
 
 
 def process_age() -> float:
-    """Seconds since this process was started, interpreter and imports included."""
+    """Return the seconds since this process was started, interpreter and imports included."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
@@ -37,8 +37,8 @@ def started(pid: int) -> int | None:
     Returns
     -------
     int or None
-        None if there is no such process, or only what is left of one that has ended; 0 if there is
-        one and the system does not say when it was started.
+        None if the process does not exist or is a zombie; 0 if it exists and the system does not
+        say when it was started.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -52,13 +52,13 @@ def started(pid: int) -> int | None:
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
-    except OSError:  # it belongs to somebody else
+    except OSError:  # it belongs to another user
         pass
     return 0
 
 
 def boot_id() -> str:
-    """Return what tells this boot of this host from all others; without that its name."""
+    """Return an identifier of this boot of this host; the host's name if the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -66,7 +66,7 @@ def boot_id() -> str:
 
 
 def pid_namespace() -> str:
-    """Return the namespace in which processes have the numbers that are seen here."""
+    """Return the namespace to which the process ids seen here belong."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -74,17 +74,17 @@ def pid_namespace() -> str:
 
 
 def cores(pid: int = 0) -> int:
-    """Number of cores that a process may use, by default this one."""
+    """Return the number of cores that a process may use, by default this one."""
     try:
         return len(os.sched_getaffinity(pid))
-    except (AttributeError, OSError):  # no Linux, or no such process any more
+    except (AttributeError, OSError):  # not Linux, or the process has ended
         return os.cpu_count() or 1
 
 
 def peak_memory() -> int:
-    """Most bytes that this process has had in memory, those of the interpreter included.
+    """Return the peak memory of this process in bytes, the interpreter included.
 
-    Of memory that it shares with other processes its part counts: half of what two share.
+    Memory that it shares with other processes counts in part: half of what two share.
     """
     status = _kilobytes("/proc/self/status")
     if "VmHWM" not in status:  # no Linux
@@ -95,7 +95,7 @@ def peak_memory() -> int:
 
 
 def _kilobytes(path: str) -> dict[str, int]:
-    """Lines ``name:  number kB`` of a file that the system shows; none where there is no such."""
+    """Return the lines ``name:  number kB`` of a system file; nothing if it does not exist."""
     found = {}
     with suppress(OSError):
         for line in Path(path).read_text().splitlines():
@@ -106,6 +106,6 @@ def _kilobytes(path: str) -> dict[str, int]:
 
 
 def cpu_seconds() -> float:
-    """Processor time that this process has used."""
+    """Return the processor time that this process has used, in seconds."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime

@@ -1,4 +1,4 @@
-"""Threads of the BLAS library: a rank's share of its host's cores, decided before numpy loads."""
+"""Threads of the BLAS library: a rank's part of its host's cores, set before numpy loads."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from coded_dgd.host.launcher import ranks_on_host
 from coded_dgd.host.process import cores
 
 FOR_ALL = "OMP_NUM_THREADS"
-"""What every BLAS heeds where its own variable is not set."""
+"""Variable that every BLAS uses if its own variable is not set."""
 VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", FOR_ALL)
 
 BY_SHARE = "cores / ranks of the host"
-"""Why there are as many as there are, where no user has said so."""
+"""Origin of the number of threads if the user has not set it."""
 
 _set_here: set[str] = set()
 
 
 class Threads(NamedTuple):
-    """Of this process, in a product of matrices."""
+    """The threads of this process in a product of matrices."""
 
     number: int
     variable: str | None
-    """By which the user has set it; None where it is the share of a rank."""
+    """Variable with which the user has set the number; None if the user has not."""
 
 
 def share(mine: int, host: int, ranks: int) -> int:
-    """Threads for one of so many ranks on a host.
+    """Return the number of threads for one of `ranks` ranks on a host.
 
     Parameters
     ----------
     mine, host : int
-        Cores that the rank may use, and those that its launcher may: fewer are the rank's where the
+        Cores that the rank may use, and cores that its launcher may use. The rank has fewer if the
         launcher has bound it, perhaps together with others.
     """
     return max(1, min(mine, host // ranks))
 
 
 def set_threads(number: int | None = None) -> None:
-    """Have numpy's BLAS use so many threads, unless the user has said otherwise.
+    """Set the number of threads of numpy's BLAS, unless the user has set it.
 
     Parameters
     ----------
     number : int, optional
-        By default the `share` of a rank, and 1 where no launcher started this process: virtual time
-        is one process in the place of many.
+        By default the `share` of a rank; 1 without a launcher, since in virtual time one process
+        stands for many.
     """
     if os.environ.get(FOR_ALL):
         return
@@ -59,7 +59,7 @@ def set_threads(number: int | None = None) -> None:
 
 
 def threads() -> Threads:
-    """Return how many there are, and who said so."""
+    """Return the number of threads, and its origin."""
     for name in VARIABLES:
         value = os.environ.get(name, "").partition(",")[0]  # OMP: for each level of nesting
         if value.isdecimal() and name not in _set_here:

@@ -90,27 +90,29 @@ class MPIMaster(Transport):
         super().__init__()
         self._hard, self._comm = hard, comm
         self.error: BaseException | None = None
-        """What the workers are to raise once they are released."""
+        """Error that the workers raise once they are released."""
         self.workers = comm.size - 1
         self.host = socket.gethostname()
         self._peers: list[Peer] = []
         self._results, self._reports = Receives(RESULT), Receives(REPORT)
         self._texts: list[bytearray] = []
-        """Where reports are received, by peer."""
+        """Buffers that receive the text messages, by peer."""
         self._rows: list[int] = []
         """Row of the payload matrix that the next result is received into, by peer; -1 for none."""
         self._arrived = Batch()
-        """What has come since the master last asked."""
+        """Everything that has arrived since the master last asked."""
         self._iteration = 0
         self._next_look = self._next_reports = 0.0
         everyone = list(range(comm.size))
         self._world = comm.group.Translate_ranks(everyone, MPI.COMM_WORLD.group)
         self._missing: set[int] = set()
-        """Ranks of COMM_WORLD that had ended at the last look: what they have sent before that is
-        read by the next one."""
+        """Ranks of COMM_WORLD that had ended at the last check.
+
+        What they sent before is read before the next check.
+        """
         self._stopped = self._released = False
         self._refusal = ""
-        """Why a worker cannot be worked with."""
+        """Reason why the job cannot work with one of its workers."""
         self._intercomms: list[MPI.Intercomm] = []  # of workers that have just been spawned
         self._spawning: list[threading.Thread] = []
         self._add(comm, range(1, comm.size))

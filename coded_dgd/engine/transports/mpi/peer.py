@@ -53,9 +53,9 @@ class Peer:
         self._comm, self.rank, self._on_failure = comm, rank, on_failure
         self.gone = False
         self.vanished = False
-        """Whether it went without MPI telling so."""
+        """Whether the process has ended without a report from MPI."""
         self.unreachable = False
-        """Whether it is gone only in that nothing comes from it, and perhaps not for ever."""
+        """Whether the peer is gone only because nothing arrives from it; it may come back."""
         self.silent = 0.0
         """Seconds without a sign of life."""
         self.host, self.pid = "", 0
@@ -65,7 +65,7 @@ class Peer:
         self.report: Report | None = None
         self.assignment: Assignment | None = None
         self.rows = 0
-        """Rows of each block of the plan that have been sent."""
+        """Number of rows of each block of the assignment that have been sent."""
         self.received = 0
         self._heard = 0  # number of results received at the last check
         self._sending: list[tuple[MPI.Request, Any]] = []

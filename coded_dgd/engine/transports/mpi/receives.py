@@ -27,7 +27,7 @@ class Receives:
         self._posted: list[bool] = []
         self._statuses: list[MPI.Status] = []
         self._groups: list[slice] = []
-        """Peers of one communicator each: in another one ranks mean other processes."""
+        """Slices of the peers, one for each communicator, in which ranks have their meaning."""
 
     def add(self, peers: Sequence[Peer]) -> None:
         """Add peers, all of one communicator, without posting receives for them."""

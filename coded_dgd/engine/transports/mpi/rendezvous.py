@@ -121,7 +121,7 @@ class Assembly:
         self._next_look = self._begin + LOOK_SECONDS
         self._naming = NAMING_SECONDS * 4 ** max(comm.rank - 1, 0)
         self._missing: set[int] = set()
-        """Ranks of COMM_WORLD whose processes were gone at the last look."""
+        """Ranks of COMM_WORLD whose processes were gone at the last check."""
 
     def look(self, missing: Sequence[int]) -> None:
         """Name the missing ranks from time to time; end the job if one of them has ended."""

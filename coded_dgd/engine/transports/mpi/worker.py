@@ -75,14 +75,14 @@ class MPIWorker:
         self._sending: list[tuple[MPI.Request, Any]] = []
         self._control = control_buffer()
         self._listening = self._comm.Irecv(self._control, 0, CONTROL)
-        """Null once a word is here: it stays in the buffer until it is wanted."""
+        """Receive for control messages; null while a message waits in the buffer."""
         self.hard = False
-        """Whether to leave without MPI_Finalize, as the master says with RELEASE."""
+        """Whether to leave without MPI_Finalize, as the master's RELEASE says."""
         self.error: CodedDGDError | None = None
-        """What the master has raised, from RELEASE on."""
+        """Error that the master has raised, known from RELEASE on."""
         self._heard_heartbeat = False
         self.log: logging.Logger | None = None
-        """Of this process, where a plan asks for one."""
+        """Log of this process, if the assignment names one."""
         self.greet()
 
     def _guarded(self, call: Any, *arguments: Any) -> Any:

@@ -26,7 +26,7 @@ CONVERGED = 1e-10
 HARDLY = 1e-2
 """Ratio above which the norm has hardly fallen, unless columns have very different norms."""
 OF_LOSS, OF_TOTAL = 1e-2, 1e-3
-"""Irrelevant fractions of the least loss, and of the loss of the zero model."""
+"""Irrelevant fractions of the least loss, and of the loss of a model that ignores X."""
 MANY = 20
 """Number of further iterations up to which a run was too short rather than stuck."""
 FEW = 4

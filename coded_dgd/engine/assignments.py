@@ -1,4 +1,4 @@
-"""Send workers their assignments, and wait for those that get the data themselves."""
+"""Send workers their assignments, and wait until they have their data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ After that, the other workers get copies of their own.
 
 
 class Assignments:
-    """Sends workers their assignments, and waits for those that get the data themselves.
+    """Sends workers their assignments, and waits until they have their data.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class Assignments:
         return tuple(last - first for first, last in bounds)
 
     def attach(self, host_group: HostGroup) -> list[int]:
-        """Let the followers of a host group map the leader's blocks; return those that cannot."""
+        """Let the followers of a host group map the leader's blocks; return the failed ones."""
         said, transport = self._said, self._group.transport
         self.settle([host_group.leader], inf if self._local else SHARED_SECONDS)
         if not (leader := said(host_group.leader)) or leader.path is None:

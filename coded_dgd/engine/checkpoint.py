@@ -40,7 +40,7 @@ class Checkpoint:
 
 
 def write(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint into a run folder, atomically, and remove those that are too old."""
+    """Write a checkpoint into a run folder, atomically, and remove the oldest."""
     body = io.BytesIO()
     text = json.dumps({"iteration": checkpoint.iteration, "values": checkpoint.values})
     header = np.frombuffer(text.encode(), np.uint8)

@@ -135,7 +135,7 @@ def _refuse_out_of_range(source: Source, data: Source, kept: Distributed, dtype:
     Parameters
     ----------
     data : Source
-        The distributed data: the source, or Q = X^T X of it.
+        The distributed data: the source, or its Q = X^T X.
 
     Raises
     ------

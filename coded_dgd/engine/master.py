@@ -87,7 +87,7 @@ class Master:
         events = group.transport.events
         self._records_events = events is not None
         self._event: Callable[..., None] = no_event if events is None else events.add
-        self._seconds = dict.fromkeys(Activity, 0.0)  # of the latest phase of each kind
+        self._seconds = dict.fromkeys(Activity, 0.0)  # duration of the latest phase
         self._decodable = False
         self.first_exact_norm = 0.0
         """Norm of the first exact gradient, if gradients are checked."""

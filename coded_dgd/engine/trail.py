@@ -6,7 +6,7 @@ from coded_dgd.engine.protocol import Floats
 
 
 class Trail:
-    """Keeps the model of an earlier iteration, between a quarter and a half of those done.
+    """Keeps the model after more than 1/4 and at most 1/2 of the iterations done.
 
     Only references are kept: an optimizer replaces its arrays and never writes to them.
 

@@ -51,7 +51,7 @@ EXPLOSION = 1e10
 
 
 class Trainer:
-    """Trains with the scheme of `setup` on the peers of a transport.
+    """Trains with the scheme of `setup` on some of the peers of a transport.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Trainer:
 
     @property
     def first_norm(self) -> float:
-        """Norm of the first gradient that is not zero; it is zero if no message came in time."""
+        """Norm of the first nonzero gradient; a zero one means that no message came in time."""
         return next((record.gradient_norm for record in self.log if record.gradient_norm), 0.0)
 
     @property

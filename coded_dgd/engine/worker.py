@@ -36,7 +36,7 @@ class Worker:
         self._event: Callable[..., None] = no_event
 
     def take(self, shard: Shard) -> None:
-        """Add a shard to those that the worker holds."""
+        """Add a shard to the worker."""
         self.shards[shard.assignment.code_id] = shard
         if shard.assignment.timeline and self.events is None:
             self.events = EventRecorder(self.clock)

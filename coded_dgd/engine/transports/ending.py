@@ -3,8 +3,8 @@
 ``import coded_dgd`` calls `install`. It does nothing unless a launcher has started several ranks.
 
 uncaught exception          The traceback is printed as usual, and the job ends with exit code 1.
-end of the script, sys.exit The rank is one of those that `have_ended`. Ranks of its machine that
-                            wait for it in `train` end the job with exit code 1.
+end of the script, sys.exit `have_ended` returns the rank. Ranks of its machine that wait for it
+                            in `train` end the job with exit code 1.
 killed, os._exit            Rank 0: its guardian ends the job where the launcher does not. A worker:
                             the launcher ends the job, or the worker is an erasure.
 

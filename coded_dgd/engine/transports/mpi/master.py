@@ -113,7 +113,7 @@ class MPIMaster(Transport):
         self._stopped = self._released = False
         self._refusal = ""
         """Reason why the job cannot work with one of its workers."""
-        self._intercomms: list[MPI.Intercomm] = []  # of workers that have just been spawned
+        self._intercomms: list[MPI.Intercomm] = []  # to newly spawned workers
         self._spawning: list[threading.Thread] = []
         self._add(comm, range(1, comm.size))
 
@@ -139,7 +139,7 @@ class MPIMaster(Transport):
             self._arrived.losses.append(self.lost[number])
 
     def assemble(self) -> None:
-        """Wait until every worker has arrived or is lost, and name those that are late."""
+        """Wait until every worker has arrived or is lost, and name the late ones."""
         for peer in self._peers:
             peer.command(Control.HEARTBEAT)
         waiting, pause = Assembly(self._comm), Pause(WORKER_PAUSE)
@@ -445,7 +445,7 @@ class MPIMaster(Transport):
                 peer.give_up(SILENT_AT_END)
 
     def stop_or_abort(self, code: int = 0) -> None:
-        """Stop and release the workers; kill those that do not answer.
+        """Stop and release the workers; kill workers that do not answer.
 
         If that fails, the job is ended, and mpiexec decides the exit code.
         """

@@ -178,7 +178,7 @@ class Peer:
         self.send(pack_control(Control.TASK, *task), CONTROL)
 
     def unsent(self) -> int:
-        """Number of bytes that are being sent, without points."""
+        """Return the number of bytes that are being sent, without points."""
         self._sending = self._pending(self._sending)
         return sum(len(view) for _, view in self._sending)
 
@@ -257,7 +257,7 @@ class Peer:
 
     @property
     def drained(self) -> bool:
-        """Whether the peer has sent its report and no message of it is on its way."""
+        """Whether the peer has sent its report and all its messages have arrived."""
         if self.gone:
             return True
         return not self.busy and self.report is not None and self.received >= self.report.results

@@ -279,7 +279,7 @@ class MPIWorker:
         return message.kind
 
     def _newest(self, point: Point, waited: bool) -> Point:
-        """Return the newest point: `point`, or the last of those that follow it.
+        """Return the newest point: `point`, or the last point behind it in the queue.
 
         After a wait (`waited`) there is no need to look: a second point has hardly had time.
         """

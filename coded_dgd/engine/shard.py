@@ -87,7 +87,10 @@ class Shard:
             self.extras(0, 1, beta)
 
     def finish_times(self, iteration: int) -> Floats:
-        """Return the injected finish times of the tasks; ask ahead, as drawing them takes time."""
+        """Return the injected finish times of the tasks, which are kept for the next call.
+
+        Call it ahead of the iteration, since at its start all workers compute at once.
+        """
         if self._drawn[0] != iteration:
             times = self.delay.finish_times(iteration, self.assignment.worker, self.work)
             self._drawn = iteration, times
@@ -113,7 +116,7 @@ class Shard:
 
 
 def _blocks(assignment: Assignment, objective: Objective, arrays: Arrays | None) -> Blocks:
-    """Return the blocks of a shard; sparse ones only if the assignment has tasks."""
+    """Return the blocks of a shard, of the kind that the kernel of the assignment needs."""
     dtype, rows = assignment.layout.dtype, assignment.rows or ()
     if assignment.kernel == "gram":
         return GramBlocks(assignment.tasks, assignment.columns, assignment.labels, dtype)

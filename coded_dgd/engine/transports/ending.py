@@ -48,7 +48,7 @@ class _State:
     rank: Launch | None = None
     """The launch of this rank; None unless `install` has taken effect."""
     lost: list[Callable[[], bool]] = []
-    """Whether a rank is lost at the end; then MPI_Finalize, which may hang, is skipped."""
+    """Conditions at the end; if one holds, MPI_Finalize, which may hang, is skipped."""
     masters: set[int] = set()
     """Ranks for whose end this process waits before its own; then it waits for all others, too."""
     status: Any = None

@@ -253,7 +253,7 @@ class MPIWorker:
         return int(status.Get_count(datatype))
 
     def wait(self, deadline: float) -> Point | Task | Control | None:
-        """Wait for a control message or the newest of several points until `deadline`."""
+        """Wait until `deadline` for a control message; return the newest of several points."""
         pause, longest = WORKER_PAUSE
         waited = False
         while (message := self._heard()) is None:

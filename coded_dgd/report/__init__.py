@@ -1,1 +1,1 @@
-"""What a person sees of a run: tables, progress, timeline, plots, HTML page."""
+"""This package shows a run to a person: tables, progress, timeline, plots and an HTML page."""

@@ -1,4 +1,4 @@
-"""What spoke for a change of scheme while a run went on, as a person reads it."""
+"""This module formats the advice on a change of scheme during a run, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from coded_dgd.report.columns import line, number
 COLUMNS = ("iteration s", "workers", "error", "pace s", "once s")
 WIDTHS = (40, *[13] * len(COLUMNS))
 SHOWN = 12
-"""Alternatives that are told of."""
+"""Maximum number of alternatives that are shown."""
 
 
 def format_advice(advice: Advice) -> str:
-    """Format what was predicted, the fastest first, and the decision."""
+    """Format the predictions, the fastest first, and the decision."""
     now = advice.situation
     lines = [
         f"task times: {advice.present.judge.fitted.text}",
@@ -36,7 +36,7 @@ def format_advice(advice: Advice) -> str:
 
 
 def to_json(advice: Advice) -> dict[str, Any]:
-    """Return plain values; times in seconds."""
+    """Return the advice as plain values that JSON can hold; times are in seconds."""
     return {
         "change": advice.change,
         "why": advice.why,

@@ -1,4 +1,4 @@
-"""The table of many runs, as text and as CSV."""
+"""This module writes the table of many runs, as text and as CSV."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ COLUMNS = {
     "loss": ".6g",
     "lost": "d",
 }
-"""Columns of the text, and how they are written; the CSV has more."""
+"""Columns of the text table and their format specifications; the CSV file has more columns."""
 
 
 def write_csv(rows: Sequence[Row], file: TextIO) -> None:
-    """Write all columns; times in seconds."""
+    """Write all columns of `rows` as CSV; times are in seconds."""
     writer = csv.DictWriter(file, list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """Format what a person wants to see; times in seconds per iteration."""
+    """Format the main columns of `rows` as text; times are in seconds per iteration."""
     cells = [list(COLUMNS)] + [
         [number(row[name], how) for name, how in COLUMNS.items()] for row in rows
     ]

@@ -1,4 +1,4 @@
-"""Lines of the tables that a person reads."""
+"""This module formats the lines of tables and the numbers in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def line(cells: Sequence[str], widths: Sequence[int]) -> str:
     Parameters
     ----------
     widths : sequence of int
-        Of the columns, in characters; the last ones may have no cell.
+        Width of each column in characters; trailing columns may be left without a cell.
     """
     return "".join(
         f"{cell:{'>' if column else '<'}{width}}"
@@ -20,5 +20,5 @@ def line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def number(value: float | None, how: str = ".4f") -> str:
-    """Return a number as `how` formats it, and a dash where there is none."""
+    """Return the number formatted with the specification `how`, or a dash if it is None."""
     return "-" if value is None else format(value, how)

@@ -1,4 +1,4 @@
-"""What a comparison has found: ``compare --json`` prints it and ``comparison.json`` holds it."""
+"""This module sums up a comparison, for ``compare --json`` and ``comparison.json``."""
 
 from __future__ import annotations
 
@@ -17,34 +17,36 @@ OF_THE_JOB = (
     *("startup_time", "shutdown_time", "wall_time", "closing_time"),
     *("first_point_at", "worker_cpu"),
 )
-"""Figures of a summary that are about all schemes together."""
+"""Keys of a summary that concern the whole job, that is, all schemes together."""
 OF_A_RUN = ("run_folder", "planned")
-"""Figures of a summary that no comparison has."""
+"""Keys of a summary that a comparison leaves out."""
 
 
 @dataclass(frozen=True)
 class SpeedUp:
-    """How many times as fast as the first scheme a scheme is, by means over all iterations."""
+    """A speed-up is the first scheme's mean time over all iterations divided by this scheme's."""
 
     over: str
     measured: float | None
     interval: Interval | None
     ideal: float | None
-    """In virtual time."""
+    """Speed-up in virtual time."""
     expected: float | None
 
 
 @dataclass(frozen=True)
 class SchemeResult:
-    """What is told of a scheme."""
+    """A scheme result holds what a comparison reports about one scheme."""
 
     summary: Summary
     completion_time_interval: Interval | None
-    """Of the mean completion time, in seconds."""
+    """Confidence interval of the mean completion time, in seconds."""
     speed_up: SpeedUp
 
     def to_json(self) -> dict[str, Any]:
-        """Return what ``run --json`` prints but for the figures of the whole job, and the rest."""
+        """Return the keys of ``run --json``, without those of the whole job, and the comparison's
+        own.
+        """
         left_out = (*OF_THE_JOB, *OF_A_RUN)
         told = self.summary.to_json()
         return {
@@ -56,29 +58,29 @@ class SchemeResult:
 
 @dataclass(frozen=True)
 class Description:
-    """What is told of a comparison. Times in seconds."""
+    """A description holds everything that a comparison reports; times are in seconds."""
 
     parameters: Mapping[str, Any]
-    """Options of the command."""
+    """Options of the command and their values."""
     results: list[SchemeResult]
-    """In the order in which the schemes were named."""
+    """Results of the schemes, in the order in which the schemes were named."""
     left_out: Mapping[str, str]
-    """Why other schemes are not among them, by name."""
+    """Reason why a scheme was left out, by its name."""
     training_time: float
     drained_messages: int
     out: Path
     confidence: float = CONFIDENCE
-    """Of the intervals."""
+    """Confidence level of the intervals."""
 
     @property
     def job(self) -> Summary:
-        """A summary with the figures of all schemes together."""
+        """Summary that holds the figures of the whole job."""
         return self.results[0].summary
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return the description as plain values that JSON can hold."""
         told = self.job.to_json()
-        told["closing_time"] = self.results[-1].summary.closing_time  # which was summed up last
+        told["closing_time"] = self.results[-1].summary.closing_time  # the last one summed up
         return {
             "parameters": self.parameters,
             "results": [result.to_json() for result in self.results],
@@ -94,7 +96,7 @@ class Description:
 
 
 def describe(comparison: Comparison, parameters: Mapping[str, Any], out: Path) -> Description:
-    """Sum up every scheme, and hold it against the first one."""
+    """Sum up every scheme and compare it with the first one."""
     outcomes = comparison.outcomes
     summaries = [summarize(outcome, None) for outcome in outcomes]
     base = outcomes[0], summaries[0]
@@ -128,10 +130,10 @@ def _speed_up(base: Outcome, first: Summary, outcome: Outcome, summary: Summary)
 
 
 def mean(times: Distribution | None) -> float | None:
-    """Return the mean where there are any times."""
+    """Return the mean of the times, or None if there are no times."""
     return None if times is None else times.mean
 
 
 def ratio(numerator: float | None, denominator: float | None) -> float | None:
-    """Return their ratio where both are known and it exists."""
+    """Return the ratio, or None if a value is unknown or the denominator is zero."""
     return numerator / denominator if numerator is not None and denominator else None

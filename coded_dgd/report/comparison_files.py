@@ -1,4 +1,4 @@
-"""The files of a comparison but for its plot."""
+"""This module writes the JSON and CSV files of a comparison; its plot is drawn elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from coded_dgd.files import writing
 
 
 def write(folder: Path, description: dict[str, Any], comparison: Comparison) -> None:
-    """Write the object of ``compare --json``, a row per scheme, and a row per iteration of each.
+    """Write ``comparison.json``, a CSV row per scheme, and a CSV row per scheme and iteration.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def write(folder: Path, description: dict[str, Any], comparison: Comparison) -> 
 
 
 def _flat(result: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a result, those of an object as ``object.figure``."""
+    """Return the figures of a result in one dict; nested ones get the key ``object.figure``."""
     row: dict[str, Any] = {}
     for key, value in result.items():
         if isinstance(value, dict):
@@ -42,7 +42,7 @@ def _flat(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _iterations(comparison: Comparison) -> list[dict[str, Any]]:
-    """A row for each scheme and iteration, in the order in which they were run."""
+    """Return a row for each scheme and iteration, in the order in which they were run."""
     rows = []
     by_name = {outcome.setup.scheme.name: outcome for outcome in comparison.outcomes}
     for iteration, turn in enumerate(comparison.turns):
@@ -56,7 +56,7 @@ def _iterations(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows, which may lack some of the columns."""
+    """Write rows as CSV; a row may lack some of the columns."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)

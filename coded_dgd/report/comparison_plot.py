@@ -1,4 +1,4 @@
-"""The plot of ``compare``: a row per scheme, a panel per figure of it."""
+"""This module draws the plot of ``compare``: a row per scheme and a panel per figure."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from coded_dgd.report.figure import COLOURS, MARKERS, styled
 from coded_dgd.report.intervals import Interval
 
 INCHES = (12.5, 1.9, 0.33)
-"""Width, height, and height per scheme."""
+"""Width of the plot, height without schemes, and height per scheme, in inches."""
 PANEL_WIDTHS = (2.0, 1.3, 1.0, 1.0, 1.0)
 BESIDE = 0.22
-"""Distance of several marks of a scheme, in rows."""
+"""Vertical distance between the markers of one scheme, in rows."""
 UNKNOWN = (np.nan, np.nan)
-"""An interval of which nothing is known."""
+"""Stand-in for an interval that is not known."""
 FEW_DECADES = 300.0
-"""Range of a logarithmic axis up to which its ticks are 1, 2, 5, 10, ..."""
+"""Ratio of the ends of a logarithmic axis up to which its ticks are 1, 2, 5, 10, ..."""
 
 
 @dataclass(frozen=True)
 class Markers:
-    """A mark per scheme; nan for none."""
+    """Markers show one value per scheme; nan draws no marker."""
 
     values: Sequence[float]
     label: str = ""
@@ -36,17 +36,17 @@ class Markers:
 
 @dataclass(frozen=True)
 class ComparisonPanel:
-    """A figure of all schemes."""
+    """A comparison panel shows one figure of all schemes."""
 
     x_label: str
     marks: Sequence[Markers]
     scale: Literal["linear", "log"] = "linear"
     reference: float | None = None
-    """Where to draw a vertical line."""
+    """Value at which a vertical line is drawn."""
 
 
 def panels(description: Description) -> list[ComparisonPanel]:
-    """What is plotted of a comparison."""
+    """Return the panels of the plot of a comparison."""
     results, summaries = description.results, [each.summary for each in description.results]
     real = description.parameters["transport"] == "mpi"
     measured = Markers(
@@ -90,7 +90,7 @@ def draw(
     Parameters
     ----------
     names : sequence of str
-        Of the schemes, from top to bottom.
+        Names of the schemes, from top to bottom.
     """
     width, height, per_scheme = INCHES
     with styled((width, height + per_scheme * len(names)), title, files) as figure:

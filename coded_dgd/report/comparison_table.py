@@ -1,4 +1,4 @@
-"""The table that a person reads after a comparison."""
+"""This module formats the table that is printed after a comparison."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from coded_dgd.report.columns import line, number
 from coded_dgd.report.comparison import Description, SchemeResult, mean, ratio
 
 WIDTHS = (4, 11, 9, 11, 9, 9, 10, 14, 10, 11, 9)
-"""Of the columns after the first, in characters."""
+"""Width of each column after the first, in characters."""
 
 
 def format_table(description: Description) -> str:
-    """Format what a comparison has found for a person."""
+    """Format the results of a comparison as a table with explanations below it."""
     results = description.results
     kind = "measured" if description.parameters["transport"] == "mpi" else "simulated"
     percent = f"{description.confidence:.0%}"
@@ -32,7 +32,7 @@ def format_table(description: Description) -> str:
 
 
 def _cells(result: SchemeResult) -> list[str]:
-    """Return what stands in the row of a scheme."""
+    """Return the cells of the row of one scheme."""
     found, interval, speed_up = result.summary, result.completion_time_interval, result.speed_up
     measured, ideal = found.completion_time.mean, mean(found.ideal_completion_time)
     low, high = speed_up.interval or (None, None)

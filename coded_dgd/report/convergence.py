@@ -1,4 +1,7 @@
-"""Convergence against time: whole runs in virtual time, by the same master and workers."""
+"""This module measures convergence against time by training whole runs in virtual time.
+
+The runs use the same master and the same workers as runs over MPI.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +23,23 @@ from coded_dgd.theory.cases import PredictedCase
 
 
 class Step(NamedTuple):
-    """Where a run is after so many iterations."""
+    """A step is the state of a run after a number of iterations."""
 
     iteration: int
     seconds: float
-    """Virtual time since the first beta_t left."""
+    """Virtual time since the first beta_t left, in seconds."""
     loss: float
     distance: float | None
-    """||beta - optimum||, where the optimum is known."""
+    """Distance ||beta - optimum||, or None if the optimum is not known."""
 
 
 def train(config: RunConfig, case: PredictedCase, iterations: int) -> list[Step]:
-    """Train in virtual time; the first step is the start.
+    """Train in virtual time and return the step after each iteration; the first step is the start.
 
     Raises
     ------
     CodedDGDError
-        As `Trainer.step`.
+        For the reasons for which `Trainer.step` raises it.
     """
     given = {"blocks": None, "load": None, **dict.fromkeys(SCHEME_OPTIONS), **case.given}
     config = replace(
@@ -59,21 +62,21 @@ def train(config: RunConfig, case: PredictedCase, iterations: int) -> list[Step]
 
 
 class Convergence:
-    """Trains one scheme after the other; in ``convergence.csv`` of a new folder, if one is given.
+    """A convergence trains schemes in turn and may write ``convergence.csv`` into a new folder.
 
     Parameters
     ----------
     iterations : int
-        T of each run.
+        Number of iterations T of each run.
     gap : float
-        Of interest is when the distance to the optimum is this fraction of the first.
+        Fraction of the first distance to the optimum; the time to reach it is reported.
     folder : Path, optional
-        It goes away again where nothing is written to it.
+        New folder for the file. It is removed again if nothing is written to it.
 
     Raises
     ------
     UsageError
-        If numbers are out of range, or the folder cannot be made.
+        If a number is out of range, or the folder cannot be made.
     """
 
     def __init__(self, iterations: int, gap: float, folder: Path | None) -> None:
@@ -93,7 +96,7 @@ class Convergence:
             remove_folder(self._folder)
 
     def add(self, config: RunConfig, case: PredictedCase, entry: dict[str, Any]) -> None:
-        """Train `case` and add what came out to what is predicted of it."""
+        """Train `case` and add the results to `entry`, which holds its prediction."""
         steps = train(config, case, self._iterations)
         last, near = steps[-1], None
         if steps[0].distance is not None:

@@ -1,4 +1,4 @@
-"""What a run has to say for itself: who was slow, what was wasted, what coding saved."""
+"""This module explains a run: slow and lost workers, wasted messages, and time saved by coding."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from coded_dgd.runs.recorded import RecordedRun
 from coded_dgd.schemes import BASELINE
 
 Explanation = list[tuple[str, str]]
-"""Topics, and what there is to say: one or more lines."""
+"""Pairs of a topic and its explanation, which has one or more lines."""
 NAMED = 10
-"""How many slow workers are named one by one."""
+"""Maximum number of slow workers that are described one by one."""
 
 
 def headline(run: RecordedRun) -> str:
-    """What was run, in one line."""
+    """Return one line that says what was run."""
     it = run.summary
     so_far = "" if run.finished else f"of {run.config.iterations} "
     return (
@@ -31,7 +31,7 @@ def headline(run: RecordedRun) -> str:
 
 
 def explain(run: RecordedRun) -> Explanation:
-    """Explain a run."""
+    """Return the explanation of a run, topic by topic."""
     found = [
         ("completion time", _completion(run)),
         ("slow throughout", _slow(run)),
@@ -94,7 +94,7 @@ def _describe(pace: Pace, median: float, host: str) -> str:
 
 
 def _whole_hosts(run: RecordedRun, found: Sequence[Pace]) -> list[str]:
-    """Hosts all of whose workers are outliers, where there are several hosts."""
+    """Return a line for each host on which all workers are outliers, if there are several hosts."""
     hosts: dict[str, list[str]] = {}
     for pace in found:
         hosts.setdefault(_host(run, pace.rank), []).append("slow" if pace.slow else "")
@@ -136,7 +136,8 @@ def _wasted(run: RecordedRun) -> str:
 
 
 def _saved(run: RecordedRun) -> str:
-    """Compare with uncoded computation, both in virtual time: without what measuring adds."""
+    """Compare the run with uncoded computation, both in virtual time, without measuring overhead.
+    """
     if not run.finished:
         return "not known before the run is finished"
     if run.uncoded is None or run.ideal is None:

@@ -1,6 +1,6 @@
-"""Figures: what is plotted, and the one style in which all of them are drawn.
+"""This module describes figures and draws all of them in one style.
 
-Matplotlib is imported when something is drawn, and not missed before.
+Matplotlib is imported only when something is drawn.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from coded_dgd.errors import UsageError
 Floats = NDArray[np.float64]
 
 INSTALL = "pip install matplotlib"
-"""What gives the program its plots."""
+"""Command that installs what plots need."""
 
-# Okabe and Ito's palette, which colour-blind people can tell apart, with grey for its yellow.
+# Okabe and Ito's palette for colour-blind readers, with grey instead of its yellow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: Any = (
@@ -39,9 +39,9 @@ DASHES: Any = (
 PANEL_INCHES = (5.2, 4.6)
 DOTS_PER_INCH = 160
 DENSE = 40
-"""Points of a series from which on it is drawn with a band and few markers."""
+"""Number of points from which on a series is drawn with a band and few markers."""
 LONG_LABEL = 27
-"""Characters up to which labels of a legend stand side by side."""
+"""Number of characters up to which the labels of a legend stand side by side."""
 SHORT = 1000
 """Ratio of the ends of a logarithmic axis up to which it has plain numbers at 1, 2 and 5."""
 
@@ -62,20 +62,23 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Series:
-    """One curve, or one set of points."""
+    """A series is one curve or one set of points."""
 
     label: str
     x: Floats
     y: Floats
     standard_error: Floats | None = None
-    """Of y; None where it is exact."""
+    """Standard error of y; None if y is exact."""
     kind: Literal["both", "line", "points", "steps"] = "both"
-    """Drawn as a line with markers, as a line only (a formula), as points (a measurement), or as
-    the steps of an empirical distribution."""
+    """Style of the series: a line with markers, a line only (a formula), points (a measurement), or
+    the steps of an empirical distribution.
+    """
     like: str | None = None
-    """Label of an earlier series of the panel that this one belongs to: it gets the same colour and
-    marker, hollow and dashed, or dotted for a formula. Where there is such a pair the lines of all
-    others are solid. Points that belong to a line have no entry of their own in the legend."""
+    """Label of an earlier series of the panel to which this one belongs. This series gets the same
+    colour and marker, hollow and dashed, or dotted for a formula. If a panel has such a pair, the
+    lines of all its other series are solid. Points that belong to a line have no entry of their own
+    in the legend.
+    """
 
     @property
     def are_on_a_line(self) -> bool:
@@ -85,7 +88,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes; labels with their units."""
+    """A panel is one pair of axes with its series; axis labels include the units."""
 
     title: str
     x_label: str
@@ -94,23 +97,23 @@ class Panel:
     x_scale: Literal["linear", "log"] = "linear"
     y_scale: Literal["linear", "log"] = "linear"
     y_low: float | None = None
-    """Lower end of the y axis; what is below it is not drawn."""
+    """Lower end of the y axis; points below it are not drawn."""
     note: str = ""
     """Text in the lower right corner."""
 
 
 def can_draw() -> bool:
-    """Whether matplotlib is there."""
+    """Return whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
 
 
 def require_drawing(what: str) -> None:
-    """Refuse to go on where matplotlib is missing.
+    """Raise an error if matplotlib is missing.
 
     Raises
     ------
     UsageError
-        With the mend.
+        If matplotlib is missing. The message says how to install it.
     """
     if not can_draw():
         raise UsageError(f"{what} needs matplotlib, which is not installed: {INSTALL}")
@@ -122,9 +125,9 @@ def draw(panels: Sequence[Panel], title: str, files: Sequence[Path]) -> None:
     Parameters
     ----------
     title : str
-        Above them all.
+        Title above all panels.
     files : sequence of Path
-        PNG, SVG or PDF.
+        Files to write, each a PNG, SVG or PDF.
     """
     width, height = PANEL_INCHES
     with styled((width * len(panels), height), title, files) as figure:
@@ -136,7 +139,7 @@ def draw(panels: Sequence[Panel], title: str, files: Sequence[Path]) -> None:
 
 @contextmanager
 def styled(inches: tuple[float, float], title: str, files: Sequence[Path]) -> Iterator[Any]:
-    """Give an empty figure in the one style, to be drawn on and then saved to `files`."""
+    """Yield an empty figure in the common style, and save what is drawn on it to `files`."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -153,8 +156,8 @@ def styled(inches: tuple[float, float], title: str, files: Sequence[Path]) -> It
 
 
 def _draw_panel(axes: Any, panel: Panel) -> None:
-    numbers: dict[str, int] = {}  # of colours and markers
-    entries: dict[str, tuple[Any, ...]] = {}  # of the legend
+    numbers: dict[str, int] = {}  # index of colour and marker by label
+    entries: dict[str, tuple[Any, ...]] = {}  # handles of the legend by label
     paired = any(series.like and not series.are_on_a_line for series in panel.series)
     for series in panel.series:
         own = len(set(numbers.values()))
@@ -193,12 +196,12 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
 
 
 def _dashes_like(series: Series) -> str:
-    """Dashes of a series that belongs to another: dots for a formula."""
+    """Return the dashes of a series that belongs to another one: dots for a formula."""
     return ":" if series.kind == "line" else "--"
 
 
 def _label_ticks(axis: Any) -> None:
-    """Where a logarithmic axis is short, powers of ten alone are too few."""
+    """Add ticks at 2 and 5 to a short logarithmic axis, which has too few powers of ten."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
@@ -209,13 +212,13 @@ def _label_ticks(axis: Any) -> None:
 
 
 def _draw_series(axes: Any, series: Series, number: int, dashes: Any, y_low: float | None) -> Any:
-    """Draw the series, and return what stands for it in the legend."""
+    """Draw the series and return its handle for the legend."""
     shown = np.full(len(series.y), True) if y_low is None else series.y >= y_low
     x, y = series.x[shown], series.y[shown]
     error = None if series.standard_error is None else series.standard_error[shown]
     dense = len(x) >= DENSE
     colour = COLOURS[number % len(COLOURS)]
-    nested = max(0, 4 - number)  # markers of curves that coincide are seen around one another
+    nested = max(0, 4 - number)  # markers of equal curves enclose one another
     crowded = dense and series.kind == "points"
     style: dict[str, Any] = {
         "color": colour,
@@ -227,7 +230,7 @@ def _draw_series(axes: Any, series: Series, number: int, dashes: Any, y_low: flo
     }
     if series.kind == "steps":
         style["drawstyle"] = "steps-post"
-    if dense and series.kind == "both":  # the markers of one series between those of the others
+    if dense and series.kind == "both":  # the series' markers interleave
         every = len(x) // 8
         shift = number + (0.5 if series.like else 0)
         style["markevery"] = (int(shift * every / len(MARKERS)), every)

@@ -1,4 +1,4 @@
-"""A picture of a timeline: who did what in some iterations, and what of it was used."""
+"""This module draws the timeline of some iterations: the work of each rank and its use."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ WORK = {
 }
 COMPUTING, SENT = COLOURS[0], "#0B2C44"
 MARKED_RANKS = 60
-"""Up to so many ranks each message is marked."""
+"""Number of ranks up to which each message gets a mark."""
 
 
 class Bar(NamedTuple):
-    """Part of a row; times in seconds."""
+    """A bar is a part of a rank's row; times are in seconds."""
 
     rank: int
     what: str
@@ -39,7 +39,7 @@ class Bar(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A message leaves."""
+    """A message leaves its rank at this time, in seconds."""
 
     rank: int
     time: float
@@ -48,22 +48,28 @@ class Sent(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """What to draw."""
+    """A chart holds everything that is drawn of some iterations; times are in seconds."""
 
     first: int
     last: int
     ranks: list[int]
     bars: list[Bar]
     computing: list[Bar]
-    """Real computing, which is part of the work."""
+    """Periods of real computing, each of which is part of a bar of work."""
     sent: list[Sent]
     decodable: list[float]
     length: float
-    """Seconds from the beginning of the first of the iterations to the end of the last."""
+    """Time in seconds from the start of the first of the iterations to the end of the last."""
 
 
 def parse_iterations(text: str | None) -> tuple[int, int] | None:
-    """Read ``7`` or ``7..9``."""
+    """Parse ``7`` or ``7..9`` into the first and the last iteration.
+
+    Raises
+    ------
+    UsageError
+        If the text has another form.
+    """
     if text is None:
         return None
     first, dots, last = text.partition("..")
@@ -82,7 +88,7 @@ def read(path: Path, wanted: tuple[int, int] | None) -> Chart:
     Raises
     ------
     UsageError
-        If it is no timeline of ours or does not hold the iterations.
+        If the file is not a timeline of this program or lacks the iterations.
     """
     try:
         return _read(path, wanted)
@@ -97,7 +103,7 @@ def read(path: Path, wanted: tuple[int, int] | None) -> Chart:
 
 
 def _read(path: Path, wanted: tuple[int, int] | None) -> Chart:
-    """Read them, or raise whatever the content of another file makes Python raise."""
+    """Read the iterations; on a file with other content any exception of Python may come up."""
     trace = json.loads(path.read_text(encoding="utf-8"))
     if trace["otherData"]["program"] != "coded-dgd":
         raise ValueError("of another program")
@@ -161,7 +167,7 @@ def _chart(
 
 
 def draw(chart: Chart, files: Sequence[Path]) -> None:
-    """Draw a row per rank, the master on top."""
+    """Draw a row per rank into `files`, with the master on top."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -220,7 +226,7 @@ def draw(chart: Chart, files: Sequence[Path]) -> None:
 
 
 def _rows(bars: Sequence[Bar]) -> dict[tuple[int, str], list[tuple[float, float]]]:
-    """Begin and length of the bars of each rank and kind."""
+    """Return the start and the length of the bars, by rank and kind."""
     found: dict[tuple[int, str], list[tuple[float, float]]] = {}
     for bar in bars:
         found.setdefault((bar.rank, bar.what), []).append((bar.begin, bar.length))

@@ -1,4 +1,4 @@
-"""Confidence intervals of measured means and of ratios of them."""
+"""This module computes confidence intervals of measured means and of their ratios."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Interval = tuple[float, float]
 
 
 def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
-    """Student's interval of the mean of independent values; None where there is only one."""
+    """Return Student's interval of the mean of independent values, or None for a single value."""
     x = np.asarray(values, dtype=np.float64)
     if len(x) < 2:
         return None
@@ -22,11 +22,11 @@ def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval
 def ratio_interval(
     numerator: ArrayLike, denominator: ArrayLike, confidence: float = CONFIDENCE
 ) -> Interval | None:
-    """Interval of mean(numerator) / mean(denominator), where value i of both goes together.
+    """Return the interval of mean(numerator) / mean(denominator) for paired values.
 
-    By linearisation of the logarithm (Cochran, Sampling Techniques, 1977, Section 6.4): what both
-    have in common, such as the same delays in the same iteration, does not widen it. None where
-    there is only one pair, or a mean is not positive.
+    The method linearises the logarithm (Cochran, Sampling Techniques, 1977, Section 6.4). What the
+    two values of a pair have in common, such as the same delays in the same iteration, does not
+    widen the interval. The result is None for a single pair or if a mean is not positive.
     """
     a, b = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
     if len(a) < 2 or a.mean() <= 0 or b.mean() <= 0:
@@ -37,7 +37,7 @@ def ratio_interval(
 
 
 def _quantile(count: int, confidence: float) -> float:
-    """Quantile of Student's distribution, of count - 1 degrees of freedom."""
+    """Return the two-sided quantile of Student's distribution with count - 1 degrees of freedom."""
     from scipy.special import stdtrit
 
     return float(stdtrit(count - 1, (1 + confidence) / 2))

@@ -1,4 +1,4 @@
-"""How fast each worker was, from the arrivals of its messages, and who was slow throughout."""
+"""This module measures the pace of each worker from its arrivals and finds slow workers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from coded_dgd.engine.protocol import Floats
 from coded_dgd.runs.recorded import RecordedRun, StageArrivals
 
 THRESHOLD = 3.5
-"""Modified z-score from which on a worker is an outlier (Iglewicz and Hoaglin, 1993)."""
+"""Modified z-score above which a worker is an outlier (Iglewicz and Hoaglin, 1993)."""
 FACTOR = 1.25
-"""How much slower than the median an outlier is at least."""
+"""Minimum ratio of an outlier's seconds per task to the median."""
 STATISTIC = (
     f"0.6745 (log pace - median) / MAD > {THRESHOLD:g}, and {FACTOR:g} times the median or more"
 )
@@ -21,21 +21,21 @@ STATISTIC = (
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast one worker was."""
+    """A pace says how fast one worker was."""
 
     rank: int
     seconds: float
-    """Seconds of work per finished task, cancelled work included; inf where it finished none."""
+    """Seconds of work per finished task, cancelled work included; inf if no task was finished."""
     silent: float
-    """Fraction of the iterations in which nothing came from it in time."""
+    """Fraction of the iterations in which no message of the worker arrived in time."""
     score: float
     """Modified z-score of the logarithm of `seconds` among the workers."""
     slow: bool
-    """Whether it is an outlier."""
+    """Whether the worker is an outlier."""
 
 
 def latest_paces(run: RecordedRun) -> list[Pace]:
-    """Measure every worker of the latest stage of a run; none where no arrivals are recorded."""
+    """Measure every worker of the latest stage of a run; without recorded arrivals, return []."""
     if not run.stages:
         return []
     stage = run.stages[-1]
@@ -46,9 +46,10 @@ def latest_paces(run: RecordedRun) -> list[Pace]:
 def paces(stage: StageArrivals, completion: Floats) -> list[Pace]:
     """Measure every worker of a stage.
 
-    A worker is at work until its last message, or, if that has not come, until the gradient is
-    decodable. Work that is cancelled counts as time and finishes no task: this is how little a
-    worker has contributed, and of one that is nearly always cancelled a task may take less.
+    A worker is at work until its last message arrives or, failing that, until the gradient is
+    decodable. Cancelled work counts as time but finishes no task. The pace therefore says how
+    little
+    a worker has contributed; a task of a worker that is nearly always cancelled may take less time.
 
     Parameters
     ----------
@@ -80,9 +81,9 @@ def paces(stage: StageArrivals, completion: Floats) -> list[Pace]:
 
 
 def modified_z(seconds: Floats) -> Floats:
-    """Modified z-scores 0.6745 (x - median) / MAD of x = log(seconds); inf stays inf.
+    """Return the modified z-scores 0.6745 (x - median) / MAD of x = log(seconds); inf stays inf.
 
-    Where more than half of the workers agree exactly (MAD 0), any deviation is infinite.
+    If more than half of the workers agree exactly (MAD 0), the score of any deviation is infinite.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         x = np.log(seconds)
@@ -96,5 +97,5 @@ def modified_z(seconds: Floats) -> Floats:
 
 
 def outliers(found: Sequence[Pace]) -> list[Pace]:
-    """Workers that are slow throughout, slowest first."""
+    """Return the workers that are slow throughout, slowest first."""
     return sorted((pace for pace in found if pace.slow), key=lambda pace: -pace.seconds)

@@ -1,4 +1,4 @@
-"""One HTML page about runs that needs nothing else: no network, pictures inside."""
+"""This module writes a self-contained HTML page about runs: no network, pictures inside."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ COLUMNS: Sequence[tuple[str, str, str]] = (
     ("training (s)", "training_time", "{:.2f}"),
     ("whole job (s)", "wall_time", "{:.2f}"),
 )
-"""Heading, where it stands in the summary, and how it is written."""
+"""Heading of a row, its key in the summary, and its number format."""
 
 
 def page(runs: Sequence[RecordedRun], chart: Chart | None = None) -> str:
-    """Build the page.
+    """Return the HTML page about the runs.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def _lines(values: dict[str, Any]) -> str:
 
 
 def _comparison(runs: Sequence[RecordedRun], names: Sequence[str]) -> str:
-    """The figures of all runs, a column each; rows that none has are left out."""
+    """Return a table with a column per run; rows without any value are left out."""
     head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
     found = [run.summary.to_json() for run in runs]
     rows = []

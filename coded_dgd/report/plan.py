@@ -1,4 +1,4 @@
-"""A plan as a person reads it: the table, the command to copy, and why."""
+"""This module formats a plan: the table, the reasons for the choice, and the command to copy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from coded_dgd.schemes import BASELINE
 COLUMNS = ("job s", "iteration s", "+-", "messages", "once s", "iterations", "worker GB")
 WIDTHS = (46, *[13] * len(COLUMNS))
 REASONS = 6
-"""Most frequent reasons that are told."""
+"""Maximum number of reasons that are shown, the most frequent first."""
 
 
 def format_plan(plan: Plan) -> str:
@@ -44,7 +44,7 @@ def format_plan(plan: Plan) -> str:
 
 
 def why(plan: Plan) -> str:
-    """Say in a sentence why the choice is what it is."""
+    """Return a sentence that says why the scheme was chosen."""
     choice = plan.choice
     found, scheme = choice.iteration, choice.candidate.scheme
     assert found is not None and scheme is not None
@@ -71,7 +71,7 @@ def why(plan: Plan) -> str:
 
 
 def beside(plan: Plan, outcome: Outcome) -> Planned:
-    """Hold the prediction for the choice against what was measured; times in seconds."""
+    """Compare the prediction for the choice with the measurement; times are in seconds."""
     found = plan.choice.iteration
     assert found is not None
     return Planned(
@@ -81,7 +81,7 @@ def beside(plan: Plan, outcome: Outcome) -> Planned:
 
 
 def _seconds(outcome: Outcome) -> float:
-    """Return what an iteration has taken on average, without what is done between iterations."""
+    """Return the mean time of an iteration, without checks, checkpoints and advice in between."""
     if outcome.setup.config.transport == "simulated":  # nothing else takes time
         return mean(outcome.log, "completion_time")
     own = outcome.log[outcome.resumed_at :]
@@ -135,7 +135,7 @@ def _name(entry: Entry) -> str:
 
 
 def _compare(entry: Entry, choice: Entry) -> str:
-    """How much longer the whole job takes, and whether that is certain."""
+    """Return how much longer the whole job takes, and whether that difference is certain."""
     assert choice.iteration is not None
     ratio = entry.job / choice.job
     doubt = max(entry.uncertainty, choice.uncertainty) * choice.iterations

@@ -1,4 +1,4 @@
-"""What ``coded-dgd plot`` draws of runs: numbers turned into panels."""
+"""This module turns the numbers of runs into the panels that ``coded-dgd plot`` draws."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from coded_dgd.report.pace import latest_paces
 from coded_dgd.runs.recorded import RecordedRun
 
 POINTS = 1000
-"""Points of a curve: of longer ones evenly spaced points are drawn."""
+"""Maximum number of points of a curve; a longer curve is thinned evenly."""
 EDGE = 1.2
-"""Where workers are drawn of which nothing came, in units of the slowest of the others."""
+"""Position of workers that sent no message, in units of the slowest of the others."""
 WIDE = 5
 """Ratio of the slowest to the median from which on paces are drawn on a logarithmic axis."""
 
 
 class Plot(NamedTuple):
-    """A figure with the stem of its file name."""
+    """A plot is a figure together with the stem of its file name."""
 
     name: str
     title: str
@@ -31,7 +31,7 @@ class Plot(NamedTuple):
 
 
 def plots(runs: Sequence[RecordedRun]) -> list[Plot]:
-    """All figures of these runs."""
+    """Return all figures of these runs."""
     found = [_convergence(runs)]
     if all(np.isfinite(run.column("loss")).all() for run in runs):
         found.insert(0, _loss(runs))
@@ -40,7 +40,7 @@ def plots(runs: Sequence[RecordedRun]) -> list[Plot]:
 
 
 def draw_all(found: Sequence[Plot], folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Draw every figure into ``folder/NAME.FORMAT``; return the files."""
+    """Draw every figure into ``folder/NAME.FORMAT`` and return the files."""
     written = []
     for plot in found:
         files = [folder / f"{plot.name}.{each}" for each in formats]
@@ -50,7 +50,7 @@ def draw_all(found: Sequence[Plot], folder: Path, formats: Sequence[str]) -> lis
 
 
 def labels(runs: Sequence[RecordedRun]) -> list[str]:
-    """What to call each run: its scheme and load; the folder too where these do not differ."""
+    """Return a label for each run: scheme and load, and the folder if these are not unique."""
     short = [
         f"{run.summary.scheme}, r = {run.summary.load}"
         + ("" if run.finished else f" ({len(run.log)} iterations so far)")
@@ -62,9 +62,9 @@ def labels(runs: Sequence[RecordedRun]) -> list[str]:
 
 
 def elapsed(run: RecordedRun) -> Floats:
-    """Seconds from the first beta_t until each update: without checks and checkpoints.
+    """Return the seconds from the first beta_t to each update, without checks and checkpoints.
 
-    In virtual time decoding and updating take none.
+    In virtual time decoding and updating take no time.
     """
     parts = ["completion_time"]
     if run.config.transport == "mpi":
@@ -74,7 +74,7 @@ def elapsed(run: RecordedRun) -> Floats:
 
 
 def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Evenly spaced points of a curve, the last among them."""
+    """Return evenly spaced points of a curve, among them the last."""
     step = max(1, ceil(len(x) / POINTS))
     return x[::-1][::step][::-1], y[::-1][::step][::-1]
 
@@ -82,7 +82,7 @@ def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 def _against_both(
     runs: Sequence[RecordedRun], y_label: str, value: Callable[[RecordedRun], Floats]
 ) -> list[Panel]:
-    """One figure against iterations and against time."""
+    """Return one quantity against iterations and against time."""
     against_iteration, against_time = [], []
     for label, run in zip(labels(runs), runs, strict=True):
         y = value(run)
@@ -111,7 +111,7 @@ def _loss(runs: Sequence[RecordedRun]) -> Plot:
 
 
 def _completion(runs: Sequence[RecordedRun]) -> Plot:
-    """Distribution of the completion time: measured, ideal, expected."""
+    """Plot the distribution of the completion time: measured, ideal and expected."""
     series = []
     for label, run in zip(labels(runs), runs, strict=True):
         measured = np.sort(run.column("completion_time"))
@@ -131,7 +131,7 @@ def _completion(runs: Sequence[RecordedRun]) -> Plot:
 
 
 def _workers(runs: Sequence[RecordedRun]) -> Plot:
-    """Seconds per task of each worker, a panel per run of which arrivals are recorded."""
+    """Plot the seconds per task of each worker, with a panel per run that has recorded arrivals."""
     panels = []
     for label, run in zip(labels(runs), runs, strict=True):
         found = latest_paces(run)
@@ -167,7 +167,7 @@ def _workers(runs: Sequence[RecordedRun]) -> Plot:
 
 
 def _messages(runs: Sequence[RecordedRun]) -> Plot:
-    """Messages used and wasted, added up."""
+    """Plot the cumulative numbers of used and wasted messages."""
     series = []
     for label, run in zip(labels(runs), runs, strict=True):
         number, name = run.column("iteration"), f"{label}: used"

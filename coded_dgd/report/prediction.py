@@ -1,4 +1,4 @@
-"""What ``theory`` and ``simulate`` print: a JSON object, and lines of a table, for each case."""
+"""This module formats the predictions of ``theory`` and ``simulate``, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ WIDTHS = (18, 4, *[11] * len(COLUMNS))
 def describe(
     case: PredictedCase, delay: DelayModel, *, cdf_at: Sequence[float] = (), **options: Any
 ) -> dict[str, Any]:
-    """Predict one iteration: times in seconds, null where there is no finite number.
+    """Predict one iteration; times are in seconds, and None stands for a number that is not finite.
 
     Parameters
     ----------
     cdf_at : sequence of float
-        Instants in seconds at which to give Pr(T <= t).
+        Times t in seconds at which Pr(T <= t) is computed.
     **options
-        Those of `predict`.
+        Options of `predict`.
     """
     scheme = case.scheme
     entry = {
@@ -76,12 +76,12 @@ def describe(
 
 
 def header() -> str:
-    """First line of the table."""
+    """Return the first line of the table."""
     return line(["seconds", "r", *COLUMNS], WIDTHS) + "  method"
 
 
 def row(entry: dict[str, Any]) -> str:
-    """Line of the table, and what there is to say about it."""
+    """Return the line of the table for an entry, followed by its notes."""
     load = "" if entry["load"] is None else entry["load"]
     if entry["method"] is None:
         cells, method = ["infeasible"], ""
@@ -100,7 +100,7 @@ def row(entry: dict[str, Any]) -> str:
 
 
 def _lower_limit(scheme: Scheme, delay: DelayModel) -> float | None:
-    """Mean time until N tasks are done; None for schemes that can do with less."""
+    """Return the mean time until N tasks are done, or None for schemes that may need fewer."""
     from coded_dgd.theory.exact import lower_limit
     from coded_dgd.theory.integrate import integrate
 

@@ -1,4 +1,4 @@
-"""Progress of a run."""
+"""This module shows the progress of a run."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ KERNELS = {
     "gram": "workers compute with Gram matrices of their blocks",
     "sparse": "workers compute with sparse rows",
 }
-"""What is worth a line."""
+"""Line that is shown for a kernel other than the default."""
 
 
 class Progress(Observer):
-    """Tells what is run and how far it is; says nothing if `quiet`.
+    """Progress says what is run and how far the run has got; it is silent if `quiet`.
 
     Parameters
     ----------
     choice : str, optional
-        Why the scheme was chosen, where a plan chose it.
+        Reason for the choice of the scheme, if a plan chose it.
     planned : float, optional
-        Mean completion time in seconds by that plan.
+        Mean completion time in seconds that the plan predicts.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Progress(Observer):
         return self
 
     def memory(self, peaks: Peaks) -> None:
-        """Tell how much memory the run will take."""
+        """Show how much memory the run will take."""
         self._say(
             f"memory: at most {peaks.worker / 1e6:.0f} MB on a worker, "
             f"{peaks.master / 1e6:.0f} MB on rank 0"

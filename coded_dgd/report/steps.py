@@ -1,4 +1,4 @@
-"""Counting steps for a person: a bar on a terminal, a plain line every few seconds elsewhere."""
+"""This module counts steps: a bar on a terminal, a plain line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BAR_WIDTH = 8
 
 
 class Steps:
-    """Counts `total` steps, each called a `noun`; says nothing if `quiet`."""
+    """A counter shows how many of `total` steps, each called a `noun`, are done, unless `quiet`."""
 
     def __init__(self, noun: str, total: int, stream: TextIO, quiet: bool = False) -> None:
         self._noun, self._total, self._stream, self._quiet = noun, total, stream, quiet
@@ -43,11 +43,11 @@ class Steps:
         return self
 
     def skip(self, steps: int) -> None:
-        """Begin after so many steps, before it is entered."""
+        """Begin after this number of steps; call it before the counter is entered."""
         self._done = self._first = steps
 
     def count(self, describe: Callable[[], str] = str) -> None:
-        """Count a step; `describe` says more of it, where that is shown."""
+        """Count a step; `describe` returns text to show beside the count."""
         self._done += 1
         self._describe = describe
         if self._quiet:
@@ -58,7 +58,7 @@ class Steps:
             self._show(now)
 
     def _fit(self, text: str) -> str:
-        """What of a text fits beside the bar in one line: of a longer one the rest would stay."""
+        """Cut a text to what fits beside the bar in one line; longer lines would not be erased."""
         beside = len(f"  [{'':{BAR_WIDTH}}]  {self._total}/{self._total}  00:00:00  ")
         return text[: max(0, get_terminal_size().columns - beside - 1)]
 

@@ -1,4 +1,4 @@
-"""The table that a person reads after a run."""
+"""This module formats the table that is printed after a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from coded_dgd.report.columns import line, number
 from coded_dgd.runs.summary import Distribution, Memory, Spread, Summary
 
 GONE = 1e-8
-"""A gradient that has come down to this fraction of the first one is not worth a line."""
+"""Fraction of the first gradient norm up to which the final norm is not worth a line."""
 COLUMNS = ("mean", "std", "p50", "p95", "p99")
 WIDTHS = (28, *[10] * len(COLUMNS))
 
@@ -92,9 +92,9 @@ def format_table(result: Summary, outcome: Outcome) -> str:
 
 
 def describe_stop(summary: Summary) -> str:
-    """Say how far the gradient had come down when the run stopped.
+    """Return how far the gradient norm had decreased when the run stopped.
 
-    Nothing where it had gone, where no ``--stop-at`` asked for anything else.
+    The text is empty if the norm is negligible (`GONE`) and no ``--stop-at`` was given.
     """
     ratio, converged = summary.gradient_norm_ratio, summary.converged
     if ratio is None or (ratio <= GONE and converged is None):

@@ -1,4 +1,4 @@
-"""What ``theory`` says about the convergence of stochastic gradient coding."""
+"""This module reports the convergence bound of stochastic gradient coding for ``theory``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from coded_dgd.theory.cases import PredictedCase
 def add_bound(
     entry: dict[str, Any], case: PredictedCase, epsilon: float, iterations: int | None
 ) -> None:
-    """Add Theorem 1's bound to what is predicted, if the scheme is that of the theorem.
+    """Add Theorem 1's bound to a prediction, if the theorem covers the scheme.
 
-    Its p is that which is given to the scheme; by default that which its stop rule makes.
+    The straggler probability p is the one given to the scheme or, by default, the one that its stop
+    rule implies.
     """
     from coded_dgd.theory.sgc_bound import theorem1
 

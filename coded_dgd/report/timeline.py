@@ -1,8 +1,8 @@
-"""``--timeline``: what every rank did from when to when, as a trace for Perfetto or Chrome.
+"""This module writes ``--timeline``: the work of every rank as a trace for Perfetto or Chrome.
 
 The file is JSON in the trace event format: a track per rank (``tid``), slices (``ph`` X) that nest
-or do not overlap, and instants (``ph`` i); times in microseconds since the first beta_t left, on
-the clock of the master. https://ui.perfetto.dev opens it.
+or do not overlap, and instants (``ph`` i). Times are in microseconds since the first beta_t left,
+on the clock of the master. https://ui.perfetto.dev opens the file.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from coded_dgd.errors import StorageError, UsageError
 from coded_dgd.files import writing
 
 TICKS = 8
-"""Per microsecond: a binary fraction, so that a slice ends exactly where the next begins."""
+"""Ticks per microsecond: a binary fraction, so that a slice ends exactly where the next begins."""
 Event = dict[str, Any]
 Key = tuple[int, int, int]
-"""Lane, iteration, message."""
+"""Code id, iteration and number of a message."""
 
 
 class TimelineFile(Observer):
-    """Writes the timeline of a run to `path` when the run has ended, well or not.
+    """A timeline file is written to `path` when the run has ended, successfully or not.
 
-    A run that ends before the first beta_t leaves has none.
+    No file is written if the run ends before the first beta_t leaves.
 
     Raises
     ------
     UsageError
-        If a file cannot be written there.
+        If the file cannot be written there.
     """
 
     def __init__(self, path: Path, transport: Transport) -> None:
@@ -48,7 +48,7 @@ class TimelineFile(Observer):
         try:
             known = path.parent.is_dir()
             bad = path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)
-        except (OSError, ValueError):  # no path at all
+        except (OSError, ValueError):  # not a valid path
             known, bad = True, True
         if not known:
             raise UsageError(f"--timeline {path}: there is no folder {path.parent}: make it")
@@ -64,12 +64,12 @@ class TimelineFile(Observer):
         try:
             write(self._path, events(self._transport, rows), self._transport.host)
         except StorageError:
-            if error is None:  # else that has to be said
+            if error is None:  # an earlier error takes precedence
                 raise
 
 
 def write(path: Path, found: Iterable[Event], host: str) -> None:
-    """Write trace events, one in a line.
+    """Write trace events, one per line.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def write(path: Path, found: Iterable[Event], host: str) -> None:
 
 
 class Slice(NamedTuple):
-    """A rank does one thing, between two instants in seconds."""
+    """A slice is one activity of a rank between two instants in seconds."""
 
     activity: Activity
     begin: float
@@ -104,14 +104,14 @@ class Slice(NamedTuple):
 
 
 class DrawnArrival(NamedTuple):
-    """When a message arrived at the master, and whether it counted."""
+    """A drawn arrival is the time at which the master got a message, and whether it was used."""
 
     time: float
     used: bool
 
 
 def slices(rows: Floats) -> list[Slice]:
-    """Turn the marks of a rank into slices; instants are left out."""
+    """Turn the events of a rank into slices; instants are left out."""
     events = [
         TimelineEvent(time, Activity(what), *numbers) for time, what, *numbers in _plain(rows)
     ]
@@ -142,20 +142,20 @@ def clock_offset(
     arrivals: dict[Key, DrawnArrival],
     work: Sequence[Slice],
 ) -> float:
-    """Seconds by which a worker's clock is ahead of the master's.
+    """Return the seconds by which a worker's clock is ahead of the master's.
 
     No point is received before it leaves and no message arrives before it is sent, which bounds the
-    offset from both sides. Clocks on one host agree, and zero is between the bounds; otherwise
-    it is the middle, off by at most half of the shortest round trip.
+    offset from both sides. Clocks on one host agree, and zero is between the bounds. Otherwise the
+    result is the middle, off by at most half of the shortest round trip.
 
     Parameters
     ----------
     departures : dict
-        When beta_t left, on the master's clock, by lane and iteration.
+        Time at which beta_t left, on the master's clock, by code id and iteration.
     arrivals : dict
-        When messages of this worker arrived, on the master's clock.
+        Times at which messages of this worker arrived, on the master's clock.
     work : sequence of Slice
-        What the worker did, on its own clock.
+        Slices of the worker, on its own clock.
     """
     high, low = inf, -inf
     for each in work:
@@ -171,12 +171,12 @@ def clock_offset(
 
 
 def events(transport: Transport, rows: Floats) -> Iterator[Event]:
-    """What is known of a run whose workers have stopped, as trace events.
+    """Yield the trace events of a run whose workers have stopped.
 
     Parameters
     ----------
     rows : (n, 6) array
-        The marks of the master; those of the workers the transport has.
+        Events of the master; the transport holds those of the workers.
     """
     master = slices(rows)
     workers = {peer: slices(each.rows) for peer, each in transport.worker_events.items()}
@@ -223,7 +223,7 @@ def events(transport: Transport, rows: Floats) -> Iterator[Event]:
 
 
 def _origin(transport: Transport, departures: Iterable[float], offsets: dict[int, float]) -> float:
-    """The first departure of a beta_t from which on no rank has dropped marks."""
+    """Return the first departure of a beta_t after which every rank still has all its events."""
     known = [-inf]
     for peer, offset in offsets.items():
         rows = transport.worker_events[peer].rows
@@ -235,7 +235,7 @@ def _origin(transport: Transport, departures: Iterable[float], offsets: dict[int
 def _slices(
     rank: int, kind: str, work: Sequence[Slice], origin: float, arrivals: dict[Key, DrawnArrival]
 ) -> Iterator[Event]:
-    """Slices of a track: those of an iteration in one that spans it, except the check after it."""
+    """Yield the slices of a track; one slice spans each iteration, except the check after it."""
     sent = {each.key for each in work if each.activity is Activity.SEND}
     whole = [each for each in work if each.begin >= origin]
     for (checks, _, iteration), group in groupby(

@@ -44,9 +44,7 @@ class SchemeResult:
     speed_up: SpeedUp
 
     def to_json(self) -> dict[str, Any]:
-        """Return the keys of ``run --json``, without those of the whole job, and the comparison's
-        own.
-        """
+        """Return the keys of ``run --json``, without those of the whole job, and further ones."""
         left_out = (*OF_THE_JOB, *OF_A_RUN)
         told = self.summary.to_json()
         return {

@@ -136,7 +136,8 @@ def _wasted(run: RecordedRun) -> str:
 
 
 def _saved(run: RecordedRun) -> str:
-    """Compare the run with uncoded computation, both in virtual time, without measuring overhead.
+    """Compare the run with uncoded computation, both in virtual time, without the cost of
+    measuring.
     """
     if not run.finished:
         return "not known before the run is finished"

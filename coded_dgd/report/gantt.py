@@ -103,7 +103,7 @@ def read(path: Path, wanted: tuple[int, int] | None) -> Chart:
 
 
 def _read(path: Path, wanted: tuple[int, int] | None) -> Chart:
-    """Read the iterations; on a file with other content any exception of Python may come up."""
+    """Read the iterations; a file with other content may cause any exception."""
     trace = json.loads(path.read_text(encoding="utf-8"))
     if trace["otherData"]["program"] != "coded-dgd":
         raise ValueError("of another program")

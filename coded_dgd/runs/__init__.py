@@ -1,1 +1,1 @@
-"""Run folders: written, locked, read, resumed, followed."""
+"""This package writes, locks, reads, resumes and follows run folders."""

@@ -1,4 +1,4 @@
-"""Many runs, a row for each: what a job array leaves behind."""
+"""This module collects many runs, such as those of a job array, in a table with a row per run."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ COLUMNS = (
     *("loss", "distance_to_optimum", "decode_time", "weights_time"),
     *("startup_time", "training_time", "wall_time", "lost"),
 )
-"""Names of what there is in a row, in order."""
+"""Names of the columns of a row, in order."""
 CONFIGURED = ("scheme", "workers", "blocks", "load", "delay", "data", "seed")
 SUMMED_UP = tuple(each.name for each in fields(Summary) if each.name in COLUMNS)
 DISTRIBUTED = tuple(each.name for each in fields(Distribution) if each.name in COLUMNS)
 
 
 def collect(paths: Iterable[Path]) -> list[Row]:
-    """Read the run folders at, or directly below, these paths; a row for each.
+    """Read the run folders at, or directly below, these paths, and return a row for each.
 
-    A run that is not finished has the status ``unfinished`` and nothing but its configuration.
+    The row of an unfinished run has the status ``unfinished`` and only the configuration.
 
     Raises
     ------
     UsageError
-        If there is none, or one cannot be read.
+        If there is no run folder, or one cannot be read.
     """
     rows = [_row(folder) for path in paths for folder in _folders(path)]
     return sorted(
@@ -49,7 +49,7 @@ def _folders(path: Path) -> list[Path]:
         return [path]
     try:
         found = sorted(filter(is_run_folder, path.glob("*")))
-    except OSError:  # no path at all
+    except OSError:  # not a valid path
         found = []
     if not found:
         raise UsageError(f"{path} is no run folder, and there is none in it: name others")

@@ -1,4 +1,4 @@
-"""What a run ran on."""
+"""This module describes the software and the machine that a run used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from coded_dgd.host.threads import threads
 
 
 def environment(transport: str) -> dict[str, Any]:
-    """Versions, and where rank 0 runs."""
+    """Return the versions of the software and a description of rank 0's host."""
     found: dict[str, Any] = {
         "coded_dgd": __version__,
         "python": platform.python_version(),

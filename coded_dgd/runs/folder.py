@@ -1,4 +1,4 @@
-"""New folders for results: nothing is ever overwritten."""
+"""This module makes new folders for results; it never overwrites an existing one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from coded_dgd.errors import UsageError
 from coded_dgd.files import writing
 
 RUNS = Path("runs")
-"""Where folders are made unless ``--out`` says otherwise."""
+"""Folder in which new folders are made unless ``--out`` names another place."""
 
 
 def new_folder(path: Path | None, name: str) -> Path:
-    """Make the folder `path`; where none is given, a new one below ``runs``, named after `name`.
+    """Make the folder `path` or, if it is None, a new one below ``runs``, named after `name`.
 
     Raises
     ------
     UsageError
-        If it exists, or cannot be made.
+        If the folder exists, or cannot be made.
     StorageError
         If the disk is full or fails.
     """
@@ -42,9 +42,9 @@ def new_folder(path: Path | None, name: str) -> Path:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove the folder and the files in it, and ``runs`` where nothing else is left there.
+    """Remove the folder and its files, and also ``runs`` if it is then empty.
 
-    What cannot be removed stays: this is called where an error is on its way already.
+    This is called while an error is being handled, so what cannot be removed is left in place.
     """
     with suppress(OSError):
         for file in path.iterdir():

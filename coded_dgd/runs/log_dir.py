@@ -1,4 +1,4 @@
-"""``--log-dir`` on rank 0: the folder, and the log of rank 0 itself."""
+"""This module implements ``--log-dir`` on rank 0: it makes the folder and writes rank 0's log."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from coded_dgd.files import writing
 
 
 class LogDir(Observer):
-    """The log of rank 0, while it is entered; workers that get a plan then have one as well.
+    """A log directory is a context in which rank 0, and workers with an assignment, write logs.
 
     Raises
     ------
     UsageError
         If the folder or the file cannot be made.
     StorageError
-        Here and whenever something is logged, if the disk is full or fails.
+        If the disk is full or fails, here or when something is logged later.
     """
 
     def __init__(self, folder: Path, level: str, transport: Transport) -> None:
@@ -73,5 +73,5 @@ class LogDir(Observer):
                     LOG.error("failed", exc_info=error)
                 LOG.info("stop")
             except StorageError:
-                if error is None:  # else that has to be said
+                if error is None:  # an earlier error takes precedence
                     raise

@@ -1,4 +1,4 @@
-"""Who runs in a run folder, as the folder itself says: ``owner.json``."""
+"""This module reads and writes ``owner.json``, which says which process runs in a run folder."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from coded_dgd.kinds import misfit
 
 OWNER = "owner.json"
 LENGTH = 1024
-"""Bytes of the file: it is rewritten in place, which a full disk does not prevent."""
+"""Size of the file in bytes; it is rewritten in place, which works even on a full disk."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that runs, or has run, in a folder."""
+    """An owner is the process that runs, or has run, in a folder."""
 
     host: str
     pid: int
     started: int
-    """When the process was started, in clock ticks since the boot of its host; 0 if unknown."""
+    """Start time of the process, in clock ticks since its host booted; 0 if unknown."""
     boot: str
-    """Tells this boot of the host from all others."""
+    """Identifier of this boot of the host."""
     namespace: str
-    """In which the process has this number: containers have their own."""
+    """Namespace in which `pid` is valid; each container has its own."""
     since: str
-    """When the run began or was resumed, by the clock of the host."""
+    """Time at which the run began or was resumed, by the clock of the host."""
     folder: int
-    """Inode of the folder: a copy of the folder has another one, and no owner."""
+    """Inode of the folder; a copy of the folder has another inode and thus no owner."""
     token: str
-    """Tells this run from all others."""
+    """Random identifier of this run."""
     beat: int = 0
-    """Counts up while the run goes on."""
+    """Number of heartbeats so far; it grows as long as the run continues."""
     ended: bool = False
 
     @classmethod
@@ -56,12 +56,12 @@ class Owner:
 
     @classmethod
     def load(cls, folder: Path) -> Owner | None:
-        """Return what the folder says; None if that makes no sense.
+        """Return the owner that the folder names, or None if the file is damaged.
 
         Raises
         ------
         OSError
-            If it cannot be read.
+            If the file cannot be read.
         """
         with (folder / OWNER).open("rb") as file:
             text = file.read(LENGTH)
@@ -73,7 +73,7 @@ class Owner:
 
     @classmethod
     def read(cls, folder: Path) -> Owner | None:
-        """Return who runs in a folder; None if nobody does, as far as it says."""
+        """Return the owner that runs in a folder, or None if the folder names no running owner."""
         try:
             owner = cls.load(folder)
             if owner and not owner.ended and owner.folder == folder.stat().st_ino:
@@ -83,24 +83,24 @@ class Owner:
         return None
 
     def write(self, file: int, sync: bool = True) -> None:
-        """Write this into an open file; with `sync` it is seen on other hosts from then on."""
+        """Write the owner into an open file; with `sync`, other hosts see it when this returns."""
         os.pwrite(file, json.dumps(asdict(self)).encode().ljust(LENGTH - 1) + b"\n", 0)
         if sync:
             os.fsync(file)
 
     @property
     def is_here(self) -> bool:
-        """Whether its process is one that can be seen from this one."""
+        """Whether this process can see the owner's process: same boot and process namespace."""
         return (self.boot, self.namespace) == (boot_id(), pid_namespace())
 
     @property
     def lives(self) -> bool:
-        """Whether its process is there, where that can be seen from here."""
+        """Whether the owner's process exists; this is valid only if it can be seen from here."""
         found = started(self.pid)
         return found is not None and self.started in (0, found)
 
     def next(self) -> Owner:
-        """Return the same, one beat later."""
+        """Return the same owner with one more heartbeat."""
         return replace(self, beat=self.beat + 1)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Dataclasses of plain values, read from JSON with their types checked."""
+"""This module reads dataclasses of plain values from JSON and checks their types."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from coded_dgd.kinds import fits
 
 T = TypeVar("T")
 KINDS = {float: Real, int: Integral}
-"""Numbers of a wider kind that a field of this type takes, as a whole number for a float."""
+"""Numeric type that a field of each type accepts; a float field accepts a whole number."""
 
 
 def read(declared: type[T], values: Any) -> T:
-    """Build a dataclass from a JSON object; keys that it does not have are left out.
+    """Build a dataclass from a JSON object; keys without a field are ignored.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def read(declared: type[T], values: Any) -> T:
     Raises
     ------
     ValueError
-        If a key is missing, or a value is of another type; names the field.
+        If a key is missing, or a value is of another type. The message names the field.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{declared.__name__} is no object")
@@ -44,7 +44,7 @@ def read(declared: type[T], values: Any) -> T:
 
 
 def _fields(declared: Any) -> dict[str, tuple[Any, bool]]:
-    """Return the type of each field, and whether it has no default."""
+    """Return the type of each field, and whether the field is required."""
     kinds = get_type_hints(declared)
     return {
         field.name: (

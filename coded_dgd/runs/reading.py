@@ -1,4 +1,4 @@
-"""Reading run folders."""
+"""This module reads run folders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_run(path: Path) -> RecordedRun:
     Raises
     ------
     UsageError
-        If there is none, or no iteration is done, or something in it cannot be read.
+        If it is no run folder, no iteration is done, or a file in it cannot be read.
     """
     config = read_config(path)
     if not (path / SUMMARY).is_file():
@@ -40,7 +40,7 @@ def read_run(path: Path) -> RecordedRun:
         log = read_log(path, summary.iterations)
         stages = [_read_stage(each) for each in _stage_files(path)]
         ideal = np.load(path / IDEAL) if (path / IDEAL).is_file() else None
-    except Exception as error:  # whatever json, numpy and zipfile raise on damage
+    except Exception as error:  # json, numpy and zipfile raise many types
         raise UsageError(
             f"{path} cannot be read ({one_line(error)}): name another run folder"
         ) from None
@@ -62,9 +62,9 @@ def read_summary(path: Path) -> Summary:
     Raises
     ------
     OSError
-        If it is not there, as of a run that is not finished.
+        If the file is missing, which is so for a run that is not finished.
     ValueError
-        If it is damaged.
+        If the file is damaged.
     """
     values = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
     try:
@@ -79,7 +79,7 @@ def read_config(path: Path) -> RunConfig:
     Raises
     ------
     UsageError
-        If there is no run in it.
+        If it is no run folder.
     """
     if not is_run_folder(path):
         raise UsageError(

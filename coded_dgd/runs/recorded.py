@@ -1,4 +1,4 @@
-"""A run as its folder tells of it, finished or not."""
+"""This module holds a run, finished or not, as it is read from its folder."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory import Prediction, predict
 
 REALISATIONS = 10_000
-"""Of Monte Carlo, where there is no closed form."""
+"""Number of Monte Carlo realisations if there is no closed form."""
 
 
 @dataclass(frozen=True)
 class StageArrivals:
-    """What ``arrivals.npz`` holds: a stage of the run, see `run_folder.recording`."""
+    """The arrivals of one stage are what ``arrivals.npz`` holds; see `run_folder.recording`."""
 
     first: int
-    """Number of its first iteration."""
+    """Number of the first iteration of the stage."""
     arrival: Floats
-    """(iterations, M, J) seconds after beta_t left, nan where nothing came."""
+    """Arrival times, shape (iterations, M, J), in seconds after beta_t left; nan for no arrival."""
     tasks_done: NDArray[np.int64]
-    """(M, J), 0 where there is no message."""
+    """Number of tasks done when each message leaves, shape (M, J); 0 if there is no such message.
+    """
     ranks: NDArray[np.int64]
-    """(M,)"""
+    """Rank of each worker, shape (M,)."""
 
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run folder, read."""
+    """A recorded run is the content of a run folder."""
 
     path: Path
     config: RunConfig
@@ -51,23 +52,23 @@ class RecordedRun:
     log: list[Iteration]
     stages: list[StageArrivals]
     ideal: Floats | None
-    """Ideal completion time of each iteration; None where nothing was injected."""
+    """Ideal completion time of each iteration in seconds; None if no delays were injected."""
     finished: bool = True
-    """If not, `summary` has only what is known by then."""
+    """Whether the run is finished; if not, `summary` has only what is known so far."""
 
     @property
     def name(self) -> str:
-        """As the user calls it."""
+        """Name of the run folder without the path to it."""
         return self.path.name or str(self.path.resolve().name)
 
     def column(self, name: str) -> Floats:
-        """One figure of all iterations; nan where there is none."""
+        """Return one figure for all iterations; nan stands for a missing value."""
         values = [getattr(record, name) for record in self.log]
         return np.array([np.nan if value is None else value for value in values], dtype=float)
 
     @cached_property
     def delay(self) -> DelayModel | None:
-        """The delay model; None where nothing was injected or its trace is not here."""
+        """Delay model; None if no delays were injected or the trace file is missing."""
         try:
             delay = delays.create(self.config.delay, self.config.seed)
         except UsageError:
@@ -76,7 +77,7 @@ class RecordedRun:
 
     @cached_property
     def prediction(self) -> Prediction | None:
-        """What theory expects; None where there is no model, or data that it needs are gone."""
+        """Theoretical prediction; None without a delay model or without the data that it needs."""
         if self.delay is None:
             return None
         try:
@@ -88,9 +89,9 @@ class RecordedRun:
 
     @cached_property
     def uncoded(self) -> Floats | None:
-        """Completion times without coding on the same delays; None where nothing was injected.
+        """Completion times without coding on the same delays; None if no delays were injected.
 
-        Each worker computes its own share, once, and the master waits for all.
+        Each worker computes its own block once, and the master waits for all workers.
         """
         if self.delay is None:
             return None
@@ -103,7 +104,7 @@ class RecordedRun:
         return scheme.completion_time(scheme.message_times(finish))
 
     def _scheme(self) -> Scheme:
-        """The scheme of the run, fitted to the data if it is one that has to be."""
+        """Return the scheme of the run, fitted to the data if it depends on them."""
         config = self.config
         scheme = scheme_of(config, self.summary.workers)
         if scheme.data_dependent:

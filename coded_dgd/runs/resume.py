@@ -1,4 +1,4 @@
-"""Finding out where a run folder can be gone on with, and whether that is wanted."""
+"""This module finds the checkpoint at which a run can be resumed and checks that it may be used."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from coded_dgd.schemes.base import Scheme
 
 
 class ResumePoint(NamedTuple):
-    """What a run folder holds."""
+    """A resume point is what a run folder offers to continue from."""
 
     resume: Resume | None
-    """None where there is no checkpoint: then the run starts from the beginning."""
+    """Checkpoint and records to resume from; None if the run has to start from the beginning."""
     complaints: list[str]
-    """What is wrong with newer checkpoints."""
+    """Defects of newer checkpoints, one line each."""
     differences: list[str]
-    """In what the data differ from those before."""
+    """Differences between the present data and those of the run."""
 
 
 def locate(path: Path) -> Path:
-    """Return the run folder that a path names: the folder itself, or a file in it.
+    """Return the run folder that a path names: the folder itself, or that of a file in it.
 
     Raises
     ------
     UsageError
-        If it is none; names the newest one below it.
+        If the path names no run folder. The message names the newest run folder below it.
     """
     if is_run_folder(path):
         return path
@@ -53,7 +53,7 @@ def locate(path: Path) -> Path:
             return path.parent
         below = [each for each in path.iterdir() if is_run_folder(each)]
         newest = max(below, key=lambda each: (each / ITERATIONS).stat().st_mtime, default=None)
-    except (OSError, ValueError):  # no folder, or no path at all
+    except (OSError, ValueError):  # no folder, or not a valid path
         newest = None
     raise UsageError(
         f"--resume {path} is no run folder ({CONFIG} or {ITERATIONS} is missing): "
@@ -64,7 +64,7 @@ def locate(path: Path) -> Path:
 def configuration(
     folder: Path, given: Mapping[str, Any], other_workers: bool, other_data: bool
 ) -> RunConfig:
-    """Return the configuration of a run folder, changed by what the user has given.
+    """Return the configuration of a run folder, changed by the options that the user has given.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def configuration(
         for name, value in given.items()
         if not origin.same(name, getattr(before, name), value)
     }
-    # of data that are gone the checkpoint knows whether the others are the same
+    # If the original data are gone, the checkpoint's fingerprint checks the new ones.
     moved = other_data or origin.is_gone("data", before.data)
     allowed = (*HARMLESS, *["workers"] * other_workers, *["data"] * moved)
     for name, value in changed.items():
@@ -106,14 +106,14 @@ def find(
     Parameters
     ----------
     data : Fingerprint
-        Of the data to go on with.
+        Fingerprint of the data with which the run is resumed.
     other_workers, other_data : bool
         Whether the number of workers, or the data, may differ from those of the run.
 
     Raises
     ------
     UsageError
-        If nothing is left to do, or something differs that may not.
+        If all iterations are done, or something differs that may not.
     """
     checkpoint, complaints = latest(folder, lambda each: _usable(each, folder, setup.scheme))
     if checkpoint is None:
@@ -139,7 +139,7 @@ def find(
 def _differences(
     folder: Path, setup: Setup, data: Fingerprint, checkpoint: Checkpoint, allowed: bool
 ) -> list[str]:
-    """Return in what the data differ from those of a checkpoint; see `find`."""
+    """Return the differences between the data and those of a checkpoint; see `find`."""
     name, length = setup.config.data, len(checkpoint.arrays["beta"])
     needed = evaluation.size(setup.objective, data.features)
     if needed != length:
@@ -159,7 +159,7 @@ def _differences(
 
 
 class _Values(NamedTuple):
-    """Plain values of a checkpoint, beside lists."""
+    """These are the plain values of a checkpoint; its lists are checked separately."""
 
     started: int
     workers: int
@@ -169,14 +169,14 @@ class _Values(NamedTuple):
 
 
 def _usable(checkpoint: Checkpoint, folder: Path, scheme: Scheme) -> bool:
-    """Whether a checkpoint is complete and the records of its iterations are there."""
+    """Return whether a checkpoint is complete and the records of its iterations exist."""
     try:
         return (
             _values_fit(dict(checkpoint.values), scheme)
             and _arrays_fit(checkpoint.arrays)
             and read_log(folder, checkpoint.iteration) is not None
         )
-    except (KeyError, TypeError, ValueError, AttributeError):  # of another kind altogether
+    except (KeyError, TypeError, ValueError, AttributeError):  # not a checkpoint of this kind
         return False
 
 
@@ -185,7 +185,7 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
     absences = [Absence(*absence) for absence in values.pop("absences")]
     losses = [Report(**report) for report in values.pop("losses")]
     adaptations = [Adaptation.from_json(each) for each in values.pop("adaptations")]
-    data = values.pop("data", None)  # of older versions there is none
+    data = values.pop("data", None)  # older versions did not record it
     return (
         (data is None or misfit(Fingerprint(**data)._asdict(), Fingerprint) is None)
         and values.keys() == {*_Values._fields}

@@ -1,16 +1,18 @@
-"""The run folder: everything about a run, never overwritten.
+"""This module writes the run folder, which holds everything about a run.
+
+A run folder is never overwritten.
 
 ``config.toml``       the configuration; ``coded-dgd run --config`` runs it again
 ``iterations.jsonl``  one JSON object per iteration
-``arrivals.npz``      when each message arrived; ``--delay trace:`` replays it
-                      (``arrivals-2.npz``, ... after a new plan)
-``ideal.npy``         ideal completion time of each iteration, where delays are injected
+``arrivals.npz``      arrival time of each message; ``--delay trace:`` replays it
+                      (``arrivals-2.npz``, ... for the next stages)
+``ideal.npy``         ideal completion time of each iteration, if delays are injected
 ``beta.npy``          the result
-``checkpoint-*.ckpt``  the latest two checkpoints; ``--resume`` goes on from them
-``owner.json``        which process runs in the folder, or was the last to
-``log.txt``           what went wrong: lost workers, with their tracebacks; why the run has stopped
-``summary.json``      the object of ``--json``; until it is there ``arrivals-*.f8`` and
-                      ``plan-*.npz`` hold what ``arrivals.npz`` is made of
+``checkpoint-*.ckpt``  the latest two checkpoints; ``--resume`` continues from them
+``owner.json``        the process that runs, or was the last to run, in the folder
+``log.txt``           failures: lost workers, with their tracebacks; why the run has stopped
+``summary.json``      the object of ``--json``; before it exists, ``arrivals-*.f8`` and
+                      ``plan-*.npz`` hold the content of ``arrivals.npz``
 """
 
 from __future__ import annotations
@@ -48,10 +50,10 @@ IDEAL = "ideal.npy"
 
 
 class RunFolder(Observer):
-    """A folder at `path`, to be filled while the run goes on.
+    """A run folder at `path` is filled while the run continues.
 
-    As a context manager it goes away again where an error comes before there is anything to keep,
-    and lets go of `lock`.
+    It is a context manager that releases `lock` at its end. If an error comes before anything is
+    recorded, it also removes the folder.
     """
 
     def __init__(self, path: Path, lock: RunLock, mode: str, empty: bool) -> None:
@@ -62,12 +64,12 @@ class RunFolder(Observer):
 
     @classmethod
     def create(cls, path: Path | None, setup: Setup) -> RunFolder:
-        """Make the folder; a new one below ``runs`` where no path is given.
+        """Make the folder, or a new one below ``runs`` if `path` is None.
 
         Raises
         ------
         UsageError
-            If it exists, or cannot be made.
+            If the folder exists, or cannot be made.
         StorageError
             If the disk is full or fails.
         """
@@ -82,14 +84,14 @@ class RunFolder(Observer):
 
     @classmethod
     def reopen(cls, lock: RunLock, setup: Setup, checkpoint: Checkpoint | None) -> RunFolder:
-        """Go on with a folder after a checkpoint, or from the beginning; what came later goes.
+        """Reopen a folder after a checkpoint, or at the beginning, and remove all later records.
 
-        Wherever this is cut off it can be called again.
+        If it is interrupted, it can be called again.
 
         Parameters
         ----------
         lock : RunLock
-            Of the folder.
+            Lock of the folder.
 
         Raises
         ------
@@ -118,7 +120,7 @@ class RunFolder(Observer):
                 with writing(self.path / ITERATIONS):
                     self._iterations.close()
                 return
-            with suppress(OSError):  # where the disk is full: that is said already
+            with suppress(OSError):  # a full disk is reported already
                 self._iterations.close()
             if not self._empty:
                 if isinstance(error, StorageError) and is_run_folder(self.path):
@@ -130,7 +132,7 @@ class RunFolder(Observer):
             remove_folder(self.path)
 
     def sync(self) -> None:
-        """Have everything that is written so far on the disk."""
+        """Force the records that are written so far onto the disk."""
         self._lock.check()
         with writing(self.path / ITERATIONS):
             self._iterations.flush()
@@ -147,14 +149,14 @@ class RunFolder(Observer):
         self.warning(f"{STOPPED} {stop}")
 
     def warning(self, line: str, details: str = "") -> None:
-        """Write what went wrong into the log."""
+        """Write a warning into the log."""
         self._empty = False
         self._lock.check()
         with writing(self.path / LOG), (self.path / LOG).open("a", encoding="utf-8") as log:
             log.write(written(line, details))
 
     def finish(self, outcome: Outcome, summary: Summary) -> None:
-        """Write the results, each file whole or not at all, the summary last."""
+        """Write the results, each file atomically, and the summary last."""
         self._lock.check()
         with replacing(self.path / "beta.npy") as file:
             np.save(file, outcome.beta)
@@ -176,14 +178,14 @@ class RunFolder(Observer):
 
 
 def _write_config(path: Path, config: RunConfig, started_in: Path | None) -> None:
-    """Write the configuration, with the folder in which the run was started, by default this."""
+    """Write the configuration and the folder in which the run was started, or the current one."""
     options = origin.relative(asdict(config), started_in)
     with replacing(path / CONFIG) as file:
         file.write((origin.header(started_in) + RunConfig(**options).to_toml()).encode())
 
 
 def _cut_back(path: Path, done: int, stages: int) -> None:
-    """Remove from a folder what comes after so many iterations and ended stages."""
+    """Remove the records that come after `done` iterations and `stages` ended stages."""
     for result in (SUMMARY, IDEAL):
         (path / result).unlink(missing_ok=True)
     with (path / ITERATIONS).open("r+b") as file:
@@ -204,13 +206,13 @@ def _cut_back(path: Path, done: int, stages: int) -> None:
 
 
 def stage_number(file: Path) -> int:
-    """Number of the stage that a file is of: ``arrivals.npz`` the first, ``-2.npz`` the next."""
+    """Return the stage to which a file belongs: ``arrivals.npz`` to 1, ``arrivals-2.npz`` to 2."""
     number = file.stem.partition("-")[2]
     return int(number) if number.isdecimal() else 1
 
 
 def _unpack(arrivals: Path) -> None:
-    """Turn the arrivals of the first stage into the file that the next ones are added to."""
+    """Convert the arrivals of the first stage into the file to which arrivals are appended."""
     growing = arrivals.with_name("arrivals-1.f8")
     if arrivals == growing:
         return
@@ -218,7 +220,7 @@ def _unpack(arrivals: Path) -> None:
         try:
             with np.load(arrivals, allow_pickle=False) as archive:
                 recorded = archive["arrival"].astype(np.float64)
-        except Exception:  # whatever numpy and zipfile raise on damage: nothing is known of them
+        except Exception:  # numpy and zipfile raise many types if it is damaged
             recorded = np.empty(0)
         with replacing(growing) as file:
             file.write(recorded.tobytes())
@@ -226,18 +228,19 @@ def _unpack(arrivals: Path) -> None:
 
 
 def _open_iterations(path: Path, mode: str) -> TextIO:
-    """Open the records of iterations, each to be seen from outside as soon as it is written."""
+    """Open the records of iterations, line-buffered so that other processes see each at once."""
     with writing(path / ITERATIONS):
         return (path / ITERATIONS).open(mode, buffering=1, encoding="utf-8")  # type: ignore[return-value]
 
 
 def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:
-    """What ``arrivals.npz`` holds.
+    """Return the content of ``arrivals.npz``.
 
-    ``arrival`` : (iterations, M, J), seconds after beta_t left, nan where nothing came;
-    ``tasks_done`` : (M, J), tasks that the worker has done when it sends the message, 0 for none;
-    ``unit`` : what a task is in tasks of the delay model; ``ranks`` : (M,), who the workers were
-    in the end.
+    ``arrival`` : (iterations, M, J), arrival times in seconds after beta_t left, nan for no
+    arrival;
+    ``tasks_done`` : (M, J), number of tasks done when the message leaves, 0 if there is no message;
+    ``unit`` : size of a task in tasks of the delay model; ``ranks`` : (M,), ranks of the workers at
+    the end of the stage.
     """
     ranks = np.array(stage.master.group.members) + 1
     unit = float(stage.scheme.work[0])
@@ -245,15 +248,15 @@ def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:
 
 
 def is_run_folder(path: Path) -> bool:
-    """Whether there is a run in the folder."""
+    """Return whether the folder is a run folder."""
     try:
         return (path / CONFIG).is_file() and (path / ITERATIONS).is_file()
-    except (OSError, ValueError):  # no path at all
+    except (OSError, ValueError):  # not a valid path
         return False
 
 
 def finished(path: Path) -> bool:
-    """Whether all that a run writes at its end is there."""
+    """Return whether the run has written its summary, which is its last file."""
     try:
         return isinstance(json.loads((path / SUMMARY).read_text(encoding="utf-8")), dict)
     except (OSError, ValueError):
@@ -261,7 +264,7 @@ def finished(path: Path) -> bool:
 
 
 def read_log(path: Path, iterations: int) -> list[Iteration] | None:
-    """Return the records of the first iterations of a run folder; None if they are not there."""
+    """Return the records of the first iterations of a run folder, or None if any is missing."""
     try:
         with (path / ITERATIONS).open(encoding="utf-8") as file:
             lines = list(itertools.islice(file, iterations))
@@ -278,7 +281,7 @@ def read_record(line: str) -> Iteration:
     Raises
     ------
     ValueError
-        If it is none.
+        If the line is not a record of an iteration.
     """
     try:
         values = json.loads(line)

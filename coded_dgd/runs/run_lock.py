@@ -1,11 +1,12 @@
-"""One process at a time in a run folder, also where several hosts see it.
+"""This module lets only one process at a time run in a run folder, even across hosts.
 
-The owner holds a lock of the operating system on ``owner.json``, which ends with its process in
-whatever way that ends, and rewrites the file every `BEAT_SECONDS`. On the host of the owner the
-lock decides; where a file system has no locks, whether the process is there. Other hosts may not
-see a lock, or may see that of a host which has failed: for them the owner lives as long as the
-file changes. An owner that was not heard of for `DEAD_SECONDS`, such as one that was suspended,
-may be followed by another; it finds that out before it writes anything more, and ends.
+The owner holds a lock of the operating system on ``owner.json``. The lock ends with the owner's
+process, however that ends. The owner also rewrites the file every `BEAT_SECONDS` as a heartbeat.
+On the host of the owner the lock decides; on a file system without locks the existence of the
+process decides. Another host may not see the lock, or may see a lock of a host that has failed.
+For such a host the owner is alive as long as the file changes. If the file has not changed for
+`DEAD_SECONDS`, for example because the owner was suspended, another process may take over. The
+old owner finds that out before it writes anything more, and ends.
 """
 
 from __future__ import annotations
@@ -28,19 +29,20 @@ from coded_dgd.runs.owner import OWNER, Owner
 
 BEAT_SECONDS = 5.0
 LEASE_SECONDS = 30.0
-"""Without a beat for so long the owner looks whether it still is the owner before it writes."""
+"""Time in seconds without a heartbeat after which the owner checks its ownership before it writes.
+"""
 DEAD_SECONDS = 60.0
-"""Without a beat for so long an owner on another host counts as dead."""
+"""Time in seconds without a heartbeat after which an owner on another host counts as dead."""
 SETTLE_SECONDS = 1.0
-"""Where no lock decides, whoever wrote last when this has passed is the owner."""
+"""Time in seconds after which, without a decisive lock, the last process to write is the owner."""
 POLL_SECONDS = 0.25
 
 _held: set[str] = set()
-"""Tokens of what this process owns now: where the end could not be written, it has ended still."""
+"""Tokens that this process owns now; other tokens have ended even if their end was not written."""
 
 
 class RunLock:
-    """The right to write into a run folder, from `create` or `acquire` to `release`.
+    """A run lock is the right to write into a run folder, until `release` is called.
 
     Parameters
     ----------
@@ -48,12 +50,12 @@ class RunLock:
     file : int
         Descriptor of ``owner.json``, open and, if there are locks, locked.
     owner : Owner
-        What is written there.
+        Owner that the file names.
     """
 
     def __init__(self, folder: Path, file: int, owner: Owner) -> None:
         self.folder = folder
-        self._place = folder.absolute()  # wherever the program goes
+        self._place = folder.absolute()  # valid even if the working directory changes
         self._file, self._owner = file, owner
         _held.add(owner.token)
         self._lost = ""
@@ -65,7 +67,7 @@ class RunLock:
 
     @classmethod
     def create(cls, folder: Path) -> RunLock:
-        """Own a folder that was made a moment ago, and of which nobody else knows."""
+        """Own a folder that this process has just made and that no other process knows yet."""
         with writing(folder / OWNER):
             file = _open(folder)
             owner = Owner.me(folder)
@@ -81,21 +83,21 @@ class RunLock:
         say: Callable[[str], None] = lambda _: None,
         waiting: Interruptible | None = None,
     ) -> RunLock:
-        """Own a folder, once nobody else does.
+        """Own a folder as soon as it has no other owner.
 
         Parameters
         ----------
         wait : bool
-            Whether to wait for the end of a run that goes on in the folder.
+            Whether to wait for the end of a run that continues in the folder.
         say : callable
-            Takes a line about what is waited for.
+            Called with a line that says what is waited for.
         waiting : Interruptible, optional
-            Says whether to give up.
+            Object that says whether to give up.
 
         Raises
         ------
         UsageError
-            If a run goes on in it and is not to be waited for, or the file cannot be written.
+            If a run continues in the folder and `wait` is false, or the file cannot be written.
         Interrupted
             If `waiting` was interrupted.
         StorageError
@@ -110,17 +112,17 @@ class RunLock:
                 raise
 
     def check(self, look: bool = False) -> None:
-        """Make sure that this still is the owner, before something is written.
+        """Make sure that this process still is the owner; call it before writing.
 
         Parameters
         ----------
         look : bool
-            Whether to look in any case, not only where the last beat was long ago.
+            Whether to read the file in any case, not only if the last heartbeat was long ago.
 
         Raises
         ------
         CodedDGDError
-            If it is not.
+            If this process is no longer the owner.
         """
         if look or _now() - self._beaten > LEASE_SECONDS:
             self._renew()
@@ -128,7 +130,7 @@ class RunLock:
             raise CodedDGDError(self._lost)
 
     def release(self) -> None:
-        """Let others own the folder; it may be called again."""
+        """Release the folder to other processes; calling it again has no effect."""
         self._ended.set()
         self._thread.join(BEAT_SECONDS)
         with self._one:
@@ -155,15 +157,15 @@ class RunLock:
         self.release()
 
     def _beat(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the run
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # left to the run
         wait = SETTLE_SECONDS
         while not self._ended.wait(wait):
             self._renew()
             wait = BEAT_SECONDS
 
     def _renew(self) -> None:
-        """Write a sign of life, if this still is the owner."""
-        with self._one, suppress(OSError):  # a disk that is full fails the run itself
+        """Write a heartbeat if this process still is the owner."""
+        with self._one, suppress(OSError):  # the run itself reports a full disk
             if self._file < 0 or self._lost:
                 return
             now = _now()
@@ -193,7 +195,7 @@ def _claim(
     say: Callable[[str], None],
     waiting: Interruptible,
 ) -> Owner:
-    """Return once this process is the owner; see `RunLock.acquire`."""
+    """Wait until this process is the owner; see `RunLock.acquire`."""
     locked: bool | None = None
     seen = Owner.read(folder)
     heard, changed, told = _now(), False, False
@@ -227,28 +229,28 @@ def _claim(
 def _lives(
     owner: Owner | None, locked: bool | None, own_disk: bool, changed: bool, silent: float
 ) -> bool | None:
-    """Whether a run goes on; None as long as that is not known.
+    """Return whether a run continues, or None as long as that is not known.
 
     Parameters
     ----------
     owner : Owner or None
-        As the folder says.
+        Owner that the folder names.
     locked : bool or None
-        Whether this process has got the lock; None where there are no locks.
+        Whether this process holds the lock; None if there are no locks.
     own_disk : bool
         Whether this host sees all locks of the file.
     changed : bool
-        Whether the folder has said something else before.
+        Whether the file has changed since it was first read.
     silent : float
-        Seconds since it has said something new.
+        Seconds since the last change of the file.
     """
     if owner is None:
         if locked is False and silent < 2 * SETTLE_SECONDS:
-            return None  # somebody is about to write who it is
+            return None  # the new owner is about to write its name
         return locked is False
     if owner.is_here:
         over = owner.pid == os.getpid() and owner.token not in _held
-        if over or (owner.started and not owner.lives):  # a child process of it may hold the lock
+        if over or (owner.started and not owner.lives):  # a child may hold the lock
             return None if locked is False and silent < DEAD_SECONDS else False
         return locked is False or (owner.lives and (owner.started > 0 or locked is None))
     if own_disk and locked is not None:  # of another container, or from before a reboot
@@ -259,7 +261,7 @@ def _lives(
 
 
 def _write(folder: Path, file: int, certain: bool) -> Owner | None:
-    """Write that this process is the owner; return None if another one has got ahead of it.
+    """Write this process as the owner; return None if another process was faster.
 
     Parameters
     ----------
@@ -281,12 +283,12 @@ def _open(folder: Path) -> int:
 
 
 def _on_own_disk(file: int) -> bool:
-    """Whether a file is on a disk of this host: others cannot lock it, nor change it."""
+    """Return whether a file is on a disk of this host, where no other host can lock it."""
     return os.major(os.fstat(file).st_dev) > 0
 
 
 def _lock(file: int) -> bool | None:
-    """Try to lock the file; return None where that cannot be done."""
+    """Try to lock the file; return None if the file system has no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -297,6 +299,6 @@ def _lock(file: int) -> bool | None:
 
 
 def _now() -> float:
-    """Seconds that also count while the machine is suspended, where there is such a clock."""
+    """Return a time in seconds; if possible it advances while the machine is suspended."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)

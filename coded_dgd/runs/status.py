@@ -1,4 +1,4 @@
-"""How a run is doing, in a few words: on the terminal that runs it, and from outside."""
+"""This module describes the state of a run in one line, for the terminal and for ``watch``."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import numpy as np
 from coded_dgd.engine.iteration import Iteration
 
 RECENT = 100
-"""Latest iterations, of which completion times are told."""
+"""Number of latest iterations over which completion times are summarised."""
 
 
 class Status:
-    """Sums up the records of a run as they come.
+    """A status sums up the records of a run as they come.
 
     Parameters
     ----------
     planned : float, optional
-        Mean completion time in seconds by the plan that chose the scheme.
+        Mean completion time in seconds, as predicted by the plan that chose the scheme.
     """
 
     def __init__(self, planned: float | None = None) -> None:
         self._planned = planned
-        self._most = 0  # workers that were live at once
+        self._most = 0  # maximum number of live workers
         self._times: deque[float] = deque(maxlen=RECENT)
         self.record: Iteration | None = None
-        """The latest."""
+        """Latest record, or None before the first."""
 
     def add(self, record: Iteration) -> None:
-        """Take a record."""
+        """Add the record of an iteration."""
         self.record = record
         self._times.append(record.completion_time)
         self._most = max(self._most, record.workers_live)
@@ -54,7 +54,7 @@ class Status:
 
 
 def duration(seconds: float) -> str:
-    """Write a time as people read it: ``12 s``, ``3:05 min``, ``2:07 h``."""
+    """Return a duration in a readable form: ``12 s``, ``3:05 min``, ``2:07 h``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

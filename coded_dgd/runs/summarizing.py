@@ -1,4 +1,4 @@
-"""Summing up a run that has ended well."""
+"""This module sums up a run that has ended successfully."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from coded_dgd.runs.summary import (
 from coded_dgd.theory import Prediction, predict
 
 REALISATIONS = 10_000
-"""Of Monte Carlo, where the expected completion time has no closed form."""
+"""Number of Monte Carlo realisations if the expected completion time has no closed form."""
 
 
 def summarize(
@@ -37,14 +37,14 @@ def summarize(
     memory: Peaks | None = None,
     planned: Planned | None = None,
 ) -> Summary:
-    """Sum up what a run was and what it took.
+    """Sum up a run and its costs.
 
     Parameters
     ----------
     memory : Peaks, optional
-        As predicted before the run.
+        Peak memory as predicted before the run.
     planned : Planned, optional
-        What the plan that chose the scheme predicted.
+        Predictions of the plan that chose the scheme, and their measured counterparts.
     """
     setup, log, start, stop = outcome.setup, outcome.log, outcome.start, outcome.stop
     scheme, ending = setup.scheme, outcome.ending
@@ -133,7 +133,7 @@ def summarize(
 
 
 def _expected(outcome: Outcome) -> Prediction | None:
-    """Return what theory expects; None where nothing is injected, or there is no mean."""
+    """Return the theoretical prediction, or None without injected delays or a finite mean."""
     setup = outcome.setup
     if not setup.delay.injects or outcome.adaptations or setup.scheme.dynamic:
         return None
@@ -147,6 +147,6 @@ def mean(log: Sequence[Iteration], figure: str) -> float:
 
 
 def _other_time(outcome: Outcome, within_iterations: float) -> float:
-    """Return what is left of the training time, in seconds."""
+    """Return the training time in seconds that no other figure accounts for."""
     between_them = outcome.training_time - outcome.checkpoint_time - outcome.advice_time
     return between_them - within_iterations

@@ -1,4 +1,4 @@
-"""The summary of a run: what ``run --json`` prints and ``summary.json`` of the run folder holds."""
+"""This module defines the summary of a run, which ``run --json`` and ``summary.json`` hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coded_dgd.runs.plain import read
 
 @dataclass(frozen=True)
 class Distribution:
-    """How the times of iterations are distributed, in seconds."""
+    """A distribution summarises the times of iterations, in seconds."""
 
     mean: float
     std: float
@@ -35,7 +35,7 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Spread:
-    """Median and maximum of a figure."""
+    """A spread is the median and the maximum of a figure."""
 
     median: float
     max: float
@@ -48,7 +48,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class PredictedMemory:
-    """Bytes that the worker that takes most, and rank 0, were predicted to need at their peak."""
+    """Predicted memory is the peak in bytes of rank 0 and of the worker that needs most."""
 
     worker: float
     master: float
@@ -56,18 +56,18 @@ class PredictedMemory:
 
 @dataclass(frozen=True)
 class MeasuredMemory:
-    """Bytes that processes have taken at their peak; None where that is not known."""
+    """Measured memory is the peak of the processes in bytes; None means that it is not known."""
 
     worker: int | None
-    """The worker that took most."""
+    """Peak memory of the worker that used most."""
     workers: int | None
-    """The sum over all workers."""
+    """Sum of the peak memory over all workers."""
     master: int | None
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Peak memory in bytes, as predicted before the run and as measured."""
+    """Memory is the peak in bytes, as predicted before the run and as measured."""
 
     predicted: PredictedMemory | None
     measured: MeasuredMemory
@@ -75,7 +75,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class LostWorker:
-    """A worker that was lost."""
+    """A lost worker has a rank, a host, and an iteration and cause of its loss."""
 
     rank: int
     host: str | None
@@ -85,7 +85,7 @@ class LostWorker:
 
 @dataclass(frozen=True)
 class RefusedMessages:
-    """Messages of a rank that were not used because they make no sense."""
+    """Refused messages of a rank were not used because a check of them failed."""
 
     rank: int
     reason: str
@@ -94,7 +94,7 @@ class RefusedMessages:
 
 @dataclass(frozen=True)
 class PlannedTime:
-    """Seconds per iteration, with all else that an iteration takes."""
+    """A planned time is given in seconds per iteration, with everything that an iteration takes."""
 
     predicted: float
     standard_error: float
@@ -103,7 +103,7 @@ class PlannedTime:
 
 @dataclass(frozen=True)
 class PlannedLoad:
-    """Messages per iteration."""
+    """A planned load is given in messages per iteration."""
 
     predicted: float
     measured: float
@@ -111,7 +111,7 @@ class PlannedLoad:
 
 @dataclass(frozen=True)
 class Planned:
-    """What the plan that chose the scheme predicted, beside what was measured."""
+    """The predictions of the plan that chose the scheme stand here beside the measured values."""
 
     iteration_time: PlannedTime
     communication_load: PlannedLoad
@@ -119,10 +119,10 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a run was and what it took: times in seconds, memory in bytes.
+    """A summary describes a run and its costs; times are in seconds and memory is in bytes.
 
-    Fields are in the order of the JSON object. Those with a default are not known while the run
-    goes on, or were not recorded by older versions.
+    Fields are in the order of the JSON object. Fields with a default are not known while the run
+    continues, or were not recorded by older versions.
     """
 
     scheme: str
@@ -131,7 +131,7 @@ class Summary:
     load: int
     iterations: int
     status: str
-    """``done`` after all iterations, ``converged`` by ``--stop-at``, or why there are no more."""
+    """``done`` after all iterations, ``converged`` by ``--stop-at``, or why the run ended early."""
     stop_reason: str | None = None
     converged: bool | None = None
     gradient_norm_ratio: float | None = None
@@ -154,7 +154,7 @@ class Summary:
     straggler_probability: float | None = None
     loss: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
-    """Further figures of the objective, such as accuracy: in the JSON object each is a key."""
+    """Further figures of the objective, such as accuracy; each is a key of the JSON object."""
     classes: list[Any] | None = None
     distance_to_optimum: float | None = None
     step_size: float | None = None
@@ -169,7 +169,7 @@ class Summary:
     shutdown_time: float | None = None
     wall_time: float | None = None
     closing_time: float | None = None
-    """What was done after `wall_time` had been taken: ideal, verdict, optimum, prediction."""
+    """Time spent after `wall_time` was measured: ideal, verdict, optimum, prediction."""
     first_point_at: float | None = None
     memory: Memory | None = None
     worker_cpu: Spread | None = None
@@ -185,7 +185,7 @@ class Summary:
     planned: Planned | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON object, as plain values."""
+        """Return the JSON object as plain values."""
         found: dict[str, Any] = {}
         for name, value in asdict(self).items():
             found |= value if name == "scores" else {name: value}
@@ -198,7 +198,7 @@ class Summary:
         Raises
         ------
         ValueError
-            If it is something else.
+            If `values` is something else.
         """
         found = dict(values) if isinstance(values, dict) else {}
         if missing := ALWAYS - found.keys() or found["wall_time"] is None:
@@ -210,4 +210,4 @@ class Summary:
 
 
 ALWAYS = {"losses", "environment", "wall_time"}
-"""Keys that every finished run has recorded, beside those without a default."""
+"""Keys that every finished run has recorded, in addition to those without a default."""

@@ -1,4 +1,4 @@
-"""Reading the folder of a run that is still going on, was stopped, or was killed."""
+"""This module reads the folder of a run that continues, was stopped, or was killed."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from coded_dgd.runs.summarizing import mean
 from coded_dgd.runs.summary import Distribution, Spread, Summary
 
 Plan = dict[str, NDArray[Any]]
-"""What `Stage.describe` writes."""
+"""Arrays that describe a stage, as `Stage.describe` writes them."""
 
 
 def read_unfinished(path: Path, config: RunConfig) -> RecordedRun:
-    """Read what is there: whole iterations only.
+    """Read the iterations that are complete so far.
 
     Raises
     ------
     UsageError
-        If that is nothing yet, or cannot be read.
+        If no iteration is complete yet, or the folder cannot be read.
     """
     try:
         log = _records(path)
@@ -42,7 +42,7 @@ def read_unfinished(path: Path, config: RunConfig) -> RecordedRun:
         stages = [_stage(path, plan, end) for plan, end in zip(plans, ends, strict=True)]
         sizes = {name: plans[0][name].item() for name in ("scheme", "workers", "blocks", "load")}
         hosts = _by_host(plans)
-    except Exception as error:  # whatever json, numpy and zipfile raise on damage
+    except Exception as error:  # json, numpy and zipfile raise many types
         raise UsageError(
             f"{path} cannot be read ({one_line(error)}): name another run folder"
         ) from None
@@ -78,7 +78,7 @@ def read_unfinished(path: Path, config: RunConfig) -> RecordedRun:
 
 
 def _records(path: Path) -> list[Iteration]:
-    """Records of iterations, up to the first that is not whole."""
+    """Return the records of iterations, up to the first that is incomplete."""
     found: list[Iteration] = []
     with (path / ITERATIONS).open(encoding="utf-8") as lines:
         for line in lines:
@@ -93,7 +93,7 @@ def _records(path: Path) -> list[Iteration]:
 
 
 def _plans(path: Path) -> list[Path]:
-    """Files that tell what the stages are, in order."""
+    """Return the files that describe the stages, in order."""
     return sorted(path.glob(PLANS.format("*")), key=stage_number)
 
 
@@ -103,7 +103,7 @@ def _plan(file: Path) -> Plan:
 
 
 def _stage(path: Path, plan: Plan, end: int) -> StageArrivals:
-    """Arrivals of a stage up to where the next begins, or iterations are no longer recorded."""
+    """Return the arrivals of a stage, up to the next stage or the end of what is recorded."""
     done, first = plan["tasks_done"], int(plan["first"])
     rows = np.fromfile(path / f"arrivals-{plan['number']}.f8")
     whole = max(0, min(len(rows) // max(1, done.size), end - first))
@@ -120,7 +120,7 @@ def _by_host(plans: list[Plan]) -> dict[str, list[int]]:
 
 
 def _ended(path: Path) -> str:
-    """What the run has said of its end; nothing where it goes on, or was killed."""
+    """Return how the run has ended, from its log; empty if it continues or was killed."""
     ended = ""
     for line in log_file.lines(path):
         ended = log_file.ending(line, ended)
@@ -128,13 +128,13 @@ def _ended(path: Path) -> str:
 
 
 def _stop_reason(path: Path) -> str | None:
-    """Why the run has ended early; None where that is not known."""
+    """Return why the run has ended early, or None if that is not known."""
     found = re.search(r"\(stop_reason (\w+)\)$", _ended(path))
     return found[1] if found else None
 
 
 def _status(path: Path) -> str:
-    """How the run has ended, if it has said so; else how long nothing has been heard of it."""
+    """Return how the run has ended, or how long ago its newest iteration was recorded."""
     ended = _ended(path)
     silence = duration(max(0.0, time() - (path / ITERATIONS).stat().st_mtime))
     return ended or f"not finished: goes on, or was killed ({silence} since its newest iteration)"

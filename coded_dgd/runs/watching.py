@@ -1,4 +1,4 @@
-"""Following a run folder while another process fills it."""
+"""This module follows a run folder while another process fills it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from coded_dgd.runs.run_folder import ITERATIONS, SUMMARY, read_record
 from coded_dgd.runs.status import Status, duration
 
 SILENCE = 30.0
-"""Seconds without news after which that is told."""
+"""Time in seconds without news after which a line says so."""
 
 
 class Tail:
-    """Lines that are added to a file, whole ones only; the file may come later."""
+    """A tail returns the complete lines that are added to a file, which may not exist yet."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,12 +27,12 @@ class Tail:
         self._rest = b""
 
     def lines(self) -> list[str]:
-        """Return the lines that are new."""
+        """Return the new lines."""
         if self._file is None:
             if not self._path.exists():
                 return []
             self._file = self._path.open("rb")
-        if self._path.stat().st_size < self._file.tell():  # --resume has cut off the end
+        if self._path.stat().st_size < self._file.tell():  # --resume has truncated it
             self._file.seek(0, 2)
             self._rest = b""
         *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
@@ -45,21 +45,21 @@ class Tail:
 
 
 def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
-    """Tell how a run is doing until it ends.
+    """Report the state of a run until it ends.
 
     Parameters
     ----------
     path : Path
         The run folder.
     interval : float
-        Seconds between two looks.
+        Seconds between two readings of the folder.
     say : callable
-        Takes a line.
+        Called with each line.
 
     Returns
     -------
     bool
-        Whether the run has come to its end; False if it has ended early.
+        Whether the run has finished; False if it has ended early.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def watch(path: Path, interval: float, say: Callable[[str], None]) -> bool:
     ended = ""
     try:
         while True:
-            finished = (path / SUMMARY).is_file()  # before the records are read: then all are there
+            finished = (path / SUMMARY).is_file()  # tested before reading: all records exist
             new = records.lines()
             for line in new:
                 status.add(_record(path, line))
@@ -112,7 +112,7 @@ def _record(path: Path, line: str) -> Iteration:
 
 
 def _result(path: Path) -> str:
-    """What the summary says, in a line."""
+    """Return the main figures of the summary in one line."""
     try:
         summary = read_summary(path)
     except ValueError:  # damaged

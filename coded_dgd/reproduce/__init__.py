@@ -1,4 +1,7 @@
-"""The figures of both papers, one file each, found by name, with the papers' claims about them."""
+"""This package reproduces the figures of both papers and checks the papers' claims about them.
+
+Each figure is one file, found by its name.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def create(name: str, seed: int = 0, quick: bool = False) -> Figure[Any]:
     Raises
     ------
     UsageError
-        For an unknown name.
+        If the name is unknown.
     """
     return registry.find(sys.modules[__name__], name, Figure, "figure")(seed, quick)
 
@@ -29,12 +32,12 @@ def create(name: str, seed: int = 0, quick: bool = False) -> Figure[Any]:
 def compute(
     figure: Figure[Any], jobs: int = 1, on_part: Callable[[], None] = lambda: None
 ) -> FigureResult:
-    """Compute a figure by so many processes; the numbers are the same for any.
+    """Compute a figure with `jobs` processes; the numbers are the same for any number of them.
 
     Parameters
     ----------
     on_part : callable
-        Called whenever a further part is there.
+        Called whenever a further part has been computed.
     """
     if jobs == 1:
         parts: Iterable[Any] = map(figure.compute, range(figure.parts))

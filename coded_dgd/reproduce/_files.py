@@ -1,4 +1,7 @@
-"""The files of a figure: ``NAME.csv``, ``NAME.json``, ``NAME.png``, ``NAME.svg``, ``claims.md``."""
+"""This module writes the files of a figure.
+
+They are ``NAME.csv``, ``NAME.json``, ``NAME.png``, ``NAME.svg`` and ``claims.md``.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ CLAIMS = "claims.md"
 
 
 def describe(name: str, figure: Figure[Any], result: FigureResult) -> dict[str, Any]:
-    """Return the object of ``NAME.json``: all plotted numbers, and what they depend on."""
+    """Return the object of ``NAME.json``: all plotted numbers, and the parameters behind them."""
     return {
         "figure": name,
         "title": figure.title,
@@ -51,7 +54,7 @@ def _describe_panel(panel: Panel) -> dict[str, Any]:
 
 
 def describe_claim(claim: Claim) -> dict[str, Any]:
-    """Return the claim as JSON has it."""
+    """Return the claim as an object for JSON."""
     return {
         "claim": claim.text,
         "where": claim.where,
@@ -76,12 +79,12 @@ def _numbers(values: Floats) -> list[float | None]:
 
 
 def _number(value: float) -> float | None:
-    """JSON has no infinite numbers."""
+    """Return None for a number that is not finite, since JSON cannot hold it."""
     return float(value) if isfinite(value) else None
 
 
 def write(folder: Path, name: str, figure: Figure[Any], result: FigureResult) -> list[Path]:
-    """Write the numbers, and the plots where matplotlib is there; return the files."""
+    """Write the numbers and, if matplotlib is installed, the plots; return the files."""
     stem = folder / name
     table, numbers = stem.with_suffix(".csv"), stem.with_suffix(".json")
     with table.open("w", newline="", encoding="utf-8") as file:
@@ -105,7 +108,7 @@ def write(folder: Path, name: str, figure: Figure[Any], result: FigureResult) ->
 
 
 def write_claims(folder: Path, done: Mapping[str, tuple[Figure[Any], FigureResult]]) -> Path:
-    """Write the claims about all figures that are done, as Markdown."""
+    """Write the claims about all computed figures as Markdown."""
     path = folder / CLAIMS
     lines = [
         "# What the papers say of their figures, and what comes out",
@@ -132,7 +135,7 @@ def _say(figure: Figure[Any]) -> str:
 
 
 def claims_table(result: FigureResult) -> list[str]:
-    """Return the lines of a Markdown table."""
+    """Return the lines of a Markdown table of the claims."""
     lines = ["| claim | holds if | found | |", "|---|---|---|---|"]
     for claim in result.claims:
         verdict = f"**{claim.verdict}**" if claim.holds is False else claim.verdict

@@ -1,4 +1,7 @@
-"""The experiment of the MMC paper (Ozfatura et al., Section V), and how it is plotted."""
+"""This module defines the experiment of the MMC paper (Ozfatura et al., Section V).
+
+It also defines how the results are plotted.
+"""
 
 from __future__ import annotations
 
@@ -25,22 +28,25 @@ SCHEMES = {
     UC_MMC_PG: "uc-mmc-pg",
     MDS_MMC: "mds-mmc",
 }
-"""Label -> scheme."""
+"""Name of the scheme by its label."""
 
 MU, ALPHA = 10.0, 0.01
 
 CLOSE = 4
-"""Standard errors up to which a mean of realisations matches a closed form: 6e-5 by chance."""
+"""Number of standard errors up to which a mean of realisations matches a closed form.
+
+Chance exceeds it with probability 6e-5.
+"""
 
 SIGNIFICANT = 25
-"""Per cent by which a significant reduction reduces."""
+"""Reduction in per cent from which on it counts as significant."""
 
 ROUNDING = 1e-8
-"""Relative error of a closed form, or more."""
+"""Upper bound on the relative error of a closed form."""
 
 
 class MMCFigure(Figure[T]):
-    """A figure about M = N workers whose delays follow eq. (12)."""
+    """Such a figure shows M = N workers whose delays follow eq. (12)."""
 
     workers: ClassVar[int]
 
@@ -60,7 +66,7 @@ class MMCFigure(Figure[T]):
 
     @property
     def how(self) -> str:
-        """What lines and points are, for titles of panels."""
+        """Meaning of lines and points, for titles of panels."""
         return f"lines: closed form, points: {self.realisations:,} realisations"
 
     def scheme(self, label: str, load: int) -> Scheme:
@@ -69,19 +75,19 @@ class MMCFigure(Figure[T]):
         Raises
         ------
         Infeasible
-            If there is none at this computation load.
+            If the scheme does not exist at this computation load.
         """
         return schemes.create(SCHEMES[label], self.workers, load=load)
 
     def limit(self, load: int) -> Completion:
-        """When N tasks have been done anywhere."""
+        """Return the time until N tasks are done in total, on any workers."""
         limit = lower_limit(self.scheme(UC_MMC, load), delay())
         assert limit is not None
         return limit
 
 
 def delay(alpha: float = ALPHA) -> DelayModel:
-    """Eq. (12), with alpha in seconds."""
+    """Return the delay model of eq. (12), with alpha in seconds."""
     return delays.create(f"shifted-exponential:mu={MU},alpha={alpha}", 0)
 
 
@@ -96,10 +102,10 @@ def points(label: str, x: Floats, y: Floats, standard_error: Floats) -> Series:
 
 
 def reduction(a: float, b: float) -> float:
-    """By how many per cent a is less than b."""
+    """Return by how many per cent a is less than b."""
     return 100 * (1 - a / b)
 
 
 def increase(a: float, b: float) -> float:
-    """By how many per cent a is more than b."""
+    """Return by how many per cent a is more than b."""
     return 100 * (a / b - 1)

@@ -1,4 +1,4 @@
-"""What the MMC paper says of its Figure 2, and what the closed forms say to it."""
+"""This module checks the MMC paper's claims about its Figure 2 against the closed forms."""
 
 from __future__ import annotations
 
@@ -23,21 +23,24 @@ from coded_dgd.reproduce.base import Claim, Number
 
 MULTI_MESSAGE = (LCC_MMC, LCC_MMC_2, UC_MMC)
 BESIDES_LCC = (*MULTI_MESSAGE, UC_MMC_PG)
-"""Schemes that the text names where it is about this figure."""
+"""Schemes that the paper's text names when it discusses this figure."""
 WHOLE_GRADIENT = (GC, LCC, *MULTI_MESSAGE)
 
 FIRST = 2
-"""The r that the paper names as a small one, and the first: at r = 1 there is no LCC."""
+"""Smallest computation load r of the claims, which the paper names as a small one.
+
+LCC does not exist at r = 1.
+"""
 EVERY_R = f"at every r >= {FIRST}"
 SHOWN = (2, 3, 4, 5, 10, 20, 40)
 """Computation loads for which claims give numbers."""
 
 NEAR = 10
-"""Per cent that completion times differ by if they are very close."""
+"""Difference in per cent up to which completion times count as very close."""
 TO_A_POINT = 1
-"""Percentage points to which a printed percentage is found."""
+"""Difference in percentage points up to which a printed percentage is confirmed."""
 ABOUT = 5
-"""Per cent to which something is a half."""
+"""Difference in percentage points up to which a share counts as a half."""
 
 Curve = Mapping[int, float]
 """Values by computation load."""
@@ -53,19 +56,19 @@ def claims(
     limit: Curve,
     missing: int,
 ) -> list[Claim]:
-    """What the paper says of Figure 2, and what we add.
+    """Return the claims of the paper about Figure 2, and additional ones of ours.
 
     Parameters
     ----------
     times, messages : Curves
         E[T] in seconds and communication loads, by closed form.
     off_times, off_messages : mapping
-        Standard errors between closed form and realisations, the largest over all computation
-        loads, by the label of the scheme.
+        Difference of closed form and realisations in standard errors, the largest over all
+        computation loads, by the label of the scheme.
     limit : Curve
-        Mean time in seconds until N tasks are done anywhere.
+        Mean time in seconds until N tasks are done in total.
     missing : int
-        Blocks without which UC-MMC-PG goes on.
+        Number of blocks that UC-MMC-PG does without.
     """
     times, messages = _from_first(times), _from_first(messages)
     return [
@@ -510,12 +513,12 @@ def _from_first(curves: Curves) -> Curves:
 
 
 def _over(a: Curve, b: Curve) -> dict[int, float]:
-    """Ratio of two curves, where there are both."""
+    """Return the ratio of two curves, at the loads that both have."""
     return {r: each / b[r] for r, each in a.items() if r in b}
 
 
 def _least(curves: Curves, labels: Sequence[str]) -> dict[int, float]:
-    """The least of several curves that are at the same loads."""
+    """Return the minimum of several curves that have the same loads."""
     return {r: min(curves[label][r] for label in labels) for r in curves[labels[0]]}
 
 
@@ -524,7 +527,7 @@ def _most(curves: Curves, labels: Sequence[str]) -> dict[int, float]:
 
 
 def _ends(curve: Curve) -> tuple[int, int]:
-    """Where the curve is at its least and at its most."""
+    """Return the loads at which the curve has its minimum and its maximum."""
     return min(curve, key=curve.__getitem__), max(curve, key=curve.__getitem__)
 
 
@@ -533,7 +536,7 @@ def _shown(curve: Curve, *further: int) -> dict[str, Number]:
 
 
 def _at(some: Iterable[int]) -> str:
-    """Where: at r = 2, 5..9."""
+    """Return the loads as text, such as: at r = 2, 5..9."""
     runs = []
     for _, run in groupby(enumerate(some), lambda each: each[1] - each[0]):
         found = [r for _, r in run]

@@ -1,4 +1,7 @@
-"""The experiment of the SGC paper (Bitar et al., Section V-A), and how its means are compared."""
+"""This module runs the experiment of the SGC paper (Bitar et al., Section V-A).
+
+It also compares the means of its errors.
+"""
 
 from __future__ import annotations
 
@@ -33,29 +36,34 @@ ALGORITHMS: dict[str, tuple[str, dict[str, Any]]] = {
     PRINTED: ("sgc-send-all", {"normalisation": "printed"}),
     UNBIASED: ("erasurehead", {"normalisation": "per-block"}),
 }
-"""Label -> scheme and its options: Table I, with SGC-Send-All both unbiased, as the lower bound
-that the paper shows, and as printed; and ErasureHead once more without the bias that it is printed
-with, which is ours."""
+"""Scheme and its options by label, as in Table I.
+
+SGC-Send-All occurs twice: unbiased, as the lower bound that the paper shows, and as printed.
+ErasureHead occurs a second time without the bias that it has as printed; this variant is ours.
+"""
 
 LIKE = {PRINTED: SEND_ALL, UNBIASED: ERASUREHEAD}
-"""Variants, and of what."""
+"""Algorithm of which each variant is one, by label."""
 
 POWER = 0.7
 STEP_SIZE = "power-law"
-"""gamma_t = 7 ln(10^100) / t^0.7, divided by m ||X^T X||: as printed it diverges."""
+"""Step size gamma_t = 7 ln(10^100) / t^0.7, divided by m ||X^T X||; as printed it diverges."""
 
-STRAGGLERS = tuple(b"stragglers of the SGC paper")  # a stream of its own
+STRAGGLERS = tuple(b"stragglers of the SGC paper")  # key of a separate random stream
 AT_ONCE = 50  # iterations
 
 SIGNIFICANT = 3
-"""Standard errors by which means have to differ: 0.7 % by chance with 10 repetitions."""
+"""Number of standard errors by which means have to differ.
+
+With 10 repetitions chance reaches it with probability 0.7 %.
+"""
 
 LESS = f"and over these p together by {SIGNIFICANT} standard errors of the mean log ratio"
-"""What `is_less` asks for besides a lower mean at every p."""
+"""Condition of `is_less` in addition to a lower mean at every p, as text."""
 
 
 class TrainingCase(NamedTuple):
-    """An algorithm, and the probability that a worker is a straggler."""
+    """A training case is an algorithm and the probability p that a worker is a straggler."""
 
     algorithm: str
     p: float
@@ -63,10 +71,11 @@ class TrainingCase(NamedTuple):
 
 @dataclass(frozen=True)
 class Experiment:
-    """Repetitions of training on synthetic data.
+    """The experiment repeats training on synthetic data.
 
-    Repetition k has the data and the assignment of ``coded-dgd run --seed S`` with S = 10 seed + k,
-    and stragglers that are the same for all algorithms; who straggles at p does at every larger p.
+    Repetition k has the data and the assignment of ``coded-dgd run --seed S`` with S = 10 seed + k.
+    Its stragglers are the same for all algorithms; a straggler at p is one at every larger p as
+    well.
     """
 
     rows: int = 1000
@@ -77,9 +86,9 @@ class Experiment:
     repetitions: int = 10
 
     def run(self, seed: int, repetition: int, cases: Sequence[TrainingCase]) -> Floats:
-        """Return ||beta_t - beta*||^2 for every case and t = 0, ..., T: (cases, T + 1).
+        """Return ||beta_t - beta*||^2 for every case and t = 0, ..., T, shape (cases, T + 1).
 
-        beta_0 = 0; beta* is the least-squares solution.
+        beta_0 is 0; beta* is the least-squares solution.
         """
         seed = 10 * seed + repetition
         source = open_source(f"synthetic:rows={self.rows},features={self.features}", seed)
@@ -107,7 +116,10 @@ class Experiment:
         return scheme
 
     def _patterns(self, seed: int, p: Sequence[float]) -> Iterator[Bools]:
-        """Yield who has finished, (cases, some iterations, M): independently with 1 - p."""
+        """Yield whether workers have finished, shape (cases, some iterations, M).
+
+        Each worker finishes independently with probability 1 - p.
+        """
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=STRAGGLERS))
         for start in range(0, self.iterations, AT_ONCE):
             drawn = rng.random((min(AT_ONCE, self.iterations - start), self.workers))
@@ -115,7 +127,7 @@ class Experiment:
 
 
 class SGCFigure(Figure[Floats]):
-    """A figure whose parts are the repetitions of the experiment."""
+    """The parts of such a figure are the repetitions of the experiment."""
 
     def __init__(self, seed: int = 0, quick: bool = False) -> None:
         super().__init__(seed, quick)
@@ -130,11 +142,11 @@ class SGCFigure(Figure[Floats]):
         return self.experiment.repetitions
 
 
-# Means over repetitions: arrays whose first axis is the repetition, the same for both of a pair.
+# Means over repetitions. Axis 0 of each array is the repetition; paired arrays share repetitions.
 
 
 def mean(samples: Floats) -> tuple[Floats, Floats]:
-    """Mean over repetitions, and its standard error."""
+    """Return the mean over repetitions and its standard error."""
     return samples.mean(axis=0), samples.std(axis=0, ddof=1) / len(samples) ** 0.5
 
 
@@ -144,17 +156,17 @@ def averaged(label: str, x: ArrayLike, samples: Floats, like: str | None = None)
 
 
 def ratio(a: Floats, b: Floats) -> Number:
-    """Ratio of the means of a and b, of shape (repetitions,), with its standard error."""
+    """Return the ratio of the means of a and b, shape (repetitions,), with its standard error."""
     value = a.mean() / b.mean()
     return Number(float(value), abs(float(mean(a - value * b)[1] / b.mean())))
 
 
 def is_less(a: Floats, b: Floats, factor: float = 1.0) -> Verdict:
-    """Whether b is more than `factor` times a; both are positive, of shape (repetitions, cases).
+    """Decide whether b is more than `factor` times a, for positive (repetitions, cases) arrays.
 
-    It is if every mean over the repetitions is, and the mean of ln(factor a/b) over all cases is
-    below 0 by `SIGNIFICANT` standard errors. It is not if that mean, or that of any case, is above
-    0 by as much.
+    The result is True if it holds for every mean over the repetitions, and the mean of
+    ln(factor a/b) over all cases is below 0 by `SIGNIFICANT` standard errors. It is False if that
+    mean, or that of any case, is above 0 by as much. Otherwise it is None.
     """
     a = factor * a
     logarithms = np.log(a / b)
@@ -165,7 +177,7 @@ def is_less(a: Floats, b: Floats, factor: float = 1.0) -> Verdict:
 
 
 def _standard_errors(samples: Floats) -> Floats:
-    """The mean over repetitions, in standard errors."""
+    """Return the mean over repetitions, in standard errors."""
     value, standard_error = mean(samples)
     in_errors: Floats = value / standard_error
     return in_errors

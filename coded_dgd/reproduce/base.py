@@ -1,8 +1,8 @@
-"""What a figure of a paper is: independent parts to compute, what is plotted, and the claims.
+"""This module defines a figure of a paper: parts to compute, panels to plot, and claims.
 
 A further figure is a file of this package with one subclass of `Figure`: ``mmc_fig1.py`` is found
-as ``mmc-fig1``. It says in how many parts it is computed, computes one of them as a pure function
-of its number, so that the numbers are the same for any number of processes, and puts them together.
+as ``mmc-fig1``. It states its number of independent parts, computes each part as a pure function
+of its number, so that the numbers are the same for any number of processes, and assembles them.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from coded_dgd.report.figure import Panel
 T = TypeVar("T")
 
 Verdict: TypeAlias = "bool | None"
-"""Whether something holds; None where the numbers do not decide it."""
+"""Whether a claim holds; None if the numbers do not decide it."""
 
 
 def all_of(verdicts: Iterable[Verdict]) -> Verdict:
-    """Whether all of these hold."""
+    """Return whether all of the verdicts hold."""
     found = set(verdicts)
     return False if False in found else None if None in found else True
 
 
 class Number(NamedTuple):
-    """A number that decides on a claim."""
+    """A number is a value, with its standard error, that decides on a claim."""
 
     value: float
     standard_error: float | None = None
@@ -43,21 +43,21 @@ class Number(NamedTuple):
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper that can be checked, and what came out."""
+    """A claim is a statement of the paper that can be checked, together with the result."""
 
     text: str
-    """In the paper's words, or nearly."""
+    """Statement in the paper's words, or nearly."""
     where: str
     """Section of the paper."""
     criterion: str
-    """The statistical criterion for holding."""
+    """Statistical criterion for the claim to hold."""
     holds: Verdict
     quantity: str
-    """What the numbers are."""
+    """Quantity that the numbers measure."""
     numbers: Mapping[str, Number]
-    """The numbers, by what they belong to."""
+    """Numbers by the case to which they belong."""
     remark: str = ""
-    """Why we find otherwise than the paper, or what else there is to know."""
+    """Reason for a result that differs from the paper's, or a further remark."""
 
     @property
     def verdict(self) -> str:
@@ -65,7 +65,7 @@ class Claim:
 
     @property
     def found(self) -> str:
-        """The numbers in words."""
+        """Numbers in words."""
         each = [
             f"{number} ({name})" if name else f"{number}" for name, number in self.numbers.items()
         ]
@@ -74,25 +74,25 @@ class Claim:
 
 @dataclass(frozen=True)
 class FigureResult:
-    """What a figure has come to."""
+    """A figure result consists of the panels to plot and the claims."""
 
     panels: Sequence[Panel]
     claims: Sequence[Claim]
 
 
 class Figure(ABC, Generic[T]):
-    """One figure of a paper.
+    """This is the base class of the figures of the papers.
 
     Parameters
     ----------
     seed : int
-        Of everything that is drawn at random.
+        Seed of all random numbers.
     quick : bool
-        A smaller computation, to see that it works; claims are about the paper's size.
+        Whether to run a smaller computation as a test; claims are about the paper's size.
     """
 
     title: ClassVar[str]
-    """What it shows, and where in the paper it is."""
+    """Content of the figure, and its place in the paper."""
 
     def __init__(self, seed: int = 0, quick: bool = False) -> None:
         self.seed, self.quick = seed, quick
@@ -100,17 +100,17 @@ class Figure(ABC, Generic[T]):
     @property
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
-        """Everything besides the seed that decides on the numbers, for JSON."""
+        """All values other than the seed on which the numbers depend, for JSON."""
 
     @property
     @abstractmethod
     def parts(self) -> int:
-        """Number of independent parts; ten or more make good progress and use of cores."""
+        """Number of independent parts; ten or more give good progress reports and use of cores."""
 
     @abstractmethod
     def compute(self, part: int) -> T:
-        """Compute one part, in any process; a function of the part and of this object only."""
+        """Compute one part in any process, as a function of the part and of this object only."""
 
     @abstractmethod
     def assemble(self, computed: Sequence[T]) -> FigureResult:
-        """Put all parts together, in order."""
+        """Assemble all parts, given in order."""

@@ -1,4 +1,7 @@
-"""Figure 1 of the MMC paper: distribution of the completion time, by closed form and simulated."""
+"""This module reproduces Figure 1 of the MMC paper: the distribution of the completion time.
+
+The distribution is both a closed form and simulated.
+"""
 
 from __future__ import annotations
 
@@ -37,35 +40,35 @@ OURS = (UC_MMC, MDS_MMC)
 LABELS = {UC_MMC: "UC-MMC (closed form is ours)"}
 
 INSTANTS = np.geomspace(0.02, 2.0, 400)
-"""Of the lines, in seconds."""
+"""Instants at which the lines are computed, in seconds."""
 
 LEVELS = (0.01, 0.05, *(k / 10 for k in range(1, 10)), 0.95, 0.99)
-"""The points are at these quantiles of the closed form."""
+"""Quantiles of the closed form at which the points are drawn."""
 
 PRODUCTS = (0.001, 0.01, 0.1, 1.0, 10.0)
-"""mu alpha, on which ratios of completion times depend alone; 0.1 in the figure."""
+"""Values of mu alpha, which alone determines ratios of completion times; 0.1 in the figure."""
 
 LIKELY = 1e-3
-"""p-value from which on realisations may be of that distribution."""
+"""Smallest p-value at which realisations count as drawn from the distribution."""
 
 
 class FoundMeans(NamedTuple):
-    """One scheme. Times in seconds."""
+    """The found means are the results for one scheme; times are in seconds."""
 
     mean: float
     late: Floats
-    """Pr(T > t) at `INSTANTS`."""
+    """Values of Pr(T > t) at `INSTANTS`."""
     quantiles: Floats
-    """By closed form, at `LEVELS`."""
+    """Quantiles of the closed form at `LEVELS`."""
     by: Floats
-    """Fraction of the realisations that have completed by then."""
+    """Fraction of the realisations that have completed by each of the quantiles."""
     agreement: Agreement
     elsewhere: Sequence[float]
     """E[T] at each of `PRODUCTS`."""
 
 
 class MMCFig1(MMCFigure[FoundMeans]):
-    """``mmc-fig1``: the schemes of the paper, and two additions of ours."""
+    """The figure ``mmc-fig1`` shows the schemes of the paper and two additions of ours."""
 
     title = "Completion time of one iteration (Ozfatura et al., Fig. 1)"
     workers = 10
@@ -119,7 +122,7 @@ class MMCFig1(MMCFigure[FoundMeans]):
 
 
 def claims(found: Mapping[str, FoundMeans], limit: float) -> list[Claim]:
-    """What the paper says of Figure 1, and what we add; `limit` is the mean of the lower limit."""
+    """Return the claims about Figure 1, the paper's and ours; `limit` is the limit's mean."""
     return [
         *matches(
             found,

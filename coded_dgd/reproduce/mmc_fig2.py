@@ -1,4 +1,7 @@
-"""Figure 2 of the MMC paper: completion time and communication load against computation load."""
+"""This module reproduces Figure 2 of the MMC paper.
+
+The figure shows completion time and communication load against computation load.
+"""
 
 from __future__ import annotations
 
@@ -34,45 +37,45 @@ from coded_dgd.theory.monte_carlo import simulate
 LABELS = (GC, LCC, LCC_MMC, UC_MMC, LCC_MMC_2, UC_MMC_PG, MDS_MMC)
 
 SIMULATED = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40)
-"""Computation loads, about evenly on a logarithmic axis."""
+"""Simulated computation loads, spaced about evenly on a logarithmic axis."""
 QUICK = (1, 2, 4, 10)
 
 
 class Simulated(NamedTuple):
-    """Mean of realisations."""
+    """A simulated value is the mean of realisations."""
 
     mean: float
     standard_error: float
     off: float
-    """Standard errors between it and the closed form."""
+    """Difference from the closed form in standard errors."""
 
 
 class Mean(NamedTuple):
-    """By closed form, and simulated at some computation loads."""
+    """A mean is given by its closed form and, at some computation loads, also simulated."""
 
     exact: float
     simulated: Simulated | None
 
 
 class FigurePoint(NamedTuple):
-    """A scheme at a computation load."""
+    """A figure point holds the results of one scheme at one computation load."""
 
     time: Mean
     """E[T] in seconds."""
     messages: Mean
-    """Communication load."""
+    """Communication load in messages per iteration."""
 
 
 class Column(NamedTuple):
-    """All schemes that there are at a computation load."""
+    """A column holds all schemes that exist at one computation load."""
 
     schemes: Mapping[str, FigurePoint]
     limit: float
-    """Mean time in seconds until N tasks are done anywhere."""
+    """Mean time in seconds until N tasks are done in total."""
 
 
 class MMCFig2(MMCFigure[Column]):
-    """``mmc-fig2``: the schemes of the paper at r = 1..40, and two additions of ours."""
+    """The figure ``mmc-fig2`` shows the paper's schemes at r = 1..40 and two additions of ours."""
 
     title = "Completion time and communication load (Ozfatura et al., Fig. 2)"
     workers = 40
@@ -158,7 +161,7 @@ class MMCFig2(MMCFigure[Column]):
 
 
 Means = Mapping[str, Mapping[int, Mean]]
-"""By the label of the scheme, by the computation load."""
+"""Means by the label of the scheme and the computation load."""
 
 
 def _exact(means: Means) -> dict[str, Curve]:
@@ -166,7 +169,7 @@ def _exact(means: Means) -> dict[str, Curve]:
 
 
 def _largest(means: Means) -> dict[str, float]:
-    """How many standard errors the closed form is off at most, by the label of the scheme."""
+    """Return the largest difference from the closed form in standard errors, by label."""
     return {
         label: max(abs(mean.simulated.off) for mean in each.values() if mean.simulated)
         for label, each in means.items()

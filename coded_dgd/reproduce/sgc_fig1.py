@@ -1,4 +1,4 @@
-"""Figure 1 of the SGC paper: error against iterations."""
+"""This module reproduces Figure 1 of the SGC paper: error against iterations."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ P = 0.7
 OTHER_P = (0.1, 0.3, 0.5, 0.9)
 EVERY_P = tuple(sorted((P, *OTHER_P)))
 EXACT = TrainingCase(SGC, 0.0)
-"""Nobody is missing: gradient descent."""
+"""Case without stragglers, which is gradient descent."""
 CASES = (
     *(TrainingCase(algorithm, P) for algorithm in ALGORITHMS),
     *(TrainingCase(algorithm, p) for p in OTHER_P for algorithm in (SGC, IGNORE)),
     EXACT,
 )
 POINTS = 200
-"""Iterations that are plotted, about evenly on a logarithmic axis."""
+"""Number of plotted iterations, spaced about evenly on a logarithmic axis."""
 
 DECAYING = 30
-"""The first phase lasts while the error is this many times that at a tenth of the iterations."""
+"""Minimum ratio of the error in the first phase to the error at a tenth of the iterations."""
 
 SHORTEST = 5
-"""Iterations that make a phase."""
+"""Minimum number of iterations in a phase."""
 
 Errors = Mapping[TrainingCase, Floats]
-"""||beta_t - beta*||^2 of each case, of shape (repetitions, T + 1)."""
+"""Errors ||beta_t - beta*||^2 of each case, shape (repetitions, T + 1)."""
 
 
 class SGCFig1(SGCFigure):
-    """``sgc-fig1``: as in the paper at p = 0.7, and two of the algorithms at other p."""
+    """The figure ``sgc-fig1`` is as in the paper at p = 0.7, with two algorithms at other p."""
 
     title = "Convergence with stragglers (Bitar et al., Fig. 1)"
 
@@ -105,7 +105,7 @@ class SGCFig1(SGCFigure):
 
 
 def claims(errors: Errors) -> list[Claim]:
-    """What the paper says of Figure 1 and of "similar plots for different values of p"."""
+    """Return the claims about Figure 1 and about "similar plots for different values of p"."""
     return [decays(errors), has_floor(errors), same_rate(errors), lower_floor(errors)]
 
 
@@ -186,7 +186,7 @@ def lower_floor(errors: Errors) -> Claim:
 
 
 def _second_half(*several: Floats) -> slice:
-    """Iterations of the second half, by step sizes, of the first phase that is the shortest."""
+    """Return the second half, by step sizes, of the shortest of the curves' first phases."""
     length = min(_decaying(mean(errors)[0]) for errors in several)
     sums = _accumulated(length)
     middle = int(np.searchsorted(sums, (sums[0] + sums[-1]) / 2))
@@ -194,24 +194,24 @@ def _second_half(*several: Floats) -> slice:
 
 
 def _decaying(errors: Floats) -> int:
-    """Number of iterations of the first phase of a curve of shape (T + 1,)."""
+    """Return the number of iterations of the first phase of a curve of shape (T + 1,)."""
     level = DECAYING * errors[len(errors) // 10]
     return max(SHORTEST, int(np.argmax(errors <= level)) - 1)
 
 
 def _accumulated(iterations: int) -> Floats:
-    """Sum of the step sizes up to each iteration, but for a factor."""
+    """Return the sum of the step sizes up to each iteration, except for a constant factor."""
     sums: Floats = np.cumsum(np.arange(1.0, iterations + 1) ** -POWER)
     return sums
 
 
 def _rates(errors: Floats, iterations: slice) -> Floats:
-    """How fast ln(error) falls with the sum of the step sizes: (repetitions,)."""
+    """Return how fast ln(error) falls with the sum of the step sizes, shape (repetitions,)."""
     sums = _accumulated(iterations.stop - 1)[iterations.start - 1 :]
     rates: Floats = -np.polyfit(sums, np.log(errors[:, iterations]).T, 1)[0]
     return rates
 
 
 def _late_fall(errors: Floats) -> Number:
-    """Factor by which the mean error falls in the last decade of iterations."""
+    """Return the factor by which the mean error falls in the last decade of iterations."""
     return ratio(errors[:, errors.shape[1] // 10], errors[:, -1])

@@ -1,4 +1,4 @@
-"""Figure 2 of the SGC paper: what is left of the error after 5,000 iterations, against p."""
+"""This module reproduces Figure 2 of the SGC paper: the error after 5,000 iterations against p."""
 
 from __future__ import annotations
 
@@ -36,17 +36,20 @@ SMALL_P, LARGE_P = (0.1, 0.2, 0.3), (0.6, 0.7, 0.8, 0.9)
 LARGEST_P = EVERY_P[-1]
 
 CLOSE = 1.5
-"""Factor below which two floors almost match: 0.18 decades of the figure's axis, which has six."""
+"""Factor below which two error floors almost match.
+
+It is 0.18 decades of the figure's axis, which has six decades.
+"""
 
 BETTER = 1.1
-"""Factor between errors from which on one algorithm outperforms another."""
+"""Minimum ratio of the errors at which one algorithm outperforms another."""
 
 Errors = Mapping[str, Floats]
-"""||beta - beta*||^2 of each algorithm at `EVERY_P`, of shape (repetitions, 10)."""
+"""Errors ||beta - beta*||^2 of each algorithm at `EVERY_P`, shape (repetitions, 10)."""
 
 
 class SGCFig2(SGCFigure):
-    """``sgc-fig2``: all algorithms of Table I at p = 0, 0.1, ..., 0.9."""
+    """The figure ``sgc-fig2`` shows all algorithms of Table I at p = 0, 0.1, ..., 0.9."""
 
     title = "Error after all iterations (Bitar et al., Fig. 2)"
 
@@ -55,7 +58,7 @@ class SGCFig2(SGCFigure):
         return super().parameters | {"p": list(EVERY_P)}
 
     def compute(self, part: int) -> Floats:
-        """Errors after T/10 and T iterations: (2, algorithms, 10)."""
+        """Return the errors after T/10 and T iterations, shape (2, algorithms, 10)."""
         iterations = self.experiment.iterations
         cases = [TrainingCase(algorithm, p) for algorithm in ALGORITHMS for p in EVERY_P]
         errors = self.experiment.run(self.seed, part, cases)[:, [iterations // 10, iterations]]
@@ -83,7 +86,7 @@ class SGCFig2(SGCFigure):
 
 
 def claims(tenth: Errors, last: Errors, workers: int, redundancy: int) -> list[Claim]:
-    """What the paper says of Figure 2, from the errors after T/10 and T iterations."""
+    """Return the claims about Figure 2, from the errors after T/10 and T iterations."""
     return [
         improves(last, workers, redundancy),
         lower_bound(last, SEND_ALL),
@@ -246,17 +249,17 @@ def _ratio(last: Errors, a: str, b: str, p: float) -> Number:
 
 
 def _ratios(last: Errors, a: str, b: str, at: Sequence[float]) -> tuple[str, dict[str, Number]]:
-    """What is compared, and the ratio of the mean errors at each p."""
+    """Return the name of the ratio, and the ratio of the mean errors at each p."""
     return f"error of {a} / error of {b}", {f"p = {p}": _ratio(last, a, b, p) for p in at}
 
 
 def _is_below(last: Errors, a: str, b: str, p: float) -> bool:
-    """Whether the mean error of a is the lower one, by however little."""
+    """Return whether the mean error of a is lower, by any amount."""
     return _ratio(last, a, b, p).value < 1
 
 
 def _noise(a: Number, b: Number) -> float:
-    """Standard error of the difference of two numbers, were they independent."""
+    """Return the standard error of the difference of two numbers, taken as independent."""
     return float(np.hypot(a.standard_error or 0, b.standard_error or 0))
 
 

@@ -1,4 +1,4 @@
-"""What is expected of a scheme under a delay model, without running it."""
+"""This package predicts the performance of a scheme under a delay model, without running it."""
 
 from coded_dgd.theory.prediction import Prediction, predict
 

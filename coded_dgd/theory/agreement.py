@@ -1,4 +1,4 @@
-"""How far a Monte Carlo simulation is from the exact prediction."""
+"""This module compares a Monte Carlo simulation with the exact prediction."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from coded_dgd.theory.prediction import Prediction
 
 
 class Agreement(NamedTuple):
-    """Differences in standard errors, and the Kolmogorov-Smirnov test of the completion times."""
+    """An agreement holds differences in standard errors and a Kolmogorov-Smirnov test of times."""
 
     mean: float
     std: float
     load: float
-    """Of the communication load; 0 where the prediction of it is no exact one."""
+    """Difference of the communication load; 0 if its prediction is not exact."""
     distance: float
     """Largest distance between the distribution functions."""
     p_value: float
 
 
 def agreement(exact: Prediction, sample: Sample) -> Agreement:
-    """Compare an exact prediction with realisations of which each completes."""
+    """Compare an exact prediction with realisations all of which complete."""
     from scipy.stats import kstest
 
     variance, fourth = (np.mean((sample.times - sample.times.mean()) ** k) for k in (2, 4))
@@ -45,9 +45,10 @@ def agreement(exact: Prediction, sample: Sample) -> Agreement:
 
 
 def off_load(exact: Prediction, sample: Sample) -> float:
-    """Difference of the communication loads in standard errors.
+    """Return the difference of the communication loads in standard errors.
 
-    What is rarer than once in so many realisations may never have been drawn.
+    The standard error is at least 1 / realisations, since an event that is rarer than this may be
+    absent from the sample.
     """
     error = max(sample.communication_load_standard_error, 1 / sample.realisations)
     return (sample.communication_load - exact.communication_load) / error

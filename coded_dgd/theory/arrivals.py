@@ -1,4 +1,4 @@
-"""How many messages of one worker are there by an instant, under its law of durations."""
+"""This module gives the distribution of the number of messages from one worker by an instant."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from coded_dgd.schemes.base import Floats
 
 
 class ArrivalDistribution:
-    """Messages 1, 2, ..., J of a worker, all of whose tasks share one duration.
+    """The distribution describes messages 1, ..., J of a worker whose tasks share one duration.
 
     Parameters
     ----------
     delay : DelayModel
-        With a `survival`.
+        Delay model with a `survival` function.
     worker : int
     work : (J,) array
-        What is done when each message leaves, in tasks of the delay model; increasing.
+        Work done when each message leaves, in tasks of the delay model; increasing.
     """
 
     def __init__(self, delay: DelayModel, worker: int, work: Floats) -> None:
         self._delay, self._worker, self._work = delay, worker, work
 
     def probabilities(self, t: float) -> Floats:
-        """P_j(t), that exactly j = 0..J are there by t: eq. (13) of Ozfatura et al."""
+        """Return P_j(t), the probability that exactly j = 0..J messages have arrived by t.
+
+        This is eq. (13) of Ozfatura et al.
+        """
         late = self._delay.survival(self._worker, t / self._work)
         assert late is not None
         return np.diff(late, prepend=0.0, append=1.0)
 
     def densities(self, t: float) -> Floats | None:
-        """Densities of the J arrival times at t, in 1/s; None where there are none."""
+        """Return the densities of the J arrival times at t, in 1/s, or None without densities."""
         density = self._delay.density(self._worker, t / self._work)
         return None if density is None else density / self._work
 
@@ -43,9 +46,9 @@ class ArrivalDistribution:
 
     @property
     def tail(self) -> float:
-        """Exponent a of Pr(not all are there by t) ~ t^-a for large t; very large for light tails.
+        """Exponent a of Pr(a message is missing at t) ~ t^-a for large t; large for light tails.
 
-        To 9 digits, so that it is a whole number where it should be.
+        It is rounded to 9 digits, so that it is a whole number if the true exponent is.
         """
         x = 1.0
         while x < 1e150 and self._late(x) > 1e-60:

@@ -1,4 +1,4 @@
-"""Several schemes at several computation loads, ready to be predicted."""
+"""This module builds several schemes at several computation loads, ready to be predicted."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from coded_dgd.schemes.base import Scheme
 
 @dataclass(frozen=True)
 class PredictedCase:
-    """A scheme, fitted to the data if it is one that has to be; or why there is none."""
+    """A predicted case is a scheme, fitted to the data if it depends on them, or its refusal."""
 
     name: str
     workers: int
     given: dict[str, Any]
-    """Sizes and options, those that the scheme takes."""
+    """Sizes and options that the scheme takes."""
     scheme: Scheme | None
     problem: Problem | None = None
-    """What it was fitted to."""
+    """Problem to which the scheme was fitted, if it depends on the data."""
     refusal: Infeasible | None = None
 
 
@@ -39,20 +39,21 @@ def cases(
     reading: Reading = AS_THEY_ARE,
     **options: Any,
 ) -> Iterator[PredictedCase]:
-    """Build every scheme at every load; sizes and options go to those schemes that take them.
+    """Build every scheme at every load; each scheme gets the sizes and options that it takes.
 
     Parameters
     ----------
     data : str
-        As for `open_source`, like `seed` and `reading`; opened once, if a scheme has to be fitted
-        to them.
+        Data for `open_source`, like `seed` and `reading`. They are opened once, and only if a
+        scheme
+        depends on them.
     **options
-        As for `schemes.create`, `blocks` among them.
+        Options for `schemes.create`, `blocks` among them.
 
     Raises
     ------
     UsageError
-        For an unknown name, or a size or an option that none of the schemes takes.
+        If a name is unknown, or no scheme takes one of the sizes or options.
     """
     shares = schemes.share(names, {**options, "load": loads[0]})
 
@@ -71,7 +72,7 @@ def cases(
             except Infeasible as refusal:
                 yield PredictedCase(name, workers, given, None, refusal=refusal)
                 continue
-            if scheme.load not in done:  # uncoded has the same whatever larger one is allowed
+            if scheme.load not in done:  # uncoded ignores a larger allowed load
                 done.add(scheme.load)
                 data_used = problem() if scheme.data_dependent else None
                 yield PredictedCase(name, workers, given, scheme, data_used)

@@ -1,4 +1,4 @@
-"""The completion time T of one iteration as a random variable."""
+"""This module describes the completion time T of one iteration as a random variable."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from coded_dgd.schemes.base import Floats
 
 
 class Completion(ABC):
-    """Distribution of the completion time, and the messages that come until then."""
+    """A completion is the distribution of T together with the number of messages by T."""
 
     messages: float | None = None
-    """E[messages by T] where it is known without integration."""
+    """E[messages by T], if it is known without integration."""
 
     @abstractmethod
     def survival(self, t: float) -> float:
-        """Pr(T > t), with a small relative error however small it is."""
+        """Return Pr(T > t) with a small relative error, however small it is."""
 
     @abstractmethod
     def message_rate(self, t: float) -> float | None:
-        """Derivative of E[messages by min(t, T)], in 1/s; None where there is no exact form."""
+        """Return the derivative of E[messages by min(t, T)], in 1/s; None without exact form."""
 
     @abstractmethod
     def messages_by(self, t: float) -> float:
-        """E[messages by t], whether complete or not."""
+        """Return E[messages by t], whether the iteration is complete or not."""
 
     @property
     @abstractmethod
@@ -40,7 +40,7 @@ class Completion(ABC):
 
 
 class UntilDeadline(Completion):
-    """min(T, deadline)."""
+    """This is the distribution of min(T, deadline)."""
 
     tail = inf
 

@@ -1,4 +1,4 @@
-"""Schemes that are done when enough messages are there, whoever sent them."""
+"""This module treats schemes that complete when enough messages have arrived from any workers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from coded_dgd.theory.completion import Completion
 
 
 class Workers(NamedTuple):
-    """Workers whose messages come under the same law."""
+    """A group consists of workers whose messages have the same distribution."""
 
     number: int
     arrivals: ArrivalDistribution
     counted: Bools
-    """Which of their messages count, of shape (J,)."""
+    """Whether each of their messages counts, shape (J,)."""
 
 
 class CountCompletion(Completion):
-    """Done when `threshold` of the messages that count are there.
+    """The iteration completes when `threshold` messages that count have arrived.
 
     Pr(T <= t) of eq. (15) of Ozfatura et al., which sums (14) over all ways to reach the threshold,
-    is the distribution of a sum of independent numbers, one of each worker: a convolution. With
-    one message per worker it is eq. (18).
+    is the distribution of a sum of independent numbers, one per worker: a convolution. With one
+    message per worker it is eq. (18).
 
-    With `or_everyone` it is also done when every worker has sent a message: then what is reached
-    below the threshold without a worker that has sent none is not late, and is subtracted.
+    With `or_everyone` the iteration also completes when every worker has sent a message. Such a
+    state
+    below the threshold is not late, so its probability is subtracted.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class CountCompletion(Completion):
     ) -> None:
         self._groups, self._threshold, self._or_everyone = groups, threshold, or_everyone
         self._numbers = np.array([group.number for group in groups])
-        # how many of the first j = 0..J messages count
+        # number of the first j = 0..J messages that count
         self._before = [np.cumsum(np.append(0, group.counted)) for group in groups]
         self._sent = np.array([before[-1] for before in self._before])
         if all(group.counted.all() for group in groups) and not or_everyone:
@@ -56,7 +57,7 @@ class CountCompletion(Completion):
 
     def message_rate(self, t: float) -> float | None:
         laws = self._laws(t)
-        sending = np.zeros_like(laws)  # densities of a message behind so many that count
+        sending = np.zeros_like(laws)  # densities by earlier messages that count
         for row, group, before in zip(sending, self._groups, self._before, strict=True):
             densities = group.arrivals.densities(t)
             if densities is None:
@@ -69,7 +70,7 @@ class CountCompletion(Completion):
         return rate
 
     def _rate(self, laws: Floats, sending: Floats) -> float:
-        """Rate of messages of any one worker while the sum with those of all others is below."""
+        """Return the rate of messages from any worker while the sum is below the threshold."""
         size = next_fast_len(1 + int(self._sent @ self._numbers), real=True)
         spectra = np.fft.rfft(laws, size)
         powers = spectra ** self._numbers[:, None]
@@ -95,7 +96,7 @@ class CountCompletion(Completion):
         return stragglers * min(group.arrivals.tail for group in self._groups)
 
     def _laws(self, t: float) -> Floats:
-        """Probabilities of how many messages that count a worker of each group has sent."""
+        """Return the distribution of the number of counted messages from a worker of each group."""
         laws = np.zeros((len(self._groups), self._sent.max() + 1))
         for law, group, before in zip(laws, self._groups, self._before, strict=True):
             np.add.at(law, before, group.arrivals.probabilities(t))
@@ -103,18 +104,20 @@ class CountCompletion(Completion):
 
 
 def probability_below(laws: Floats, numbers: Integers, threshold: int) -> float:
-    """Pr(S < threshold) for a sum S of independent numbers 0, 1, 2, ...
+    """Return Pr(S < threshold) for a sum S of independent numbers 0, 1, 2, ...
 
-    By FFT; where it is small, of the exponentially tilted laws q_j ~ p_j exp(tilt j) whose sum has
-    its mean at the threshold, so that the result has a small relative error, however small it is.
+    The method is an FFT. A small probability is computed from the exponentially tilted laws
+    q_j ~ p_j exp(tilt j), whose sum has its mean at the threshold. Thus the result has a small
+    relative
+    error, however small it is.
 
     Parameters
     ----------
     laws : (groups, J + 1) array
-        Probabilities p_0, ..., p_J in each group of numbers; if p_j is left out, the probability
-        is that no number of the group is j, and the sum is below.
+        Probabilities p_0, ..., p_J in each group of numbers. If p_j is set to 0, the result is the
+        probability that S is below the threshold and no number of the group is j.
     numbers : (groups,) integers
-        How many numbers each group has.
+        Number of independent numbers in each group.
     threshold : int
         At least 1.
     """
@@ -139,10 +142,10 @@ def probability_below(laws: Floats, numbers: Integers, threshold: int) -> float:
 
 
 def _enough(laws: Floats, numbers: Integers, threshold: int) -> int:
-    """A number that is at least `threshold`, and that the sum exceeds with probability < e^-50.
+    """Return a size >= `threshold` that the sum exceeds with probability < e^-50.
 
-    By Bernstein's inequality: what is beyond it may be added to what is below, as an FFT of that
-    length does.
+    The bound is Bernstein's inequality. An FFT of that length adds what lies beyond it to what lies
+    below, which is negligible.
     """
     j = np.arange(laws.shape[1])
     means = laws @ j
@@ -152,7 +155,7 @@ def _enough(laws: Floats, numbers: Integers, threshold: int) -> int:
 
 
 def _tilted(logs: Floats, tilt: float) -> tuple[Floats, Floats]:
-    """Logs of the totals of p_j exp(tilt j), and these divided by their totals."""
+    """Return the logs of the totals of p_j exp(tilt j), and these terms divided by their totals."""
     exponents = logs + tilt * np.arange(logs.shape[1])
     largest = exponents.max(axis=1, keepdims=True)
     tilted = np.exp(exponents - largest)
@@ -161,7 +164,7 @@ def _tilted(logs: Floats, tilt: float) -> tuple[Floats, Floats]:
 
 
 def _tilt(logs: Floats, numbers: Integers, mean: float) -> float:
-    """Tilt <= 0 that brings the mean of the sum down to about `mean`."""
+    """Return the tilt <= 0 that lowers the mean of the sum to about `mean`."""
 
     def excess(tilt: float) -> float:
         means = _tilted(logs, tilt)[1] @ np.arange(logs.shape[1])

@@ -1,4 +1,7 @@
-"""Schemes that are done when enough blocks of a ring are covered; each worker holds an arc."""
+"""This module treats schemes that complete when enough blocks of a ring are covered by arcs.
+
+Each worker holds one arc of the ring.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,26 @@ from coded_dgd.theory.completion import Completion
 
 
 class CoverageCompletion(Completion):
-    """Done when all but `spare` of the N blocks of a ring are covered.
+    """The iteration completes when all but `spare` of the N blocks of a ring are covered.
 
-    Worker i has done the first R_i of the r blocks from its own start on. All that matters of the
-    workers behind is how many blocks c from there on they have covered together: with
+    Worker i has done the first R_i of the r blocks from its own start on. The state of the chain is
+    the number of blocks c from there on that the workers behind have covered together. With
     m = max(c, R_i) and g blocks as far as the next start, max(g - m, 0) of these stay uncovered,
-    and the next worker finds c = max(m - g, 0). So the number of uncovered blocks follows from a
-    product of transfer matrices, one for each worker. After one round c does not depend on where
-    it began, so there is one c to begin with, and the trace of the product is over this one.
-
+    and the next worker finds c = max(m - g, 0). The number of uncovered blocks therefore follows
+    from
+    a product of transfer matrices, one per worker. After one round c does not depend on where
+    it began, so there is one initial c, and the trace of the product is over this one.
     Probabilities are only added and multiplied, so that small ones have small relative errors.
 
     Parameters
     ----------
-    arrivals : sequence of Arrivals
-        Of each kind of worker.
+    arrivals : sequence of ArrivalDistribution
+        Distribution for each kind of worker.
     ring : (M,) sequence of pairs
-        Kind of each worker, and the blocks from its start to the next one's, 0..r; they sum to N.
+        Kind of each worker, and the number of blocks from its start to the next one's, 0..r; these
+        numbers sum to N.
     load : int
-        r <= N.
+        Computation load r <= N.
     spare : int
         Number of blocks that may be missing.
     """
@@ -77,7 +81,7 @@ class CoverageCompletion(Completion):
     @property
     def tail(self) -> float:
         starts = np.cumsum([0, *(gap for _, gap in [*self._ring, *self._ring])])
-        stragglers = 1  # one after the other, behind one that is none
+        stragglers = 1  # successive ones, behind a fast worker
         while stragglers < len(self._ring):
             uncovered = starts[stragglers + 1 :] - starts[: -stragglers - 1] - self._load
             if uncovered.max() > self._spare:
@@ -86,12 +90,12 @@ class CoverageCompletion(Completion):
         return stragglers * min(each.tail for each in self._arrivals)
 
     def _laws(self, t: float) -> Floats:
-        """P_j(t) of each kind of worker, as far as any is positive."""
+        """Return P_j(t) for each kind of worker, up to the last j with a positive probability."""
         laws = np.array([each.probabilities(t) for each in self._arrivals])
         return laws[:, : 1 + int(np.flatnonzero(laws.any(axis=0))[-1])]
 
     def _transfer(self, law: Floats, gap: int) -> Floats:
-        """Weights [z, c, c'] of one worker's step, if R_i has these; z blocks stay uncovered."""
+        """Return the weights [z, c, c'] of one worker's step; z blocks stay uncovered."""
         states = max(1, len(law) - min(gap for _, gap in self._steps))
         farthest = np.triu(np.broadcast_to(law, (states, len(law))), 1)  # [c, m]
         np.fill_diagonal(farthest, np.cumsum(law))
@@ -103,7 +107,7 @@ class CoverageCompletion(Completion):
         return steps
 
     def _multiply_out(self, t: float) -> Floats:
-        """Product of the steps of all workers but the last; equal parts only once."""
+        """Return the product of the steps of all workers but the last; equal parts are reused."""
         laws = self._laws(t)
         known = {
             chr(index): self._transfer(laws[kind], gap)
@@ -120,7 +124,7 @@ class CoverageCompletion(Completion):
         return product(self._word)
 
     def _multiply(self, A: Floats, B: Floats) -> Floats:
-        """Product of polynomials in z of matrices; the last of spare + 2 powers stands for more."""
+        """Multiply polynomials in z of matrices; the last power stands for all higher ones too."""
         degree = len(A) + len(B) - 2
         product = np.array([_power(A, B, k) for k in range(min(degree, self._spare + 1) + 1)])
         if degree > self._spare + 1:
@@ -128,7 +132,7 @@ class CoverageCompletion(Completion):
         return product
 
     def _too_many(self, A: Floats, B: Floats) -> float:
-        """Trace of the product of A and B, of its last power of z only."""
+        """Return the trace of the product of A and B, for its last power of z only."""
         B = _at_least(B)
         i = np.arange(max(0, self._spare + 2 - len(B)), len(A))
         j = np.maximum(self._spare + 1 - i, 0)
@@ -136,12 +140,12 @@ class CoverageCompletion(Completion):
 
 
 def _at_least(A: Floats) -> Floats:
-    """Sum of the powers of z from each one on."""
+    """Return, for each power of z, the sum of the coefficients from this power on."""
     return A[::-1].cumsum(axis=0)[::-1]
 
 
 def _power(A: Floats, B: Floats, k: int) -> Floats:
-    """Coefficient of z^k in the product of two polynomials of matrices."""
+    """Return the coefficient of z^k in the product of two polynomials of matrices."""
     first, last = max(0, k - len(B) + 1), min(k, len(A) - 1)
     states = A.shape[1]
     left = A[first : last + 1].transpose(1, 0, 2).reshape(states, -1)

@@ -1,4 +1,4 @@
-"""Which exact form a scheme's completion time has under a delay model, if any."""
+"""This module finds the exact form of a scheme's completion time under a delay model, if any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from coded_dgd.theory.coverage import CoverageCompletion
 
 
 def exact_completion(scheme: Scheme, delay: DelayModel) -> Completion | None:
-    """Completion time of one iteration; None where there is no exact form."""
+    """Return the distribution of the completion time, or None if it has no exact form."""
     if not _has_law(delay):
         return None
     completion: Completion | None = None
@@ -28,9 +28,10 @@ def exact_completion(scheme: Scheme, delay: DelayModel) -> Completion | None:
 
 
 def lower_limit(scheme: Scheme, delay: DelayModel) -> Completion | None:
-    """When N tasks have been done anywhere, of r per worker; None where there is no exact form.
+    """Return the time until N tasks are done in total, at most r per worker, or None.
 
-    No scheme whose tasks each contribute one block's worth to the whole gradient is sooner.
+    No scheme whose tasks each contribute one block's worth to the whole gradient is faster. The
+    result is None if there is no exact form or fewer than N tasks exist.
     """
     everything = np.ones((scheme.workers, scheme.load), dtype=np.bool_)
     if not _has_law(delay) or everything.size < scheme.blocks:
@@ -44,7 +45,10 @@ def _has_law(delay: DelayModel) -> bool:
 
 
 def _count(delay: DelayModel, work: Floats, expected: Bools, rule: Count) -> CountCompletion:
-    """Workers of one kind with the same messages have the same law."""
+    """Return the completion of a count rule, with equal workers in one group.
+
+    Workers are equal if they are of one kind and send the same messages.
+    """
     alike: dict[object, list[int]] = {}
     for worker, exists in enumerate(expected):
         key = work[worker, exists].tobytes(), rule.counted[worker, exists].tobytes()
@@ -60,7 +64,10 @@ def _count(delay: DelayModel, work: Floats, expected: Bools, rule: Count) -> Cou
 def _coverage(
     delay: DelayModel, work: Floats, rule: Coverage, blocks: int
 ) -> CoverageCompletion | None:
-    """Workers whose messages carry successive blocks, from starts that go round the ring."""
+    """Return the completion of a coverage rule, or None if the blocks are not arcs of one ring.
+
+    Each worker's messages must carry successive blocks, and the starts must go once round the ring.
+    """
     workers, load = rule.block.shape
     starts = rule.block[:, 0]
     gaps = np.diff(starts, append=starts[0] + blocks)

@@ -1,4 +1,4 @@
-"""Moments and quantiles of a completion time from its distribution, by adaptive integration."""
+"""This module integrates the distribution of a completion time for its moments and quantiles."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from coded_dgd.schemes.base import Floats
 from coded_dgd.theory.completion import Completion
 
 TOLERANCE = 1e-9
-"""Errors of mean and standard deviation that are aimed at, relative to the mean."""
+"""Target error of mean and standard deviation, relative to the mean."""
 
 PRECISION = 1e-11
-"""Errors of integrals that are aimed at, in units of the width of the distribution."""
+"""Target error of integrals, in units of the width of the distribution."""
 
 NEGLIGIBLE = 1e-13
-"""Probability that does not matter."""
+"""Probability that is negligible."""
 
 PANELS = (0.0, 1.0, 3.0, 10.0)
-"""Where the tail is cut into panels to begin with."""
+"""Initial boundaries of the panels in the tail, in the variable v of `integrate`."""
 
 FAR_QUANTILE, FAR_WIDTHS = 0.99, 10.0
-"""This quantile is to be at most so many widths beyond the median."""
+"""Quantile that lies at most this number of widths beyond the median."""
 
 FAR = 345.0
-"""From here on heavy tails are the power of t that they tend to; sinh(FAR) is about 1e150."""
+"""Value of v from which heavy tails follow their limiting power of t; sinh(FAR) is about 1e150."""
 
 
 @dataclass(frozen=True)
 class Integrals:
-    """What integration has found. Times in seconds."""
+    """These are the results of the integration; times are in seconds."""
 
     mean: float
-    """inf where it is infinite."""
+    """Mean, or inf if it is infinite."""
     std: float
-    """inf where the second moment is infinite, nan where the mean is."""
+    """Standard deviation; inf if the second moment is infinite, nan if the mean is infinite."""
     messages: float | None
-    """E[messages by T]; None where there is no exact form."""
+    """E[messages by T], or None if it has no exact form."""
     tolerance: float
-    """Errors of mean and std, relative to the mean: `TOLERANCE`, or what was reached if more."""
+    """Error of mean and std, relative to the mean: `TOLERANCE`, or the error reached if larger."""
 
 
 def integrate(completion: Completion) -> Integrals:
-    """Mean (eq. (16) of Ozfatura et al.), standard deviation, and messages until completion.
+    """Return mean (eq. (16) of Ozfatura et al.), standard deviation, and messages by completion.
 
     The moments about the median are integrals of Pr(T > t) beyond and of Pr(T <= t) below it, over
     t = median + width sinh(v), which suits light and heavy tails.
@@ -56,7 +56,7 @@ def integrate(completion: Completion) -> Integrals:
     median = quantile(completion, 0.5)
     if median in (0, inf):
         return Integrals(median, 0.0 if median == 0 else nan, completion.messages, TOLERANCE)
-    # a few slow workers put some of it far off: in units of a narrow core that would be too far
+    # A few slow workers may put mass too far out to reach in units of a narrow core.
     far = (quantile(completion, FAR_QUANTILE) - median) / FAR_WIDTHS
     width = max(_width_below(completion, median), far)
     begin = max(0.0, median - width)
@@ -101,7 +101,7 @@ def integrate(completion: Completion) -> Integrals:
 
 
 def quantile(completion: Completion, q: float) -> float:
-    """Smallest t with Pr(T <= t) >= q, for 0 < q < 1."""
+    """Return the smallest t with Pr(T <= t) >= q, for 0 < q < 1."""
 
     def excess(t: float) -> float:
         return completion.survival(t) - (1 - q)
@@ -119,7 +119,7 @@ def quantile(completion: Completion, q: float) -> float:
 
 
 def _kinks(completion: Completion, begin: float) -> Iterator[float]:
-    """Breakpoints after `begin`, up to the one at which everything is over."""
+    """Yield breakpoints after `begin`, up to the first with a negligible Pr(T > t)."""
     for t in np.sort(completion.breakpoints):
         if t > begin:
             yield float(t)
@@ -128,7 +128,7 @@ def _kinks(completion: Completion, begin: float) -> Iterator[float]:
 
 
 def _width_below(completion: Completion, median: float) -> float:
-    """Distance from the median down to where Pr(T <= t) is negligible, or a little more."""
+    """Return a distance below the median, not much too large, at which Pr(T <= t) is negligible."""
     width, less = median, 0.8
     while width > 1e-6 * median and completion.survival(median - less * width) >= 1 - NEGLIGIBLE:
         width *= less

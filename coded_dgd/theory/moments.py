@@ -1,4 +1,4 @@
-"""Mean and variance of numbers that come in parts."""
+"""This module computes mean and variance of numbers that come in parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Moments:
-    """Number, mean and sum of squared deviations, which add up (Chan, Golub, LeVeque)."""
+    """Moments are number, mean and sum of squared deviations, and merge (Chan, Golub, LeVeque)."""
 
     count: int = 0
     mean: float = 0.0
@@ -24,7 +24,7 @@ class Moments:
         return cls(len(values), float(mean), float(np.square(values - mean).sum()))
 
     def merge(self, other: Moments) -> Moments:
-        """Return the moments of both together."""
+        """Return the moments of both sets of numbers together."""
         count = self.count + other.count
         if not count:
             return self

@@ -1,4 +1,4 @@
-"""Monte Carlo over a scheme's own completion rule."""
+"""This module simulates one iteration by Monte Carlo, with a scheme's own completion rule."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from coded_dgd.schemes.base import Bools, Floats, Integers, Scheme
 from coded_dgd.theory.moments import Moments
 
 RETAINED = 1_000_000
-"""Realisations whose completion times are kept."""
+"""Maximum number of realisations whose completion times are kept."""
 
 MOST = 10**10
-"""Realisations that can be waited for."""
+"""Maximum number of realisations in one simulation."""
 
 BATCH_BYTES = 2**21
-"""Size of the arrays of finish times; there are a handful of them at once."""
+"""Size in bytes of an array of finish times; about five such arrays exist at once."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a Monte Carlo simulation of one iteration has found. Times in seconds."""
+    """A sample is the result of a Monte Carlo simulation of one iteration; times are in seconds."""
 
     realisations: int
     completion: Moments
-    """Of the completion times of those realisations that complete."""
+    """Moments of the completion times of the realisations that complete."""
     load: Moments
-    """Of their numbers of messages, up to and including the one that completes the gradient."""
+    """Moments of their numbers of messages, including the one that completes the gradient."""
     cdf: Floats
-    """Fraction of all realisations that complete by each of the instants asked for."""
+    """Fraction of all realisations that complete by each of the requested instants."""
     times: Floats
     """Completion times of the first realisations, at most `RETAINED`; inf for never."""
 
@@ -73,7 +73,7 @@ class Sample:
         return error
 
     def quantile(self, q: float) -> float:
-        """Smallest time by which a fraction q of the retained realisations completes."""
+        """Return the smallest time by which a fraction q of the retained realisations completes."""
         return float(np.quantile(self.times, q, method="inverted_cdf"))
 
 
@@ -85,16 +85,16 @@ def simulate(
     jobs: int = 1,
     cdf_at: Sequence[float] = (),
 ) -> Sample:
-    """Draw realisations of one iteration; the same ones for any number of jobs.
+    """Draw realisations of one iteration; they do not depend on the number of jobs.
 
     Parameters
     ----------
     scheme : Scheme
-        Fitted to the data, if it is one that has to be.
+        Scheme, fitted to the data if it depends on them.
     realisations : int
-        At least 2; any number fits into memory.
+        Number of realisations, at least 2; any number fits into memory.
     jobs : int
-        Processes that share the work; see `processes.in_order`.
+        Number of processes that share the work; see `processes.in_order`.
     cdf_at : sequence of float
         Instants in seconds at which to count the realisations that have completed.
 
@@ -127,7 +127,7 @@ def simulate(
     completion = load = Moments()
     by = np.zeros(len(cdf_at), dtype=np.int64)
     times, kept = np.empty(keep), 0
-    for batch in results:  # always in the same order: sums of floats depend on it
+    for batch in results:  # in fixed order, since float sums depend on it
         completion, load = completion.merge(batch.completion), load.merge(batch.load)
         by += batch.by
         times[kept : kept + len(batch.times)] = batch.times
@@ -139,14 +139,14 @@ class _Batch(NamedTuple):
     completion: Moments
     load: Moments
     by: Integers
-    """Realisations that have completed by each of the instants."""
+    """Number of realisations that have completed by each of the instants."""
     times: Floats
-    """Completion times to be kept."""
+    """Completion times that are kept."""
 
 
 @dataclass(frozen=True)
 class _Draw:
-    """Draws one batch of realisations, each from a random stream of its own."""
+    """A draw computes one batch of realisations, each batch from its own random stream."""
 
     scheme: Scheme
     delay: DelayModel
@@ -157,7 +157,7 @@ class _Draw:
 
     @property
     def size(self) -> int:
-        """Realisations in a batch."""
+        """Number of realisations in a batch."""
         per_worker = max(self.scheme.messages, int(np.ceil(self.scheme.work[-1])))
         return max(1, BATCH_BYTES // (8 * self.scheme.workers * per_worker))
 
@@ -187,8 +187,8 @@ class _Draw:
 def messages_used(scheme: Scheme, times: Floats, completion: Floats) -> Integers:
     """Count the messages up to and including the one that completes the gradient.
 
-    Of messages that arrive at the same instant the master takes those of the first worker first,
-    as in `guard.replay`. A deadline takes everything that is there by then.
+    Of messages that arrive at the same instant, the master takes those of the first worker first,
+    as in `guard.replay`. At a deadline the master takes every message that has arrived by then.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def messages_used(scheme: Scheme, times: Floats, completion: Floats) -> Integers
     if together.any():
         times, at = times[together], at[together]
         number = np.arange(1, scheme.expected.size + 1).reshape(scheme.expected.shape)
-        # The messages take turns in which none is late: whether they decode depends on order only.
+        # Equal times become distinct ones before the deadline: only the order matters for decoding.
         turn = number / (number.size + 1) * (scheme.deadline or 1.0)
         turns = np.where(times < at, 0.0, np.where(times == at, turn, inf))
         used[together] = _count(turns <= scheme.completion_time(turns)[:, None, None])

@@ -1,4 +1,4 @@
-"""What one iteration will take: exactly where there is a closed form, else by Monte Carlo."""
+"""This module predicts one iteration, by closed form if there is one, else by Monte Carlo."""
 
 from __future__ import annotations
 
@@ -16,43 +16,46 @@ from coded_dgd.theory.monte_carlo import Sample, simulate
 
 @dataclass(frozen=True)
 class Prediction:
-    """Completion time and communication load of one iteration. Times in seconds."""
+    """A prediction covers the completion time, in seconds, and the communication load."""
 
     mean: float
-    """inf where it is infinite, or where the gradient may never become decodable."""
+    """Mean completion time; inf if it is infinite or the gradient may never become decodable."""
     std: float
     standard_error: float | None
-    """Of the mean; None where it is exact."""
+    """Standard error of the mean; None if the mean is exact."""
     communication_load: float
     """Mean number of messages up to and including the one that completes the gradient."""
     communication_load_standard_error: float | None
-    """None where the load is exact; it may be Monte Carlo where the completion time is exact."""
+    """Standard error of the load; None if the load is exact.
+
+    The load may come from Monte Carlo even if the completion time is exact.
+    """
     tolerance: float | None
     """Error of exact mean and std, relative to the mean."""
     completion: Completion | None
-    """Distribution of the completion time, where it is exact."""
+    """Distribution of the completion time, if it is exact."""
     sample: Sample | None
-    """Monte Carlo, where there was any."""
+    """Result of the Monte Carlo simulation, if there was one."""
 
     @property
     def method(self) -> Literal["exact", "monte-carlo"]:
-        """How mean and std were found."""
+        """Method by which mean and std were found."""
         return "monte-carlo" if self.completion is None else "exact"
 
     @property
     def realisations(self) -> int | None:
-        """Of Monte Carlo."""
+        """Number of Monte Carlo realisations, or None without a simulation."""
         return None if self.sample is None else self.sample.realisations
 
     def cdf(self, t: float) -> float:
-        """Pr(T <= t)."""
+        """Return Pr(T <= t)."""
         if self.completion is not None:
             return 1 - self.completion.survival(t)
         assert self.sample is not None
         return float(np.mean(self.sample.times <= t))
 
     def cdf_standard_error(self, t: float) -> float | None:
-        """Standard error of `cdf`; None where it is exact."""
+        """Return the standard error of `cdf`, or None if it is exact."""
         if self.completion is not None:
             return None
         assert self.sample is not None
@@ -60,7 +63,7 @@ class Prediction:
         return sqrt(p * (1 - p) / len(self.sample.times))
 
     def quantile(self, q: float) -> float:
-        """Smallest t with Pr(T <= t) >= q, for 0 < q < 1."""
+        """Return the smallest t with Pr(T <= t) >= q, for 0 < q < 1."""
         if self.completion is not None:
             from coded_dgd.theory.integrate import quantile
 
@@ -83,11 +86,11 @@ def predict(
     Parameters
     ----------
     scheme : Scheme
-        Fitted to the data, if it is one that has to be.
+        Scheme, fitted to the data if it depends on them.
     exact : bool
-        Whether to use closed forms where there are any.
+        Whether to use closed forms if they exist.
     realisations, seed, jobs
-        For Monte Carlo, see `monte_carlo.simulate`.
+        Parameters of Monte Carlo; see `monte_carlo.simulate`.
 
     Raises
     ------

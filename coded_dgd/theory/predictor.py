@@ -1,4 +1,4 @@
-"""What the guard will do in a run: straggler patterns sampled before it starts."""
+"""This module forecasts the effect of the guard from straggler patterns sampled before a run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from coded_dgd.schemes.base import Floats
 
 @dataclass(frozen=True)
 class GuardForecast:
-    """Distribution of the error amplification over straggler patterns."""
+    """A guard forecast is a distribution of the error amplification over straggler patterns."""
 
     samples: int
     amplification: Floats
-    """At the first decodable set, before the guard; of shape (samples,)."""
+    """Error amplification at the first decodable set, before the guard; shape (samples,)."""
     extra_messages: Floats
-    """Messages that the guard takes further; of shape (samples,)."""
+    """Number of further messages for which the guard waits; shape (samples,)."""
 
     @property
     def waiting(self) -> float:
-        """Fraction of iterations in which the guard takes further messages."""
+        """Fraction of iterations in which the guard waits for further messages."""
         return float(np.mean(self.extra_messages > 0))
 
 
@@ -41,9 +41,9 @@ def forecast(
     Parameters
     ----------
     samples : int
-        Patterns to sample.
+        Number of patterns to sample.
     seconds : float
-        Stop after this time with the samples there are, at least one.
+        Time limit. After it the forecast uses the samples drawn so far, at least one.
     """
     scheme = decoder.scheme
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,)))

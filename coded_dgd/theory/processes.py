@@ -1,8 +1,8 @@
-"""Independent pieces of one computation on several cores.
+"""This module computes independent pieces of one computation on several cores.
 
-``multiprocessing`` would import the script that was started into every process, and where that
-script uses MPI they would hang; a fork of a process that uses MPI is no better. So these are fresh
-interpreters: ``python -m coded_dgd.theory.processes``, with pickled results on stdout.
+``multiprocessing`` would import the script that was started into every process. If that script
+uses MPI, the processes would hang, and a fork of a process that uses MPI is no safer. So these are
+fresh interpreters: ``python -m coded_dgd.theory.processes``, with pickled results on stdout.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ T = TypeVar("T")
 
 
 def in_order(function: Callable[[int], T], count: int, jobs: int) -> Iterator[T]:
-    """Yield function(0), ..., function(count - 1), computed by so many processes.
+    """Yield function(0), ..., function(count - 1), computed by `jobs` processes.
 
-    `function` is pickled: it and what it holds have to be of modules that can be imported.
+    `function` is pickled: it and the objects it holds must come from modules that can be imported.
 
     Raises
     ------
     UsageError
         If `function` cannot be pickled.
     CodedDGDError
-        If a process ends before its time; it has said why on stderr.
+        If a process ends early. Its stderr says why.
     StorageError
         If the folder for temporary files is full.
     """
@@ -79,11 +79,11 @@ def _start(stack: ExitStack, *arguments: str | int) -> IO[bytes]:
 
 
 def _serve(path: str, first: str, count: str, jobs: str) -> None:
-    """Compute every so many-th piece, in a process that `in_order` has started."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
+    """Compute every `jobs`-th piece from `first` on, in a process that `in_order` has started."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     streams.prepare()
     results = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what is printed is no result
+    os.dup2(2, 1)  # printed text must not mix with results
     function = pickle.loads(Path(path).read_bytes())
     for index in range(int(first), int(count), int(jobs)):
         pickle.dump(function(index), results)

@@ -1,9 +1,9 @@
-"""How far stochastic gradient coding converges: Bitar et al., Theorem 1 and Corollary 2.
+"""This module bounds the error of stochastic gradient coding: Bitar et al., Theorem 1, Corollary 2.
 
-Readings: r~ as printed already is the squared norm of (X beta* - y) / ||X^T X||^(1/2) and is not
-squared again. The theorem is about the loss ||X beta - y||^2 and beta_0 = 0 here. It says nothing
-about the condition number of X^T X, without which the first term fails even where nobody
-straggles: that is checked too.
+The paper is read as follows. r~ as printed is already the squared norm of
+(X beta* - y) / ||X^T X||^(1/2) and is not squared again. The theorem is about the loss
+||X beta - y||^2, and beta_0 = 0 here. The theorem has no condition on the condition number of
+X^T X, without which the first term fails even if no worker straggles; this is checked too.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from coded_dgd.problems.problem import Problem
 from coded_dgd.schemes.base import Integers, ReplicationScheme
 
 SOLVED = 1e-20
-"""||X beta* - y||^2 / ||y||^2 of what counts as solved exactly."""
+"""Largest ||X beta* - y||^2 / ||y||^2 that counts as solved exactly."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition of the theorem, and whether it holds."""
+    """A condition of the theorem has a text and says whether it holds."""
 
     text: str
     holds: bool
@@ -33,27 +33,27 @@ class Condition:
 
 @dataclass(frozen=True)
 class Theorem1:
-    """E ||beta_T - beta*||^2 <= epsilon^2 ||beta_0 - beta*||^2 + psi / (d T)."""
+    """The theorem is E ||beta_T - beta*||^2 <= epsilon^2 ||beta_0 - beta*||^2 + psi / (d T)."""
 
     p: float
     """Probability that a worker straggles."""
     epsilon: float
     iterations: int
-    """T."""
+    """Number of iterations T."""
     bound: float
     distance: float
-    """||beta_0 - beta*||^2."""
+    """Squared initial distance ||beta_0 - beta*||^2."""
     psi: float
     mu: float
-    """||X||_F^2 / (m ||X^T X||), the incoherence."""
+    """Incoherence ||X||_F^2 / (m ||X^T X||)."""
     residual: float
-    """r~ = ||X beta* - y||^2 / ||X^T X||."""
+    """Residual r~ = ||X beta* - y||^2 / ||X^T X||."""
     condition_number: float
-    """Of X^T X."""
+    """Condition number of X^T X."""
     without_stragglers: float
-    """||beta_T - beta*||^2 of gradient descent with these steps, exactly: the case p = 0."""
+    """Exact ||beta_T - beta*||^2 of gradient descent with these steps: the case p = 0."""
     corollary2: float | None
-    """Bound of Corollary 2, epsilon^2 ||beta_0 - beta*||^2; None where X beta* is not y."""
+    """Bound of Corollary 2, epsilon^2 ||beta_0 - beta*||^2; None if X beta* is not y."""
     conditions: tuple[Condition, ...]
 
     @property
@@ -80,12 +80,12 @@ def theorem1(
     p : float
         Probability that a worker straggles, 0 <= p < 1.
     iterations : int, optional
-        T; by default the least that the theorem takes, 2 log(1 / epsilon^2).
+        Number of iterations T; the default is the theorem's minimum, 2 log(1 / epsilon^2).
 
     Raises
     ------
     UsageError
-        If the parameters are out of range, or the data too large for beta* to be computed.
+        If a parameter is out of range, or the data are too large for beta* to be computed.
     """
     if not 0 < epsilon < 1:
         raise UsageError(f"--epsilon {epsilon:g} is out of range: choose 0 < epsilon < 1")
@@ -101,7 +101,7 @@ def theorem1(
     largest = float(eigenvalues[-1])
     m, n, odds = problem.source.rows, scheme.workers, p / (1 - p)
     d, mu = float(_copies(scheme).mean()), float(np.trace(gram)) / m / largest
-    squares = 2 * problem.loss(optimum)  # our loss has a factor 1/2
+    squares = 2 * problem.loss(optimum)  # the loss here has a factor 1/2
     labels = sum(float(y @ y) for _, y in problem.source.windows())
     distance = float(optimum @ optimum)
     psi = L**2 * odds * squares / largest * mu
@@ -136,19 +136,19 @@ def theorem1(
 
 
 def _copies(scheme: ReplicationScheme) -> Integers:
-    """Count the workers that hold each block: d_i, of shape (N,)."""
+    """Return the number of workers that hold each block: d_i, shape (N,)."""
     held = np.concatenate([scheme.held(worker) for worker in range(scheme.workers)])
     return np.bincount(held, minlength=scheme.blocks)
 
 
 def _placement(problem: Problem, scheme: ReplicationScheme) -> Iterator[Condition]:
-    """Whether the copies are as the theorem wants them."""
+    """Yield the theorem's conditions on the placement of the copies."""
     m, n, copies = problem.source.rows, scheme.workers, _copies(scheme)
     yield Condition(f"a block is one row: {m} rows in {scheme.blocks} blocks", scheme.blocks == m)
     norms = problem.block_norms(scheme.blocks)
     off = float(np.abs(copies - copies.sum() * norms / norms.sum()).max())
     yield Condition(f"d_i = sigma ||x_i||^2: rounded by up to {off:.2g}", off <= 1e-9)
-    # sum over i, j of (workers that have both i and j - d_i d_j / n)^2, less that over i = j
+    # sum over i != j of (number of workers that hold both i and j - d_i d_j / n)^2
     held = [scheme.held(worker) for worker in range(n)]
     rows = np.concatenate(held)
     columns = np.repeat(np.arange(n), [len(each) for each in held])

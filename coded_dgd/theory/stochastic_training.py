@@ -1,4 +1,4 @@
-"""Whole runs of the stochastic schemes, many at once, as a few matrix products per iteration."""
+"""This module trains many stochastic schemes at once, by a few matrix products per iteration."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def iterates(
 ) -> Iterator[Floats]:
     """Run gradient descent on least squares for C schemes side by side, from beta_0 = 0.
 
-    The estimate of eq. (2) and of its relatives in Table I is X^T (w * (X beta - y)), with the
-    weight w of each row that follows from who has finished. The schemes' own placement and
+    The estimate of eq. (2) and of its variants in Table I is X^T (w * (X beta - y)), with a weight
+    w
+    for each row that depends on the workers that have finished. The schemes' own placement and
     weights are used: `ReplicationScheme.block_weights`.
 
     Parameters
@@ -31,15 +32,15 @@ def iterates(
     schedule : callable
         Step size of iteration t = 1, 2, ...
     schemes : C schemes
-        Fitted to these data, each with its p given. One may be there more than once.
+        Schemes fitted to these data, each with its p given; a scheme may occur more than once.
     finished : iterable of (C, iterations, M) bools
-        The workers that finish in time, for some iterations after the other; what is worked
-        through at once takes 8 C m bytes per iteration.
+        Workers that finish in time, in consecutive chunks of iterations. A chunk takes 8 C m bytes
+        per iteration.
 
     Yields
     ------
     (C, l) array
-        beta_1, beta_2, ... of every scheme; a new array each.
+        beta_1, beta_2, ... of every scheme; each is a new array.
 
     References
     ----------
@@ -61,7 +62,7 @@ def iterates(
 
 
 def _row_weights(scheme: ReplicationScheme, finished: Bools, rows: int) -> Floats:
-    """Weights of the rows of the data, of shape (realisations, m)."""
+    """Return the weights of the rows of the data, shape (realisations, m)."""
     weights = scheme.block_weights(finished)
     if scheme.blocks == rows:
         return weights

@@ -241,12 +241,12 @@ def control_buffer(parameters: int = 0) -> Floats:
 
 def read_control(message: Floats) -> Point | Task | Command:
     """Return the content of a control message, in memory of its own."""
-    kind, first, second, third = message[:SHORT].astype(int).tolist()
+    kind, *arguments = message[:SHORT].tolist()
     if kind == Control.POINT:
-        return Point(first, second, message[3:].copy())
+        return Point(int(arguments[0]), int(arguments[1]), message[3:].copy())
     if kind == Control.TASK:
-        return Task(first, second, third)
-    return Command(Control(kind), first)
+        return Task(*map(int, arguments))
+    return Command(Control(int(kind)), int(arguments[0]))
 
 
 class Report(NamedTuple):

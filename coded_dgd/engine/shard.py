@@ -47,6 +47,8 @@ class Shard:
         self.layout = assignment.layout
         self.dtype = np.dtype(assignment.layout.dtype)
         self._size = result_size(assignment.layout.body_length, self.dtype)
+        self._start = self._size - assignment.layout.body_length
+        self._double = self.dtype == np.float64
         self.delay = delays.create(assignment.delay, assignment.seed)
         self.work: Floats = np.arange(1, assignment.tasks + 1) * np.float64(assignment.unit)
         own = None
@@ -96,9 +98,19 @@ class Shard:
             self._drawn = iteration, times
         return self._drawn[1]
 
-    def new_message(self) -> Reals:
-        """Return a message of zeros (`result_parts`)."""
-        return np.zeros(self._size, self.dtype)
+    def new_message(self) -> tuple[Reals, Floats]:
+        """Return a message of zeros, and the view of its header."""
+        message: Reals = np.zeros(self._size, self.dtype)
+        header: Any = message[: self._start]
+        return message, header if self._double else header.view(np.float64)
+
+    def add(self, message: Reals, first: int, last: int, beta: Reals) -> None:
+        """Add the results of tasks `first`..`last` - 1 to the body of a message."""
+        body = message[self._start :]
+        if self.layout.extras:
+            extras, body = self.layout.parts(body)
+            extras += self.extras(first, last, beta)
+        body += self.compute(first, last, beta)
 
     def compute(self, first: int, last: int, beta: Reals) -> Reals:
         """Return the sum of the results of tasks `first`..`last` - 1, times their factors."""

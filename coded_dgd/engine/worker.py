@@ -8,7 +8,7 @@ from math import inf
 from time import perf_counter
 
 from coded_dgd.engine.events import Activity, EventRecorder, no_event
-from coded_dgd.engine.protocol import Point, Reals, Task, result_parts
+from coded_dgd.engine.protocol import Point, Reals, Task
 from coded_dgd.engine.shard import Shard
 
 Signal = Point | Task | None
@@ -62,23 +62,33 @@ class Worker:
         """Compute and send all messages of a point; return a point that overtakes it, if any."""
         shard, due, beta = self._begin(point)
         first, injects, assignment = 0, shard.delay.injects, shard.assignment
+        event, code_id, iteration = self._event, point.code_id, point.iteration
         for index, last in enumerate(assignment.ends):
-            message, seconds, overrun = shard.new_message(), 0.0, 0.0
+            message, header = shard.new_message()
+            compute_seconds = overrun = 0.0
             while first < last:
                 stop = min(first + shard.tasks_at_once, last)
-                seconds += self._compute(shard, point, index, (first, stop), beta, message)
+                event(Activity.COMPUTE, code_id, iteration, index)
+                begin = perf_counter()
+                shard.add(message, first, stop, beta)
+                compute_seconds += perf_counter() - begin
                 first = stop
                 if injects:
-                    self._event(Activity.DELAY, point.code_id, point.iteration, index)
+                    event(Activity.DELAY, code_id, iteration, index)
                     overrun = max(overrun, self.clock() - due[stop - 1])
                 elif stop == assignment.tasks:  # the next wait returns a newer point
                     continue
-                newer = yield from self._wait(due[stop - 1])
-                if newer is not None:
-                    return newer
-                shard.finish_times(point.iteration + 1)
-            self._send(message, point, index, seconds, overrun, send)
-        self._event(Activity.IDLE)
+                while (signal := (yield due[stop - 1])) is not None:
+                    if isinstance(signal, Point):
+                        return signal
+                    self._tasks.append(signal)
+                shard.finish_times(iteration + 1)
+            event(Activity.SEND, code_id, iteration, index)
+            header[0], header[1], header[2] = code_id, iteration, index
+            header[3], header[4] = compute_seconds, overrun
+            send(message)
+            self.results += 1
+        event(Activity.IDLE)
         return None
 
     def _told_tasks(
@@ -86,74 +96,41 @@ class Worker:
     ) -> Generator[float, Signal, Point | None]:
         """Compute and send the tasks that rank 0 assigns; return the point that overtakes."""
         shard, due, beta = self._begin(point)
+        event, code_id, iteration = self._event, point.code_id, point.iteration
         for instant in due:
             while (number := self._next_task(point)) is None:
-                self._event(Activity.IDLE)
+                event(Activity.IDLE)
                 signal = yield inf
                 if isinstance(signal, Point):
                     return signal
                 if signal is not None:
                     self._tasks.append(signal)
-            message = shard.new_message()
-            seconds = self._compute(shard, point, number, (number, number + 1), beta, message)
-            self._event(Activity.DELAY, point.code_id, point.iteration, number)
-            overrun = max(0.0, self.clock() - instant) if shard.delay.injects else 0.0
-            newer = yield from self._wait(instant)
-            if newer is not None:
-                return newer
-            self._send(message, point, number, seconds, overrun, send)
-        self._event(Activity.IDLE)
+            message, header = shard.new_message()
+            event(Activity.COMPUTE, code_id, iteration, number)
+            begin = perf_counter()
+            shard.add(message, number, number + 1, beta)
+            header[0], header[1], header[2] = code_id, iteration, number
+            header[3] = perf_counter() - begin
+            if shard.delay.injects:
+                event(Activity.DELAY, code_id, iteration, number)
+                header[4] = max(0.0, self.clock() - instant)
+            while (signal := (yield instant)) is not None:
+                if isinstance(signal, Point):
+                    return signal
+                self._tasks.append(signal)
+            event(Activity.SEND, code_id, iteration, number)
+            send(message)
+            self.results += 1
+        event(Activity.IDLE)
         return None
 
     def _begin(self, point: Point) -> tuple[Shard, list[float], Reals]:
         """Return the shard, the due times of its tasks, and beta, for a point."""
         shard = self.shards[point.code_id]
-        self.shards.pop(
-            -1 if shard.assignment.replaces is None else shard.assignment.replaces, None
-        )
+        if shard.assignment.replaces is not None:
+            self.shards.pop(shard.assignment.replaces, None)
         due: list[float] = (self.clock() + shard.finish_times(point.iteration)).tolist()
         return shard, due, point.beta.astype(shard.dtype, copy=False)
-
-    def _compute(
-        self,
-        shard: Shard,
-        point: Point,
-        number: int,
-        tasks: tuple[int, int],
-        beta: Reals,
-        message: Reals,
-    ) -> float:
-        """Add the results of some tasks to message `number`; return the seconds it took."""
-        self._event(Activity.COMPUTE, point.code_id, point.iteration, number)
-        begin = perf_counter()
-        extras, payload = shard.layout.parts(result_parts(message)[1])
-        payload += shard.compute(*tasks, beta)
-        if extras.size:
-            extras += shard.extras(*tasks, beta)
-        return perf_counter() - begin
-
-    def _send(
-        self,
-        message: Reals,
-        point: Point,
-        number: int,
-        seconds: float,
-        overrun: float,
-        send: Callable[[Reals], None],
-    ) -> None:
-        """Write the header of a message, and send the message."""
-        self._event(Activity.SEND, point.code_id, point.iteration, number)
-        header, _ = result_parts(message)
-        header[0], header[1], header[2] = point.code_id, point.iteration, number
-        header[3], header[4] = seconds, overrun
-        send(message)
-        self.results += 1
-
-    def _wait(self, until: float) -> Generator[float, Signal, Point | None]:
-        """Wait until an instant; return a newer point if one arrives, and keep tasks."""
-        while isinstance(signal := (yield until), Task):
-            self._tasks.append(signal)
-        return signal
 
     def _next_task(self, point: Point) -> int | None:
         """Return the number of the next task for a point, and drop tasks of earlier points."""

@@ -1,4 +1,4 @@
-"""Decoding under guard: which messages have arrived, and whether their decode can be trusted."""
+"""The guarded decoder knows which messages have arrived and whether decoding is accurate."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Integers = NDArray[np.int64]
 
 
 class GuardedDecoder:
-    """Collects the messages of one iteration until they decode with little error amplification.
+    """The decoder collects messages of an iteration until they decode with little amplification.
 
-    Decode weights multiply the workers' rounding errors. Their amplification follows from the
-    weights and the sizes of the blocks alone, so it is known before anything is summed. Above the
-    guard the decoder takes further messages, least squares over all that arrived, instead of
-    decoding. The error of a gradient that it releases is at most about
+    Decode weights multiply the workers' rounding errors. The amplification follows from the
+    weights and the sizes of the blocks, so it is known before anything is summed. Above the
+    guard the decoder takes further messages instead of decoding, and uses least squares over all
+    that have arrived. The error of a gradient that it releases is at most about
     amplification * 32 u * ||X||_2 ||X diag(beta)||_F, with u = 2^-53 where workers compute with
     float64 and 2^-24 with float32 (docs/numerics.md).
 
@@ -30,29 +30,29 @@ class GuardedDecoder:
     ----------
     scheme : Scheme
     guard : float
-        Largest error amplification to decode with, at least 2: with all messages here, and for
-        schemes without coding, it is between 1 and 2 however unequal the blocks are.
+        Largest error amplification to decode with, at least 2. With all messages, and for
+        schemes without coding, it is between 1 and 2 for blocks of any sizes.
     block_norms : (N,) array, optional
-        Squared Frobenius norms of the data blocks; equal ones by default.
+        Squared Frobenius norms of the data blocks. By default they are equal.
 
     Attributes
     ----------
     order : list of (worker, message)
         The messages that can be used, in the order of arrival.
     weights : (messages arrived,) or (pieces, messages arrived) array
-        Decode weights in the same order, to be used once `arrive` has returned True.
+        Decode weights in the same order, valid once `arrive` has returned True.
     amplification : float
         Error amplification of the latest weights.
     first_amplification : float
-        That of the first decodable set, before the guard.
+        Error amplification of the first decodable set, before the guard.
     extra : int
-        Messages taken beyond the first decodable set.
+        Number of messages taken beyond the first decodable set.
     weights_time : float
-        Seconds that the latest weights took.
+        Seconds for computing the latest weights.
     learnt : Learnt
-        What the scheme's weights depend on, from all iterations so far.
+        What the scheme has learnt from all iterations so far.
     lost : set of int
-        Workers of which nothing more can be expected in this iteration.
+        Workers that will send nothing more in this iteration.
     """
 
     def __init__(self, scheme: Scheme, guard: float, block_norms: Floats | None = None) -> None:
@@ -66,7 +66,7 @@ class GuardedDecoder:
         self.begin()
 
     def again(self) -> GuardedDecoder:
-        """Return another decoder that goes on from what this one has learnt, on its own."""
+        """Return a new, independent decoder that starts with what this one has learnt."""
         other = GuardedDecoder(self.scheme, self.guard, self._block_norms)
         other.learnt.restore(self.learnt.state())
         return other
@@ -74,14 +74,14 @@ class GuardedDecoder:
     def begin(
         self, lost: Iterable[int] = (), held: Mapping[tuple[int, int], int] | None = None
     ) -> None:
-        """Forget the last iteration; expect nothing of the workers that are lost.
+        """Begin an iteration: forget the last one and expect no messages of lost workers.
 
         Parameters
         ----------
         lost : iterable of int
-            Numbers of workers.
+            Numbers of the lost workers.
         held : mapping of (worker, message) to int, optional
-            Ages of the messages of earlier iterations that are held for this one, oldest first.
+            Ages of held messages of earlier iterations, the oldest message first.
         """
         self.order: list[tuple[int, int]] = list(held or ())
         self.weights: Floats = np.empty(0)
@@ -99,12 +99,12 @@ class GuardedDecoder:
             self.lose(worker)
 
     def lose(self, worker: int, message: int | None = None) -> bool:
-        """Expect no more of this worker than what has arrived; or only not this message.
+        """Expect no further message of a worker, or only not message number `message`.
 
         Returns
         -------
         bool
-            Whether what has arrived decodes now, because less is waited for.
+            Whether the arrived messages decode within the guard now that fewer are expected.
         """
         expected, arrived = self._expected.copy(), self._ages == 0
         expected[worker, slice(None) if message is None else message] = False
@@ -123,8 +123,8 @@ class GuardedDecoder:
         key : (int, int)
             Its worker, and its number among the messages of the worker.
         age : int
-            Iterations between the one that the message answers and the present one, at most
-            ``scheme.oldest``.
+            Number of iterations between the one that the message answers and the current one,
+            at most ``scheme.oldest``.
         """
         if self._held and self._held.pop(key, None) is not None:  # a newer one of what is held
             self.order.remove(key)
@@ -143,7 +143,7 @@ class GuardedDecoder:
 
     @property
     def _ages(self) -> Integers:
-        """Age of each message in iterations, of shape (M, J); -1 where none is held."""
+        """Age of each message in iterations, of shape (M, J); -1 for messages not held."""
         ages = np.full(self.scheme.expected.shape, -1, dtype=np.int64)
         for key in self.order:
             ages[key] = self._held.get(key, 0)
@@ -153,11 +153,11 @@ class GuardedDecoder:
         return self._weigh() <= self.guard * (1 + 1e-9)  # False for nan
 
     def expire(self) -> None:
-        """Decode what is there: the deadline of a scheme that has one has come."""
+        """Compute weights for the arrived messages, because the scheme's deadline has passed."""
         self._weigh()
 
     def _weigh(self) -> float:
-        """Compute weights; return their error amplification."""
+        """Compute the weights and return their error amplification."""
         begin = perf_counter()
         ages = self._ages
         if not self._decodable:
@@ -187,19 +187,19 @@ class GuardedDecoder:
 
     @property
     def hopeless(self) -> bool:
-        """Whether what has arrived and what can be expected will never decode."""
+        """Whether the messages will never suffice, even with all that are still expected."""
         ages = self._ages
         ages[self._expected] = 0
         return not self.scheme.suffices(ages, self.lost)
 
 
 class Replayed(NamedTuple):
-    """Completion of one iteration where messages take no time and nobody is ever late."""
+    """This tuple tells when an iteration completes if messages take no time."""
 
     completion_time: float
-    """Seconds; the deadline, or inf, where the gradient never becomes decodable."""
+    """Completion time in seconds. If the gradient never decodes: the deadline, or inf."""
     order: list[tuple[int, int]]
-    """The (worker, message) that were used, in the order of arrival."""
+    """Pairs (worker, message) of the messages used, in the order of arrival."""
 
 
 def replay(
@@ -210,11 +210,11 @@ def replay(
     Parameters
     ----------
     decoder : GuardedDecoder
-        Afterwards as it is at the end of that iteration.
+        Decoder to use; it is left in the state at the end of the iteration.
     finish : (M, r) array
         Finish time of each task of each worker in seconds.
     lost : mapping of int to float, optional
-        Workers that are lost, and when.
+        Instant in seconds at which each lost worker is lost, by worker.
     """
     return replay_messages(decoder, decoder.scheme.message_times(finish), lost)
 
@@ -222,12 +222,12 @@ def replay(
 def replay_messages(
     decoder: GuardedDecoder, times: Floats, lost: Mapping[int, float] | None = None
 ) -> Replayed:
-    """Replay one iteration of which the times of messages are known; see `replay`.
+    """Replay one iteration, given the times of its messages; see `replay`.
 
     Parameters
     ----------
     times : (M, J) array
-        When each message arrives, in seconds; inf for never.
+        Arrival time of each message in seconds; inf if it never arrives.
     """
     lost = lost or {}
     deadline = np.inf if decoder.scheme.deadline is None else decoder.scheme.deadline

@@ -1,1 +1,1 @@
-"""Between engine and planner: what is measured becomes a plan, and a plan a change."""
+"""This package measures a cluster with the engine and turns the plan into changes of a run."""

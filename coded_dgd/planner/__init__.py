@@ -1,1 +1,1 @@
-"""Which scheme and load suit a cluster: delay laws fitted to measurements, costs, a ranking."""
+"""The planner chooses scheme and load for a cluster, by fitted delay laws and predicted costs."""

@@ -1,4 +1,4 @@
-"""The schemes, one file each, found by name."""
+"""This package holds the schemes, one file each, and finds them by name."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from coded_dgd.schemes.base import Scheme
 
 DEFAULT_LOAD = 10
 DEFAULT = "lcc-mmc"
-"""The scheme of a run that names none."""
+"""Name of the scheme that a run has by default."""
 BASELINE = "uncoded"
-"""The scheme without coding, which the others are held against."""
+"""Name of the scheme without coding, with which the others are compared."""
 COMPARED = "uncoded,gc,lcc,lcc-mmc,lcc-mmc-2,uc-mmc,uc-mmc-pg,mds-mmc"
-"""The schemes of a comparison that names none."""
+"""Names of the schemes that a comparison has by default."""
 PROBE = "uc-mmc"
-"""The scheme that a cluster is measured with: each task is a message of its own."""
+"""Name of the scheme that a cluster is measured with: each task is a message of its own."""
 DRY_RUN = "ignore-stragglers"
-"""The scheme of iterations with next to no work: one task for each worker, and all are awaited."""
+"""Name of the scheme of a dry run: each worker has one task, and the master waits for all."""
 BOUNDED = "sgc"
-"""The scheme whose convergence Theorem 1 of Bitar et al. bounds."""
+"""Name of the scheme whose convergence Theorem 1 of Bitar et al. bounds."""
 
 
 def names() -> list[str]:
@@ -33,7 +33,7 @@ def names() -> list[str]:
 
 
 def several(text: str) -> list[str]:
-    """Split the names of several schemes, with commas; those between options do not separate.
+    """Split names of schemes at commas, except at commas between the options of one scheme.
 
     Examples
     --------
@@ -51,12 +51,12 @@ def several(text: str) -> list[str]:
 
 
 def described() -> str:
-    """Return all that can be given as the name of a scheme, in words."""
+    """Return a text that lists what can be given as the name of a scheme."""
     return f"{', '.join(names())}, lcc-mmc-K for K polynomials, or MODULE:CLASS of your own"
 
 
 def help_of(option: str) -> str:
-    """Return what the command line says about an option of schemes."""
+    """Return the help text of the command line for an option of schemes."""
     found = (find(name)[0].help.get(option) for name in names())
     return next(text for text in found if text is not None)
 
@@ -67,14 +67,14 @@ def find(name: str) -> tuple[type[Scheme], dict[str, Any]]:
     Raises
     ------
     UsageError
-        For an unknown name or option, or one that is of another type.
+        If the name or an option is unknown, or the value of an option has the wrong type.
     """
     scheme, _, given = _parse(name)
     return scheme, given
 
 
 def _parse(text: str) -> tuple[type[Scheme], str, dict[str, Any]]:
-    """Return class, name without options, and options of ``name:key=value,...``."""
+    """Return the class, the name without options, and the options of ``name:key=value,...``."""
     name, parameters = spec.named(text)
     implied = {}
     if match := re.fullmatch(r"(lcc-mmc)-(\d+)", name):
@@ -85,7 +85,7 @@ def _parse(text: str) -> tuple[type[Scheme], str, dict[str, Any]]:
 
 
 def _constructor(scheme: type[Scheme]) -> Callable[..., None]:
-    """Return something with the signature of a constructor, as far as options go."""
+    """Return a callable whose signature has the options of the constructor as keywords."""
     found: dict[str, inspect.Parameter] = {}
     for kind in scheme.__mro__:
         for each in inspect.signature(vars(kind).get("__init__", _nothing)).parameters.values():
@@ -102,9 +102,9 @@ def _nothing() -> None: ...
 
 
 def family(name: str, loads: Sequence[int]) -> list[str]:
-    """Return the names under which the scheme called `name` goes at these loads, each once.
+    """Return the names of the scheme called `name` and of its variants at these loads, each once.
 
-    All have the options that the name gives.
+    All of them carry the options that the name gives.
     """
     scheme, plain, _ = _parse(name)
     options = name.removeprefix(spec.named(name)[0])
@@ -113,13 +113,12 @@ def family(name: str, loads: Sequence[int]) -> list[str]:
 
 
 def share(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give each scheme those sizes and options that it takes.
+    """Return, for each scheme, the given sizes and options that it takes.
 
     Raises
     ------
     UsageError
-        For an unknown name, or something that none of the schemes takes; None is as good as not
-        given.
+        If a name is unknown, or no scheme takes a given size or option. None counts as not given.
     """
     shares = {}
     for name in names:
@@ -152,18 +151,18 @@ def create(
     workers : int
         M.
     blocks : int, optional
-        N; the number of workers by default, or what the scheme makes of the data.
+        N. By default the number of workers, or what the scheme derives from the data.
     load : int, optional
-        Computation load r; by default 10, or N where that is less, or N/M where that is more.
+        Computation load r. By default 10, but at least N/M and at most N.
     seed : int
-        For schemes that are random.
+        Seed of random schemes.
     **options
-        What single schemes take, such as ``tolerance``; None is as good as not given.
+        Options of the scheme, such as ``tolerance``. None counts as not given.
 
     Raises
     ------
     UsageError
-        For an unknown name or an option that the scheme does not take.
+        If the name is unknown, or the scheme does not take an option.
     Infeasible
         If the code does not exist for these numbers.
 

@@ -1,4 +1,4 @@
-"""Picking one of several copies of a block."""
+"""This module picks one of several copies of a block."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def first_copies(arrived: Bools, block: Integers) -> tuple[Integers, Integers, I
     Returns
     -------
     workers, messages, blocks : (covered blocks,) integers
+        Sender, message number and block of each chosen message.
     """
     messages, workers = np.nonzero(arrived.T)
     blocks, first = np.unique(block[workers, messages], return_index=True)

@@ -1,4 +1,4 @@
-"""Lagrange coded computation, whatever the number of polynomials (Ozfatura et al., Section II).
+"""This is Lagrange coded computation with k polynomials (Ozfatura et al., Section II).
 
 ::
 
@@ -20,11 +20,11 @@ from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Learnt, Threshold
 
 
 class LagrangeScheme(Threshold, CodedScheme):
-    """k = `polynomials` (default r) over n = ceil(N / k) nodes each; floor(r / k) messages.
+    """A Lagrange code has k = `polynomials` (default r), each over n = ceil(N / k) nodes.
 
-    Polynomial g interpolates the blocks g n, ..., (g + 1) n - 1 (zero blocks fill up the last
-    ones). A message is the sum over the k polynomials at one evaluation point, H of eq. (5), and
-    takes k tasks. Recovery threshold 2 n - 1 messages.
+    Polynomial g interpolates the blocks g n, ..., (g + 1) n - 1; blocks of zeros fill up the last
+    one. A worker sends floor(r / k) messages. A message is the sum over the k polynomials at one
+    evaluation point, H of eq. (5), and takes k tasks. The recovery threshold is 2 n - 1 messages.
     """
 
     options: ClassVar[tuple[str, ...]] = ()

@@ -1,7 +1,8 @@
-"""What the stochastic schemes share (Bitar et al., Sections II, III and V).
+"""This module holds what the stochastic schemes share (Bitar et al., Sections II, III and V).
 
-None of them has a threshold: the master goes on with what is there when its stop rule says so, and
-weighs it such that the estimate is right on average if each worker fails with probability p.
+These schemes have no recovery threshold. When the stop rule holds, the master sums the messages
+that have arrived, with weights that make the estimate unbiased if each worker straggles with
+probability p.
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ from coded_dgd.schemes.rules import Finished, Rule
 
 DEFAULT_REDUNDANCY = 2.0
 REDUNDANCIES = (2.0, 3.0, 4.0)
-"""Redundancies that are worth trying."""
+"""Redundancies that a plan tries."""
 WAITED_FOR = (0.5, 0.7, 0.8, 0.9)
-"""Fractions of the workers that are worth waiting for."""
+"""Fractions of the workers to wait for that a plan tries."""
 
 
 class StochasticScheme(ReplicationScheme):
-    """Copies of data vectors on some workers, and the sum of what has arrived, weighted.
+    """A stochastic scheme copies data vectors to some workers and weights the sum of arrivals.
 
     A block is one row of the data unless ``--blocks`` says otherwise. Each worker sends one
-    message when it has done all its tasks. As single rows are less work than the N/M of them that
-    a task is elsewhere, a worker's time counts in such tasks.
+    message when it has done all its tasks. Delay models count a task of one row as M/N of a task,
+    because a task of other schemes has N/M times as many rows.
 
     Parameters
     ----------
     wait : str
-        Stop rule: ``all`` workers, the ``fastest:K`` (footnote 1 of the paper), or what is there
-        after ``deadline:SECONDS``.
+        Stop rule: ``all`` workers, the ``fastest:K`` (footnote 1 of the paper), or the messages
+        that have arrived after ``deadline:SECONDS``.
     p : str
         Probability that a worker is a straggler, or ``auto``: the fraction of workers that were
         missing in the iterations so far, this one included.
@@ -111,18 +112,18 @@ class StochasticScheme(ReplicationScheme):
         self.load = max(len(held) for held in self._placement)
 
     def default_blocks(self, rows: int) -> int:
-        """N where the user leaves it open."""
+        """Return the default of N for data of m rows."""
         return rows
 
     @abstractmethod
     def assign(self, block_norms: Callable[[int], Floats]) -> list[Integers]:
-        """Which blocks each worker holds."""
+        """Return the indices of the blocks that each worker holds."""
 
     def learnt(self) -> Stragglers:
         return Stragglers(self._missing, self.straggler_probability)
 
     def p(self, learnt: Learnt | None) -> float:
-        """Probability of straggling that the weights use; 0 before anything has been learnt."""
+        """Return the straggler probability that the weights use; 0 before anything is learnt."""
         probability = (learnt or self.learnt()).straggler_probability
         return probability or 0.0
 
@@ -138,7 +139,7 @@ class StochasticScheme(ReplicationScheme):
         return (tasks,) if tasks else ()
 
     def _missing(self, arrived: Bools) -> tuple[int, int]:
-        """Count the workers that have not finished, and all that hold something."""
+        """Return the number of workers that have not finished, and of workers that hold blocks."""
         workers = self._finish.workers
         return workers - int(np.count_nonzero(self._finish.finished(arrived))), workers
 
@@ -161,27 +162,27 @@ class StochasticScheme(ReplicationScheme):
 
     @cached_property
     def _factors(self) -> Floats:
-        """Factor of each block in the messages of each worker, of shape (M, N)."""
+        """Factor of each block in the messages of each worker, as an array of shape (M, N)."""
         factors = np.zeros((self.workers, self.blocks))
         for worker in range(self.workers):
             factors[worker, self.held(worker)] = self.coefficients(worker)
         return factors
 
     def _covered(self, finished: Bools) -> Bools:
-        """Blocks that some finished worker holds: (realisations, M) -> (realisations, N)."""
+        """Mark the blocks that a finished worker holds: (realisations, M) -> (realisations, N)."""
         covered: Bools = finished @ self._factors > 0
         return covered
 
 
 class Stragglers(Learnt):
-    """The fraction of workers that were missing in the iterations so far.
+    """The straggler probability is estimated as the fraction of missing workers so far.
 
     Parameters
     ----------
     missing : callable
-        Counts the workers that are missing, and all that may be, when these messages have arrived.
+        Returns the number of missing workers and of workers in all, given the arrivals.
     given : float, optional
-        Probability that is given, and counts instead of the fraction.
+        Probability to use instead of the estimate.
     """
 
     def __init__(self, missing: Callable[[Bools], tuple[int, int]], given: float | None) -> None:
@@ -207,13 +208,13 @@ class Stragglers(Learnt):
 
 
 def divide_covered(covered: Bools | Floats, reached: float | Floats) -> Floats:
-    """Divide, but leave what is zero at zero."""
+    """Divide elementwise; zeros of the dividend stay zero, whatever the divisor."""
     quotient: Floats = np.divide(covered, reached, out=np.zeros(covered.shape), where=covered != 0)
     return quotient
 
 
 def _stop_rule(wait: str, workers: int) -> tuple[int, float | None]:
-    """Return the number of workers to wait for, and the seconds to wait at most."""
+    """Return the number of workers to wait for, and the deadline in seconds if there is one."""
     kind, _, value = wait.partition(":")
     try:
         if kind == "all" and not value:
@@ -240,7 +241,7 @@ def _probability(text: str) -> float:
 
 
 def as_printed(normalisation: str) -> bool:
-    """Whether to normalise as Table I of the paper prints it, or block by block."""
+    """Return whether to normalise as printed in Table I of the paper; else block by block."""
     if normalisation not in ("per-block", "printed"):
         raise UsageError(f"--normalisation {normalisation!r}: give per-block or printed")
     return normalisation == "printed"

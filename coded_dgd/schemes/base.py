@@ -1,4 +1,4 @@
-"""What a scheme is: a linear code over partial gradients, and nothing else.
+"""A scheme is a linear code over partial gradients, and nothing else.
 
 Symbols, as in the papers
 -------------------------
@@ -12,7 +12,7 @@ J
     messages per worker and iteration, at most r; message j leaves after task ``ends[j] - 1``
     and carries the sum of the tasks since the message before it, each times its coefficient.
 
-A scheme answers four questions and nothing else in the program knows which scheme is running:
+A scheme answers four questions, and no other part of the program knows which scheme runs:
 what each worker holds (`placement`), what it sends and when (`ends`, `coefficients`), which
 messages suffice (`rule`), and how they are summed (`weights`). For every decodable set ::
 
@@ -46,103 +46,105 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 SIZES = ("blocks", "load")
-"""Names of N and r as arguments."""
+"""Names of the arguments for N and r."""
 NO_NORM = 1e-300
-"""Squared norm of data that are as good as zero: its inverse would overflow."""
+"""Squared norm below which data count as zero, because its inverse would overflow."""
 
 
 class Learnt:
-    """What has been learnt from the arrivals of a run, on which weights depend; here nothing."""
+    """This object holds what weights have learnt from the arrivals of a run; by default nothing."""
 
     @property
     def straggler_probability(self) -> float | None:
-        """Probability with which a worker straggles; None where the weights need none."""
+        """Learnt probability that a worker straggles; None if the weights do not need it."""
         return None
 
     def observe(self, arrived: Bools) -> None:
-        """Learn from what had arrived, of shape (M, J), when an iteration was decoded."""
+        """Learn from the messages, of shape (M, J), that had arrived when an iteration decoded."""
 
     def state(self) -> dict[str, int]:
-        """Return what has been learnt, to be saved."""
+        """Return what has been learnt, for a checkpoint."""
         return {}
 
     def restore(self, state: Mapping[str, int]) -> None:
-        """Go on from what `state` has returned."""
+        """Continue from what `state` has returned."""
 
 
 class Scheme(ABC):
-    """A placement of (coded) blocks on workers, and the decoding of their messages.
+    """A scheme places (coded) blocks on workers and decodes their messages.
 
     Parameters
     ----------
     name : str
+        Name of the scheme in messages to the user.
     workers : int
-        M >= 1.
+        Number of workers, M >= 1.
     blocks : int
-        N >= 1.
+        Number of blocks, N >= 1.
     load : int
-        r, 1 <= r <= N.
+        Computation load r, 1 <= r <= N.
 
     Raises
     ------
     Infeasible
-        If the code does not exist for these numbers; the message names the mend.
+        If the code does not exist for these numbers; the message says what to use instead.
     """
 
     coded: ClassVar[bool] = False
     """Whether tasks run on combinations of blocks. Then workers hold no labels, the gradient has
-    to be of degree 2 in the data, and the master adds what labels contribute, as -X^T y."""
+    to be of degree 2 in the data, and the master adds the contribution of the labels, such as
+    -X^T y."""
 
     of_gram_matrix: ClassVar[bool] = False
-    """Whether the blocks are of Q = X^T X instead of X, and a task is a product with beta. Only
-    gradients of least squares are made of these."""
+    """Whether the blocks are those of Q = X^T X instead of X, and a task is a product with beta.
+    Only the gradient of least squares can be decoded from these products."""
 
     exact: ClassVar[bool] = True
-    """Whether a decoded gradient is the gradient."""
+    """Whether a decoded gradient equals the gradient, up to rounding."""
 
     options: ClassVar[tuple[str, ...]] = ()
     """Names of the keyword arguments that this scheme takes besides M, N and r.
 
-    A class that does not name them takes those of its constructor that have a default, and where
-    that has keyword arguments of any name also the options of its base class.
+    By default these are the constructor's arguments that have a default. If the constructor takes
+    ``**options``, the options of the base class are added.
     """
 
     help: ClassVar[Mapping[str, str]] = {}
-    """What the command line says about options that have a flag of their own, by name."""
+    """Help texts of the command line for options that have a flag of their own, by name."""
 
     sizes: ClassVar[tuple[str, ...]] = SIZES
-    """Which of N and r the user chooses; the others follow."""
+    """Names of the sizes, of N and r, that the user chooses; the scheme derives the others."""
 
     one_load: ClassVar[bool] = False
-    """Whether r follows from N and M, so that a larger load is taken for the same."""
+    """Whether r follows from N and M, so that all larger loads give the same code."""
 
     bounded: ClassVar[bool] = False
-    """Whether Theorem 1 of Bitar et al. bounds the convergence."""
+    """Whether Theorem 1 of Bitar et al. bounds the convergence of this scheme."""
 
     stop_option: ClassVar[str | None] = None
-    """The option, with a flag, that says when to stop; what workers hold does not depend on it."""
+    """Name of the option that says when to stop waiting; the placement does not depend on it."""
 
     amplifies: bool = False
-    """Whether decode weights are large enough at times to be worth a forecast of the guard."""
+    """Whether decode weights may be so large that a forecast of the guard is worthwhile."""
 
     data_dependent: ClassVar[bool] = False
-    """Whether `fit` decides on the placement."""
+    """Whether the placement depends on the data, through `fit`."""
 
     dynamic: ClassVar[bool] = False
-    """Whether rank 0 decides on tasks while an iteration runs: see `schemes.dynamic`."""
+    """Whether rank 0 decides on tasks while an iteration runs; see `schemes.dynamic`."""
 
     oldest: ClassVar[int] = 0
-    """Age in iterations of the oldest messages that are used: 0 where only those count that answer
-    the newest beta. Schemes that use older ones define `suffices` and `weights_by_age`."""
+    """Age in iterations of the oldest messages that are used. With 0 only messages that answer the
+    newest beta count. Schemes that use older ones define `suffices` and `weights_by_age`."""
 
     deadline: float | None = None
-    """Seconds after which to go on with what is there, whether decodable or not."""
+    """Seconds after which the master decodes what has arrived, whether it suffices or not."""
 
     straggler_probability: float | None = None
-    """Probability that a worker straggles, where the user gives it; see also `Learnt`."""
+    """Probability that a worker straggles, if the user gives it; see also `Learnt`."""
 
     pieces: int = 1
-    """In how many pieces the gradient is decoded; a payload is as long as one of them."""
+    """Number of pieces in which the gradient is decoded; a payload is as long as one piece."""
 
     def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
         self.name = name
@@ -164,27 +166,27 @@ class Scheme(ABC):
 
     @classmethod
     def related(cls, name: str, load: int) -> list[str]:
-        """Names, besides `name`, of variants of this scheme that are worth trying at a load."""
+        """Return the names of variants of this scheme, besides `name`, to try at a load."""
         del name, load
         return []
 
     @classmethod
     def trials(cls, workers: int, fixed: Collection[str]) -> list[dict[str, Any]]:
-        """Options with a flag of their own that are worth trying in a plan, at each load.
+        """Return the options that a plan tries at each load.
 
         Parameters
         ----------
         workers : int
             M.
         fixed : collection of str
-            Names of options that are given, and not to be varied.
+            Names of options that the user has given, which are not varied.
         """
         del workers, fixed
         return [{}]
 
     @classmethod
     def stop_rules(cls, workers: int, blocks: int) -> list[dict[str, Any]]:
-        """Values of `stop_option` that are worth trying while a run goes on, as options."""
+        """Return the options with values of `stop_option` that may be tried during a run."""
         del workers, blocks
         return [{}]
 
@@ -194,13 +196,13 @@ class Scheme(ABC):
         Parameters
         ----------
         rows : int
-            m.
+            Number of rows m of the data.
         block_norms : callable
             Reads the data and returns the squared Frobenius norms of N blocks, given N.
         """
 
     def cautions(self, rows: int, features: int, iterations: int) -> list[str]:
-        """What speaks against this scheme for data of m rows and l features, and how to mend it."""
+        """Return what speaks against this scheme for m rows and l features, with remedies."""
         del rows, features, iterations
         return []
 
@@ -210,12 +212,12 @@ class Scheme(ABC):
         Parameters
         ----------
         name : str
-            What the message calls the objective.
+            Name of the objective in the message.
 
         Raises
         ------
         Infeasible
-            The message names schemes that decode it.
+            If it cannot be decoded; the message names schemes that can.
         """
         if self.coded and objective.degree != 2:
             raise Infeasible(
@@ -230,118 +232,129 @@ class Scheme(ABC):
 
     @abstractmethod
     def tasks(self, worker: int) -> int:
-        """Number of tasks of `worker`, at most r."""
+        """Return the number of tasks of `worker`, at most r."""
 
     @abstractmethod
     def encode(self, worker: int, blocks: Floats) -> Floats:
-        """What `worker` holds: (N, ...) data blocks -> (tasks, ...), in the order of work."""
+        """Return what `worker` holds of (N, ...) data blocks: (tasks, ...), in order of work."""
 
     def placement(self, worker: int) -> Placement:
-        """What `encode` does: blocks that it copies, (tasks,), or rows of a matrix, (tasks, N)."""
+        """Return indices of copies, (tasks,), or rows of the generator matrix, (tasks, N)."""
         return self.encode(worker, np.eye(self.blocks))
 
     @abstractmethod
     def task_scales(self, worker: int, block_norms: Floats) -> Floats:
-        """Squared Frobenius norms expected of what `encode` makes of blocks of these norms."""
+        """Return the expected squared Frobenius norms of encoded blocks, given those of blocks.
+
+        Parameters
+        ----------
+        block_norms : (N,) array
+
+        Returns
+        -------
+        (tasks,) array
+        """
 
     @abstractmethod
     def ends(self, worker: int) -> tuple[int, ...]:
-        """Number of tasks done when each message of `worker` leaves, increasing."""
+        """Return the number of tasks done when each message of `worker` leaves, increasing."""
 
     def coefficients(self, worker: int) -> Floats:
-        """Factors of the task results in the messages, of shape (tasks,)."""
+        """Return the factors of the task results in the messages, of shape (tasks,)."""
         return np.ones(self.tasks(worker))
 
     @property
     def scales_tasks(self) -> bool:
-        """Whether any coefficient is not one, so that workers give weights to rows."""
+        """Whether some coefficient is not one, so that workers pass weights to the objective."""
         return any((self.coefficients(worker) != 1).any() for worker in range(self.workers))
 
     @property
     @abstractmethod
     def rule(self) -> Rule:
-        """The rule that says which messages suffice, once `fit` has been called.
+        """Rule that says which messages suffice; it may be read once `fit` has been called.
 
-        Theory is exact for a `Count` and a `Coverage` where messages of a worker arrive in order.
+        Theory is exact for `Count` and `Coverage` if the messages of a worker arrive in order.
         """
 
     def is_decodable(self, arrived: Bools, lost: Collection[int] = ()) -> bool:
-        """Whether the messages marked in `arrived`, of shape (M, J), suffice: see `Rule.holds`."""
+        """Return whether the messages marked in `arrived`, (M, J), suffice; see `Rule.holds`."""
         return self.rule.holds(arrived, lost)
 
     def suffices(self, ages: Integers, lost: Collection[int] = ()) -> bool:
-        """Whether the messages that have arrived suffice, given how many iterations old they are.
+        """Return whether the messages that have arrived suffice, given their ages in iterations.
 
         Parameters
         ----------
         ages : (M, J) integers
-            Age of each message, 0 for those that answer the newest beta and at most `oldest`; -1
-            where none is held.
+            Age of each message: 0 if it answers the newest beta, at most `oldest`; -1 if no such
+            message is held.
         lost : collection of int
-            Workers of which nothing more can be expected in this iteration.
+            Workers that will send nothing more in this iteration.
         """
         return self.is_decodable(ages == 0, lost)
 
     def weights_by_age(self, ages: Integers, learnt: Learnt | None = None) -> Floats:
-        """Decode weights as `weights`, given the ages of messages as in `suffices`."""
+        """Return decode weights like `weights`, given the ages of messages as in `suffices`."""
         return self.weights(ages == 0, learnt)
 
     def counter(self, lost: Collection[int] = ()) -> Counter:
-        """Count the messages of one iteration one by one: see `Rule.counter`."""
+        """Return a counter of the messages of one iteration; see `Rule.counter`."""
         return self.rule.counter(self.expected.shape, lost)
 
     def completion_time(self, times: Floats) -> Floats:
-        """Return when messages with these arrival times suffice, or the deadline if it is earlier.
+        """Return the instant at which the messages suffice, or the deadline if that is earlier.
 
         Parameters
         ----------
         times : (realisations, M, J) array
-            Arrival time of each message in seconds, inf where there is none.
+            Arrival time of each message in seconds; inf if it never arrives.
 
         Returns
         -------
         (realisations,) array
+            Seconds.
         """
         completion = self.rule.completion_time(times)
         return completion if self.deadline is None else np.minimum(completion, self.deadline)
 
     @abstractmethod
     def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
-        """Decode weights of shape (M, J), or (pieces, M, J); zero where nothing has arrived.
+        """Return decode weights of shape (M, J), or (pieces, M, J); zero for missing messages.
 
-        They are only asked for when the messages suffice, and are not finite where floating point
-        cannot decode.
+        The method is called only when the messages suffice. The weights are not finite if the
+        messages cannot be decoded in floating point.
 
         Parameters
         ----------
         arrived : (M, J) bools
+            Marks the messages that have arrived.
         learnt : Learnt, optional
-            What `learnt` has returned, after the iterations so far; by default nothing.
+            Object returned by `learnt`, after the iterations so far. By default nothing is learnt.
         """
 
     def learnt(self) -> Learnt:
-        """Return a new object that learns from the arrivals of one run."""
+        """Return a new object that will learn from the arrivals of one run."""
         return Learnt()
 
     @cached_property
     def messages(self) -> int:
-        """J, the largest number of messages of a worker."""
+        """Largest number J of messages of a worker."""
         return max(len(self.ends(worker)) for worker in range(self.workers))
 
     @cached_property
     def expected(self) -> Bools:
-        """Which messages exist, of shape (M, J)."""
+        """Marks of the messages that exist, of shape (M, J)."""
         counts = np.array([len(self.ends(worker)) for worker in range(self.workers)])
         return np.arange(self.messages) < counts[:, None]
 
     @property
     def work(self) -> Floats:
-        """Computation that s = 1..r tasks are, in tasks of the delay model; of shape (r,)."""
+        """Computation of the first s = 1..r tasks, in tasks of the delay model; of shape (r,)."""
         return np.arange(1.0, self.load + 1)
 
     @cached_property
     def _last_task(self) -> Integers:
-        """Index of the task after which each message leaves, of shape (M, J); 0 for no message."""
+        """Index of the task after which each message leaves, (M, J); 0 for missing messages."""
         last = np.zeros(self.expected.shape, dtype=np.int64)
         for worker in range(self.workers):
             ends = self.ends(worker)
@@ -350,16 +363,16 @@ class Scheme(ABC):
 
     @property
     def message_work(self) -> Floats:
-        """Computation done when each message leaves, as `work`; of shape (M, J)."""
+        """Computation done when each message leaves, in the unit of `work`; of shape (M, J)."""
         return self.work[self._last_task]
 
     def message_times(self, finish: Floats) -> Floats:
-        """Turn finish times of tasks (..., M, r) into times of messages (..., M, J)."""
+        """Return the times of messages (..., M, J), given finish times of tasks (..., M, r)."""
         times = finish[..., np.arange(self.workers)[:, None], self._last_task]
         return np.where(self.expected, times, np.inf)
 
     def message_scales(self, block_norms: Floats) -> Floats:
-        """Expected size of each message relative to the gradient's, for the guard.
+        """Return the expected size of each message relative to the gradient, for the guard.
 
         Parameters
         ----------
@@ -369,8 +382,8 @@ class Scheme(ABC):
         Returns
         -------
         (M, J) array
-            Sum over tasks of abs(coefficient) * norm / ||X||_F^2, but not less than the mean over
-            all messages. The error amplification of a decode is ``sum(abs(weights) * scales)``.
+            Sum over tasks of abs(coefficient) * norm / ||X||_F^2, at least the mean over all
+            messages. The error amplification of a decode is ``sum(abs(weights) * scales)``.
         """
         total = block_norms.sum()
         if total < NO_NORM:
@@ -386,7 +399,7 @@ class Scheme(ABC):
 
 
 def _options(scheme: type[Scheme]) -> tuple[str, ...]:
-    """Names of the options that the constructor of a class declares."""
+    """Return the names of the options that the constructor of a class declares."""
     parameters = inspect.signature(vars(scheme)["__init__"]).parameters.values()
     passed_on = any(each.kind is each.VAR_KEYWORD for each in parameters)
     inherited = scheme.options if passed_on else ()
@@ -395,11 +408,11 @@ def _options(scheme: type[Scheme]) -> tuple[str, ...]:
 
 
 class ReplicationScheme(Scheme):
-    """Workers hold copies of data blocks, with their labels: any objective will do."""
+    """In a replication scheme workers hold copies of blocks and labels; it takes any objective."""
 
     @abstractmethod
     def held(self, worker: int) -> Integers:
-        """Indices of the blocks that `worker` holds, in the order of work."""
+        """Return the indices of the blocks that `worker` holds, in the order of work."""
 
     def tasks(self, worker: int) -> int:
         return len(self.held(worker))
@@ -414,13 +427,14 @@ class ReplicationScheme(Scheme):
         return block_norms[self.held(worker)]
 
     def block_factors(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
-        """Factor of each block's gradient in what is decoded, for many patterns of arrivals.
+        """Return the factor of each block's gradient in the decoded sum, for many arrival patterns.
 
         Parameters
         ----------
         arrived : (patterns, M, J) bools
+            Marks the messages that have arrived in each pattern.
         learnt : Learnt, optional
-            As for `weights`.
+            As in `weights`.
 
         Returns
         -------
@@ -438,14 +452,14 @@ class ReplicationScheme(Scheme):
         return factors
 
     def block_weights(self, finished: Bools, learnt: Learnt | None = None) -> Floats:
-        """Return `block_factors` where workers have sent all of their messages, or none.
+        """Return `block_factors` if each worker has sent all of its messages or none.
 
         Parameters
         ----------
         finished : (realisations, M) bools
-            Marks the workers that have sent all.
+            Marks the workers that have sent all messages.
         learnt : Learnt, optional
-            As for `weights`.
+            As in `weights`.
 
         Returns
         -------
@@ -455,14 +469,14 @@ class ReplicationScheme(Scheme):
 
 
 class CodedScheme(Scheme):
-    """Workers hold linear combinations of data blocks."""
+    """In a coded scheme workers hold linear combinations of data blocks."""
 
     coded = True
     amplifies = True
 
     @abstractmethod
     def generator(self, worker: int) -> Floats:
-        """Rows of the generator matrix that `worker` holds: (tasks, N), in the order of work."""
+        """Return the rows (tasks, N) of the generator matrix of `worker`, in the order of work."""
 
     def tasks(self, worker: int) -> int:
         return self.ends(worker)[-1]
@@ -479,7 +493,13 @@ class CodedScheme(Scheme):
 
 
 class Threshold(Scheme):
-    """Mixin of the schemes that decode from any `threshold` messages: the recovery threshold."""
+    """This mixin is for schemes that decode from any `threshold` messages.
+
+    Attributes
+    ----------
+    threshold : int
+        Recovery threshold.
+    """
 
     threshold: int
 

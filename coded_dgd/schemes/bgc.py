@@ -1,10 +1,10 @@
-"""Bernoulli gradient coding (Charles et al., as compared by Bitar et al., Table I).
+"""`bgc` is Bernoulli gradient coding (Charles et al., in Table I of Bitar et al.).
 
 ::
 
     held     block i by d workers, the same number for all
     sent     sum over the worker's blocks i of g_i / d, g_i being the gradient of block i
-    decoded  sum over the messages that are there of message / (1 - p)
+    decoded  sum over the messages that have arrived of message / (1 - p)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from coded_dgd.schemes.sgc import SGC
 
 
 class BGC(SGC):
-    """``bgc``: as ``sgc``, but every block has the same number of copies, d_i = d. Unbiased."""
+    """``bgc`` is ``sgc`` with the same number of copies of every block, d_i = d. It is unbiased."""
 
     bounded: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""Schemes that decide on tasks while an iteration runs."""
+"""Dynamic schemes decide on tasks while an iteration runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from coded_dgd.schemes.rules import Coverage, Rule
 
 
 class BlockProgress:
-    """What is known of the blocks of one iteration.
+    """This object records the progress of the blocks in one iteration.
 
     Attributes
     ----------
     begun : mapping of int to list of int
-        The workers that have been told to compute a block, in that order.
+        Workers to which the task of a block has been sent, in that order.
     finished : set of int
         Blocks whose gradient has arrived.
     """
@@ -31,24 +31,25 @@ class BlockProgress:
 
 
 class DynamicScheme(ReplicationScheme):
-    """Workers hold copies of blocks and are told which one to compute next.
+    """In a dynamic scheme rank 0 sends the workers, who hold copies of blocks, their tasks.
 
-    Held: worker i holds the blocks ``held(i)``. Sent: one message for each task that it was told,
-    the gradient of that block; its number is the position of the block in ``held(i)``. Decoded: the
-    sum over all blocks of one copy each, so that any objective will do and nothing is amplified.
+    Worker i holds the blocks ``held(i)``. It sends one message for each task that it has received:
+    the gradient of that block. The number of a message is the position of its block in
+    ``held(i)``. The master decodes the sum over all blocks of one copy each. So the scheme takes
+    any objective, and no error is amplified.
 
-    Rank 0 asks `next_task` as messages arrive, ahead of need. There are no fixed times at which
-    messages leave: `completion_time` has no meaning, and the theory of fixed schemes refuses these.
+    Rank 0 calls `next_task` as messages arrive, ahead of need. Messages do not leave at fixed
+    times, so `message_times` and `completion_time` raise `Infeasible`.
     """
 
     dynamic: ClassVar[bool] = True
 
     @abstractmethod
     def next_task(self, worker: int, progress: BlockProgress) -> int | None:
-        """Return the next task of a worker, a position in ``held(worker)``; None for none now.
+        """Return the next task of a worker, as a position in ``held(worker)``; None for no task.
 
-        A worker is told each task at most once in an iteration, and is asked again when a message
-        has arrived from anywhere.
+        Each task of a worker may be returned at most once in an iteration. The method is called
+        again for a worker when a message of any worker has arrived.
         """
 
     def ends(self, worker: int) -> tuple[int, ...]:
@@ -56,7 +57,7 @@ class DynamicScheme(ReplicationScheme):
 
     @property
     def block(self) -> Integers:
-        """Block that each message carries, of shape (M, J); N where there is no such message."""
+        """Block that each message carries, of shape (M, J); N if the message does not exist."""
         block = np.full(self.expected.shape, self.blocks)
         for worker in range(self.workers):
             block[worker, : self.tasks(worker)] = self.held(worker)

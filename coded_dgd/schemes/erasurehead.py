@@ -1,10 +1,10 @@
-"""ErasureHead: fractional repetition (Bitar et al., Table I).
+"""`erasurehead` is a fractional repetition code (Bitar et al., Table I).
 
 ::
 
     held     block b by the d workers of group b, b = 1..M/d
     sent     g_b, the gradient of block b
-    decoded  sum over the distinct b that are there of g_b; per block, of g_b / (1 - p^d)
+    decoded  sum over the distinct b that have arrived of g_b; per block, of g_b / (1 - p^d)
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt
 
 
 class ErasureHead(StochasticScheme):
-    """``erasurehead``: M/d blocks, each on d workers; the sum of distinct partial gradients.
+    """``erasurehead`` puts M/d blocks on d workers each and sums distinct partial gradients.
 
-    ``normalisation`` is ``printed``, "divided by total number of data vectors": the sum of what has
-    arrived stands for the whole gradient, so each step is too short, by a factor of 1 - p^d on
-    average; or ``per-block``, which is ours: divided by 1 - p^d, unbiased.
+    With ``normalisation`` ``printed`` ("divided by total number of data vectors") the sum of the
+    arrivals stands for the whole gradient. Each step is then too short, by a factor of 1 - p^d on
+    average. With ``per-block``, which is not in the paper, the sum is divided by 1 - p^d and is
+    unbiased.
     """
 
     options: ClassVar[tuple[str, ...]] = ("wait", "p", "redundancy", "normalisation")
@@ -68,5 +69,5 @@ class ErasureHead(StochasticScheme):
         return divide_covered(self._covered(finished), self._reached(learnt))
 
     def _reached(self, learnt: Learnt | None) -> float:
-        """What the sum of what has arrived is divided by."""
+        """Return the divisor of the sum of the arrivals."""
         return 1.0 if self.printed else 1 - self.p(learnt) ** self.redundancy

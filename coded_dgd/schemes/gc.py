@@ -1,4 +1,4 @@
-"""Gradient coding (Tandon et al.), the baseline of Ozfatura et al.
+"""`gc` is gradient coding (Tandon et al.), the baseline of Ozfatura et al.
 
 ::
 
@@ -20,15 +20,15 @@ from coded_dgd.errors import Infeasible
 from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationScheme, Threshold
 
 CERTIFICATE = 1e-10
-"""Largest residual of decode weights that is accepted."""
+"""Largest accepted residual max |a^T B - 1| of decode weights."""
 
 
 class GC(Threshold, ReplicationScheme):
-    """``gc``: r = s + 1 blocks per worker, one message, any s = r - 1 stragglers are tolerated.
+    """``gc`` gives each worker r = s + 1 blocks and tolerates any s stragglers.
 
-    Recovery threshold M - r + 1. Fractional repetition where r divides M, else a cyclic code. Each
-    decode carries a certificate: where the weights do not recover the sum to 1e-10 they are
-    refused, and the decoder takes further messages.
+    Each worker sends one message; the recovery threshold is M - r + 1. The code is a fractional
+    repetition code if r divides M, else a cyclic code. The weights carry a certificate: if they do
+    not recover the sum to 1e-10 they are refused, and the decoder takes further messages.
     """
 
     def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
@@ -81,7 +81,7 @@ class GC(Threshold, ReplicationScheme):
         return np.array([self.held(worker) for worker in range(self.workers)])
 
     def _residual(self, weights: Floats) -> float:
-        """max |a^T B - 1| for a of shape (M, 1)."""
+        """Return max |a^T B - 1| for a of shape (M, 1)."""
         terms = weights * np.take_along_axis(self.B, self._support, axis=1)
         sums = np.bincount(self._support.ravel(), terms.ravel(), self.blocks)
         return float(np.abs(sums - 1).max())

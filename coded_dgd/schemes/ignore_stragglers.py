@@ -1,10 +1,10 @@
-"""Ignoring the stragglers without any redundancy (Bitar et al., Table I).
+"""`ignore-stragglers` ignores stragglers, without redundancy (Bitar et al., Table I).
 
 ::
 
     held     the blocks B_i by worker i, every block once
     sent     sum over b in B_i of g_b, g_b being the gradient of block b
-    decoded  sum over the messages that are there of message / (1 - p)
+    decoded  sum over the messages that have arrived of message / (1 - p)
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from coded_dgd.schemes.base import Floats, Integers
 
 
 class IgnoreStragglers(StochasticScheme):
-    """``ignore-stragglers``: every block on one worker; what has arrived, divided by 1 - p.
+    """``ignore-stragglers`` puts every block on one worker and divides the sum by 1 - p.
 
-    N is M unless ``--blocks`` says otherwise. Table I divides by the average number of data
-    vectors received, m (1 - p), for the mean gradient; for its sum that is 1 - p. Unbiased.
+    N is M unless ``--blocks`` says otherwise. Table I divides the mean gradient by the average
+    number of data vectors received, m (1 - p); for the sum the divisor is 1 - p. The estimate is
+    unbiased.
     """
 
     options: ClassVar[tuple[str, ...]] = ("wait", "p")

@@ -1,4 +1,4 @@
-"""Lagrange coded computation (Ozfatura et al., Section II-B).
+"""`lcc` is Lagrange coded computation (Ozfatura et al., Section II-B).
 
 ::
 
@@ -13,7 +13,8 @@ from coded_dgd.schemes._lagrange import LagrangeScheme
 
 
 class LCC(LagrangeScheme):
-    """``lcc``: r polynomials of degree ceil(N/r) - 1, one message after all r tasks.
+    """``lcc`` has r polynomials of degree ceil(N/r) - 1 and one message after all r tasks.
 
-    Worker i sends H(beta_i), eq. (6). Recovery threshold K_LCC(r) = 2 ceil(N/r) - 1, eq. (7).
+    Worker i sends H(beta_i), eq. (6). The recovery threshold is K_LCC(r) = 2 ceil(N/r) - 1,
+    eq. (7).
     """

@@ -1,4 +1,4 @@
-"""Lagrange coded computation with multi-message communication (Ozfatura et al., II-C and V).
+"""`lcc-mmc` is multi-message Lagrange coded computation (Ozfatura et al., II-C and V).
 
 ::
 
@@ -22,15 +22,15 @@ from coded_dgd.schemes.rules import Count, Rule
 
 
 class LCCMMC(LagrangeScheme):
-    """``lcc-mmc``: one polynomial of degree N - 1 and a message after every task, eqs. (8)-(10).
+    """``lcc-mmc`` has one polynomial of degree N - 1 and a message per task, eqs. (8)-(10).
 
-    Recovery threshold 2 N - 1 messages. ``lcc-mmc-K`` (Remark 1) has K polynomials of degree
-    ceil(N/K) - 1, sends after every K tasks, and needs 2 ceil(N/K) - 1 messages. Where K does not
-    divide r the last r mod K tasks would complete no message and are not done.
+    The recovery threshold is 2 N - 1 messages. ``lcc-mmc-K`` (Remark 1) has K polynomials of degree
+    ceil(N/K) - 1, sends after every K tasks, and needs 2 ceil(N/K) - 1 messages. If K does not
+    divide r, the last r mod K tasks complete no message and are not done.
 
     With ``early_stop="coset"``, which is not in the paper, it also decodes as soon as message j of
-    every worker is there, for any j: these points are equally spaced, so the mean over them is the
-    mean over the circle.
+    every worker has arrived, for any j: these points are equally spaced, so the mean over them is
+    the mean over the circle.
     """
 
     help: ClassVar[Mapping[str, str]] = {

@@ -1,10 +1,10 @@
-"""MDS coded products with Q = X^T X, multi-message: our own scheme.
+"""`mds-mmc` codes products with Q = X^T X by an MDS code; it is not in the papers.
 
 ::
 
     held     Q~_i^(j) = sum over b of G[i, j, b] Q_b, Q_b being N blocks of rows of Q = X^T X
     sent     Q~_i^(j) beta after task j, of length ceil(l/N)
-    decoded  the N pieces Q_b beta, from any N messages: G of these is a matrix with an inverse
+    decoded  the N pieces Q_b beta, from any N messages, whose rows of G are invertible
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Learnt, Threshold
 
 
 class MDSMMC(Threshold, CodedScheme):
-    """``mds-mmc``: Q = X^T X is formed once, its row blocks are MDS coded, N messages suffice.
+    """``mds-mmc`` forms Q = X^T X once and codes its row blocks; any N messages suffice.
 
     Ozfatura et al. note (footnote 1) that with Q known a task is a product with Q. Such a task is
-    linear in the data, so a Lagrange code of degree 2 is not needed: N row blocks of Q, each of
-    ceil(l/N) rows, are coded by a systematic MDS code with a message after every task, and any N
-    messages decode, instead of 2 N - 1. N useful tasks are the least that any scheme can do with.
-    Payloads are ceil(l/N) numbers long instead of l.
+    linear in the data, so no Lagrange code of degree 2 is needed. A systematic MDS code codes N row
+    blocks of Q, each of ceil(l/N) rows, with a message after every task. Any N messages decode,
+    instead of 2 N - 1. No scheme needs fewer than N tasks. Payloads are ceil(l/N) numbers long
+    instead of l.
     """
 
     of_gram_matrix: ClassVar[bool] = True
@@ -63,7 +63,7 @@ class MDSMMC(Threshold, CodedScheme):
         return cautions
 
     def message_scales(self, block_norms: Floats) -> Floats:
-        # Products with Q: sizes go with its norm, not with its square; 1 is that of a block.
+        # Sizes of products with Q grow with its norm, not with the square; a block has size 1.
         return np.sqrt(self.blocks * super().message_scales(block_norms))
 
     def ends(self, worker: int) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
-"""Rules that say when the messages that have arrived suffice, each with its two faster twins.
+"""A rule says when the messages that have arrived suffice.
 
-A rule is written once, as `Rule.holds`. `Rule.counter` looks at each message of an iteration once,
-and `Rule.completion_time` at many iterations at a time; `Rule` has slower ones, made of `holds`,
-for rules of one's own. Theory is exact for those that it knows: `Count` and `Coverage`.
+`Rule.holds` defines the rule. `Rule.counter` takes the messages of one iteration one by one, and
+`Rule.completion_time` evaluates many iterations at once. `Rule` implements both by `holds`; the
+subclasses here have faster versions. Theory is exact for `Count` and `Coverage`.
 """
 
 from __future__ import annotations
@@ -21,38 +21,39 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Counter = Callable[[int, int], bool]
-"""Takes the messages of an iteration as they come, by worker and message: see `Rule.counter`."""
+"""Type of a counter, called with worker and message number; see `Rule.counter`."""
 
 
 class Rule(ABC):
-    """When the messages of an iteration suffice; monotone in what has arrived."""
+    """A rule says when messages suffice. It is monotone: further arrivals never make it false."""
 
     @abstractmethod
     def holds(self, arrived: Bools, lost: Collection[int] = ()) -> bool:
-        """Whether the messages that have arrived suffice.
+        """Return whether the messages that have arrived suffice.
 
         Parameters
         ----------
         arrived : (M, J) bools
             Marks the messages that have arrived.
         lost : collection of int
-            Workers of which nothing more can be expected.
+            Workers that will send nothing more.
         """
 
     def counter(self, shape: tuple[int, ...], lost: Collection[int] = ()) -> Counter:
-        """Count the messages of one iteration, so that none is looked at twice.
+        """Return a counter for the messages of one iteration.
 
         Parameters
         ----------
         shape : (M, J)
+            Shape of the array of messages.
         lost : collection of int
-            Workers of which nothing more can be expected; looked at whenever a message arrives.
+            Workers that will send nothing more. The counter reads it whenever a message arrives.
 
         Returns
         -------
         callable
-            Takes a message that has arrived, each once, and returns whether all so far suffice:
-            `holds` of them. After it has returned True it is not called again.
+            Call it once for each message that arrives, with worker and message number. It returns
+            whether all messages so far suffice. Do not call it again after it has returned True.
         """
         arrived = np.zeros(shape, dtype=np.bool_)
 
@@ -74,16 +75,17 @@ class Rule(ABC):
         return 1
 
     def completion_time(self, times: Floats) -> Floats:
-        """Return the instant from which the rule holds, where no worker is lost.
+        """Return the instant from which the rule holds, if no worker is lost.
 
         Parameters
         ----------
         times : (realisations, M, J) array
-            Arrival time of each message in seconds, inf where there is none.
+            Arrival time of each message in seconds; inf if it never arrives.
 
         Returns
         -------
         (realisations,) array
+            Seconds; inf if the rule never holds.
         """
         completion = np.full(len(times), inf)
         for number, each in enumerate(times):
@@ -98,13 +100,13 @@ class Rule(ABC):
 
 @dataclass(eq=False)
 class Count(Rule):
-    """Holds when `threshold` of the messages marked in `counted` have arrived."""
+    """The rule holds when `threshold` of the messages marked in `counted` have arrived."""
 
     threshold: int
     counted: Bools
-    """Array of shape (M, J)."""
+    """Marks of the messages that count, of shape (M, J)."""
     or_everyone: bool = False
-    """Whether message j of every worker, for any j, suffices as well."""
+    """Whether message j of every worker, for any j, also suffices."""
 
     def holds(self, arrived: Bools, lost: Collection[int] = ()) -> bool:
         everyone = self.or_everyone and bool(arrived.all(axis=0).any())
@@ -127,7 +129,7 @@ class Count(Rule):
 
     @cached_property
     def _counts(self) -> list[list[bool]]:
-        """`counted` for looking up single messages, which are slow to get from an array."""
+        """Nested lists of `counted`, because single lookups in an array are slow."""
         counts: list[list[bool]] = self.counted.tolist()
         return counts
 
@@ -145,7 +147,7 @@ class Count(Rule):
 
 @dataclass(eq=False)
 class Coverage(Rule):
-    """Holds when the messages that have arrived carry `needed` different blocks."""
+    """The rule holds when the messages that have arrived carry `needed` different blocks."""
 
     needed: int
     block: Integers
@@ -165,7 +167,7 @@ class Coverage(Rule):
 
     @cached_property
     def _blocks(self) -> list[list[int]]:
-        """`block` for looking up single messages, which are slow to get from an array."""
+        """Nested lists of `block`, because single lookups in an array are slow."""
         blocks: list[list[int]] = self.block.tolist()
         return blocks
 
@@ -181,14 +183,15 @@ class Coverage(Rule):
 
 
 class Finished(Count):
-    """Holds when all messages of `needed` workers have arrived, or of all that still can send.
+    """The rule holds when `needed` workers, or all that are not lost, have sent all messages.
 
-    Workers without messages do not count. As a worker's messages arrive in order, what is counted
-    is the last message of each.
+    Workers without messages do not count. The messages of a worker arrive in order, so it is
+    enough to count the last message of each worker.
 
     Parameters
     ----------
     needed : int
+        Number of workers.
     expected : (M, J) bools
         Marks the messages that exist.
     """
@@ -198,13 +201,13 @@ class Finished(Count):
         last[:, :-1] &= ~expected[:, 1:]
         self.expected = expected
         self.busy: Bools = np.logical_or.reduce(expected, axis=1)
-        """Marks the workers that have messages to send, of shape (M,)."""
+        """Marks of the workers that have messages to send, of shape (M,)."""
         self.workers = int(np.count_nonzero(self.busy))
-        """Number of these."""
+        """Number of workers that have messages to send."""
         super().__init__(min(needed, self.workers), last)
 
     def finished(self, arrived: Bools) -> Bools:
-        """Mark the workers that have messages to send, and all of whose messages have arrived."""
+        """Return marks, of shape (M,), of the busy workers whose messages have all arrived."""
         finished: Bools = np.logical_and.reduce(arrived | ~self.expected, axis=1)
         return finished & self.busy
 
@@ -237,7 +240,7 @@ class Finished(Count):
 
 
 def kth_smallest(times: Floats, k: int) -> Floats:
-    """Instant of the k-th of all events: (realisations, ...) -> (realisations,)."""
+    """Return the k-th smallest time of each realisation: (realisations, ...) -> (realisations,)."""
     flat = times.reshape(len(times), -1)
     kth: Floats = np.partition(flat, k - 1, axis=1)[:, k - 1]
     return kth

@@ -1,10 +1,10 @@
-"""Stochastic gradient coding (Bitar et al., Section III).
+"""`sgc` is stochastic gradient coding (Bitar et al., Section III).
 
 ::
 
     held     block i by d_i workers, d_i proportional to ||x_i||^2
     sent     sum over the worker's blocks i of g_i / d_i, g_i being the gradient of block i
-    decoded  sum over the messages that are there of message / (1 - p), eq. (2)
+    decoded  sum over the messages that have arrived of message / (1 - p), eq. (2)
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from coded_dgd.schemes.base import Floats, Integers
 
 
 class SGC(StochasticScheme):
-    """``sgc``: block i on d_i workers, d_i proportional to ||x_i||^2; estimate of eq. (2).
+    """``sgc`` puts block i on d_i workers, d_i proportional to ||x_i||^2, and decodes eq. (2).
 
-    Worker j sends the sum over its blocks of gradient_i / d_i; the master sums what has arrived
-    and divides by 1 - p. Unbiased. ``assignment`` is ``random`` (as in the paper's simulations)
-    or ``balanced``: exactly pair-wise balanced (Definition 1), with d_i = d for all i.
+    Worker j sends the sum over its blocks of gradient_i / d_i; the master sums the arrivals
+    and divides by 1 - p. The estimate is unbiased. ``assignment`` is ``random`` (as in the paper's
+    simulations) or ``balanced``: exactly pair-wise balanced (Definition 1), with d_i = d for all i.
     """
 
     bounded: ClassVar[bool] = True
@@ -66,7 +66,7 @@ class SGC(StochasticScheme):
         return random_assignment(self.copies, self.workers, rng)
 
     def count_copies(self, block_norms: Callable[[int], Floats]) -> Integers:
-        """d_i of every block."""
+        """Return the number of copies d_i of every block, of shape (N,)."""
         return proportional_copies(block_norms(self.blocks), self.redundancy, self.workers)
 
     def coefficients(self, worker: int) -> Floats:

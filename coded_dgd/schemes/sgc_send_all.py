@@ -1,10 +1,10 @@
-"""SGC with all partial gradients sent one by one (Bitar et al., Table I).
+"""`sgc-send-all` is SGC with partial gradients sent one by one (Bitar et al., Table I).
 
 ::
 
     held     block i by d_i workers, d_i proportional to ||x_i||^2
     sent     g_i, the gradient of block i, for each of the worker's blocks
-    decoded  sum over the distinct i that are there of g_i / (1 - p^d_i)
+    decoded  sum over the distinct i that have arrived of g_i / (1 - p^d_i)
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from coded_dgd.schemes.sgc import SGC
 
 
 class SGCSendAll(SGC):
-    """``sgc-send-all``: as ``sgc``, but distinct partial gradients are known one by one.
+    """``sgc-send-all`` is ``sgc``, but workers send their partial gradients one by one.
 
     ``normalisation`` is ``per-block`` (gradient_i / (1 - p^d_i), unbiased: the lower bound that
-    the paper shows) or ``printed`` (Table I: the sum of what is there divided by the average
-    number of blocks received, biased where the d_i differ).
+    the paper shows) or ``printed`` (Table I: the sum of the arrivals divided by the average
+    number of blocks received, biased if the d_i differ).
     """
 
     bounded: ClassVar[bool] = False
@@ -64,6 +64,6 @@ class SGCSendAll(SGC):
         return divide_covered(self._covered(finished), self._reached(learnt))
 
     def _reached(self, learnt: Learnt | None) -> Floats:
-        """What each block's gradient is divided by: how often it is received, of shape (N,)."""
+        """Return the divisor of each gradient, the probability of its receipt, of shape (N,)."""
         reached: Floats = 1 - self.p(learnt) ** self.copies
         return np.full(self.blocks, reached.mean()) if self.printed else reached

@@ -1,4 +1,4 @@
-"""Uncoded computation with multi-message communication (Ozfatura et al., Section III).
+"""`uc-mmc` is uncoded multi-message computation (Ozfatura et al., Section III).
 
 ::
 
@@ -20,11 +20,11 @@ from coded_dgd.schemes.rules import Coverage, Rule
 
 
 class UCMMC(ReplicationScheme):
-    """``uc-mmc``: circularly shifted copies, a message after every task, done when all are covered.
+    """``uc-mmc`` shifts copies circularly, sends after each task, and needs a copy of each block.
 
     Worker i computes the blocks s_i, s_i + 1, ..., s_i + r - 1 (mod N) in this order, where
-    s_i = floor(i N / M): for M = N the circular shift of eq. (11). Of several copies of a block one
-    is used, and all of them are the same.
+    s_i = floor(i N / M): for M = N the circular shift of eq. (11). The master uses one of the equal
+    copies of a block.
     """
 
     def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:

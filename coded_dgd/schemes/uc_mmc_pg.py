@@ -1,10 +1,10 @@
-"""UC-MMC with partial gradients: the K-batch strategy (Ozfatura et al., Section V).
+"""`uc-mmc-pg` is UC-MMC with partial gradients (Ozfatura et al., Section V, K-batch).
 
 ::
 
     held     the blocks s_i, s_i + 1, ..., s_i + r - 1 (mod N) by worker i, eq. (11)
     sent     g_b, the gradient of block b, after each task
-    decoded  N/K times the sum of one copy of each of the K blocks that are there
+    decoded  N/K times the sum of one copy of each of the K blocks that have arrived
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from coded_dgd.errors import Infeasible
 from coded_dgd.schemes.uc_mmc import UCMMC
 
 TOLERANCES = (0.05, 0.1, 0.2)
-"""Tolerances that are worth trying."""
+"""Tolerances that a plan tries."""
 
 
 class UCMMCPG(UCMMC):
-    """``uc-mmc-pg``: as ``uc-mmc``, but done when all except a fraction of the blocks are covered.
+    """``uc-mmc-pg`` is ``uc-mmc``, but a fraction of the blocks may be missing.
 
     K = ceil((1 - tolerance) N) blocks suffice. The step is along N/K times their sum, the average
-    of the blocks that are there (Section I: "their average is used"); approximate unless K = N.
+    of the arrived blocks (Section I: "their average is used"). It is approximate unless K = N.
     """
 
     exact: ClassVar[bool] = False
@@ -53,5 +53,5 @@ class UCMMCPG(UCMMC):
 
 
 def _making(blocks: int) -> list[float]:
-    """Tolerances that make a difference with so many blocks."""
+    """Return the tolerances that make a difference with this number of blocks."""
     return [each for each in TOLERANCES if ceil((1 - each) * blocks) < blocks]

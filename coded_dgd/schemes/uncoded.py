@@ -1,10 +1,10 @@
-"""Uncoded computation: every worker its own share, nothing redundant.
+"""`uncoded` is computation without redundancy: each worker has its own blocks.
 
 ::
 
     held     the blocks B_i by worker i, every block once, ceil(N/M) at most
     sent     sum over b in B_i of g_b, g_b being the gradient of block b
-    decoded  sum over all i of what they have sent
+    decoded  sum over all i of the messages
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationS
 
 
 class Uncoded(Threshold, ReplicationScheme):
-    """``uncoded``: worker i computes its own N/M blocks and sends their sum in one message.
+    """``uncoded`` gives each worker N/M blocks, whose sum it sends in one message.
 
-    The master waits for every worker that has a block. Blocks are split as evenly as possible; the
-    computation load is ceil(N/M), whatever larger one is allowed.
+    The master waits for every worker that has a block. Blocks are split as evenly as possible. The
+    computation load is ceil(N/M), even if a larger one is given.
     """
 
     one_load: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Whether another scheme is worth a change while a run goes on."""
+"""This module decides whether another scheme is worth a change during a run."""
 
 from __future__ import annotations
 
@@ -27,42 +27,43 @@ from coded_dgd.problems.sources import Source
 
 VERSION = 1
 KNOWN = 0.3
-"""Part of the durations that has to be known: the fastest of many say little of the others."""
+"""Least fraction of durations that has to be known, because the fastest say little of others."""
 MARGIN = 0.1
-"""Part of the remaining time that a change has to save: less may be chance."""
+"""Least fraction of the remaining time that a change has to save; less may be chance."""
 DRIFT = 1e-3
-"""Probability below which two windows are not of the same law, over all tests."""
+"""Significance level, over all tests, at which two windows follow different laws."""
 CLOSE = 0.01
-"""Difference of times below which the alternative is taken that needs the least memory."""
+"""Relative difference of times up to which the alternative with the least memory is taken."""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """Where a run stands between two iterations: all that an advice depends on."""
+    """A situation is the state of a run between two iterations, on which an advice depends."""
 
     config: RunConfig
-    """What runs now."""
+    """Configuration that runs now."""
     measured: Measurements
-    """Times of tasks in the window, in tasks of 1/N of a gradient; a column per worker."""
+    """Measured times in the window; a task is 1/N of a gradient, and each worker a column."""
     living: tuple[int, ...]
-    """Workers that are not lost."""
+    """Numbers of the workers that are not lost."""
     seconds: float
-    """That an iteration took, on average."""
+    """Mean time of an iteration in seconds."""
     remaining: int
-    """Iterations."""
+    """Number of remaining iterations."""
     injected: bool
+    """Whether delays are injected."""
     free: bool
-    """Whether any scheme with exact gradients may be taken, or only this one in other sizes."""
+    """Whether any exact scheme may be chosen; else only the present one in other sizes."""
     loads: tuple[int, ...]
     """Computation loads to try."""
     given: Mapping[str, Any]
-    """Options of schemes that the user has given."""
+    """Scheme options that the user has given."""
     products: Floats | None = None
-    """(N, N): inner products of the gradients of the blocks, for approximate schemes."""
+    """Inner products of the block gradients, of shape (N, N), for approximate schemes."""
 
     @property
     def workers(self) -> int:
-        """M."""
+        """Number of workers M."""
         return self.measured.times.workers
 
     def to_json(self) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class Situation:
         Raises
         ------
         UsageError
-            If it is no such thing.
+            If the values are no recorded situation of this format.
         """
         try:
             if values["version"] != VERSION:
@@ -111,34 +112,34 @@ class Situation:
 
 
 class PredictedIteration(NamedTuple):
-    """What a scheme would do from now on."""
+    """This tuple is the prediction for a scheme in the remaining iterations."""
 
     workers: tuple[int, ...]
-    """Of the present scheme, who would take part."""
+    """Workers of the present scheme that would take part."""
     entry: Entry
     error: float
-    """Root mean square error of its gradients, relative to the exact one."""
+    """Root mean square error of the gradients, relative to the exact one."""
     judge: Judge
     virtual: bool
-    """Whether nothing but tasks takes time."""
+    """Whether only tasks take time, as in the simulation."""
 
     @property
     def seconds(self) -> float:
-        """Of an iteration."""
+        """Seconds of an iteration; inf if the scheme cannot be run."""
         found = self.entry.iteration
         return inf if self.entry.refusal or found is None else self._seconds(found)
 
     @property
     def pace(self) -> float:
-        """Seconds for what an exact iteration achieves.
+        """Seconds needed for the progress of one exact iteration.
 
-        A step 1/L along a gradient with a relative error e decreases the loss by 1 - e^2 of what
-        the exact gradient does, at least (descent lemma).
+        A step 1/L along a gradient with relative error e decreases the loss by at least 1 - e^2
+        times the decrease along the exact gradient (descent lemma).
         """
         return self._pace(self.seconds)
 
     def pace_under(self, redraw: int) -> float:
-        """The same under another law that the window might be from."""
+        """Return the pace under another law that the window may follow."""
         return self._pace(self._seconds(self.judge.redrawn(self.entry, redraw)))
 
     def _seconds(self, found: IterationCost) -> float:
@@ -150,24 +151,26 @@ class PredictedIteration(NamedTuple):
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do, and why. Times in seconds."""
+    """An advice says what to do, and why. Times are in seconds."""
 
     present: PredictedIteration
+    """Prediction for the present scheme."""
     best: PredictedIteration
-    """The best alternative."""
+    """Prediction for the best alternative."""
     gain: float
-    """What it saves over the remaining iterations, handing out the data not subtracted."""
+    """Seconds saved in the remaining iterations, before subtracting `cost`."""
     cost: float
-    """Handing out the data."""
+    """Seconds for handing out the data again."""
     certain: bool
-    """Whether the alternative is better under the laws that the window might be from as well."""
+    """Whether the alternative is better also under the other laws that may hold."""
     predictions: list[PredictedIteration]
-    """All that can be run, the fastest first."""
+    """Predictions for all schemes that can be run, the fastest first."""
     situation: Situation
+    """Situation for which the advice holds."""
 
     @property
     def change(self) -> bool:
-        """Whether to change."""
+        """Whether to change the scheme."""
         left = self.situation.seconds * self.situation.remaining
         return self.certain and self.gain >= max(MARGIN * left, 2 * self.cost)
 
@@ -178,7 +181,7 @@ class Advice:
 
     @property
     def why(self) -> str:
-        """The reason, in a few words."""
+        """Reason for the change, in a few words."""
         left_out = sorted(set(self.situation.living) - set(self.best.workers))
         if left_out:
             ranks = ", ".join(str(worker + 1) for worker in left_out)
@@ -189,7 +192,7 @@ class Advice:
 
 
 def options_of(candidate: Candidate) -> dict[str, Any]:
-    """Return what `RunConfig` takes of a candidate, None where it takes nothing."""
+    """Return scheme, sizes and options of a candidate for `RunConfig`; None for defaults."""
     names = ("load", *SCHEME_OPTIONS)
     return {"scheme": candidate.name, **dict.fromkeys(names)} | {
         key: value for key, value in candidate.options.items() if key in names
@@ -197,16 +200,16 @@ def options_of(candidate: Candidate) -> dict[str, Any]:
 
 
 def same_shards(one: RunConfig, other: RunConfig) -> bool:
-    """Whether workers hold and do the same under both."""
+    """Return whether workers hold the same shards and do the same under both configurations."""
     option = schemes.find(one.scheme)[0].stop_option
     return one == (replace(other, **{option: getattr(one, option)}) if option else other)
 
 
 def drifted(before: ObservedTimes, now: ObservedTimes) -> bool:
-    """Whether durations of tasks are of another law than before: of one worker, or of all.
+    """Return whether durations follow another law than before, for one worker or for all.
 
-    Both are of the same scheme, so that what was not waited for is missing in both alike.
-    Rank sums (Mann and Whitney) of each worker, and of the means of the iterations.
+    Both samples are from the same scheme, so durations are cut off alike in both. The tests are
+    rank sums (Mann and Whitney) for each worker, and for the means of the iterations.
     """
     tests = [(before.seconds.mean(axis=1), now.seconds.mean(axis=1))]
     tests += list(zip(before.seconds.T, now.seconds.T, strict=True))
@@ -215,7 +218,7 @@ def drifted(before: ObservedTimes, now: ObservedTimes) -> bool:
 
 
 def advise(situation: Situation, source: Source) -> Advice | None:
-    """Predict the present scheme and its alternatives; None where there is nothing to choose.
+    """Predict the present scheme and its alternatives; return None if there is no choice.
 
     Parameters
     ----------
@@ -259,7 +262,7 @@ def advise(situation: Situation, source: Source) -> Advice | None:
 
 
 def _cost(prediction: PredictedIteration, situation: Situation) -> float:
-    """Seconds to hand out the data again."""
+    """Return the seconds for handing out the data again."""
     after = replace(situation.config, **options_of(prediction.entry.candidate))
     everybody = len(prediction.workers) == situation.workers
     if prediction.virtual or (everybody and same_shards(situation.config, after)):
@@ -269,7 +272,7 @@ def _cost(prediction: PredictedIteration, situation: Situation) -> float:
 
 
 class _Predictor:
-    """Predicts candidates on groups of the workers."""
+    """A predictor predicts candidates on groups of the workers."""
 
     def __init__(self, situation: Situation, problem: Problem) -> None:
         self.situation, self.problem = situation, problem
@@ -281,11 +284,11 @@ class _Predictor:
 
     @property
     def known(self) -> float:
-        """Part of the durations that were seen to the end, of workers that live."""
+        """Fraction of the durations of living workers that are known."""
         return float(self._times.shared().known[:, list(self.situation.living)].mean())
 
     def groups(self) -> list[tuple[int, ...]]:
-        """All workers that live; and these without those that are slow for good."""
+        """Return the group of all living workers, and the group without persistent stragglers."""
         living = self.situation.living
         slow = slow_workers(self._times.shared())
         fast = tuple(worker for worker in living if not slow[worker])
@@ -293,7 +296,7 @@ class _Predictor:
         return [living] if fast == living or not exact else [living, fast]
 
     def alternatives(self, workers: int) -> Iterator[Candidate]:
-        """Candidates on so many workers."""
+        """Yield candidates for this number of workers."""
         now, config = self.situation, self.situation.config
         given = dict(now.given)
         names = None if now.free else schemes.family(config.scheme, now.loads)
@@ -313,7 +316,7 @@ class _Predictor:
                     yield each
 
     def _rules(self, workers: int) -> list[dict[str, Any]]:
-        """Options of the present scheme, with each rule that says when to stop waiting."""
+        """Return the options of the present scheme, combined with each stop rule to try."""
         config = self.situation.config
         scheme, implied = schemes.find(config.scheme)
         if scheme.stop_option is None or scheme.stop_option in implied:
@@ -325,7 +328,7 @@ class _Predictor:
     def predict(
         self, workers: tuple[int, ...], some: Sequence[Candidate] | Iterator[Candidate]
     ) -> list[PredictedIteration]:
-        """Predict candidates on these workers."""
+        """Return predictions for candidates on these workers."""
         if workers not in self._judges:
             self._judges[workers] = self._judge(workers)
         judge = self._judges[workers]
@@ -340,7 +343,7 @@ class _Predictor:
         ]
 
     def _judge(self, workers: tuple[int, ...]) -> Judge | None:
-        """Fit a law to the tasks of these workers; None where nothing is known of them."""
+        """Fit a law to the tasks of these workers; return None if no task is known to end."""
         now, columns = self.situation, list(workers)
         seen = now.measured.times
         times = TaskTimes(seen.finish[:, columns], seen.done[columns], seen.until[:, columns])
@@ -364,7 +367,7 @@ class _Predictor:
         return Judge(measured, fitted, self._sizes, Limits(), 0.0, now.injected, None, held_up)
 
     def _error(self, judge: Judge, entry: Entry) -> float:
-        """Root mean square error of gradients, relative to the exact one; 0 of exact schemes."""
+        """Return the relative root mean square error of gradients; 0 for exact schemes."""
         scheme, products = entry.candidate.scheme, self.situation.products
         assert scheme is not None
         if scheme.exact:

@@ -1,4 +1,4 @@
-"""The schemes and loads that a plan chooses among."""
+"""This module lists the schemes and loads among which a plan chooses."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from coded_dgd.problems.objectives import Objective
 from coded_dgd.schemes.base import Floats, Scheme
 
 LARGEST_LOAD = 20
-"""Largest computation load that is tried unless others are named."""
+"""Largest computation load that is tried by default."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A scheme with its sizes and options, or why there is none."""
+    """A candidate is a scheme with its sizes and options, or the reason why it does not exist."""
 
     name: str
     options: dict[str, Any]
-    """Those that have to be given, by their names in `schemes.create`."""
+    """Sizes and options, by their names in `schemes.create`."""
     scheme: Scheme | None
     refusal: str | None = field(default=None)
 
     @property
     def arguments(self) -> str:
-        """What the command line takes."""
+        """Options of the command line for this candidate."""
         given = " ".join(
             f"--{key.replace('_', '-')} {value:g}" if isinstance(value, float) else
             f"--{key.replace('_', '-')} {value}"
@@ -48,17 +48,18 @@ def candidates(
     given: dict[str, Any] | None = None,
     seed: int = 0,
 ) -> Iterator[Candidate]:
-    """Build every scheme at every load, and with all options that it has tried.
+    """Yield every scheme at every load and with all option values to try.
 
     Parameters
     ----------
     rows : int
+        Number of rows of the data to which stochastic schemes are fitted.
     block_norms : callable
-        Of the data that stochastic schemes are fitted to.
+        Returns the squared norms of N blocks of these data, given N.
     names : sequence of str, optional
-        Schemes to try; by default all, with what is related to them.
+        Schemes to try. By default all schemes and their variants.
     given : dict, optional
-        Options that are not to be varied.
+        Options that are not varied.
     """
     fixed = {key: value for key, value in (given or {}).items() if value is not None}
     for name, options in _variants(workers, blocks, loads, names, fixed):

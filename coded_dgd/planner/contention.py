@@ -1,4 +1,4 @@
-"""Ranks that share cores: whoever computes slows the others down."""
+"""This module treats ranks that share cores and so slow each other down."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.observations import Floats, Integers
 
 CONTENDED = 2.0
-"""Time of a task relative to what it computes from which on cores are thought to be shared."""
+"""Ratio of task time to computing time from which on cores count as shared."""
 
 
 def share_cores(measured: Measurements, length: int) -> tuple[Measurements, float | None]:
-    """Let the workers of a host whose cores are shared end together, in proportion to their tasks.
+    """Correct task times on hosts whose cores are shared: their workers end together.
 
-    There a worker is early because another is late: of r tasks each, where r is more than was
-    measured, none would be done before the cores have done nearly all. So all are taken to run
-    side by side, each as long as the last one took. What waking up and a message of everybody
-    take does not grow with tasks. It was measured with idle workers, and is taken off before.
+    On such a host a worker is early because another one is late. With more tasks than were
+    measured, no worker ends before the cores have done nearly all tasks. So all workers are assumed
+    to run side by side, each for as long as the last one took. The time for waking up and for a
+    message of every worker does not grow with the number of tasks. It was measured with idle
+    workers, and is subtracted first.
 
     Parameters
     ----------
     measured : Measurements
-        Of workers whose hosts are known.
+        Measurements of workers whose hosts are known.
     length : int
         Numbers in a message.
 
     Returns
     -------
     measured : Measurements
-        With times without what waking up and a message take, and the latency among workers that
-        share cores, if any do.
+        Times without waking up and messages, and the latency among workers that share cores.
     held_up : float, optional
-        How far they do not run side by side: 0 where the first of r tasks is done by all after 1/r
-        of the time, 1 where that is at the end, as cores go from one to the next. None where no
-        cores are shared.
+        How far workers are from running side by side: 0 if all have done the first of r tasks
+        after 1/r of the time, 1 if only at the end, because cores serve one after the other. None
+        if no cores are shared.
     """
     times, network, ways = measured.times, measured.network, []
     alone = times.earlier(network.latency_of(length))
@@ -62,18 +62,18 @@ def share_cores(measured: Measurements, length: int) -> tuple[Measurements, floa
 def _side_by_side(
     last: Floats, done: Integers, compute: float, turns: float
 ) -> tuple[Floats, float]:
-    """Seconds of a task of everybody in each iteration, and how far workers are held up.
+    """Return the seconds of a task in each iteration, and how far workers are held up.
 
     Parameters
     ----------
     last : (iterations, J) array
-        When the last worker has done its tasks, waking up and a message not counted.
+        Seconds until the last worker has done its tasks, without waking up and message.
     done : (J,) integers
-        How many tasks these are.
+        Number of these tasks.
     compute : float
-        Seconds that a task computes.
+        Computing time of a task in seconds.
     turns : float
-        Workers of a core: as many tasks, one after the other, are the most that everybody waits.
+        Workers per core. A worker waits for at most this number of tasks, one after the other.
     """
     typical = np.median(last, axis=0)
     best = int((typical / done).argmin())

@@ -1,4 +1,4 @@
-"""Iterations that approximate gradients take to where exact ones get: short runs on a sample."""
+"""Short runs on a sample predict how many iterations approximate gradients need."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ from coded_dgd.problems.step_sizes import StepSizeRule
 from coded_dgd.schemes.base import ReplicationScheme, Scheme
 
 SAMPLE_ROWS = 2000
+"""Largest number of rows of a sample."""
 SAMPLE_BYTES = 2**24
+"""Largest size of a sample in bytes."""
 CHUNKS = 20
-"""Places of the data that a sample is read from."""
+"""Number of places in the data from which a sample is read."""
 LONGEST = 1000
-"""Iterations of a short run."""
+"""Largest number of iterations of a short run."""
 FACTOR = 3.0
-"""How many times the iterations of exact gradients are tried."""
+"""Iterations tried, as a multiple of the number that exact gradients need."""
 ROUNDING = 1e-12
-"""What is below it, relative to the first gradient, is rounding."""
+"""Relative gradient norm below which differences are rounding errors."""
 PATTERNS = 32
-"""Of arrivals, which come again and again in random order."""
+"""Number of arrival patterns, which are used repeatedly in random order."""
 
 
 def sample(source: Source) -> ArraySource:
-    """Read some rows from all over the data; all, where they are few."""
+    """Return a sample of rows from all parts of the data; all rows if they are few."""
     wanted = max(1, min(source.rows, SAMPLE_ROWS, SAMPLE_BYTES // (8 * source.features)))
     chunks = Partition(source.rows, min(CHUNKS, wanted))
     size = wanted // chunks.blocks
@@ -47,23 +49,25 @@ def sample(source: Source) -> ArraySource:
 
 
 class Race:
-    """Gradient descent on a sample, with exact gradients and with approximate ones.
+    """A race runs gradient descent on a sample, with exact and with approximate gradients.
 
     Parameters
     ----------
     problem : Problem
-        On the sample.
+        Problem on the sample.
     step_size : StepSizeRule
+        Rule for the step sizes.
     optimizer : str
+        Name of the optimizer.
     iterations : int
-        T, of exact gradients.
+        Number T of iterations with exact gradients.
     target : float, optional
-        Reach ||gradient|| <= target ||first gradient||; by default where T exact iterations get.
+        Target ||gradient|| / ||first gradient||. By default the value after T exact iterations.
 
     Raises
     ------
     Infeasible
-        If exact gradients do not get there.
+        If exact gradients do not reach the target.
     """
 
     def __init__(
@@ -88,7 +92,7 @@ class Race:
                 f"{longest} iterations: use a larger target, or another --step-size or --optimizer"
             )
         self.iterations = iterations if target is None else max(len(norms) - 1, 1)
-        """Of exact gradients to the target."""
+        """Number of iterations that exact gradients need to reach the target."""
 
     def _slope(self, points: Floats) -> Floats:
         objective = self.problem.objective
@@ -97,7 +101,7 @@ class Race:
         return np.array(slopes, np.float64)
 
     def _exact(self, longest: int, target: float) -> Floats:
-        """Norms of the gradients, relative to the first, as far as the target."""
+        """Return the norms of exact gradients, relative to the first, up to the target."""
         norms: list[float] = []
         optimizer = self._optimizer(self._start, self._schedule)
         for _ in range(longest + 1):
@@ -112,12 +116,12 @@ class Race:
         return np.array(norms) / (norms[0] or 1.0)
 
     def run(self, schemes: Sequence[Scheme], arrivals: Sequence[Bools]) -> list[float]:
-        """Iterations that each scheme takes to the target; inf where it does not get there.
+        """Return the number of iterations to the target for each scheme; inf if it misses it.
 
         Parameters
         ----------
         arrivals : for each scheme, (patterns, M, J) bools
-            What had arrived when the iteration was complete.
+            Messages that had arrived when the iteration was complete.
         """
         if not schemes:
             return []
@@ -152,20 +156,20 @@ class Race:
         return found
 
     def _row_weights(self, scheme: Scheme, arrived: Bools) -> Floats:
-        """Factor of each row's gradient in what is decoded, for every pattern of arrivals."""
+        """Return the factor of each row's gradient in the decoded sum, for every pattern."""
         partition = Partition(self.problem.source.rows, scheme.blocks)
         heights = [np.subtract(*partition.bounds(b)[::-1]) for b in range(scheme.blocks)]
         return np.repeat(block_factors(scheme, arrived), heights, axis=1)
 
 
 def block_factors(scheme: Scheme, arrived: Bools) -> Floats:
-    """Factor of each block's gradient in what is decoded, for every pattern of arrivals.
+    """Return the factor of each block's gradient in the decoded sum, for every pattern.
 
     Parameters
     ----------
     scheme : ReplicationScheme
     arrived : (patterns, M, J) bools
-        They are also what the scheme has learnt from.
+        Arrival patterns, from which the scheme also learns.
 
     Returns
     -------

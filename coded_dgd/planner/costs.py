@@ -1,4 +1,4 @@
-"""What a scheme will cost: an iteration, what is done once, and memory."""
+"""This module predicts the cost of a scheme: an iteration, work done once, and data held."""
 
 from __future__ import annotations
 
@@ -21,36 +21,37 @@ from coded_dgd.schemes.base import Floats, Scheme
 from coded_dgd.theory.monte_carlo import messages_used
 
 REALISATIONS = 256
+"""Number of Monte Carlo realisations."""
 ROUNDS = 8
-"""Times that what is left over from one iteration to the next is worked out, at most."""
+"""Maximum number of rounds for the backlog from one iteration to the next."""
 SETTLED = 0.005
-"""Relative change of completion times below which it is."""
+"""Relative change of completion times below which the backlog has converged."""
 SEED = 0
-"""The same realisations for every scheme."""
+"""Seed of the realisations, which are the same for every scheme."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the problem."""
+    """These are the sizes of the problem."""
 
     rows: int
     features: int
     sampled_rows: int
-    """Rows of those data that stochastic schemes were fitted to."""
+    """Number of rows of the sample to which stochastic schemes were fitted."""
     guard: float
     quadratic: bool = True
     """Whether the objective is least squares."""
     itemsize: int = 8
     """Bytes of a number on workers and in messages."""
     parameters: int = 0
-    """Of the model; by default one for each column."""
+    """Number of parameters of the model; by default one for each column."""
 
     def __post_init__(self) -> None:
         if not self.parameters:
             object.__setattr__(self, "parameters", self.features)
 
     def payload(self, scheme: Scheme) -> int:
-        """Numbers in a message."""
+        """Return the number of payload numbers in a message."""
         return Layout(self.parameters, scheme.pieces).length
 
     @classmethod
@@ -61,7 +62,7 @@ class Sizes:
         config: RunConfig,
         sampled_rows: int | None = None,
     ) -> Sizes:
-        """Return those of a run; by default all rows are what schemes were fitted to."""
+        """Return the sizes of a run; by default schemes are fitted to all rows."""
         return cls(
             source.rows,
             source.features,
@@ -75,29 +76,32 @@ class Sizes:
 
 @dataclass(frozen=True)
 class IterationCost:
-    """One iteration, on average. Times in seconds."""
+    """This is the mean cost of one iteration. Times are in seconds."""
 
     completion: float
-    """beta_t leaves -> decodable, everything below but the decoding included."""
+    """Time from beta_t's departure until decodable; it includes everything below but decoding."""
     standard_error: float
+    """Standard error of `completion`."""
     ideal: float
-    """The same if messages took no time and decoding never had to wait."""
+    """Completion time if messages took no time and the guard never waited."""
     communication: float
-    """What messages add: latency, and the master's port."""
+    """Time that messages add: latency, and waiting at the master's port."""
     guard: float
-    """What the guard waits for."""
+    """Time that the guard waits for further messages."""
     weights: float
+    """Time for computing the weights."""
     decode: float
+    """Time for the weighted sum of the payloads."""
     overhead: float
-    """Of the master."""
+    """Time of the master between iterations, without decoding."""
     messages: float
-    """Used, until it is decodable."""
+    """Number of messages used: the communication load."""
     bytes: float
-    """Received in them."""
+    """Number of bytes received in these messages."""
 
     @property
     def total(self) -> float:
-        """From one beta_t to the next."""
+        """Time from one beta_t to the next."""
         return self.completion + self.weights + self.decode + self.overhead
 
 
@@ -117,14 +121,14 @@ def iteration(
     Parameters
     ----------
     delay : DelayModel
-        Of tasks that are 1/N of a gradient.
+        Delays of tasks that are 1/N of a gradient.
     injected : bool
-        Whether the durations are those of a delay model that counts tasks, whatever they compute.
+        Whether durations are injected and depend on the number of tasks alone, not on their work.
     held_up : float, optional
-        How far tasks of others hold up the first ones where cores are shared; see
-        `contention.held_up`.
+        How far the tasks of other workers delay the first ones on shared cores; see
+        `contention.share_cores`.
     replays : int
-        Realisations that are decoded under the guard.
+        Number of realisations that are decoded under the guard.
     """
     rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(8,)))
     work = scheme.message_work * task_size(scheme, sizes, injected)
@@ -160,20 +164,21 @@ def iteration(
 def _taken_in(
     scheme: Scheme, times: Floats, network: Network, length: int, service: float, wave: float
 ) -> tuple[Floats, Floats]:
-    """When messages are there, and when they suffice, one iteration after the other.
+    """Return the arrival times of messages and the instants at which they suffice.
 
-    What is at the port when they suffice, or leaves until the next point is there, is taken in
-    before messages of the next iteration. The realisations are taken for consecutive iterations.
+    Messages that are at the port when the iteration is decodable, or leave before the next point
+    has arrived, are received before messages of the next iteration. The realisations are treated as
+    consecutive iterations.
 
     Parameters
     ----------
     service : float
-        Seconds that the port takes for a message.
+        Seconds that the port is busy with a message.
     wave : float
-        Where cores are shared: seconds that they take for a message of everybody, before anybody's
-        next. Then workers are at work all the time, and notice the next point at once.
+        Seconds that shared cores need for one message of every worker, before any worker's next
+        message; 0 if cores are not shared. Workers on shared cores notice the next point at once.
     """
-    latency = network.latency_of(length)  # of a message that is taken in at once
+    latency = network.latency_of(length)  # of a message that does not wait at the port
     sent = times + max(latency - network.service_of(length), 0.0)
     sent += wave * np.arange(scheme.messages)
     unaware = 0.0 if wave else latency / 2
@@ -194,14 +199,14 @@ def _taken_in(
 
 
 def received(times: Floats, service: float) -> Floats:
-    """When the master's port has taken in each message: one at a time, in the order of arrival.
+    """Return when the master's port has received each message, one at a time in arrival order.
 
     Parameters
     ----------
     times : (realisations, M, J) array
-        When they get there, inf for never.
+        Instants at which messages reach the port, inf for never.
     service : float
-        Seconds that each takes.
+        Seconds that the port is busy with a message.
     """
     if not service:
         return times
@@ -215,7 +220,7 @@ def received(times: Floats, service: float) -> Floats:
 
 
 def block_rows(scheme: Scheme, sizes: Sizes) -> float:
-    """Rows of a block; where blocks are the rows of a sample, how many each stands for."""
+    """Return the rows of a block; for blocks of one sample row, the rows that it represents."""
     if scheme.of_gram_matrix:
         return -(-sizes.features // scheme.blocks)
     if blocks_are_rows(scheme, sizes):
@@ -224,19 +229,19 @@ def block_rows(scheme: Scheme, sizes: Sizes) -> float:
 
 
 def blocks_are_rows(scheme: Scheme, sizes: Sizes) -> bool:
-    """Whether every row is a block, as in the stochastic family."""
+    """Return whether every row is a block, as in the stochastic family."""
     return scheme.data_dependent and scheme.blocks == sizes.sampled_rows
 
 
 def task_size(scheme: Scheme, sizes: Sizes, injected: bool) -> float:
-    """Computation of a task, in tasks that are the gradient of a block of X."""
+    """Return the computation of a task, relative to the gradient of a block of X."""
     if scheme.of_gram_matrix and not injected:
         return sizes.features / (2 * sizes.rows)
     return 1.0
 
 
 def _guarded(scheme: Scheme, times: Floats, first: Floats, guard: float) -> tuple[float, float]:
-    """Expected waiting of the guard, and seconds that the weights take; inf if it never decodes."""
+    """Return mean seconds that the guard waits, and for weights; inf if nothing ever decodes."""
     if not scheme.amplifies:
         return (0.0, _weighing(scheme, times, first)) if np.isfinite(first).any() else (inf, 0.0)
     decoder = GuardedDecoder(scheme, guard)
@@ -252,7 +257,7 @@ def _guarded(scheme: Scheme, times: Floats, first: Floats, guard: float) -> tupl
 
 
 def _weighing(scheme: Scheme, times: Floats, complete: Floats) -> float:
-    """Seconds that the weights take, where the guard never waits."""
+    """Return the seconds for the weights of a scheme for which the guard never waits."""
     seconds = []
     for pattern in times <= complete[:, None, None]:
         begin = perf_counter()
@@ -263,20 +268,21 @@ def _weighing(scheme: Scheme, times: Floats, complete: Floats) -> float:
 
 @dataclass(frozen=True)
 class Once:
-    """What is done before the first iteration. Times in seconds."""
+    """This is the cost of work before the first iteration. Times are in seconds."""
 
     encoding: float
     distribution: float
     data: float
-    """Bytes that all workers hold together."""
+    """Number of bytes that all workers hold together."""
 
     @property
     def total(self) -> float:
+        """Time of encoding and distribution."""
         return self.encoding + self.distribution
 
 
 def once(scheme: Scheme, measured: Measurements, sizes: Sizes) -> Once:
-    """Predict encoding and handing out."""
+    """Predict the cost of encoding and handing out the data."""
     rows = _rows_held(scheme, sizes)
     flops = 2.0 * rows * scheme.blocks * sizes.features if scheme.coded else 0.0
     if scheme.of_gram_matrix:
@@ -290,7 +296,7 @@ def once(scheme: Scheme, measured: Measurements, sizes: Sizes) -> Once:
 
 
 def bytes_held(scheme: Scheme, sizes: Sizes) -> float:
-    """Bytes of data that all workers hold together."""
+    """Return the bytes of data that all workers hold together."""
     return sizes.itemsize * _rows_held(scheme, sizes) * (sizes.features + (not scheme.coded))
 
 

@@ -1,4 +1,4 @@
-"""Which delay model the measured task times follow, and with which parameters."""
+"""This module fits delay models to measured task times."""
 
 from __future__ import annotations
 
@@ -18,43 +18,45 @@ from coded_dgd.planner.observations import Bools, Floats, ObservedTimes, TaskTim
 from coded_dgd.planner.states import two_states
 
 TOGETHER = 0.3
-"""Time between the first and the last task, relative to the first, below which they are one."""
+"""Time from first to last task, relative to the first, below which all tasks end together."""
 CORRELATED = 0.3
-"""Correlation of two tasks of a worker from which on they share a duration; measuring, on a busy
-machine, makes it less than it is."""
+"""Correlation of two tasks of a worker from which on they share a duration. Measuring on a busy
+machine lowers the correlation."""
 SLOWER = 1.5
-"""How much slower than the median a worker is at least that is slow for good."""
+"""A worker is persistently slow from this multiple of the median on."""
 SIGNIFICANT = 1e-4
-"""Probability below which that is no accident."""
+"""p-value below which a worker counts as persistently slow."""
 FITS = 0.15
-"""Distance between the distributions up to which a law is used, in large samples: what measuring
-adds is not part of any."""
+"""Distance between the distributions up to which a law is used in large samples. No law includes
+the errors of the measurement."""
 
 Survival = Callable[[int, Floats], Floats]
+"""Type of a function that returns P(duration > x), given a worker and x."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A delay model that has been fitted. Times in seconds."""
+    """This is a fitted delay model. Times are in seconds."""
 
     name: str
-    """Of the delay model, or ``empirical``."""
+    """Name of the delay model, or ``empirical``."""
     parameters: dict[str, float | str]
+    """Parameters of the delay model."""
     errors: dict[str, float]
-    """Standard errors of those parameters that have one."""
+    """Standard errors of the parameters that have one."""
     criterion: float
-    """Schwarz's (BIC): the least is the best."""
+    """Schwarz's criterion (BIC); the lowest value is the best."""
     distance: float = 0.0
-    """Largest distance between the distribution functions, give or take 2 % of the durations
-    (Kolmogorov and Smirnov)."""
+    """Largest distance between the distribution functions (Kolmogorov and Smirnov), within 2 % of
+    the durations."""
     p_value: float = 1.0
-    """Of that distance, as if the parameters had been known."""
+    """p-value of `distance`, as if the parameters had been known."""
     durations: Floats | None = field(default=None, repr=False)
-    """Where the measured durations are the model."""
+    """Measured durations, if they are the model themselves."""
 
     @property
     def text(self) -> str:
-        """What ``--delay`` takes."""
+        """Text of the delay model, as ``--delay`` takes it."""
         if self.durations is not None:
             return "empirical"
         values = ",".join(
@@ -70,7 +72,7 @@ class Fit:
         return delays.create(self.text, seed)
 
     def redrawn(self, rng: np.random.Generator) -> Fit:
-        """Return what another measurement might have found: parameters within their errors."""
+        """Return the fit of an equally likely measurement: parameters within their errors."""
         if self.durations is not None:
             some = rng.integers(len(self.durations), size=len(self.durations))
             return replace(self, durations=self.durations[some])
@@ -87,10 +89,17 @@ class Fit:
 
 
 def fit(times: TaskTimes, alike: bool = False) -> list[Fit]:
-    """Fit all delay models that may apply, the best first.
+    """Fit all delay models that may apply and return them, the best first.
 
-    Where none is close, the measured durations themselves come first: the last resort. So they do
-    where workers are alike in each iteration, as no law has that.
+    If no law is close, the measured durations themselves come first. So do they if the workers are
+    alike in each iteration, because no law describes that.
+
+    Parameters
+    ----------
+    times : TaskTimes
+        Measured times.
+    alike : bool
+        Whether all workers take the same time in each iteration.
 
     Raises
     ------
@@ -113,7 +122,7 @@ def fit(times: TaskTimes, alike: bool = False) -> list[Fit]:
 
 
 def _candidates(times: TaskTimes, sample: ObservedTimes) -> list[Fit]:
-    """All laws, each fitted and held against the durations."""
+    """Return all laws, each fitted and compared with the durations."""
     single = times.independent()
     if single is not None and _independent(single, sample):
         watched = single.of(single.seconds > 0)
@@ -131,9 +140,9 @@ def _candidates(times: TaskTimes, sample: ObservedTimes) -> list[Fit]:
 
 
 def _given_the_last(sample: ObservedTimes) -> ObservedTimes:
-    """Take the last duration of each iteration that was cut off as given: it may have cut it off.
+    """Treat the last known duration of each cut-off iteration as given: it may be the cut-off.
 
-    The others follow the law below it.
+    The other durations follow the law below it.
     """
     ends = np.where(sample.known, sample.seconds, -inf)
     last = ends.max(axis=1, keepdims=True)
@@ -145,7 +154,7 @@ def _given_the_last(sample: ObservedTimes) -> ObservedTimes:
 
 
 def _completed(sample: ObservedTimes) -> Floats:
-    """Durations, censored ones as long as those that were longer, on average; else twice."""
+    """Return durations, censored ones replaced by the mean of the longer ones, or doubled."""
     seconds: Floats = sample.seconds.copy()
     ends = sample.seconds[sample.known]
     for place in zip(*np.nonzero(~sample.known), strict=True):
@@ -155,7 +164,7 @@ def _completed(sample: ObservedTimes) -> Floats:
 
 
 def slow_workers(times: ObservedTimes) -> Bools:
-    """Workers that are slow throughout: (M,), by rank sums against all others."""
+    """Mark the persistently slow workers, of shape (M,), by rank sums against the others."""
     workers = times.seconds.shape[1]
     medians = np.median(times.seconds, axis=0)
     slow = medians > SLOWER * np.median(medians)
@@ -169,7 +178,7 @@ def slow_workers(times: ObservedTimes) -> Bools:
 
 
 def _together(times: TaskTimes) -> bool:
-    """Whether all tasks of a worker end at once."""
+    """Return whether all tasks of a worker end at the same time."""
     first, last = times.finish[..., 0], times.finish[..., -1]
     known = np.isfinite(first) & np.isfinite(last)
     if times.finish.shape[2] < 2 or not known.any():
@@ -178,17 +187,17 @@ def _together(times: TaskTimes) -> bool:
 
 
 def _independent(single: ObservedTimes, shared: ObservedTimes) -> bool:
-    """Whether the tasks of a worker have durations of their own, and that makes a difference."""
+    """Return whether the tasks of a worker have different, uncorrelated durations."""
     if single.seconds.shape[2] < 2:
         return False
     both = single.known[..., 0] & single.known[..., 1]
-    # what a worker is slower than others throughout is no sign of shared durations
+    # a persistently slow worker is no sign of shared durations
     typical = np.median(shared.seconds, axis=0)[:, None]
     x = (single.seconds / typical)[both][:, :2]
     if len(x) < 10 or x.std() < 5 * NOISE * x.mean():
         return False
-    ranks = float(stats.spearmanr(x[:, 0], x[:, 1]).statistic)  # which outliers do not change
-    logarithms = float(np.corrcoef(np.log(x).T)[0, 1])  # which tell two states apart
+    ranks = float(stats.spearmanr(x[:, 0], x[:, 1]).statistic)  # robust to outliers
+    logarithms = float(np.corrcoef(np.log(x).T)[0, 1])  # sensitive to two states
     return max(ranks, logarithms) < CORRELATED
 
 
@@ -243,7 +252,7 @@ def _markov(sample: ObservedTimes) -> Fit:
 
 
 def _bernoulli(times: TaskTimes) -> Fit:
-    """All tasks end at once, early or late."""
+    """Fit the law under which all tasks of a worker end together, early or late."""
     first = np.where(times.done > 0, times.finish, np.nan)[..., 0]
     known = np.isfinite(first)
     ends = np.where(known, first, times.until)
@@ -278,13 +287,13 @@ def _by_worker(sample: ObservedTimes) -> list[ObservedTimes]:
 
 
 def _judged(found: Fit, samples: list[ObservedTimes], survival: Survival | None = None) -> Fit:
-    """Hold the law against the durations of each worker."""
+    """Return the fit with its distance from the durations of each worker, and the p-value."""
     if survival is None:
         survival = _survival(found.model(0))
     low, high = [], []
     for worker, sample in enumerate(samples):
         x = sample.seconds[sample.known]
-        # those that ended while they were watched follow the law below that limit
+        # durations that ended while they were watched follow the law below that limit
         below = np.maximum(1 - survival(worker, sample.limit[sample.known]), 1e-12)
         low.append((1 - survival(worker, x * (1 - NOISE))) / below)
         high.append((1 - survival(worker, x * (1 + NOISE))) / below)

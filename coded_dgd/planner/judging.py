@@ -1,4 +1,4 @@
-"""What is predicted for single candidates, all from the same measurements."""
+"""A judge predicts single candidates, all from the same measurements."""
 
 from __future__ import annotations
 
@@ -21,50 +21,55 @@ from coded_dgd.theory.exact import exact_completion
 from coded_dgd.theory.integrate import integrate
 
 REPLAYS = 40
-"""Iterations of a finalist that are decoded under the guard."""
+"""Number of iterations of a finalist that are decoded under the guard."""
 REDRAWS = 8
-"""Fits that might as well have been found, for the uncertainty."""
+"""Number of equally likely fits, for the uncertainty."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What constrains a choice."""
+    """Limits constrain the choice of a scheme."""
 
     memory_per_worker: float = inf
-    """Bytes."""
+    """Memory that a worker may use, in bytes."""
     exact: bool = False
-    """Only schemes whose gradients are exact."""
+    """Whether only exact schemes may be chosen."""
     target: float | None = None
-    """||gradient|| / ||first gradient|| to be reached; by default where T exact iterations get."""
+    """Target ||gradient|| / ||first gradient||; by default the value after T exact iterations."""
 
 
 @dataclass
 class Entry:
-    """What is predicted for a candidate. Times in seconds, memory in bytes."""
+    """An entry holds the predictions for a candidate. Times are in seconds, memory in bytes."""
 
     candidate: Candidate
     refusal: str | None = None
-    """Why it is out of the question."""
+    """Reason why the candidate is refused."""
     iteration: IterationCost | None = None
+    """Cost of an iteration."""
     once: Once | None = None
+    """Cost before the first iteration."""
     worker_memory: float = 0.0
+    """Peak memory of the worker that needs the most."""
     master_memory: float = 0.0
+    """Peak memory of rank 0."""
     iterations: float = inf
-    """To the target."""
+    """Number of iterations to the target."""
     uncertainty: float = 0.0
     """Standard error of the time of an iteration."""
     method: str = "monte-carlo"
+    """How the completion time is known: ``monte-carlo`` or ``exact``."""
 
     @property
     def job(self) -> float:
-        """Seconds from the data to the target."""
+        """Time from handing out the data until the target is reached."""
         if self.refusal or self.iteration is None or self.once is None:
             return inf
         return self.once.total + self.iterations * self.iteration.total
 
 
 class Judge:
-    """Predicts one candidate after the other from the same measurements."""
+    """A judge predicts one candidate after the other from the same measurements."""
 
     def __init__(
         self,
@@ -86,7 +91,7 @@ class Judge:
         self._redrawn = [fitted.redrawn(rng).model(0) for _ in range(REDRAWS)]
 
     def first(self, candidate: Candidate) -> Entry:
-        """Predict, roughly."""
+        """Return a rough prediction for a candidate."""
         scheme = candidate.scheme
         if scheme is None:
             return Entry(candidate, candidate.refusal)
@@ -112,11 +117,11 @@ class Judge:
         return entry
 
     def again(self, entry: Entry) -> None:
-        """Predict a finalist with more realisations, closed forms, and an uncertainty."""
+        """Predict a finalist again, with more realisations, closed forms and an uncertainty."""
         better = self._look(entry, replays=REPLAYS)
         error = better.standard_error
         if (expected := self._expected(entry)) is not None:
-            # only what messages add is left to chance: the rest is known
+            # only the time that messages add is estimated: the rest is exact
             better = replace(
                 better, completion=better.completion + expected - better.ideal, ideal=expected
             )
@@ -131,15 +136,15 @@ class Judge:
 
     @property
     def redraws(self) -> int:
-        """Number of other laws that the measurements might be from."""
+        """Number of equally likely laws for the measurements."""
         return len(self._redrawn)
 
     def redrawn(self, entry: Entry, number: int) -> IterationCost:
-        """Predict under one of these laws."""
+        """Predict an iteration under one of the equally likely laws."""
         return self._iteration(entry, self._redrawn[number])
 
     def without_one(self, entry: Entry) -> float:
-        """Mean completion time where one worker, each in turn, sends nothing."""
+        """Return the mean completion time in seconds if one worker, each in turn, sends nothing."""
         scheme = entry.candidate.scheme
         assert scheme is not None
         rng = np.random.default_rng(2)
@@ -149,7 +154,7 @@ class Judge:
         return float(scheme.completion_time(times).mean())
 
     def arrivals(self, entry: Entry) -> Bools:
-        """What has arrived when an iteration is complete: (PATTERNS, M, J)."""
+        """Return marks of the messages that have arrived at completion: (PATTERNS, M, J)."""
         scheme = entry.candidate.scheme
         assert scheme is not None
         rng = np.random.default_rng(1)
@@ -159,7 +164,7 @@ class Judge:
         return times <= done[:, None, None]
 
     def _expected(self, entry: Entry) -> float | None:
-        """Mean completion time where messages take no time, where it is known exactly."""
+        """Return the mean completion time with instant messages, if it is known exactly."""
         scheme = entry.candidate.scheme
         assert scheme is not None
         if (scheme.of_gram_matrix and not self.injected) or self.held_up is not None:
@@ -169,7 +174,7 @@ class Judge:
         return mean if isfinite(mean) else None
 
     def _look(self, entry: Entry, **options: Any) -> IterationCost:
-        """Predict an iteration, and take down what its weights took, or has been taken down."""
+        """Predict an iteration; record the time of its weights, or use the recorded time."""
         found, name = self._iteration(entry, self.delay, **options), entry.candidate.arguments
         before = self.weights.setdefault(name, [])
         known = self._known_weights.get(name, ())

@@ -1,4 +1,4 @@
-"""Laws of durations, fitted by maximum likelihood to samples that may be censored."""
+"""Laws of durations are fitted by maximum likelihood to samples that may be censored."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import numpy as np
 from coded_dgd.planner.observations import Floats, ObservedTimes
 
 NOISE = 0.02
-"""Spread, as a fraction of the duration, that is put down to the measurement."""
+"""Spread of durations, as a fraction, that is attributed to the measurement."""
 BELOW = 20.0
-"""How much faster than above the density falls off below the smallest duration of the law."""
+"""Decay rate of the density below the least duration of the law, relative to above it."""
 ROUNDS = 20
-"""In which what is missing is put in, at most."""
+"""Maximum number of imputation rounds."""
 TICK = 1e-6
-"""Seconds that a clock tells apart."""
+"""Resolution of clocks in seconds."""
 
 
 @dataclass(frozen=True)
 class Shifted:
-    """alpha + exponential: eq. (12) of Ozfatura et al."""
+    """This is the law alpha + exponential, eq. (12) of Ozfatura et al."""
 
     alpha: float
     mean_excess: float
-    """1/mu"""
+    """Mean 1/mu of the exponential part in seconds."""
     ends: float
-    """Durations that were known."""
+    """Number of known durations, or the sum of their weights."""
 
     @classmethod
     def fit(cls, times: ObservedTimes, weights: Floats | None = None) -> Shifted:
-        """Maximum likelihood; of weighted durations those that count half or more give alpha."""
+        """Fit by maximum likelihood; known durations of weight at least 1/2 give alpha."""
         w = np.ones(times.seconds.shape) if weights is None else weights
         sure = times.known & (w >= 0.5)
         alpha = float(times.seconds[sure].min()) if sure.any() else float(times.seconds.min())
@@ -41,19 +41,19 @@ class Shifted:
 
     @property
     def constant(self) -> bool:
-        """Whether the exponential part is no more than what measuring adds."""
+        """Whether the exponential part is within the error of the measurement."""
         return self.mean_excess <= max(NOISE * self.alpha, TICK)
 
     @property
     def parameters(self) -> dict[str, float]:
-        """alpha and mu of the delay model."""
+        """Parameters alpha and mu of the delay model."""
         if self.constant:
             return {"mu": float("inf"), "alpha": self.alpha + self.mean_excess}
         return {"mu": 1 / self.mean_excess, "alpha": self.alpha}
 
     @property
     def errors(self) -> dict[str, float]:
-        """Standard errors."""
+        """Standard errors of alpha and mu."""
         alpha = self.mean_excess / self.ends
         return {
             "mu": 0.0 if self.constant else 1 / self.mean_excess / sqrt(self.ends),
@@ -61,12 +61,12 @@ class Shifted:
         }
 
     def slowdown(self, times: ObservedTimes, weights: Floats) -> float:
-        """How many times as long weighted durations are on average, at least 1.
+        """Return the factor, at least 1, by which weighted durations exceed this law on average.
 
-        Those of which only a lower limit is known are taken for what is to be expected of them: the
-        mean of the law where the limit is below all that it allows for, and the excess on top
-        where it is not. That is the mean where all are known, and exposure by ends where the law
-        has no least duration, or none has ended.
+        Censored durations are replaced by their expectation: the mean of the law if the limit is
+        below its least duration, else the limit plus the mean excess. If all durations are known,
+        the factor is the ratio of means. If the law has no least duration, or no duration has
+        ended, the estimate is exposure divided by number of ends.
         """
         known = weights * times.known
         ends, total = float(known.sum()), float((known * times.seconds).sum())
@@ -83,7 +83,7 @@ class Shifted:
         return factor
 
     def log_likelihood(self, times: ObservedTimes) -> Floats:
-        """Of each duration; what is a little below alpha is unlikely, but not impossible."""
+        """Return the log-likelihood of each duration; values just below alpha are unlikely only."""
         width = max(self.mean_excess, NOISE / 4 * self.alpha, TICK)
         late = (times.seconds - self.alpha) / width
         known = np.where(late >= 0, -late, BELOW * late) - log(width)
@@ -92,7 +92,7 @@ class Shifted:
 
 @dataclass(frozen=True)
 class ParetoLaw:
-    """Longer than x with probability (scale/x)^shape."""
+    """Under this law a duration exceeds x with probability (scale/x)^shape."""
 
     shape: float
     scale: float
@@ -100,26 +100,26 @@ class ParetoLaw:
 
     @classmethod
     def fit(cls, times: ObservedTimes) -> ParetoLaw:
-        """Maximum likelihood (Hill's estimator, where all is known)."""
+        """Fit by maximum likelihood (Hill's estimator if all durations are known)."""
         scale = float(times.seconds[times.known].min())
         excess = float(np.log(np.maximum(times.seconds / scale, 1)).sum()) / times.ends
         return cls(1 / max(excess, NOISE / 4), scale, times.ends)
 
     @property
     def parameters(self) -> dict[str, float]:
-        """shape and scale of the delay model."""
+        """Parameters shape and scale of the delay model."""
         return {"shape": self.shape, "scale": self.scale}
 
     @property
     def errors(self) -> dict[str, float]:
-        """Standard errors."""
+        """Standard errors of shape and scale."""
         return {
             "shape": self.shape / sqrt(self.ends),
             "scale": self.scale / (self.shape * self.ends),
         }
 
     def log_likelihood(self, times: ObservedTimes) -> Floats:
-        """Of each duration."""
+        """Return the log-likelihood of each duration."""
         late = np.log(np.maximum(times.seconds / self.scale, 1))
         density = log(self.shape) - np.log(times.seconds)
         return np.where(times.known, density, 0.0) - self.shape * late

@@ -1,4 +1,4 @@
-"""What has been measured of a cluster, as plain numbers: all that a plan depends on."""
+"""Measurements of a cluster are plain numbers: with the options, a plan depends on them alone."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from coded_dgd.planner.observations import Floats, TaskTimes
 
 @dataclass(frozen=True)
 class Network:
-    """Messages between master and workers. Times in seconds."""
+    """This class describes messages between master and workers. Times are in seconds."""
 
     lengths: tuple[int, ...] = (1,)
-    """Numbers in a message for which the next two were measured, increasing."""
+    """Message lengths, in numbers, at which `latency` and `service` were measured; increasing."""
     latency: tuple[float, ...] = (0.0,)
-    """A point leaves -> the answer of an idle worker is here."""
+    """Time from a point's departure to the arrival of an idle worker's answer."""
     service: tuple[float, ...] = (0.0,)
-    """How long the master's port is busy with a message."""
+    """Time for which the master's port is busy with a message."""
     set_up: float = 0.0
-    """Handing out plans."""
+    """Time for sending all assignments without data."""
     distribution: float = 0.0
-    """Handing out data, per byte that workers hold."""
+    """Time for handing out data, per byte that workers hold."""
     overhead: float = 0.0
-    """Between the last message of an iteration and the next point, decoding aside."""
+    """Time from the last message of an iteration to the next point, without decoding."""
     gathering: tuple[float, ...] = ()
-    """A point leaves to all idle workers -> each has answered, once."""
+    """Time from a point's departure to all idle workers until each has answered once."""
 
     def latency_of(self, length: float) -> float:
-        """For messages of that many numbers."""
+        """Return the latency of messages of `length` numbers."""
         return self._at(length, self.latency)
 
     def service_of(self, length: float) -> float:
-        """For messages of that many numbers."""
+        """Return the service time of messages of `length` numbers."""
         return self._at(length, self.service)
 
     def gathering_of(self, length: float) -> float:
-        """For messages of that many numbers; where it is not known, as if one answered."""
+        """Return the gathering time for `length` numbers; if unknown, the latency."""
         return self._at(length, self.gathering or self.latency)
 
     def crowded(self, workers: int) -> Network:
-        """Return the same where so many workers take a point at once, each as late as the last."""
+        """Return this network with the latency of `workers` workers that all answer last."""
         if not self.gathering:
             return self
         pairs = zip(self.gathering, self.service, strict=True)
@@ -60,30 +60,31 @@ class Network:
 
 @dataclass(frozen=True)
 class Speed:
-    """Of rank 0: seconds per floating-point operation."""
+    """This is the speed of rank 0 in seconds per floating-point operation."""
 
     products: float
-    """Of a few rows with a matrix, as in decoding."""
+    """Seconds per operation for a few rows times a matrix, as in decoding."""
     encoding: float
-    """Of matrices."""
+    """Seconds per operation for a product of matrices, as in encoding."""
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """Times of tasks and messages, and what they were measured with."""
+    """This class holds measured times of tasks and messages, and their conditions."""
 
     times: TaskTimes
+    """Finish times of tasks."""
     compute: float
-    """Seconds that a task computes; the rest of its time is somebody else's delay."""
+    """Computing time of a task in seconds; the rest of its duration is delay."""
     network: Network
     speed: Speed
     hosts: tuple[str, ...] = ()
-    """Of the workers, where that is known."""
+    """Host of each worker, if known."""
     cores: tuple[int, ...] = ()
-    """That each of them may use, where that is known."""
+    """Number of cores available to each worker, if known."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values; what was not seen is null."""
+        """Return plain values; missing times are null."""
         times = self.times
         return {
             "finish": _nulls(times.finish),
@@ -119,14 +120,14 @@ class Measurements:
 
 
 def _nulls(values: Floats) -> Any:
-    """Return nested lists, null where a number is not finite."""
+    """Return nested lists with null in place of numbers that are not finite."""
     plain = values.astype(object)
     plain[~np.isfinite(values)] = None
     return plain.tolist()
 
 
 def measure_speed() -> Speed:
-    """Time products of matrices like those of decoding and encoding."""
+    """Measure the speed of matrix products like those of decoding and encoding."""
     rng = np.random.default_rng(0)
     tall: Floats = rng.standard_normal((64, 4096))
     row, few = rng.standard_normal(64), rng.standard_normal((16, 64))
@@ -137,7 +138,7 @@ def measure_speed() -> Speed:
 
 
 def _fastest(call: Any) -> float:
-    """Seconds of the fastest of some calls."""
+    """Return the seconds of the fastest of several calls."""
     best = np.inf
     for _ in range(7):
         begin = perf_counter()

@@ -1,4 +1,4 @@
-"""Bytes that workers and master will need at their peak."""
+"""This module predicts the peak memory of workers and master."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
 
 WORKER = 41e6
-"""An interpreter with numpy, mpi4py and an MPI: what a worker takes that holds no data."""
+"""Bytes of a worker without data: an interpreter with numpy, mpi4py and an MPI."""
 CONNECTION = 0.2e6
-"""What each rank of the job adds to that."""
+"""Bytes that each rank of the job adds to every worker."""
 SPARSE = 25e6
-"""What a worker takes to compute with sparse rows."""
+"""Bytes that a worker needs to compute with sparse rows."""
 MASTER = 115e6
-"""The same of rank 0, with the command line and scipy."""
+"""Bytes of rank 0 without data, with the command line and scipy."""
 FACTORISING = 6
-"""Windows of data that computing the optimum by QR takes."""
+"""Memory for computing the optimum by QR, in windows of data."""
 
 
 class Peaks(NamedTuple):
-    """Bytes on the worker that takes most, and on rank 0."""
+    """This tuple holds peak memory in bytes, of the largest worker and of rank 0."""
 
     worker: float
     master: float
@@ -45,19 +45,19 @@ def peaks(
     kernel: str = "products",
     sharing: Sequence[HostGroup] = (),
 ) -> Peaks:
-    """Predict a run with a scheme that fits the data.
+    """Predict the peak memory of a run with a scheme that has been fitted to the data.
 
     Parameters
     ----------
     data : float
-        Bytes that the opened data take.
+        Bytes of the opened data.
     kernel : str
-        How workers compute.
-    sharing : sequence of Group
-        Workers that hold blocks together; of these each counts in equal parts with all who use it.
+        Kernel with which workers compute.
+    sharing : sequence of HostGroup
+        Workers with shared blocks; the memory of a shared block is divided among its users.
     """
     sizes = Sizes.of(source, objective, config)
-    base = resident() - data  # of this process, which has imported what it needs by now
+    base = resident() - data  # of this process, which has finished its imports by now
     held = worker(scheme, sizes, sharing, kernel, source.density)
     local = config.encode == "local"
     if local:
@@ -66,7 +66,7 @@ def peaks(
 
 
 def without_data(workers: int) -> float:
-    """What a worker takes that holds no data, in a job of so many."""
+    """Return the bytes of a worker without data, in a job of `workers` workers."""
     return WORKER + CONNECTION * (workers + 1)
 
 
@@ -77,14 +77,14 @@ def worker(
     kernel: str = "products",
     density: float | None = None,
 ) -> float:
-    """Peak of the worker that holds most: its blocks, and the pieces that are coming in.
+    """Return the peak of the worker that holds most: its blocks, and the incoming pieces.
 
     Parameters
     ----------
     kernel : str
-        How it computes.
+        Kernel with which the worker computes.
     density : float, optional
-        Of sparse rows.
+        Density of sparse rows.
     """
     alone = set(range(scheme.workers)).difference(*(group.first for group in sharing))
     most = max((scheme.tasks(each) for each in alone), default=0)
@@ -112,20 +112,20 @@ def master(
     sharing: Sequence[HostGroup] = (),
     local: bool = False,
 ) -> float:
-    """Peak of rank 0: the data, and what it does with them that takes most.
+    """Return the peak of rank 0: the data, and the step that needs the most memory.
 
     Parameters
     ----------
     data : float
-        Bytes that the opened data take.
+        Bytes of the opened data.
     base : float
-        Bytes that it takes without any data.
+        Bytes of rank 0 without data.
     local : bool
         Whether workers read the data themselves.
     """
     width = 8.0 * (sizes.features + 1)
     window = min(WINDOW_BYTES, sizes.rows * width)
-    reading = 2 * window  # the next is read while the last is still there
+    reading = 2 * window  # the next window is read while the last one is in memory
     if sizes.quadratic and optimum_flops(sizes.rows, sizes.features) <= OPTIMUM_FLOPS:
         factorised = min(sizes.rows, factorised_rows(sizes.features)) * width
         reading = max(reading, FACTORISING * factorised)
@@ -145,7 +145,7 @@ def master(
 
 
 def _encoding(scheme: Scheme, sizes: Sizes) -> float:
-    """What a worker needs to make its blocks itself, beside what it needs if they are sent."""
+    """Return the additional bytes of a worker that makes its blocks by local encoding."""
     if scheme.of_gram_matrix:
         return min(3.0 * WINDOW_BYTES, 24.0 * sizes.rows * sizes.features)
     rows = _most_tasks(scheme) if not scheme.coded else scheme.blocks + _most_tasks(scheme)
@@ -153,7 +153,7 @@ def _encoding(scheme: Scheme, sizes: Sizes) -> float:
 
 
 def _tasks(scheme: Scheme, sharing: Sequence[HostGroup] = ()) -> int:
-    """Blocks that are handed out."""
+    """Return the number of blocks that are handed out."""
     saved = sum(sum(group.tasks.values()) - len(group.blocks) for group in sharing)
     return sum(scheme.tasks(worker) for worker in range(scheme.workers)) - saved
 
@@ -167,7 +167,7 @@ def _most_tasks(scheme: Scheme) -> int:
 
 
 def resident() -> float:
-    """Bytes that this process has in memory now; 0 where the system does not say."""
+    """Return the resident bytes of this process now; 0 if the system does not tell."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return float(pages * os.sysconf("SC_PAGE_SIZE"))
@@ -176,7 +176,7 @@ def resident() -> float:
 
 
 def _rows_at_once(scheme: Scheme, sizes: Sizes, sharing: Sequence[HostGroup] = ()) -> float:
-    """Rows of every block that are handed out together: all, where blocks are rows."""
+    """Return the rows of every block handed out together: all, if blocks are rows."""
     height = block_rows(scheme, sizes)
     if blocks_are_rows(scheme, sizes):
         return height

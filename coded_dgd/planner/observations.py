@@ -1,4 +1,4 @@
-"""When tasks were seen to end, and how long they were watched."""
+"""This module holds observed ends of tasks, and how long tasks were watched."""
 
 from __future__ import annotations
 
@@ -13,50 +13,51 @@ Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
 LEAST = 1e-6
-"""Seconds: the shortest duration that is believed."""
+"""Shortest plausible duration in seconds."""
 
 
 class ObservedTimes(NamedTuple):
-    """Durations, of which some are only known to be longer than what stands there."""
+    """This tuple holds durations, some of which are right-censored: only a lower limit is known."""
 
     seconds: Floats
+    """Durations, or lower limits, in seconds."""
     known: Bools
-    """False where the watching ended first: right-censored."""
+    """Whether each duration is known; False for right-censored ones."""
     limit: Floats
-    """How long a duration was watched for."""
+    """Time in seconds for which each duration was watched."""
 
     @property
     def exposure(self) -> float:
-        """Seconds that were watched in all."""
+        """Sum of all durations and lower limits in seconds."""
         return float(self.seconds.sum())
 
     @property
     def ends(self) -> int:
-        """Durations that are known."""
+        """Number of known durations."""
         return int(np.count_nonzero(self.known))
 
     def of(self, which: Bools) -> ObservedTimes:
-        """Return some of them."""
+        """Return the durations marked in `which`."""
         return ObservedTimes(self.seconds[which], self.known[which], self.limit[which])
 
     def shorter(self, factor: float) -> ObservedTimes:
-        """Return them divided by a factor."""
+        """Return the durations divided by a factor."""
         return ObservedTimes(self.seconds / factor, self.known, self.limit / factor)
 
 
 @dataclass(frozen=True)
 class TaskTimes:
-    """Finish times of tasks, in seconds after the worker was asked.
+    """Task times are finish times of tasks, in seconds after the worker received its point.
 
     Parameters
     ----------
     finish : (iterations, M, J) array
-        nan where the end has not been seen.
+        Finish times; nan if the end was not observed.
     done : (M, J) integers
-        Tasks done by then; 0 where a worker sends no such message.
+        Tasks done by then; 0 if the worker sends no such message.
     until : (iterations, M) array
-        How long the worker was watched, also where its tasks had ended before; inf where the
-        watching went on until all had, of all workers that were watched together.
+        Time for which the worker was watched, even if its tasks ended before; inf if all workers
+        that were watched together were watched until their last task ended.
     """
 
     finish: Floats
@@ -65,11 +66,11 @@ class TaskTimes:
 
     @property
     def workers(self) -> int:
-        """M."""
+        """Number of workers M."""
         return int(self.finish.shape[1])
 
     def earlier(self, seconds: float) -> TaskTimes:
-        """Return these times, seen `seconds` earlier: without a latency, but none below zero."""
+        """Return these times less a latency of `seconds`, but at least `LEAST`."""
         return TaskTimes(
             np.maximum(self.finish - seconds, LEAST),
             self.done,
@@ -77,14 +78,13 @@ class TaskTimes:
         )
 
     def scaled(self, factor: float) -> TaskTimes:
-        """Return these times for tasks that are so much as long."""
+        """Return these times for tasks that are `factor` times as long."""
         return TaskTimes(self.finish * factor, self.done, self.until * factor)
 
     def shared(self) -> ObservedTimes:
-        """Duration of a task where all of a worker's tasks share it: (iterations, M).
+        """Return task durations, of shape (iterations, M), if a worker's tasks share one.
 
-        It is known from the last task that was seen to end, and longer than the watch allows for
-        where none was.
+        A duration is known from the last task that was seen to end. If none was, it is censored.
         """
         counts = np.where(np.isfinite(self.finish) & (self.done > 0), self.done, 0)
         last = counts.argmax(axis=2)[..., None]
@@ -96,9 +96,10 @@ class TaskTimes:
         return ObservedTimes(np.where(known, ends / np.maximum(tasks, 1), watched), known, watched)
 
     def independent(self) -> ObservedTimes | None:
-        """Duration of every task on its own: (iterations, M, J); None where messages carry several.
+        """Return the duration of every task, of shape (iterations, M, J).
 
-        Of tasks that were never begun nothing is known: they are watched for 0 s.
+        Tasks that were never begun count as watched for 0 s. The result is None if messages carry
+        several tasks.
         """
         if (np.diff(self.done, axis=1, prepend=0)[self.done > 0] != 1).any():
             return None

@@ -1,4 +1,4 @@
-"""A plan: every scheme and load predicted for a cluster, ranked, and one of them recommended."""
+"""A plan predicts every scheme and load for a cluster, ranks them and recommends one."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from coded_dgd.problems.sources.base import Source
 from coded_dgd.schemes import BASELINE, remedies
 
 FINALISTS = 8
-"""Schemes that are looked at again, with closed forms and more realisations; and the baseline."""
+"""Number of schemes that are predicted again, more precisely, besides the baseline."""
 RACERS = 24
-"""Approximate schemes whose convergence is tried."""
+"""Number of approximate schemes whose convergence is tried."""
 SAME = 0.005
-"""Difference of times below which two candidates are as good."""
+"""Relative difference of times below which two candidates count as equal."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Candidates, the best first, and what they were judged by."""
+    """A plan holds the candidates, the best first, and the inputs of their predictions."""
 
     config: RunConfig
     workers: int
@@ -43,18 +43,19 @@ class Plan:
     names: Sequence[str] | None
     loads: Sequence[int]
     weights: Mapping[str, Sequence[float]]
-    """Seconds that computing weights took, at the first look and at the second."""
+    """Seconds for computing weights, in the first and the second prediction."""
     target: float
+    """Target ||gradient|| / ||first gradient||."""
     iterations: int
-    """Of exact gradients to the target."""
+    """Number of iterations that exact gradients need to reach the target."""
     finalists: list[Entry] = field(repr=False)
-    """The best of each scheme, ranked."""
+    """Best entry of each scheme, ranked."""
     entries: list[Entry] = field(repr=False)
-    """These, then all others that can be run, and those that cannot."""
+    """Finalists, then all other entries that can be run, then all that cannot."""
 
     @property
     def choice(self) -> Entry:
-        """The recommended one."""
+        """Recommended entry."""
         return self.entries[0]
 
     def configured(self, entry: Entry) -> RunConfig:
@@ -86,19 +87,19 @@ def make_plan(
     Parameters
     ----------
     config : RunConfig
-        What is to be run; its scheme counts for nothing, other options of schemes are kept.
+        Configuration to run. Its scheme is ignored; other options of schemes are kept.
     workers : int
-        M.
+        Number of workers M.
     data_bytes : float
-        What the opened data take on rank 0.
+        Bytes of the opened data on rank 0.
     injected : bool
-        Whether delays are injected, so that they count tasks whatever these compute.
+        Whether delays are injected, so that they depend on the number of tasks alone.
     names : sequence of str, optional
         Schemes to choose among; by default all.
     loads : sequence of int, optional
         Computation loads to try; by default that of the configuration, or 1 to 20.
     weights : mapping, optional
-        `Plan.weights` of an earlier plan, so that this one is the same; by default measured.
+        `Plan.weights` of an earlier plan, to reproduce it. By default the times are measured.
 
     Raises
     ------
@@ -149,7 +150,7 @@ def make_plan(
     finalists = _finalists(entries, judge)
     for entry in finalists:
         judge.again(entry)
-    # the others are sorted by what is known of them, which is less
+    # the others are sorted by their rough predictions
     others = [each for each in entries if each not in finalists]
     finalists.sort(key=lambda each: each.job)
     entries = finalists + others
@@ -175,9 +176,9 @@ def make_plan(
 
 
 def _finalists(entries: Sequence[Entry], judge: Judge) -> list[Entry]:
-    """The best of each scheme.
+    """Return the best entry of each scheme.
 
-    Where several are as good, the one that takes least if a worker drops out, and of these the one
+    Among equal entries it is the one that is fastest if a worker is lost, and among these the one
     that needs the least memory.
     """
     by_name: dict[str, list[Entry]] = {}
@@ -197,7 +198,7 @@ def _finalists(entries: Sequence[Entry], judge: Judge) -> list[Entry]:
 
 
 def _for_sample(step_size: str, ratio: float) -> str:
-    """A step that is a number is for the sum over all rows: a sample of them takes a longer one."""
+    """Return the step size for a sample; a number is for the sum over all rows and is scaled."""
     try:
         return str(float(step_size) * ratio)
     except ValueError:
@@ -205,7 +206,7 @@ def _for_sample(step_size: str, ratio: float) -> str:
 
 
 def _run_race(race: Race, entries: Sequence[Entry], judge: Judge) -> None:
-    """Find how many iterations each takes; of approximate ones only where that can pay."""
+    """Set the iterations of each entry; approximate ones run only if they can be faster."""
     able = [each for each in entries if each.refusal is None]
     for entry in able:
         if entry.candidate.scheme is not None and entry.candidate.scheme.exact:

@@ -1,4 +1,4 @@
-"""Plans as plain values: what was chosen, and all that it depends on, to be done again."""
+"""This module records plans as plain values, with all inputs, and makes them again."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ FIGURES = {
     "communication_load": "messages",
     "received_bytes": "bytes",
 }
-"""Of an iteration: their names here, and in `Iteration`."""
+"""Figures of an iteration, by their names in JSON; values are names in `IterationCost`."""
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
-    """Return the plan and its inputs; times in seconds, memory in bytes."""
+    """Return the plan and its inputs as plain values; times in seconds, memory in bytes."""
     return {
         "choice": describe(plan.choice),
         "target": plan.target,
@@ -64,7 +64,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 
 def describe(entry: Entry) -> dict[str, Any]:
-    """What is predicted for a candidate, null where there is nothing."""
+    """Return the predictions for a candidate as plain values; missing ones are None."""
     found, once = entry.iteration, entry.once
     return {
         "scheme": entry.candidate.name,
@@ -88,12 +88,12 @@ def replay(values: Mapping[str, Any], **changed: Any) -> Plan:
     Parameters
     ----------
     **changed
-        Arguments of `make_plan` that are not to be those of the record.
+        Arguments of `make_plan` that replace those of the record.
 
     Raises
     ------
     UsageError
-        If it is no such record.
+        If the values are no record of a plan, or one of another format.
     """
     try:
         inputs = values["inputs"]
@@ -132,5 +132,5 @@ def _finite(value: float | None) -> float | None:
 
 
 def _infinite(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Values in which null stands for infinity under one name."""
+    """Return the values with None replaced by infinity under one name."""
     return {**values, name: inf if values[name] is None else values[name]}

@@ -1,4 +1,4 @@
-"""Workers that are fast or slow in turn: a hidden Markov chain of two states."""
+"""Workers that are fast or slow in turn follow a hidden Markov chain of two states."""
 
 from __future__ import annotations
 
@@ -11,32 +11,35 @@ from coded_dgd.planner.laws import BELOW, Shifted
 from coded_dgd.planner.observations import Floats, ObservedTimes
 
 ROUNDS = 50
-"""Of expectation and maximisation."""
+"""Maximum number of rounds of expectation and maximisation."""
 
 
 class States(NamedTuple):
-    """What the chain has been found to be."""
+    """This tuple describes the fitted chain."""
 
     law: Shifted
-    """Of a fast worker."""
+    """Law of the durations of a fast worker."""
     factor: float
-    """How much longer a slow one takes."""
+    """Factor by which a slow worker takes longer."""
     onset: float
+    """Probability that a fast worker becomes slow in the next iteration."""
     recovery: float
+    """Probability that a slow worker becomes fast in the next iteration."""
     fast: float
-    """Iterations of workers that were fast, summed, the last of each left out."""
+    """Expected number of iterations of fast workers, without the last one of each worker."""
     slow: float
+    """Expected number of iterations of slow workers, without the last one of each worker."""
     log_likelihood: float
-    """Less the entropy of the states: two that nobody can tell apart are no better than one."""
+    """Log-likelihood less the entropy of the states, a penalty for indistinguishable states."""
 
 
 def two_states(times: ObservedTimes) -> States:
-    """Fit by expectation and maximisation (Baum and Welch), from a split of the logarithms.
+    """Fit by expectation and maximisation (Baum and Welch), starting from a split of logarithms.
 
     Parameters
     ----------
     times : ObservedTimes
-        Of shape (iterations, M).
+        Durations of shape (iterations, M).
     """
     slow = (times.seconds > _split(times)).astype(np.float64)
     state = np.stack([1 - slow, slow])  # (2, iterations, M)
@@ -59,7 +62,7 @@ def two_states(times: ObservedTimes) -> States:
 
 
 def _split(times: ObservedTimes) -> float:
-    """The threshold between two clusters of the logarithms (Otsu)."""
+    """Return the threshold in seconds between two clusters of the logarithms (Otsu)."""
     x = np.sort(np.log(times.seconds), axis=None)
     n = np.arange(1, len(x))
     sums = np.cumsum(x)[:-1]
@@ -69,15 +72,15 @@ def _split(times: ObservedTimes) -> float:
 
 
 def _emission(times: ObservedTimes, law: Shifted, factor: float) -> Floats:
-    """Log-likelihood of each duration in each state, of shape (2, iterations, M)."""
-    # what a slow worker does in less than factor alpha takes from what it does in more
+    """Return the log-likelihood of each duration in each state, of shape (2, iterations, M)."""
+    # mass below factor * alpha reduces the mass above it
     share = np.log(factor) + np.log1p(1 / BELOW)
     slow = law.log_likelihood(times.shorter(factor)) - share * times.known
     return np.stack([law.log_likelihood(times), slow])
 
 
 def _smooth(emission: Floats, change: Floats) -> tuple[Floats, Floats, float]:
-    """Probabilities of states and of pairs of consecutive ones, and the log-likelihood."""
+    """Return probabilities of states and of consecutive pairs, and the log-likelihood."""
     _, length, workers = emission.shape
     top = emission.max(axis=0)
     likely = np.exp(emission - top)

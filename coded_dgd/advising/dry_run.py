@@ -1,4 +1,4 @@
-"""A rehearsal: real iterations with next to no data, for what they take besides computing."""
+"""A dry run measures the overhead of real iterations, with next to no data."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import Transport
 
 ITERATIONS, SECONDS = 200, 0.5
-"""At most, and how long they may take."""
+"""Maximum number of iterations, and of seconds for them."""
 FIRST = 3
-"""Iterations that do not count: everything is done for the first time."""
+"""Number of first iterations that do not count, because they warm up."""
 
 
 class DryRun(NamedTuple):
-    """What an iteration takes. Seconds, medians."""
+    """This tuple holds median times of an iteration in seconds."""
 
     completion: float
-    """A point leaves -> all workers have answered, and rank 0 has looked at every answer."""
+    """Time from a point's departure until rank 0 has processed the answers of all workers."""
     between: float
-    """From then to the next point, decoding aside."""
+    """Time from then to the next point, without decoding."""
     code_id: int
-    """On which each worker holds one row."""
+    """Code id of the dry run, of which each worker holds one row."""
 
 
 def dry_run(config: RunConfig, transport: Transport, parameters: int) -> DryRun:
-    """Train for a moment on one row for each worker, with no delays, and wait for all that live.
+    """Train briefly on one row for each worker, without delays, and wait for all living workers.
 
-    What rank 0 does for a message takes several times as long where other ranks have had its core
-    in between as it does in a loop of its own, so it is not measured there.
+    The work of rank 0 for a message takes several times as long if other ranks have used its core
+    in between. So it is measured in real iterations, not in a separate loop.
     """
     workers = transport.workers - config.spare
     setup = prepare(

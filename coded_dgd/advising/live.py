@@ -1,4 +1,4 @@
-"""``run --adapt``: from what a trainer has seen to what the planner says, and back."""
+"""This module connects ``run --adapt`` with the planner: observations in, changes out."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
 
 EVERY = 20
-"""Iterations between two looks."""
+"""Number of iterations between two looks at the observations."""
 ENOUGH = 2
-"""Looks at the same law after which nothing new is to be expected."""
+"""Number of looks at the same law after which the adviser of an exact scheme stops."""
 CONFIRMED = 0.25
-"""Error of a prediction up to which the law that it is from has been confirmed."""
+"""Relative error of a prediction up to which its law counts as confirmed."""
 LONGEST = 5 * EVERY
-"""Iterations of the window, at most."""
+"""Maximum number of iterations in the window."""
 SHARE = 20.0
-"""A look that has taken a second is followed by so many without another."""
+"""Pause after a look, as a multiple of the time that it took."""
 MOST_BLOCKS = 1000
-"""Blocks up to which the errors of approximate gradients are computed."""
+"""Maximum number of blocks for which errors of approximate gradients are computed."""
 
 
 def adviser(
@@ -49,16 +49,16 @@ def adviser(
     network: Network | None,
     free: bool,
 ) -> LiveAdviser:
-    """Measure messages, unless that has been done, and return who advises the trainer.
+    """Return an adviser for the trainer; measure the network first if it is not known.
 
     Parameters
     ----------
     given : mapping
-        Options of schemes that the user has given.
+        Scheme options that the user has given.
     network : Network, optional
-        What messages take, where that is known.
+        Times of messages, if known.
     free : bool
-        Whether other schemes may be taken.
+        Whether other schemes may be chosen.
     """
     if network is None:
         parameters = evaluation.size(objectives.create(config.objective), source.features)
@@ -68,7 +68,7 @@ def adviser(
 
 @dataclass
 class LiveAdviser:
-    """Looks at what a trainer has seen, now and then."""
+    """A live adviser looks at the observations of a trainer at intervals."""
 
     network: Network
     speed: Speed
@@ -76,18 +76,18 @@ class LiveAdviser:
     free: bool
     _stage: Stage | None = field(default=None, init=False)
     _begin: int = field(default=1, init=False)
-    """First iteration of the window, of those that the stage has run here."""
+    """First iteration of the window, counted from the stage's first one in this process."""
     _looked: int = field(default=1, init=False)
-    """The same at the last look."""
+    """Number of iterations of the stage at the last look, counted likewise."""
     _looks: int = field(default=0, init=False)
-    """At this law."""
+    """Number of looks at the present law."""
     _every: int = field(default=EVERY, init=False)
     _not_before: float = field(default=0.0, init=False)
     _handing_out: float = field(default=0.0, init=False)
-    """Seconds per byte."""
+    """Time for handing out data, in seconds per byte."""
 
     def __call__(self, trainer: Trainer) -> Change | None:
-        """Say whether to change the scheme before the next iteration."""
+        """Return the change to make before the next iteration, or None."""
         stage = trainer.stage
         if stage is not self._stage:
             self._stage, self._begin, self._looked, self._looks = stage, 1, 1, 0
@@ -110,7 +110,7 @@ class LiveAdviser:
         return change
 
     def _learn(self, trainer: Trainer) -> None:
-        """Take down what handing out took, and look less often where a change did not pay."""
+        """Record the time for handing out data; look less often if a change did not pay."""
         stage, changes = trainer.stage, trainer.adaptations
         if stage.handing_out and stage.cost is not None:
             self._handing_out = stage.cost / bytes_held(stage.scheme, _sizes(trainer))
@@ -191,7 +191,7 @@ def _sizes(trainer: Trainer) -> Sizes:
 
 
 def _times(trainer: Trainer, first: int, end: int) -> TaskTimes:
-    """When messages of some iterations of the stage came, of those that it has run here."""
+    """Return arrival times of messages in some iterations of the stage in this process."""
     stage = trainer.stage
     rows = trainer.iteration - stage.first
     skipped = rows - len(stage.spans)
@@ -202,7 +202,7 @@ def _times(trainer: Trainer, first: int, end: int) -> TaskTimes:
 
 
 def _loads(trainer: Trainer) -> tuple[int, ...]:
-    """Loads that the injected delays have tasks for."""
+    """Return the computation loads for which the delay model has enough tasks."""
     scheme, delay = trainer.stage.scheme, trainer.setup.delay
     found = []
     for load in range(1, min(scheme.blocks, max(LARGEST_LOAD, scheme.load)) + 1):
@@ -220,7 +220,7 @@ def _tasks_of_a_message(stage: Stage) -> float:
 
 
 def _products(trainer: Trainer) -> Floats | None:
-    """Inner products of the gradients of all blocks; None where there are too many blocks."""
+    """Return the inner products of all block gradients, (N, N); None if N is too large."""
     problem, blocks = trainer.problem, trainer.stage.scheme.blocks
     if blocks > MOST_BLOCKS:
         return None
@@ -230,7 +230,7 @@ def _products(trainer: Trainer) -> Floats | None:
 
 
 def block_gradients(problem: Problem, point: Floats, blocks: int) -> Floats:
-    """Gradients of the objective on each of N blocks, of shape (N, p)."""
+    """Return the gradients of the objective on each of N blocks, of shape (N, p)."""
     partition = Partition(problem.source.rows, blocks)
     found = np.zeros((blocks, problem.parameters))
     for block in range(blocks):

@@ -1,4 +1,4 @@
-"""What ``plan`` and ``run --scheme auto`` share: measure the cluster, or read what was measured."""
+"""``plan`` and ``run --scheme auto`` measure the cluster, or read measurements, by this module."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from coded_dgd.problems.sources import Source
 
 PLAN = "plan.json"
-"""In a run folder: the plan that chose its scheme."""
+"""Name of the file in a run folder with the plan that chose its scheme."""
 AUTO = "auto"
-"""What ``--scheme`` takes to have one chosen."""
+"""Value of ``--scheme`` with which the planner chooses a scheme."""
 AUTO_PROBE, AUTO_SECONDS = 100, 5.0
-"""Iterations of the probe within a run, and about what they may take."""
+"""Number of iterations of the probe within a run, and their approximate limit in seconds."""
 
 
 def open_data(config: RunConfig) -> tuple[Source, float]:
-    """Open the data; also return the bytes that they take in memory."""
+    """Open the data and return them with the bytes that they occupy in memory."""
     from coded_dgd.planner.memory import resident
     from coded_dgd.problems.sources import open_source
 
@@ -36,7 +36,7 @@ def open_data(config: RunConfig) -> tuple[Source, float]:
 
 
 def admit(config: RunConfig, source: Source) -> Source:
-    """Return the data as the objective trains with them; see `problems.trial.admit`."""
+    """Return the data with labels as the objective needs them; see `problems.trial.admit`."""
     from coded_dgd.problems import objectives, trial
     from coded_dgd.schemes import remedies
 
@@ -46,7 +46,7 @@ def admit(config: RunConfig, source: Source) -> Source:
 def measure(
     config: RunConfig, transport: Transport, source: Source, iterations: int, seconds: float
 ) -> Measurements:
-    """Probe the workers of a transport."""
+    """Probe the workers of a transport and return the measurements."""
     from coded_dgd.advising.probe import probe
     from coded_dgd.planner.measurements import Measurements, Network, measure_speed
     from coded_dgd.planner.observations import TaskTimes
@@ -69,9 +69,9 @@ def measure(
 def choose(
     config: RunConfig, transport: Transport, workers: int, source: Source, data_bytes: float
 ) -> Plan:
-    """Probe the workers of a transport for a moment, and plan.
+    """Probe the workers of a transport briefly and return a plan.
 
-    Only schemes with exact gradients are chosen: nobody has said how good a gradient has to be.
+    Only exact schemes are chosen, because the user has not said how good a gradient has to be.
     """
     from coded_dgd import delays
     from coded_dgd.planner.judging import Limits
@@ -90,12 +90,12 @@ def choose(
 
 
 def recorded(path: Path) -> dict[str, Any] | None:
-    """Return the plan recorded in a file, or in a run folder; None where there is none.
+    """Return the plan recorded in a file, or in a run folder; None if the file does not exist.
 
     Raises
     ------
     UsageError
-        If it cannot be read.
+        If the file cannot be read.
     """
     file = path / PLAN if path.is_dir() else path
     if not file.is_file():
@@ -110,12 +110,13 @@ def recorded(path: Path) -> dict[str, Any] | None:
 def measured_by_run(path: Path) -> tuple[Measurements, RunConfig, int]:
     """Read task times, configuration and number of workers from a finished run.
 
-    What messages take beyond the ideal is put down to latency.
+    The median excess of completion times over the ideal is attributed to latency.
 
     Raises
     ------
     UsageError
-        If there is no finished run, or its messages are not of whole tasks.
+        If there is no finished run, or its number of blocks is not the number of workers or the
+        number given by ``--blocks``.
     """
     from coded_dgd.planner.measurements import Measurements, Network, measure_speed
     from coded_dgd.planner.observations import TaskTimes

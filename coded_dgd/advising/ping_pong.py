@@ -1,4 +1,4 @@
-"""What messages take: workers answer at once, with nothing to compute."""
+"""A ping-pong measures the time of messages: workers answer at once, without computing."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from coded_dgd.problems.layout import Layout
 from coded_dgd.schemes.base import Scheme
 
 ROUNDS = 7
-"""Times that messages of each length are sent by everybody at once, and by one after the other."""
+"""Number of rounds for each message length, with all workers at once and with single ones."""
 MOST_ROUNDS, LITTLE = 100, 0.1
-"""Times that all are asked for one answer, at most, and seconds that it may take more often."""
+"""Maximum number of gathering rounds, and seconds after which `ROUNDS` of them are enough."""
 BURST = 8
-"""Messages that a worker sends one after the other when it takes no work."""
+"""Number of messages that a worker sends in sequence for each point."""
 ALONE = 8
-"""Workers that are also asked alone."""
+"""Maximum number of workers that are also measured alone."""
 PATIENCE = 5.0
-"""Seconds to wait for an answer that takes no work."""
+"""Seconds to wait for an answer without computing."""
 
 
 class Messages(NamedTuple):
-    """What messages take. Times in seconds."""
+    """This tuple holds the times of messages in seconds."""
 
     lengths: tuple[int, int]
-    """Numbers in the messages of the next two."""
+    """Message lengths, in numbers, for which the other pairs were measured."""
     latency: tuple[float, float]
-    """A point leaves -> the answer of one idle worker is here."""
+    """Time from a point's departure to the arrival of one idle worker's answer."""
     service: tuple[float, float]
-    """Between one answer and the next where all workers answer at once."""
+    """Time between two answers when all workers answer at once."""
     set_up: float
-    """Handing out a plan and next to no data."""
+    """Time for sending all assignments with next to no data."""
     gathering: tuple[float, float]
-    """A point leaves to all idle workers -> each has answered, once; of a `Probe`, in a real
-    iteration (`advising.dry_run`)."""
+    """Time from a point's departure to all idle workers until each has answered once. In a `Probe`
+    it includes the overhead of real iterations (`advising.dry_run`)."""
 
 
 def measure_messages(
     config: RunConfig, transport: Transport, parameters: int
 ) -> tuple[PingPong, Messages]:
-    """Measure what messages take; also return a lane on which workers answer at once.
+    """Measure the times of messages; also return a ping-pong whose workers answer at once.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def measure_messages(
     short = PingPong(transport, parameters, config, False)
     begin = transport.clock()
     full = PingPong(transport, parameters, config, True)
-    set_up = transport.clock() - begin  # the second time: what has to be imported is there
+    set_up = transport.clock() - begin  # the second time, when workers have finished their imports
     latency = short.alone(), full.alone()
     service = short.together(), full.together()
     once = short.again(short.group.code_id, 1), full.again(full.group.code_id, 1)
@@ -70,7 +70,7 @@ def measure_messages(
 def group_of_all(
     transport: Transport, scheme: Scheme, layout: Layout, replaces: int | None = None
 ) -> WorkerGroup:
-    """Return the crew of the first peers, on a lane of its own; see `WorkerGroup`."""
+    """Return a group of the first peers with a new code id; see `WorkerGroup`."""
     members = list(range(scheme.workers))
     return WorkerGroup(
         transport, scheme, transport.new_code(), members, list(members), layout, replaces
@@ -78,7 +78,23 @@ def group_of_all(
 
 
 class PingPong:
-    """A lane on which workers answer at once, several times: products with rows of zeros."""
+    """A ping-pong is a code whose workers answer at once, with products with rows of zeros.
+
+    Parameters
+    ----------
+    transport : Transport
+        Transport to the workers.
+    parameters : int
+        Length of the point.
+    config : RunConfig
+        Configuration, of which spare workers, seed and dtype are used.
+    whole : bool
+        Whether answers are as long as the point; else they are one number.
+    answers : int
+        Number of answers of a worker to each point.
+    replaces : int, optional
+        Code id of a code that is no longer needed.
+    """
 
     def __init__(
         self,
@@ -120,17 +136,17 @@ class PingPong:
         self.all_answer()
 
     def again(self, replaces: int, answers: int) -> PingPong:
-        """Return another such lane in the place of one that is done with."""
+        """Return another ping-pong in place of the code with id `replaces`."""
         parameters = len(self._beta)
         return PingPong(self._transport, parameters, self._config, self._whole, answers, replaces)
 
     def alone(self) -> float:
-        """Seconds that one worker takes to answer, median."""
+        """Return the median seconds until one worker has answered."""
         some = self.group.members[:ALONE]
         return float(np.median([self._ask([peer])[0] for peer in some * ROUNDS]))
 
     def together(self) -> float:
-        """Seconds between two answers of many, median."""
+        """Return the median seconds between two answers when all workers answer."""
         spans = []
         for _ in range(ROUNDS):
             answers = self._ask(self.group.members)
@@ -138,18 +154,18 @@ class PingPong:
         return float(np.median(spans))
 
     def gathering(self) -> float:
-        """Seconds until all have answered, median."""
+        """Return the median seconds until all workers have answered."""
         seconds = list[float]()
         while len(seconds) < ROUNDS or (len(seconds) < MOST_ROUNDS and sum(seconds) < LITTLE):
             seconds.append(self._ask(self.group.members)[-1])
         return float(np.median(seconds))
 
     def all_answer(self) -> None:
-        """Wait until everybody has answered."""
+        """Wait until all workers have answered."""
         self._ask(self.group.members, np.inf)
 
     def _ask(self, peers: Iterable[int], patience: float = PATIENCE) -> list[float]:
-        """Seconds until each answer, in order, when they all are here."""
+        """Send a point, wait for all answers, and return the seconds until each, in order."""
         clock, lost = self._transport.clock, self._transport.lost
         missing, answers = dict.fromkeys(peers, self._answers), []
         left = clock()

@@ -1,4 +1,4 @@
-"""A short measurement of the cluster: task times of every worker, messages, handing out data."""
+"""A probe measures the cluster briefly: task times, messages, and handing out data."""
 
 from __future__ import annotations
 
@@ -22,37 +22,38 @@ from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sources import Source
 
 TASKS = 2
-"""Tasks of a worker in an iteration: two tell whether they share a duration."""
+"""Number of tasks of a worker in an iteration; two show whether tasks share a duration."""
 BUSY = 0.7
-"""Part of a task's time that the port may be busy with all messages of those that are asked."""
+"""Maximum fraction of a task's time for which messages may keep the master's port busy."""
 WHOLE = 10
-"""Iterations in which also the slowest are waited for: each half of its share of the time."""
+"""Number of iterations that also wait for the slowest: each for half of its part of the time."""
 GLIMPSE = 1.5
-"""How long the others are watched, in times that half of the workers took for all their tasks."""
+"""Duration of later iterations, relative to the time by which half of the workers are done."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What has been measured. Times in seconds."""
+    """A probe holds the measurements. Times are in seconds."""
 
     finish: Floats
-    """(iterations, M, J): beta_t leaves -> the message is here; nan where it was not waited for."""
+    """Time from beta_t's departure to each message, (iterations, M, J); nan if it was cut off."""
     done: NDArray[np.int64]
-    """(M, J): tasks done by then."""
+    """Number of tasks done when each message leaves, of shape (M, J)."""
     until: Floats
-    """(iterations, M): how long a worker was waited for, or would have been; inf where all who were
-    asked together were waited for."""
+    """Time for which the probe waited, or would have waited, for each worker, (iterations, M); inf
+    if all workers measured together have answered."""
     compute: float
-    """What a task computed, median."""
+    """Median computing time of a task."""
     messages: Messages
+    """Times of messages."""
     distribution: float
-    """Handing out blocks: per byte that workers hold."""
+    """Time for handing out blocks, per byte that workers hold."""
     overhead: float
-    """Between the last message of an iteration and the next point, median."""
+    """Median time from the last message of an iteration to the next point."""
     hosts: tuple[str, ...]
-    """Of the workers."""
+    """Host of each worker."""
     cores: tuple[int, ...]
-    """That each of them may use."""
+    """Number of cores available to each worker."""
 
 
 def probe(
@@ -60,15 +61,16 @@ def probe(
 ) -> Probe:
     """Measure the peers of a transport, with real blocks and the delays of the configuration.
 
-    What workers were given for it they drop at the end, a row of zeros aside.
+    At the end workers drop their shards of the probe, except for a row of zeros.
 
     Parameters
     ----------
     iterations : int
-        Iterations of `TASKS` tasks per worker, at most. The first `WHOLE` tell how slow the slow
-        ones are, the others, which take less time, how many they are and how long they stay so.
+        Maximum number of iterations of `TASKS` tasks per worker. The first `WHOLE` show how slow
+        slow workers are. The others, which are shorter, show how many workers are slow, and for
+        how long.
     seconds : float
-        About what these may take; what has not come by then is left out.
+        Approximate limit for all iterations. Messages that arrive later are left out.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def probe(
     )
     begin = transport.clock()
     group = group_of_all(transport, scheme, Layout(parameters, dtype=config.dtype), real.code_id)
-    # as in the run, as far as that can be said of all schemes
+    # as in the run, as far as this is the same for all schemes
     group.kernel = kernels.choose(config, objective, source, scheme)
     # delays like those of the run, but not the same
     distribute(
@@ -121,9 +123,9 @@ def probe(
 def _watch(
     group: WorkerGroup, iterations: int, seconds: float, service: float
 ) -> tuple[Floats, Floats, float]:
-    """Take down when tasks end: finish, until, and what a task computes.
+    """Record when tasks end: return finish, until, and the computing time of a task.
 
-    Where so many messages at once keep the master's port busy, workers are asked in groups.
+    If messages would keep the master's port too busy, workers are measured in groups.
     """
     clock, scheme = group.transport.clock, group.scheme
     everyone = np.arange(scheme.workers)
@@ -143,7 +145,7 @@ def _watch(
             size = _group_size(finish, service * scheme.messages)
             if size < scheme.workers:
                 parts = np.array_split(everyone, -(-scheme.workers // size))
-                rows.clear()  # at a busy port
+                rows.clear()  # these were measured at a busy port
         elif iteration == WHOLE - 1:
             glimpse = GLIMPSE * _half_done([times for times, _ in rows])
         if clock() >= end and rows:
@@ -158,13 +160,13 @@ def _watch(
 
 
 def _group_size(finish: Floats, busy: float) -> int:
-    """How many workers may be asked at once, if each keeps the port busy for so long."""
+    """Return how many workers to measure at once, if each keeps the port busy for `busy` s."""
     typical = float(np.nanmedian(finish[:, 0]))
     return max(1, int(BUSY * typical / busy)) if busy * len(finish) > typical else len(finish)
 
 
 def _half_done(finish: list[Floats]) -> float:
-    """When half of the workers had done all their tasks, median of some iterations."""
+    """Return the median time by which half of the workers had done all their tasks."""
     last = np.sort(np.max(finish, axis=2), axis=1)  # nan comes last
     half = last[:, (last.shape[1] - 1) // 2]
     return np.inf if np.isnan(half).all() else float(np.nanmedian(half))
@@ -179,17 +181,17 @@ def _ask(
     finish: Floats,
     computed: list[float],
 ) -> float:
-    """Ask some workers and write when their tasks end.
+    """Send a point to some workers and record when their tasks end.
 
     Parameters
     ----------
     limit, longest : float
-        Seconds to wait for the last ones, and for half of them.
+        Seconds to wait for the last workers, and for half of them.
 
     Returns
     -------
     float
-        How long was waited for those that are missing; inf where none is.
+        Seconds waited for the missing workers; inf if no worker is missing.
     """
     transport = group.transport
     left = transport.clock()

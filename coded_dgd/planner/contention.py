@@ -80,6 +80,6 @@ def _side_by_side(
     task = float(np.clip(typical[best] / done[best], compute, turns * compute))
     each = np.maximum(last[:, best] / done[best], compute)
     share, rest = done[0] / done[-1], max(float(typical[-1]) - task * done[-1], 0.0)
-    first = (float(typical[0]) - rest) / (task * done[-1])  # without what is no task's
+    first = (float(typical[0]) - rest) / (task * done[-1])  # without waking up and messages
     held_up = (first - share) / (1 - share) if share < 1 else 0.0
     return task * each / each.mean(), float(np.clip(held_up, 0, 1))

@@ -1,1 +1,1 @@
-"""Scripts that run coded-dgd run in a batch job, or on hosts that ssh reaches."""
+"""This package prints scripts for ``coded-dgd run`` in batch jobs, or on hosts over ssh."""

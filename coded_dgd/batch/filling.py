@@ -1,4 +1,4 @@
-"""Filling in templates: a head of its own for each launcher, and the body that all share."""
+"""Scripts are filled-in templates: a head for each launcher, and one body shared by all."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ ANY_ENVIRONMENT = "${VIRTUAL_ENV:-${CONDA_PREFIX:-$PWD/.venv}}"
 def fill(
     head: str, name: str, options: Sequence[str], environment: str | None, **values: str
 ) -> str:
-    """Return the script of which this is the head.
+    """Return the script made of a head and the shared body.
 
     Parameters
     ----------
+    head : str
+        Name of the head's template.
     name : str
-        Of the script where it is for any environment.
+        Name of the script if it is for any environment.
     options : sequence of str
-        Of run.
+        Options of ``coded-dgd run``.
     environment : str, optional
-        Directory that has bin/python; by default what is activated.
+        Directory that has bin/python; by default the activated environment.
     **values : str
-        What else the templates have between two @.
+        Values of the other names between two @ in the templates.
     """
     templates = files("coded_dgd.batch") / "templates"
     text = "".join(

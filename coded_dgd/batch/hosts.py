@@ -1,4 +1,4 @@
-"""The script that takes a file of hosts."""
+"""This module prints the script that takes a file of hosts."""
 
 from __future__ import annotations
 

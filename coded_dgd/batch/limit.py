@@ -1,4 +1,4 @@
-"""Time limits of jobs."""
+"""This module reads time limits of jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from coded_dgd.errors import UsageError
 
 WARNING = 120
-"""Seconds before the time limit at which a run is asked to stop."""
+"""Time in seconds, before the time limit, at which a run is asked to stop."""
 
 
 def seconds(limit: str) -> int:
@@ -16,7 +16,7 @@ def seconds(limit: str) -> int:
     Raises
     ------
     UsageError
-        If it is not HOURS:MM:SS, or leaves no time to stop in.
+        If the limit is not HOURS:MM:SS, or is too short for a run to stop in time.
     """
     if not re.fullmatch(r"\d+:[0-5]\d:[0-5]\d", limit):
         raise UsageError(f"--time {limit}: give it as HOURS:MM:SS, such as 1:00:00")

@@ -1,4 +1,4 @@
-"""The script for qsub."""
+"""This module prints the script for qsub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The script for sbatch."""
+"""This module prints the script for sbatch."""
 
 from __future__ import annotations
 
@@ -23,23 +23,25 @@ def slurm_script(
     Parameters
     ----------
     nodes : int, optional
+        Number of nodes.
     ntasks : int
+        Number of ranks, including the master.
     limit : str
-        HOURS:MM:SS.
+        Time limit, HOURS:MM:SS.
     srun : str, optional
-        What srun is told as --mpi, where it is to take the place of mpiexec.
+        Argument --mpi of srun; if given, srun replaces mpiexec.
     sweep : sequence of sequences of str
-        Further options of run, for each job of an array.
+        Further options of ``coded-dgd run``, for each job of an array.
     options : sequence of str
-        Of run.
+        Options of ``coded-dgd run``.
     environment : str, optional
-        Directory that has bin/python; by default what is activated when the job is submitted, or
-        .venv in the current directory.
+        Directory that has bin/python; by default the environment that is activated when the job is
+        submitted, or .venv in the current directory.
 
     Raises
     ------
     UsageError
-        If the limit is none.
+        If the limit is not a valid time limit.
     """
     seconds(limit)
     directives = [

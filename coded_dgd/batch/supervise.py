@@ -1,9 +1,9 @@
-"""The supervisor of a run in a batch job: ``python -m coded_dgd.batch.supervise``.
+"""``python -m coded_dgd.batch.supervise`` is the supervisor of a run in a batch job.
 
-A batch script becomes this process by ``exec``, so the signals of the batch system reach it. It
-starts mpiexec, asks rank 0 to stop before the time limit, ends an mpiexec that does not end by
-itself, and queues the job again where the run can go on. It uses the standard library only: no
-numpy and no MPI is imported on the batch node.
+A batch script becomes this process by ``exec``, so the signals of the batch system reach it. The
+supervisor starts mpiexec, asks rank 0 to stop before the time limit, ends an mpiexec that does not
+end by itself, and queues the job again if the run can continue. It uses the standard library only:
+neither numpy nor MPI is imported on the batch node.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from coded_dgd import streams
 from coded_dgd.errors import CodedDGDError, Interrupted, UsageError
 
 LAUNCHER_FOLDER = "CODED_DGD_LAUNCHER_FOLDER"
-"""Variable that tells rank 0 the folder of its `Notices`."""
+"""Environment variable with the folder of the `Notices` for rank 0."""
 LIMIT = "limit"
 ASKED = "asked"
 REASONS = {signal.SIGUSR2: LIMIT, signal.SIGTERM: ASKED, signal.SIGINT: ASKED}
-"""Why a run has to stop, by the signal that says so."""
+"""Reason for which a run has to stop, for each signal."""
 PR_SET_PDEATHSIG = 1
 
 
 class Grace(NamedTuple):
-    """Times of the supervisor in seconds."""
+    """A grace has the waiting times of the supervisor in seconds."""
 
     poll: float = 1.0
-    """Interval between two looks at mpiexec."""
+    """Interval between two checks of mpiexec."""
     repeat: float = 5.0
     """Interval between two requests to stop."""
     leave: float = 15.0
@@ -54,7 +54,7 @@ GRACE = Grace()
 
 
 class JobFolder(NamedTuple):
-    """A run folder, by its name as the user knows it."""
+    """A job folder is the run folder of a job, under the name that the user gave."""
 
     name: str
 
@@ -63,17 +63,17 @@ class JobFolder(NamedTuple):
         return self._has("summary.json")
 
     def started(self) -> bool:
-        """Return whether the run has logged an iteration, or is about to."""
+        """Return whether the run has opened its log of iterations."""
         return self._has("iterations.jsonl")
 
     def options(self) -> list[str]:
-        """Return the options of ``coded-dgd run`` that begin this run or go on with it."""
-        if self.started():  # a job that was lost sight of may still run
+        """Return the options of ``coded-dgd run`` that start or resume this run."""
+        if self.started():  # an earlier job may still be running
             return ["--resume", self.name, "--wait-for-run"]
         return ["--out", self.name]
 
     def has_checkpoint_since(self, file: Path) -> bool:
-        """Return whether a checkpoint is newer than a file; False if there is no such file."""
+        """Return whether a checkpoint is newer than a file; False if the file does not exist."""
         with suppress(OSError):
             since = file.stat().st_mtime_ns
             return any(_modified(path) > since for path in Path(self.name).rglob("checkpoint-*"))
@@ -84,7 +84,7 @@ class JobFolder(NamedTuple):
 
 
 def _modified(path: Path) -> int:
-    """Return the time of the last change in ns, 0 if the file has gone meanwhile."""
+    """Return the time of the last change in ns; 0 if the file no longer exists."""
     try:
         return path.stat().st_mtime_ns
     except OSError:
@@ -92,27 +92,27 @@ def _modified(path: Path) -> int:
 
 
 class Job(NamedTuple):
-    """What a batch script asks the supervisor to run."""
+    """A job is the run that a batch script passes to the supervisor."""
 
     name: str
     run: JobFolder
     command: Sequence[str]
     """mpiexec and its arguments, up to the options of ``coded-dgd run``."""
     limit: float | None = None
-    """Seconds after which the run is asked to stop, if the batch system sends no signal."""
+    """Time in seconds after which the run is asked to stop; None if a signal asks it."""
     requeue: Sequence[str] = ()
-    """Command that queues the job again, if there is one."""
+    """Command that queues the job again; empty if it cannot be queued again."""
 
     def say(self, text: str) -> None:
-        """Print a message under the name of the job."""
+        """Print a message, preceded by the name of the job."""
         print(f"{self.name}: {text}", file=streams.messages(), flush=True)
 
 
 class Notices(NamedTuple):
-    """Files in which rank 0 tells the supervisor who it is and how it has ended.
+    """Notices are files in which rank 0 records its process and its exit code for the supervisor.
 
-    The supervisor can so signal rank 0 whether or not mpiexec forwards signals, and knows the exit
-    code of the run even if mpiexec loses it, or waits forever for a host that is cut off.
+    So the supervisor can signal rank 0 whether or not mpiexec forwards signals. It also knows the
+    exit code of the run if mpiexec loses it, or waits forever for an unreachable host.
     """
 
     folder: Path
@@ -123,21 +123,24 @@ class Notices(NamedTuple):
         return self.folder / "rank0"
 
     def process(self) -> tuple[str, int] | None:
-        """Return the host and the process id of rank 0, once it can be interrupted."""
+        """Return the host and process id of rank 0; None until rank 0 accepts interrupts."""
         with suppress(OSError, ValueError):
             host, pid = self.rank0.read_text(encoding="utf-8").split()
             return host, int(pid)
         return None
 
     def exit_code(self) -> int | None:
-        """Return the exit code of the run, once rank 0 leaves."""
+        """Return the exit code of the run; None until rank 0 leaves."""
         with suppress(OSError, ValueError):
             return int((self.folder / "exit").read_text(encoding="utf-8"))
         return None
 
 
 class StopRequest:
-    """Whether the run has to stop, and why; signals count while this is entered."""
+    """A stop request has the reason, if any, for which the run has to stop.
+
+    As a context manager it takes the reason from signals.
+    """
 
     def __init__(self) -> None:
         self.reason = ""
@@ -146,7 +149,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         for number in REASONS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as in a background job
+            if signal.getsignal(number) is not signal.SIG_IGN:  # ignored in a background job
                 self._before[number] = signal.signal(number, self._take)
         return self
 
@@ -162,7 +165,7 @@ class StopRequest:
         os.close(self._wake)
 
     def wait(self, seconds: float) -> None:
-        """Sleep until a signal comes, `seconds` at most."""
+        """Sleep until a signal arrives, but at most for `seconds`."""
         if select.select([self._awake], [], [], seconds)[0]:
             os.read(self._awake, select.PIPE_BUF)
 
@@ -172,15 +175,20 @@ class StopRequest:
 
 
 class Launcher:
-    """The process of mpiexec.
+    """The launcher is the process of mpiexec.
 
     Parameters
     ----------
     command : sequence of str
-        Program and arguments. The program is started by its full path, from which Open MPI knows
-        where it is installed on other hosts.
+        Program and arguments. The program is started by its full path, from which Open MPI derives
+        its place on other hosts.
     folder : str
         Folder of the `Notices`.
+
+    Raises
+    ------
+    CodedDGDError
+        If the program cannot be started.
     """
 
     def __init__(self, command: Sequence[str], folder: str) -> None:
@@ -196,7 +204,7 @@ class Launcher:
             raise CodedDGDError(f"{program} cannot be started: {error.strerror}") from None
 
     def running(self) -> bool:
-        """Return whether mpiexec has not ended."""
+        """Return whether mpiexec is still running."""
         return self._process.poll() is None
 
     def send(self, number: signal.Signals) -> None:
@@ -205,18 +213,18 @@ class Launcher:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Kill mpiexec, and its children, such as ssh."""
+        """Kill mpiexec and its children, such as ssh."""
         for pid in (self._process.pid, *_children(self._process.pid)):
             _signal(pid, signal.SIGKILL)
 
     def status(self) -> int:
-        """Return the exit status of mpiexec as a shell does: 128 + the signal that ended it."""
+        """Wait for mpiexec and return its exit status, which is 128 + number for a signal."""
         code = self._process.wait()
         return 128 - code if code < 0 else code
 
 
 def environment(folder: str) -> dict[str, str]:
-    """Return the environment variables of mpiexec, with which Open MPI survives a lost process."""
+    """Return the environment variables with which Open MPI's mpiexec survives a lost process."""
     variables = {
         **os.environ,
         LAUNCHER_FOLDER: folder,
@@ -232,10 +240,10 @@ def environment(folder: str) -> dict[str, str]:
 
 
 def _preparation() -> Callable[[], None]:
-    """Return what the process of mpiexec does before it becomes mpiexec.
+    """Return the function that the child process calls before it becomes mpiexec.
 
-    It ignores the signals of the keyboard, which are for the supervisor. On Linux it gets SIGTERM
-    if the supervisor is killed.
+    The process ignores the signals of the keyboard, which are for the supervisor. On Linux it gets
+    SIGTERM if the supervisor is killed.
     """
     set_option = _prctl()
 
@@ -249,7 +257,7 @@ def _preparation() -> Callable[[], None]:
 
 
 def _prctl() -> Callable[[int, int], int] | None:
-    """Return the system call that sets options of a process, None where there is none."""
+    """Return the system call that sets options of a process; None if the system has none."""
     with suppress(ImportError, OSError, AttributeError):
         import ctypes
 
@@ -270,7 +278,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 class Watch:
-    """The loop that looks after mpiexec until it ends."""
+    """A watch is the loop that monitors mpiexec until it ends."""
 
     def __init__(
         self, job: Job, launcher: Launcher, notices: Notices, stop: StopRequest, grace: Grace
@@ -279,14 +287,14 @@ class Watch:
         self._stop, self._grace = stop, grace
         self._begin = monotonic()
         self._asked: float | None = None
-        """Time of the latest request to stop."""
+        """Time of the latest request to stop; None before the first."""
         self._left: float | None = None
-        """Time at which rank 0 was seen to have left."""
+        """Time at which the exit of rank 0 was noticed; None before."""
         self._measures = [(grace.leave, self._terminate), (grace.leave + grace.kill, launcher.kill)]
-        """What is still to be done to an mpiexec that does not end, and how long after rank 0."""
+        """Remaining measures to end mpiexec, each with its delay in seconds after rank 0's exit."""
 
     def until_end(self) -> None:
-        """Return when mpiexec has ended."""
+        """Monitor mpiexec and return when it has ended."""
         while self._launcher.running():
             now = monotonic()
             if self._job.limit is not None and now - self._begin >= self._job.limit:
@@ -304,7 +312,7 @@ class Watch:
         host, pid = self._notices.process() or ("", 0)
         if host == gethostname():
             _signal(pid, signal.SIGUSR2)
-        elif self._job.run.started():  # rank 0 is elsewhere
+        elif self._job.run.started():  # rank 0 is on another host
             self._launcher.send(signal.SIGUSR2)
 
     def _end_launcher(self, now: float) -> None:
@@ -319,18 +327,19 @@ class Watch:
 
 
 class JobOutcome(NamedTuple):
-    """How a run has ended."""
+    """The outcome of a job says how its run has ended."""
 
     status: int
-    """Exit code."""
+    """Exit code of the run."""
     got_on: bool = False
-    """Whether a run that was broken off has a checkpoint from this job."""
+    """Whether an aborted run has a checkpoint from this job."""
 
 
 def outcome(job: Job, status: int, notices: Notices) -> JobOutcome:
-    """Return how the run has ended, given the exit status of mpiexec.
+    """Return the outcome of the job, given the exit status of mpiexec.
 
-    mpiexec may return 0 although it has lost rank 0 or a host, or it may have been killed.
+    The status alone is not reliable: mpiexec may return 0 although it has lost rank 0 or a host, or
+    it may have been killed.
     """
     if (code := notices.exit_code()) is not None:
         return JobOutcome(code)
@@ -342,7 +351,7 @@ def outcome(job: Job, status: int, notices: Notices) -> JobOutcome:
 
 
 def launch_and_watch(job: Job, stop: StopRequest, grace: Grace) -> JobOutcome:
-    """Run mpiexec to its end."""
+    """Run mpiexec to its end and return the outcome of the job."""
     with TemporaryDirectory(prefix="tmp.", ignore_cleanup_errors=True) as folder:
         notices = Notices(Path(folder))
         launcher = Launcher([*job.command, *job.run.options()], folder)
@@ -351,9 +360,9 @@ def launch_and_watch(job: Job, stop: StopRequest, grace: Grace) -> JobOutcome:
 
 
 def queue_again(job: Job, reason: str, got_on: bool) -> bool:
-    """Queue the job again if it was not asked to stop; return whether it is queued.
+    """Queue the job again unless the user stopped it; return whether it is queued.
 
-    A run that was broken off is queued only if it has got on, else it might be queued forever.
+    An aborted run is queued only if it has made progress; otherwise it might be queued forever.
     """
     if not job.requeue or reason == ASKED or not (reason or got_on):
         return False
@@ -364,12 +373,12 @@ def queue_again(job: Job, reason: str, got_on: bool) -> bool:
 
 
 def supervise(job: Job, stop: StopRequest, grace: Grace = GRACE) -> int:
-    """Run a job, or go on with it; return the exit code."""
+    """Start or resume the run of a job; return the exit code."""
     if job.run.finished():
         job.say(f"{job.run.name} is finished")
         return 0
     status, got_on = launch_and_watch(job, stop, grace)
-    if status == UsageError.exit_code and job.run.finished():  # this job has waited for the other
+    if status == UsageError.exit_code and job.run.finished():  # after waiting for another job
         job.say(f"{job.run.name} was finished by another job")
         return 0
     stopped = status == Interrupted.exit_code or got_on
@@ -379,7 +388,7 @@ def supervise(job: Job, stop: StopRequest, grace: Grace = GRACE) -> int:
 
 
 def read_job(arguments: Sequence[str]) -> Job:
-    """Return the job that a command line describes."""
+    """Return the job of a command line."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(
         prog="python -m coded_dgd.batch.supervise",

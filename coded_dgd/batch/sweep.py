@@ -1,4 +1,4 @@
-"""Arrays of jobs, each with further options of its own."""
+"""A sweep is an array of jobs, each with its own further options."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from coded_dgd.errors import UsageError
 
 
 def points(sweeps: Sequence[str]) -> list[list[str]]:
-    """Return the options of each job: all combinations of what is to be varied.
+    """Return the options of each job, which are all combinations of the varied values.
 
     Raises
     ------
     UsageError
-        If a sweep is not OPTION=A,B,...
+        If a sweep is not of the form OPTION=A,B,...
     """
     varied = []
     for text in sweeps:
@@ -27,7 +27,15 @@ def points(sweeps: Sequence[str]) -> list[list[str]]:
 
 
 def choice(index: str, sweep: Sequence[Sequence[str]]) -> str:
-    """Return shell lines that put the options of a job first, by the variable of its number."""
+    """Return shell lines that prepend the options of a job to the arguments of the script.
+
+    Parameters
+    ----------
+    index : str
+        Name of the variable with the number of the job.
+    sweep : sequence of sequences of str
+        Options of each job.
+    """
     if not sweep:
         return ""
     lines = (f'    {task}) set -- {shlex.join(each)} "$@" ;;' for task, each in enumerate(sweep))

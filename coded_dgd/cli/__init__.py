@@ -1,4 +1,4 @@
-"""Thin click commands: parse and print, nothing else. Only rank 0 comes here."""
+"""This package has the click commands, which parse and print only; they run on rank 0 only."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ HELP = {"-h", "--help", "--version"}
 @click.pass_context
 def command(context: click.Context) -> None:
     """Coded distributed gradient descent over MPI."""
-    if context.invoked_subcommand is None:  # what click itself does then depends on its release
+    if context.invoked_subcommand is None:  # click's own behaviour depends on its release
         click.echo(context.get_help(), err=True)
         context.exit(UsageError.exit_code)
 
@@ -70,7 +70,7 @@ VARIABLES = name_after_options(command)
 
 
 def run_command_line(argv: list[str]) -> int:
-    """Run a command; return its exit code. Every error that is foreseen is one line on stderr."""
+    """Run a command and return its exit code; print an expected error as one line on stderr."""
     try:
         if not HELP & {*argv}:
             refuse_unknown(VARIABLES)
@@ -93,9 +93,9 @@ def run_command_line(argv: list[str]) -> int:
     except OSError as error:
         if error.errno not in FAILURES:
             raise
-        # whatever writes to a file names it: this is standard output
+        # an error of a named file is reported elsewhere: this is standard output
         with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for its buffer
         return _fail(
             f"standard output cannot be written ({error.strerror}): {FAILURES[error.errno]}, or "
             "redirect it elsewhere",

@@ -1,4 +1,4 @@
-"""``coded-dgd collect``: one table of many runs."""
+"""``coded-dgd collect`` makes one table of many runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``coded-dgd compare``: several schemes on the same delays, in one job."""
+"""``coded-dgd compare`` compares several schemes on the same delays, in one job."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def compare(
     for line, which in convergence.verdicts(compared.outcomes).items():
         say(f"warning: {', '.join(which)}: {line}")
     result = describe(compared, {"schemes": names, **configuration}, folder)
-    say(format_table(result))  # before anything is written, which may fail
+    say(format_table(result))  # before writing files, which may fail
     described = result.to_json()
     comparison_files.write(folder, described, compared)
     if can_draw():

@@ -1,4 +1,4 @@
-"""The workers that mpiexec has started, as a command finds them."""
+"""A command connects to the workers that mpiexec has started."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 def connect(transport: str) -> MPIMaster | None:
     """Return the connection to the workers; None for the simulated transport, which needs none.
 
-    It does not return on other ranks than 0, which become workers.
+    The function returns on rank 0 only; the other ranks become workers.
     """
     if transport != "mpi":
         return None
     from coded_dgd.engine.transports.mpi.library import world
 
-    if world().rank > 0:  # a launcher that leaves no trace in the environment
+    if world().rank > 0:  # the launcher sets no known variable
         from coded_dgd.engine.serve import serve_and_exit
 
         serve_and_exit()

@@ -1,4 +1,4 @@
-"""``coded-dgd convert``: data from one format to another."""
+"""``coded-dgd convert`` converts data from one format to another."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def convert(
     begin = perf_counter()
     try:
         exists = target.exists()
-    except (OSError, ValueError):  # no path at all: saving says so
+    except (OSError, ValueError):  # not a path: saving reports it
         exists = False
     if exists and not force:
         raise UsageError(f"{target} exists and is not overwritten: name a new file, or add --force")

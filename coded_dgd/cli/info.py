@@ -1,4 +1,4 @@
-"""``coded-dgd info``: what this installation can do."""
+"""``coded-dgd info`` shows the capabilities of this installation."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from coded_dgd.host.threads import BY_SHARE, threads
 
 EXTRAS = {"matplotlib": "plots", "h5py": "--data file.h5"}
 ALONE = "this process alone"
-"""Of which settings are told where no job of mpiexec can be started."""
+"""Owner of the reported settings if mpiexec cannot start a job."""
 ANSWER_SECONDS = 10.0
-"""How long a worker may take to say where it runs."""
+"""Maximum time in seconds in which a worker must report its host."""
 CLOCK_SECONDS = 0.1
-"""Difference of two clocks that is worth a warning."""
+"""Difference of two clocks, in seconds, from which on a warning is printed."""
 
 
 @click.command()
@@ -85,7 +85,7 @@ def _blas() -> dict[str, Any]:
 
 
 def _blas_library() -> str:
-    """Name of the BLAS library that numpy was built with, and its version where that is known."""
+    """Return the name of the BLAS library with which numpy was built, and its version if known."""
     try:
         build: Any = np.show_config(mode="dicts")
     except TypeError:  # numpy before 1.26
@@ -123,7 +123,7 @@ def _mpi() -> dict[str, Any]:
 
 
 def _of_a_job(mpi: str) -> dict[str, Any] | None:
-    """Settings that a job will have; None where no mpiexec of that MPI starts one."""
+    """Return the MPI settings of a job; None if no mpiexec of that MPI starts one."""
     path = shutil.which("mpiexec")
     if path is None or _family(mpi) != _family(_mpiexec() or ""):
         return None
@@ -131,7 +131,7 @@ def _of_a_job(mpi: str) -> dict[str, Any] | None:
 
 
 def _mpiexec() -> str | None:
-    """What the first mpiexec of PATH says that it is."""
+    """Return path and version of the first mpiexec in PATH; None if PATH has none."""
     path = shutil.which("mpiexec")
     if path is None:
         return None
@@ -151,7 +151,10 @@ def _mpiexec() -> str | None:
 
 
 def _hosts(ranks: int) -> dict[str, dict[str, Any]]:
-    """Ranks, cores and clock of each host; the clock against that of rank 0."""
+    """Return the ranks, cores and clock offset of each host.
+
+    The offset of a host's clock is in seconds, relative to the clock of rank 0.
+    """
     here = socket.gethostname()
     hosts: dict[str, dict[str, Any]] = {here: {"ranks": 1, "cores": cores(), "clock_offset": None}}
     if ranks == 1:
@@ -175,7 +178,7 @@ def _hosts(ranks: int) -> dict[str, dict[str, Any]]:
 
 
 def cautions(found: dict[str, Any]) -> list[str]:
-    """What of it will hurt, each with its mend."""
+    """Return warnings about settings that harm a run, each with its remedy."""
     if found["mpi"] is None:
         return []
     told = []
@@ -221,7 +224,7 @@ def cautions(found: dict[str, Any]) -> list[str]:
 
 
 def _family(text: str) -> str | None:
-    """Which MPI a version is of; None where it is none of the known."""
+    """Return the MPI implementation of a version text; None if it is unknown."""
     for family, marks in {
         "Open MPI": ("Open MPI", "OpenRTE", "PRRTE", "prterun"),
         "Intel MPI": ("Intel",),

@@ -1,6 +1,6 @@
-"""What a job of ``mpiexec`` has switched on: a process without a launcher does not know.
+"""The settings of a job of ``mpiexec`` are unknown to a process without a launcher.
 
-Open MPI's ``mpiexec`` reads files of parameters that a process which nobody has launched does not.
+Open MPI's ``mpiexec`` reads parameter files that a process without a launcher does not read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 SECONDS = 20.0
-"""How long such a job may take."""
+"""Maximum duration of such a job in seconds."""
 ASK = """
 import json
 from coded_dgd.engine.transports.mpi import library
@@ -25,7 +25,7 @@ print(json.dumps({"fault_tolerance": library.fault_tolerance(),
 
 
 def of_a_job(mpiexec: str) -> dict[str, Any] | None:
-    """Start a job of one process, and return what it says; None if it does not."""
+    """Start a job of one process, and return its settings; None if it reports none in time."""
     process = subprocess.Popen(
         [mpiexec, "-n", "1", sys.executable, "-c", ASK],
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""``coded-dgd launch``: scripts for batch systems, and for hosts without one."""
+"""``coded-dgd launch`` prints scripts for batch systems, and for hosts without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that commands share."""
+"""This module has the options that commands share."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def configured(name: str, help: str | None = None, **kwargs: Any) -> Decorator:
-    """Return an option of `RunConfig`, as it is declared there.
+    """Return the click option of a field of `RunConfig`, from its declaration.
 
     Parameters
     ----------
+    name : str
+        Name of the field.
     help : str, optional
-        What a command says of it, instead of what is declared.
+        Help text that replaces the declared one.
     **kwargs
-        For `click.option`, instead of what follows from the declaration.
+        Arguments of `click.option` that replace those from the declaration.
     """
     (field,) = (each for each in fields(RunConfig) if each.name == name)
     declared = OPTIONS.get(name, Option(""))
@@ -42,7 +44,7 @@ def configured(name: str, help: str | None = None, **kwargs: Any) -> Decorator:
 
 
 def among(names: Callable[[], Iterable[str]]) -> dict[str, Any]:
-    """Return what has the shell complete the values of an option with these names."""
+    """Return arguments of `click.option` for shell completion with these names."""
 
     def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
         return [name for name in names() if name.startswith(incomplete)]
@@ -51,7 +53,7 @@ def among(names: Callable[[], Iterable[str]]) -> dict[str, Any]:
 
 
 def combined(*options: Decorator) -> Decorator:
-    """Return several options as one, in this order."""
+    """Return one decorator that adds several options, in this order."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
@@ -82,7 +84,7 @@ training = combined(
 )
 kernel = configured("kernel")
 job = combined(sizes, load, of_schemes, data, delivery, training, kernel)
-"""What is trained, and how; all but the scheme itself and what is measured."""
+"""Options of the training, except the scheme itself and options of measurements."""
 delay = configured("delay", **among(delays.names))
 guard = configured("guard", show_default=False)
 seed = configured("seed")

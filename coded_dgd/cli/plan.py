@@ -1,4 +1,4 @@
-"""``coded-dgd plan``: which scheme and load suit the cluster at hand."""
+"""``coded-dgd plan`` chooses scheme and load for the cluster at hand."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from coded_dgd.errors import UsageError
 from coded_dgd.schemes import several
 
 PROBE = 200
-"""Iterations of the probe, at most."""
+"""Maximum number of iterations of the probe."""
 PROBE_SECONDS = 8.0
-"""What the probe may take, messages and the handing out of data aside."""
+"""Maximum duration of the probe in seconds, apart from messages and distributing data."""
 
 
 @click.command()
@@ -154,7 +154,13 @@ def plan(
 
 
 def _print_adaptation(record: Any, as_json: bool, quiet: bool) -> None:
-    """Say again what was advised while a run went on."""
+    """Print again the advice that was given during a run.
+
+    Raises
+    ------
+    UsageError
+        If there was no alternative to the current scheme.
+    """
     from coded_dgd.planner.advice import Situation, advise
     from coded_dgd.report import changes as adaptation
 
@@ -177,7 +183,13 @@ def _print(made: Any, record: dict[str, Any], table: str, as_json: bool, quiet: 
 
 
 def parse_bytes(text: str) -> float:
-    """Read ``2GB``, ``500MB`` or ``1e9``."""
+    """Return the number of bytes of a text such as ``2GB``, ``500MB`` or ``1e9``.
+
+    Raises
+    ------
+    UsageError
+        If the text is not a positive size.
+    """
     found = re.fullmatch(r"\s*([0-9.eE+]+)\s*([kKMGT]?)i?B?\s*", text)
     try:
         if found and (value := float(found[1])) > 0:

@@ -1,4 +1,4 @@
-"""``coded-dgd plot``: pictures of runs, and of a timeline."""
+"""``coded-dgd plot`` draws figures of runs, and of a timeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``theory`` and ``simulate`` share."""
+"""This module has the code that ``theory`` and ``simulate`` share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Entry = dict[str, Any]
 
 LATEST = 1e100
-"""Of the instants that can be asked for, in seconds."""
+"""Latest instant of ``--cdf`` in seconds."""
 
 what = options.combined(
     options.configured(
@@ -70,7 +70,13 @@ def predict(
     how: dict[str, Any],
     **given: Any,
 ) -> None:
-    """Predict every scheme at every load and print it, with what the command itself adds."""
+    """Predict every scheme at every load, and print the predictions.
+
+    Parameters
+    ----------
+    add : callable
+        Function that adds the results of the command itself to an entry.
+    """
     from coded_dgd import delays
     from coded_dgd.report.prediction import describe, header, row
     from coded_dgd.theory.cases import cases
@@ -110,7 +116,13 @@ def predict(
 
 
 def parse_loads(text: str | None) -> Sequence[int | None]:
-    """Read ``10``, ``2,5,10`` or ``2..40``."""
+    """Return the loads of a text such as ``10``, ``2,5,10`` or ``2..40``; [None] without one.
+
+    Raises
+    ------
+    UsageError
+        If the text is not a list or range of positive integers.
+    """
     if text is None:
         return [None]
     loads: list[int] = []
@@ -129,7 +141,13 @@ def parse_loads(text: str | None) -> Sequence[int | None]:
 
 
 def parse_instants(text: str | None) -> list[float]:
-    """Read ``0.1,0.2``."""
+    """Return the instants in seconds of a text such as ``0.1,0.2``; an empty list without one.
+
+    Raises
+    ------
+    UsageError
+        If an instant is not a valid number.
+    """
     if text is None:
         return []
     try:

@@ -1,4 +1,4 @@
-"""``coded-dgd report``: what runs have to say for themselves."""
+"""``coded-dgd report`` summarises runs."""
 
 from __future__ import annotations
 

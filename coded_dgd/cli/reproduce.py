@@ -1,4 +1,4 @@
-"""``coded-dgd reproduce``: the figures of both papers, and whether what they say of them holds."""
+"""``coded-dgd reproduce`` computes the figures of both papers and checks the papers' claims."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALL = "all"
 
 
 def _cores() -> int:
-    """Number of cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

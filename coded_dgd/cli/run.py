@@ -1,4 +1,4 @@
-"""``coded-dgd run``: train, and measure what every iteration took."""
+"""``coded-dgd run`` trains and measures every iteration."""
 
 from __future__ import annotations
 

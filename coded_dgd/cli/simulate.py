@@ -1,4 +1,4 @@
-"""``coded-dgd simulate``: Monte Carlo, and training in virtual time."""
+"""``coded-dgd simulate`` runs Monte Carlo simulations, and trains in virtual time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``coded-dgd theory``: what is expected, exactly where there is a closed form."""
+"""``coded-dgd theory`` predicts one iteration, exactly if a closed form is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``CODED_DGD_...`` variables: each sets an option of a command; a mistyped one is refused."""
+"""Each ``CODED_DGD_...`` variable sets an option of a command; an unknown one is refused."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from coded_dgd.host.process import LAUNCHER_FOLDER
 
 PREFIX = "CODED_DGD"
 OTHERS = {TRACEBACK, LAUNCHER_FOLDER, f"{PREFIX}_FUZZ_CASES", f"{PREFIX}_KILLS"}
-"""Variables that stand for no option; the last two are of tests and benchmarks."""
+"""Variables that set no option; the last two belong to tests and benchmarks."""
 OF_TESTS = f"{PREFIX}_TEST_"
 
 
 def name_after_options(command: click.Command, prefix: str = PREFIX) -> set[str]:
-    """Name the variables of a command after its options, and return the names of all.
+    """Name the variables of a command after its options, and return all known names.
 
-    By itself click names them after the arguments of functions: AS_JSON for ``--json``. These names
-    are still taken.
+    By default click names them after the arguments of functions, such as AS_JSON for ``--json``.
+    These names still count as known.
     """
     known = set()
     for parameter in command.params:
@@ -36,12 +36,12 @@ def name_after_options(command: click.Command, prefix: str = PREFIX) -> set[str]
 
 
 def refuse_unknown(known: Collection[str]) -> None:
-    """Refuse variables of this process that would do nothing.
+    """Refuse ``CODED_DGD_...`` variables of this process that would do nothing.
 
     Raises
     ------
     UsageError
-        If there are any; it names the nearest known one.
+        If any variable is unknown; the message names the nearest known one.
     """
     unknown = [
         name

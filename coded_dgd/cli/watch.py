@@ -1,4 +1,4 @@
-"""``coded-dgd watch``: how a run is doing, from another shell."""
+"""``coded-dgd watch`` follows the progress of a run from another shell."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Pure mathematics of the codes: no MPI, no data, no clocks."""
+"""This package holds the mathematics of the codes, without MPI, data or clocks."""

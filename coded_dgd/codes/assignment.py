@@ -1,4 +1,7 @@
-"""Which workers get a copy of which data vector (Bitar et al., Sections II-B, III and IV)."""
+"""Functions that assign copies of data vectors to workers.
+
+They follow Bitar et al., Sections II-B, III and IV.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,18 @@ Floats = NDArray[np.float64]
 
 
 def proportional_copies(norms: Floats, redundancy: float, workers: int) -> Integers:
-    """Numbers of copies d_i proportional to ||x_i||^2, with average d.
+    """Return numbers of copies d_i proportional to ||x_i||^2, with average d.
 
-    d_i = sigma ||x_i||^2 clipped to 1..n, with sigma such that the sum is round(m d); then rounded
-    down, and the largest remainders rounded up. The sum is exactly round(m d).
+    d_i is sigma ||x_i||^2, clipped to 1..n, where sigma makes the sum round(m d). The d_i are
+    rounded down, then those with the largest remainders are rounded up, so that the sum is exactly
+    round(m d).
 
     Parameters
     ----------
     norms : (m,) array
-        ||x_i||^2; equal ones are taken where all are zero.
+        ||x_i||^2; if all are zero, they count as equal.
     redundancy : float
-        d, 1 <= d <= n.
+        Average number d of copies, 1 <= d <= n.
     workers : int
         n.
 
@@ -57,12 +61,12 @@ def proportional_copies(norms: Floats, redundancy: float, workers: int) -> Integ
 
 
 def random_assignment(copies: Integers, workers: int, rng: np.random.Generator) -> list[Integers]:
-    """Give vector i to `copies[i]` distinct workers, uniformly at random.
+    """Assign vector i to `copies[i]` distinct workers, uniformly at random.
 
     Returns
     -------
     list of integers
-        For each worker the vectors it holds, ascending.
+        Vectors that each worker holds, ascending.
     """
     ranks = np.argsort(rng.random((len(copies), workers)), axis=1)
     vector = np.repeat(np.arange(len(copies)), copies)
@@ -73,12 +77,12 @@ def random_assignment(copies: Integers, workers: int, rng: np.random.Generator) 
 
 
 def balanced_design(vectors: int, workers: int, copies: int) -> NDArray[np.bool_]:
-    """Exactly pair-wise balanced design: every two vectors meet on d^2 / n workers.
+    """Return an exactly pair-wise balanced design: every two vectors meet on d^2 / n workers.
 
-    Three families are known here: d = n (everything everywhere); n a power of two and d = n/2
-    (rows of a Sylvester-Hadamard matrix), for up to n - 1 vectors; n = q^2 and d = q with q prime
-    (a line of each direction in the affine plane), for up to q + 1 vectors. No design has more
-    than n - 1 vectors, unless d = n.
+    The function knows three families: d = n (each worker holds every vector); n a power of two and
+    d = n/2 (rows of a Sylvester-Hadamard matrix), for up to n - 1 vectors; n = q^2 and d = q with q
+    prime (a line of each direction in the affine plane), for up to q + 1 vectors. No design has
+    more than n - 1 vectors, unless d = n.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def balanced_design(vectors: int, workers: int, copies: int) -> NDArray[np.bool_
     Raises
     ------
     Infeasible
-        If none is known; names numbers for which one is.
+        If no design is known for these numbers; the message names numbers with a known design.
 
     References
     ----------

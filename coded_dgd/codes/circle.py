@@ -1,9 +1,9 @@
-r"""Lagrange interpolation on the circle: the code behind every Lagrange coded scheme.
+r"""Lagrange interpolation on the circle is the code behind every Lagrange coded scheme.
 
 The papers interpolate a polynomial through real points :math:`\alpha_i` and evaluate it at other
-real points :math:`\beta`; on equispaced real points that loses every digit at N = 40. Here the same
-code lives on the circle. With the substitution :math:`z = \tan(t/2)` it is the papers' code with
-known row scalings, so the recovery threshold is the same, but the numbers stay usable.
+real points :math:`\beta`. With equispaced real points no digit is correct at N = 40. Here the same
+code is on the circle: with the substitution :math:`z = \tan(t/2)` it is the code of the papers with
+known row scalings. So the recovery threshold is the same, but the numbers stay accurate.
 
 Symbols
 -------
@@ -17,7 +17,7 @@ h(t) = f(t)^T f(t) theta
     a real trigonometric polynomial of dimension 2 n - 1 (eqs. 5 and 9). The gradient is
     h(alpha_1) + ... + h(alpha_n), which is n times the mean of h over the circle.
 
-All angles are rational multiples of pi and are reduced as integers before a sine is taken.
+All angles are rational multiples of pi and are reduced as integers before a sine is computed.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ Extended = NDArray[np.longdouble]
 
 GOLDEN = (5**0.5 - 1) / 2
 LARGEST_TABLE = 2**18
-"""Chords to look up at once: 4 MB."""
+"""Maximum number of chords that are looked up at once: 4 MB."""
 EXTENDED = np.finfo(np.longdouble).eps < np.finfo(np.float64).eps
-"""Whether the platform has numbers that are more precise than float64."""
+"""Whether long double on this platform is more precise than float64."""
 
 
 def sin_pi(a: Integers, q: int) -> Floats:
-    """Return sin(pi a / q) for integers `a`, reduced to the first octant before it is taken."""
+    """Return sin(pi a / q) for integers `a`, with the angle first reduced to the first octant."""
     a = np.mod(a, 2 * q)
     sign = np.where(a >= q, -1.0, 1.0)
     a = np.where(a >= q, a - q, a)
@@ -56,7 +56,7 @@ def cos_pi(a: Integers, q: int) -> Floats:
 
 
 def cardinal(points: Integers, grid: int, nodes: int) -> Floats:
-    """Cardinal functions of the `nodes` interpolation nodes at grid points.
+    """Return the cardinal functions of the interpolation nodes at grid points.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def cardinal(points: Integers, grid: int, nodes: int) -> Floats:
     Returns
     -------
     (S, n) array
-        E with f(t_p) = sum_i E[p, i] X_i. Rows have unit norm, so encoding never amplifies; where
-        a grid point is a node the row is exactly a unit vector.
+        E with f(t_p) = sum_i E[p, i] X_i. Rows have unit norm, so encoding never amplifies. If a
+        grid point is a node, its row is exactly a unit vector.
     """
     difference = np.asarray(points)[:, None] * nodes - grid * np.arange(nodes)
     numerator = sin_pi(difference, grid)
@@ -91,9 +91,9 @@ def van_der_corput_order(count: int) -> Integers:
 def spread_ranks(workers: int) -> Integers:
     """Return a permutation of 0..workers-1 that sends neighbours far apart on the circle.
 
-    A stride of sqrt(3) - 1 of the circle: workers on one host, which tend to be slow together, get
-    evaluation points all around it. (A golden stride would resonate with the golden shift from one
-    message to the next: docs/numerics.md.)
+    Its stride is sqrt(3) - 1 of the circle. So workers on one host, which tend to be slow together,
+    get evaluation points all around the circle. (A golden stride would resonate with the golden
+    shift from one message to the next: docs/numerics.md.)
     """
     quarter = -(-workers // 4)
     far = (s for s in range(quarter, workers - quarter + 1) if gcd(s, workers) == 1)
@@ -102,10 +102,11 @@ def spread_ranks(workers: int) -> Integers:
 
 
 def golden_placement(workers: int, messages: int) -> Integers:
-    """Place every worker's messages on the grid of ``workers * messages`` points.
+    """Place the messages of all workers on the grid of ``workers * messages`` points.
 
-    The order in which results arrive decides the conditioning: message j of the workers forms a
-    complete coset of the grid, and each worker's first messages are spread by the golden ratio.
+    The order in which results arrive determines the conditioning. The messages with number j of all
+    workers form a complete coset of the grid, and each worker's first messages are spread by the
+    golden ratio.
 
     Returns
     -------
@@ -126,7 +127,7 @@ def _cosines_and_sines(grid: int) -> tuple[Floats, Floats]:
 
 
 def basis(points: Integers, grid: int, nodes: int) -> Floats:
-    """Orthonormal trigonometric basis of the space of h, at grid points; the constant comes last.
+    """Return an orthonormal basis of the space of h, at grid points; the constant comes last.
 
     Returns
     -------
@@ -139,15 +140,15 @@ def basis(points: Integers, grid: int, nodes: int) -> Floats:
 
 
 def sum_weights(points: Integers, grid: int, nodes: int) -> Floats:
-    """Weights w with sum_i h(alpha_i) = sum_k w_k h(t_k), from S >= 2 n - 1 grid points.
+    """Return weights w with sum_i h(alpha_i) = sum_k w_k h(t_k), from S >= 2 n - 1 grid points.
 
-    They are unique at the threshold, S = 2 n - 1, and of minimum norm beyond it.
-    docs/numerics.md holds the two ways to find them against each other.
+    The weights are unique at the recovery threshold, S = 2 n - 1, and have minimum norm beyond it.
+    docs/numerics.md compares the two methods that compute them.
 
     Returns
     -------
     (S,) array
-        Not finite where the points do not determine h in floating point.
+        The weights, not finite if the points do not determine h in floating point.
     """
     if EXTENDED and len(points) == 2 * nodes - 1:
         weights = interpolation_weights(points, grid, nodes)
@@ -158,10 +159,10 @@ def sum_weights(points: Integers, grid: int, nodes: int) -> Floats:
 
 @lru_cache(maxsize=4)
 def _chords(grid: int) -> Extended:
-    """2 sin(pi d / `grid`) for d = 0..2 grid - 1, so that -d may be an index too; 1 for d = 0.
+    """Return chords 2 sin(pi d / `grid`) for d = 0..2 grid - 1, so that -d is a valid index too.
 
-    The chord between two grid points, with a sign. That of a point and itself is a factor of
-    nothing.
+    This is the signed chord between two grid points. For d = 0 it is 1, which leaves products
+    unchanged.
     """
     steps = np.arange(grid)
     angles = np.minimum(steps, grid - steps) * np.arccos(np.longdouble(-1)) / grid
@@ -173,28 +174,28 @@ def _chords(grid: int) -> Extended:
 
 @lru_cache(maxsize=16)
 def _coset(grid: int, nodes: int) -> int:
-    """Return the least divisor of `grid` that is not below `nodes`; `grid` is not."""
+    """Return the least divisor of `grid` that is at least `nodes`; `grid` must be at least that."""
     return next(size for size in range(nodes, grid + 1) if grid % size == 0)
 
 
 def interpolation_weights(points: Integers, grid: int, nodes: int) -> Floats:
-    r"""Weights at the threshold, S = 2 n - 1: those of trigonometric interpolation.
+    r"""Return the weights of trigonometric interpolation at the threshold, S = 2 n - 1.
 
     The mean of h over the circle is its mean over any G >= n equally spaced points. Take G grid
-    points of which as many as possible are among the t_k. At each of the others, a, interpolate
-    h(a) = sum_k c_k(a) h(t_k) with the cardinal functions of an odd number of points ::
+    points of which as many as possible are among the t_k. At each of the other points a,
+    interpolate h(a) = sum_k c_k(a) h(t_k) with the cardinal functions of an odd number of points ::
 
         c_k(a) = prod_{j != k} sin((a - t_j) / 2) / sin((t_k - t_j) / 2)
 
     in barycentric form (Henrici, "Barycentric formulas for interpolating trigonometric polynomials
     and their conjugates", 1979). Products of chords have small relative errors, and so have the
-    weights, however large they are. Only the sum over a cancels, by a factor of a hundred at
-    times: hence extended precision.
+    weights, even if they are large. Only the sum over a has cancellation, sometimes by a factor of
+    a hundred, so it is computed in extended precision.
 
     Returns
     -------
     (S,) array
-        Not finite where a product leaves the range of the numbers.
+        The weights, not finite if a product overflows or underflows.
     """
     chords, size = _chords(grid), _coset(grid, nodes)
     step = grid // size
@@ -223,7 +224,7 @@ def _split(points: Integers, length: int) -> list[Integers]:
 
 
 def shortest_weights(points: Integers, grid: int, nodes: int) -> Floats:
-    """Weights of minimum norm from S >= 2 n - 1 points: least squares over all of them.
+    """Return the weights of minimum norm from S >= 2 n - 1 points, by least squares over all.
 
     The constraint is V^T w = n e with e the constant function. As the constant is the last column
     of V = Q R, forward substitution leaves one term: w = n Q[:, -1] / R[-1, -1].
@@ -231,7 +232,7 @@ def shortest_weights(points: Integers, grid: int, nodes: int) -> Floats:
     Returns
     -------
     (S,) array
-        Not finite where the points do not determine h in floating point.
+        The weights, not finite if the points do not determine h in floating point.
     """
     q, r = np.linalg.qr(basis(points, grid, nodes))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -1,10 +1,10 @@
-"""Cyclic gradient codes: any n - s of n workers can recover the sum of n partial gradients.
+"""With cyclic gradient codes any n - s of n workers recover the sum of n partial gradients.
 
 Row i of the generator matrix B, (n, n), has its nonzeros at i, ..., i + s (mod n), and the vector
-of ones is in the span of any n - s rows. Two constructions, both real:
+of ones is in the span of any n - s rows. There are two constructions, both real:
 
-- from a cyclic MDS code (Raviv et al.): circulant, very stable for small s; needs n - s odd;
-- random (Tandon et al., Algorithm 2): from a random matrix whose null space holds all rows.
+- A cyclic MDS code (Raviv et al.) is circulant and very stable for small s; n - s must be odd.
+- A random code (Tandon et al., Algorithm 2) has all rows in the null space of a random matrix.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 SEEDS = 8
-"""Random codes to choose the best from."""
+"""Number of random codes from which the best is chosen."""
 LARGEST_SEARCH = 100
-"""Workers up to which there is a choice: comparing is the work of n decodes each, and more."""
+"""Number n of workers up to which random codes are compared, each by n decodes or more."""
 ALL_SETS, RANDOM_SETS = 100, 24
-"""Sets of stragglers up to which all are looked at, and how many at random where there are more."""
+"""Number of straggler sets up to which all are checked, and number of random sets beyond it."""
 NOISE, EPSILON = 1e-13, 1e-16
 """Largest residual of a good decode, and the size of a rounding error."""
 
@@ -36,9 +36,9 @@ def cyclic_code(n: int, s: int) -> Floats:
     Parameters
     ----------
     n : int
-        Workers, and blocks.
+        Number of workers, and of blocks.
     s : int
-        Stragglers to tolerate, 0 <= s < n.
+        Number of stragglers to tolerate, 0 <= s < n.
 
     Returns
     -------
@@ -54,11 +54,11 @@ def cyclic_code(n: int, s: int) -> Floats:
 
 
 def mds_code(n: int, s: int) -> Floats:
-    """Circulant of the polynomial with s consecutive n-th roots of unity around -1 as its roots.
+    """Return the circulant matrix of a polynomial whose roots are s n-th roots of unity.
 
-    The roots come in conjugate pairs, so it is real; 1 is none of them: the ones are in the code.
-    Any n - s rows span the code because it is MDS (Raviv et al., "Gradient coding from cyclic MDS
-    codes and expander graphs").
+    The roots are consecutive around -1, in conjugate pairs, so the matrix is real. As 1 is not a
+    root, the vector of ones is in the code. Any n - s rows span the code because it is MDS (Raviv
+    et al., "Gradient coding from cyclic MDS codes and expander graphs").
     """
     if (n - s) % 2 == 0:
         raise ValueError(f"n - s = {n - s} has to be odd for a real code")
@@ -70,9 +70,10 @@ def mds_code(n: int, s: int) -> Floats:
 
 
 def random_code(n: int, s: int, rng: np.random.Generator) -> Floats:
-    """Tandon et al., "Gradient coding", Algorithm 2, with orthonormal instead of Gaussian H.
+    """Return the code of Tandon et al., "Gradient coding", Algorithm 2, with orthonormal H.
 
-    The rows of B are in the null space of H : (s, n), whose columns sum to zero.
+    H is orthonormal instead of Gaussian. The rows of B are in the null space of H : (s, n), whose
+    columns sum to zero.
     """
     H = rng.standard_normal((s, n))
     H -= H.mean(axis=1, keepdims=True)
@@ -87,22 +88,23 @@ def random_code(n: int, s: int, rng: np.random.Generator) -> Floats:
 
 
 class Solutions(NamedTuple):
-    """All a with a^T B = 1^T, for a code of n workers and s stragglers: shortest + null c."""
+    """The solutions a of a^T B = 1^T, for n workers and s stragglers, are shortest + null c."""
 
     shortest: Floats
-    """Of shape (n,): the one of minimum norm, which is orthogonal to the others' differences."""
+    """Solution of minimum norm, of shape (n,), orthogonal to the columns of `null`."""
     null: Floats
-    """Orthonormal basis of the a with a^T B = 0, of shape (n, s)."""
+    """Orthonormal basis of the solutions of a^T B = 0, of shape (n, s)."""
 
 
 def solutions(B: Floats, s: int) -> Solutions:
-    """Find all combinations of all n workers that make the sum, by singular values: once per code.
+    """Return all solutions a of a^T B = 1^T, by a singular value decomposition, once per code.
 
     Parameters
     ----------
     B : (n, n) array
         Generator matrix, of rank n - s.
     s : int
+        Number of stragglers.
     """
     u, values, vt = np.linalg.svd(B)
     rank = len(B) - s
@@ -111,7 +113,9 @@ def solutions(B: Floats, s: int) -> Solutions:
 
 
 def vanishing(of: Solutions, missing: Integers) -> Floats:
-    """Weights that do without the missing workers, from a system of s x s instead of n x (n - s).
+    """Return weights that are zero for the missing workers.
+
+    The system to solve is s x s instead of n x (n - s) as in `decode_weights`.
 
     Parameters
     ----------
@@ -122,8 +126,8 @@ def vanishing(of: Solutions, missing: Integers) -> Floats:
     Returns
     -------
     (n,) array
-        The solution that is zero there, of minimum norm as in `decode_weights`. Check it: where the
-        code is close to one of lower rank, or F > s, it does not make the sum.
+        The solution that is zero at `missing`, of minimum norm as in `decode_weights`. The caller
+        must check it: if the code is nearly of lower rank, or F > s, it does not yield the sum.
     """
     c = np.linalg.lstsq(of.null[missing], -of.shortest[missing], rcond=None)[0]
     weights: Floats = of.shortest + of.null @ c
@@ -132,7 +136,7 @@ def vanishing(of: Solutions, missing: Integers) -> Floats:
 
 
 def decode_weights(rows: Floats) -> tuple[Floats, float]:
-    """Weights a with a^T B_S = 1^T, and how far they are from it.
+    """Return weights a with a^T B_S = 1^T, and their residual.
 
     Parameters
     ----------
@@ -144,7 +148,7 @@ def decode_weights(rows: Floats) -> tuple[Floats, float]:
     weights : (S,) array
         Least-squares solution of minimum norm.
     residual : float
-        max |a^T B_S - 1|: the certificate. Only where it is tiny are these decode weights.
+        max |a^T B_S - 1|. The weights decode the sum only if the residual is tiny.
     """
     ones = np.ones(rows.shape[1])
     weights = np.linalg.lstsq(rows.T, ones, rcond=None)[0]
@@ -152,10 +156,10 @@ def decode_weights(rows: Floats) -> tuple[Floats, float]:
 
 
 def worst(B: Floats) -> float:
-    """Largest error of a decode to be expected: residual, or rounding errors times amplification.
+    """Return the largest expected error of a decode: residual, or amplified rounding error.
 
-    Over all sets of s stragglers where these are few; otherwise over neighbours, which are the
-    worst of a cyclic code, and some sets at random.
+    If there are few sets of s stragglers, all are checked. Otherwise sets of neighbours, which are
+    the worst sets of a cyclic code, and some random sets are checked.
     """
     n = len(B)
     s = int(np.count_nonzero(B[0])) - 1
@@ -164,7 +168,7 @@ def worst(B: Floats) -> float:
         answered = np.delete(B, missing, axis=0)
         weights, residual = decode_weights(answered)
         amplification = float((np.abs(weights) @ np.abs(answered)).max())
-        # less is an accident of rounding, which another machine would not share
+        # a smaller residual depends on rounding, which differs between machines
         found = max(found, residual if residual > NOISE else 0.0, EPSILON * amplification)
     return found
 

@@ -1,4 +1,4 @@
-"""Systematic MDS codes over the reals whose square submatrices are well conditioned."""
+"""This module has systematic MDS codes over the reals with well-conditioned square submatrices."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ Integers = NDArray[np.int64]
 
 
 def orthogonal_rows(blocks: int, copies: int, seed: int = 0) -> Floats:
-    """Stack the identity and random orthogonal matrices.
+    """Return a stack of the identity and random orthogonal matrices.
 
-    Any N rows of it are invertible with probability one, and well conditioned: for N = 40 the
-    inverse amplifies errors by some hundreds (median) where interpolation on the circle, the other
-    choice of N-dimensional code, amplifies them by some ten thousands.
+    Any N rows of the stack are invertible with probability one, and well conditioned. For N = 40
+    the median amplification of errors by the inverse is some hundreds. Interpolation on the circle,
+    the other choice of an N-dimensional code, amplifies errors by some ten thousands.
 
     Returns
     -------
     (copies, N, N) array
-        Every slice is orthogonal (Haar distributed), the first the identity.
+        The first slice is the identity; the others are orthogonal (Haar distributed).
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(5,)))
     slices = [np.eye(blocks)]
@@ -30,10 +30,11 @@ def orthogonal_rows(blocks: int, copies: int, seed: int = 0) -> Floats:
 
 
 def decode_weights(rows: Floats, indices: Integers) -> Floats:
-    r"""Weights W with W `rows` = I: each block from the coded ones that have arrived.
+    r"""Return weights W with W `rows` = I, which decode each block from the arrived rows.
 
-    At the threshold, S = N, only the u blocks that have not come as they are need solving. With P
-    the blocks that have, U the others, and C the combinations that have arrived instead ::
+    At the recovery threshold, S = N, only the u blocks that have not arrived uncoded need solving.
+    Let P be the blocks that have arrived uncoded, U the other blocks, and C the combinations that
+    have arrived. Then ::
 
         x_U = C_U^{-1} (y_C - C_P x_P)
 
@@ -42,14 +43,14 @@ def decode_weights(rows: Floats, indices: Integers) -> Floats:
     Parameters
     ----------
     rows : (S, N) array
-        Those rows of `orthogonal_rows`, one after the other, that have arrived; S >= N.
+        Rows of the flattened `orthogonal_rows` that have arrived; S >= N.
     indices : (S,) integers
-        Which rows they are; row i < N is block i itself.
+        Indices of these rows; row i < N is block i itself.
 
     Returns
     -------
     (N, S) array
-        Of minimum norm where S > N; nan where floating point cannot decode.
+        The weights, of minimum norm if S > N; NaN if floating point cannot decode.
     """
     arrived, blocks = rows.shape
     try:

@@ -1,4 +1,4 @@
-"""What a worker holds of the data blocks: copies of some, or combinations of all."""
+"""A placement says what a worker holds: copies of some data blocks, or combinations of all."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
 Placement = NDArray[np.int64] | Floats
-"""Blocks that are copied, of shape (tasks,), or rows of the generator matrix, (tasks, N)."""
+"""Indices of copied blocks, of shape (tasks,), or rows of the generator matrix, (tasks, N)."""
 
 
 def encode(placement: Placement, blocks: Floats, out: Floats | None = None) -> Floats:
-    """Turn data blocks (N, ...) into what is held of them (tasks, ...); if coded, in `out`."""
+    """Return the held blocks (tasks, ...) of data blocks (N, ...); coded ones are put in `out`."""
     if placement.ndim == 1:
         return blocks[placement]
     coded: Floats = np.matmul(placement, blocks.reshape(len(blocks), -1), out=out)
@@ -23,16 +23,16 @@ def encode(placement: Placement, blocks: Floats, out: Floats | None = None) -> F
 
 
 class Encoder:
-    """Makes what several workers hold of one window after the other.
+    """An encoder makes the blocks that several workers hold, window by window.
 
-    Combinations of blocks are one matrix product for all of them, each time in the same memory.
+    Each window takes one matrix product for all combinations of blocks, in reused memory.
 
     Parameters
     ----------
     placements : sequence of Placement
-        Of each worker.
+        Placement of each worker.
     dtype : str
-        Of what is made.
+        Type of the blocks that it makes.
     """
 
     def __init__(self, placements: Sequence[Placement], dtype: str = "float64") -> None:
@@ -43,13 +43,13 @@ class Encoder:
         self._memory = np.empty(0)
 
     def input(self, window: int, blocks: int) -> int:
-        """What of `window` bytes a window of the N blocks may take, the rest being for output."""
+        """Return the number of bytes of input in a window of `window` bytes of input and output."""
         return window * blocks // (blocks + self._rows)
 
     def encode(self, X: Any, y: Floats | None) -> Iterator[tuple[Any, Reals | None]]:
-        """Yield blocks and labels of each worker, in arrays of their own.
+        """Yield blocks and labels of each worker, as new arrays.
 
-        Rows that are copied may also be sparse.
+        Copied rows may also be sparse.
         """
         coded = self._product(X) if self._coded else X.astype(self._dtype, copy=False)
         labels = None if y is None else y.astype(self._dtype, copy=False)

@@ -1,4 +1,4 @@
-"""Fractional repetition: groups of workers that hold the same (Tandon et al.)."""
+"""In fractional repetition the workers of a group hold the same blocks (Tandon et al.)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from numpy.typing import NDArray
 
 
 def groups(workers: int, copies: int) -> NDArray[np.int64]:
-    """Group of each worker, ``copies`` workers in each; neighbours are in different groups.
+    """Return the group of each worker, with ``copies`` workers in each group.
 
-    Workers on one host tend to be slow or lost together, so a group is spread over the ranks.
+    Neighbours are in different groups: workers on one host tend to be slow or lost together, so a
+    group is spread over the ranks.
 
     Returns
     -------
-    (workers,) integers below workers / copies, which has to be whole.
+    (workers,) integers
+        Group of each worker, from 0 to workers / copies - 1; `copies` must divide `workers`.
     """
     return np.arange(workers) % (workers // copies)

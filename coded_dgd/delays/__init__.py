@@ -1,4 +1,4 @@
-"""Straggler models, one file each, found by name."""
+"""This package holds the delay models, one file each; they are found by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import UsageError, naming
 
 SMALLEST, LARGEST = 1e-100, 1e100
-"""Of parameters other than 0 and inf: sums and squares of times are finite then."""
+"""Range of parameters other than 0 and inf, which keeps sums and squares of times finite."""
 
 
 def names() -> list[str]:
@@ -25,7 +25,7 @@ def create(text: str, seed: int) -> DelayModel:
     Raises
     ------
     UsageError
-        For an unknown name or parameter, or a value out of range.
+        If a name or parameter is unknown, or a value is out of range.
 
     Examples
     --------

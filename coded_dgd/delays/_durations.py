@@ -1,4 +1,4 @@
-"""Models that draw the durations of tasks from a law."""
+"""This module is the base of delay models that draw the durations of tasks from a law."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from coded_dgd.errors import UsageError
 
 
 class DrawnDurations(DelayModel):
-    """Durations drawn from one law, independently per worker and iteration.
+    """The model draws durations from one law, independently for each worker and iteration.
 
     Parameters
     ----------
     tasks : str
-        ``shared``: one duration for all tasks of a worker in an iteration, so that s tasks take s
-        times as long (Ozfatura et al., eq. (12)). ``independent``: each task has its own. These
-        are tasks of the model: where those of a scheme are smaller, several go into one duration
-        and each takes its share of it, so that a piece of work takes as long however it is cut.
+        With ``shared`` all tasks of a worker in an iteration have one duration, so that s tasks
+        take s times as long (Ozfatura et al., eq. (12)). With ``independent`` each task has its own
+        duration. These are tasks of the model. If the tasks of a scheme are smaller, several of
+        them divide one duration, so that the same work takes the same time in any scheme.
     seed : int
     """
 
@@ -32,11 +32,11 @@ class DrawnDurations(DelayModel):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-        """Draw durations of a task in seconds."""
+        """Draw durations of tasks in seconds."""
 
     @abstractmethod
     def exceeds(self, x: Floats) -> Floats:
-        """Probability that a task takes longer than x seconds."""
+        """Return the probability that a task takes longer than x seconds."""
 
     def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
         rng = stream(self.seed, iteration, worker)
@@ -67,7 +67,7 @@ class DrawnDurations(DelayModel):
 
 
 def _at_tasks(times: Floats, task: NDArray[np.int64]) -> Floats:
-    """Select tasks, (tasks,) or (workers, tasks), from times of shape (..., workers, all tasks)."""
+    """Return the times of tasks, (tasks,) or (workers, tasks), from (..., workers, all tasks)."""
     workers, tasks = times.shape[-2:]
     places = np.arange(workers)[:, None] * tasks + task
     selected: Floats = times.reshape(*times.shape[:-2], -1).take(places, axis=-1)

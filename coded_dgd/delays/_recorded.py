@@ -1,4 +1,4 @@
-"""Iterations that were recorded, as they were."""
+"""This module is the base of delay models that replay recorded iterations."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from coded_dgd.delays.base import DelayModel, Floats, task_under_way
 
 
 class Recorded(DelayModel):
-    """Whole recorded iterations, in order or drawn with replacement: workers slow together stay so.
+    """The model replays whole iterations, in order or drawn with replacement.
+
+    Whole iterations keep the correlation between workers that are slow together.
 
     Parameters
     ----------
     times : (iterations, M) or (iterations, M, work) array
         Duration of a task in seconds, shared by all tasks of the worker in the iteration; or
-        finish time of each task, non-decreasing. inf for never.
+        finish time of each task, non-decreasing. A time of inf means never.
     unit : float
-        What a task with a finish time is in tasks of the model.
+        Size of a recorded task with a finish time, in tasks of the model.
     """
 
     def __init__(self, times: Floats, unit: float = 1.0) -> None:

@@ -1,4 +1,4 @@
-"""Models in which some workers are slow: they take longer by a factor."""
+"""This module is the base of delay models in which slow workers take longer by a factor."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Slowed(ShiftedExponential):
 
     @abstractmethod
     def is_slow(self, iteration: int, worker: int) -> bool:
-        """Whether the worker is slow in this iteration."""
+        """Return whether the worker is slow in this iteration."""
 
     @abstractmethod
     def slow_share(self, worker: int) -> float:
-        """Probability that the worker is slow in any one iteration."""
+        """Return the probability that the worker is slow in one iteration."""
 
     def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
         times = super().finish_times(iteration, worker, work)

@@ -1,4 +1,4 @@
-"""What a delay model is: how long each task of each worker takes, seeded and reproducible."""
+"""A delay model says how long each task of each worker takes, reproducibly for a seed."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ Floats = NDArray[np.float64]
 
 
 class DelayModel(ABC):
-    """Durations of tasks, the same for (seed, iteration, worker) in every scheme and transport.
+    """A delay model gives the durations of tasks, as a function of seed, iteration and worker.
+
+    The durations are therefore the same in every scheme and transport.
 
     Workers are numbered from 0; worker i is MPI rank i + 1. Times are in seconds after the worker
     has received beta_t. A model is built as ``Model(seed=..., **parameters)``.
     """
 
     injects: ClassVar[bool] = True
-    """Whether the model delays anything, so that there is an ideal to hold a run against."""
+    """Whether the model delays tasks, so that a run can be compared with an ideal run."""
 
     parameters: ClassVar[Mapping[str, tuple[Callable[[str], Any], Any]]] = {}
     """Conversion and default of each parameter of ``--delay name:key=value,...``."""
 
     takes_path: ClassVar[bool] = False
-    """Whether all behind ``name:`` is a path, the value of the only parameter."""
+    """Whether the whole text after ``name:`` is a path, the value of the only parameter."""
 
     may_stall = False
     """Whether some task may never finish."""
 
     @abstractmethod
     def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
-        """Finish times of the worker's tasks in this iteration.
+        """Return the finish times of the worker's tasks in this iteration.
 
         Parameters
         ----------
         work : (tasks,) array
-            How much is done when each task is, in tasks of the model: 1, 2, ..., or less where
-            the tasks are smaller ones.
+            Cumulative work at the end of each task, in tasks of the model: 1, 2, ..., or less if
+            the tasks of the scheme are smaller.
 
         Returns
         -------
         (tasks,) array
-            In seconds, non-decreasing; inf for never.
+            Finish times in seconds, non-decreasing; inf for never.
         """
 
     @abstractmethod
@@ -56,38 +58,45 @@ class DelayModel(ABC):
         Parameters
         ----------
         work : (tasks,) or (workers, tasks) array
-            As above; the same for all workers, or each its own.
+            Cumulative work as in `finish_times`, either common to all workers or per worker.
 
         Returns
         -------
         (realisations, workers, tasks) array
+            Finish times in seconds; inf for never.
         """
 
     def survival(self, worker: int, x: Floats) -> Floats | None:
-        """Pr(duration of a task > x seconds), or None where there is no such law.
+        """Return Pr(duration of a task > x seconds), or None if there is no such law.
 
-        There is one where all tasks of a worker in an iteration share one duration, so that s
-        tasks take s times as long, and the workers are independent.
+        The law exists if the workers are independent and all tasks of a worker in an iteration
+        share one duration, so that s tasks take s times as long.
         """
         return None
 
     def density(self, worker: int, x: Floats) -> Floats | None:
-        """Density of that law at x in 1/s, or None where it has none, or there is no law."""
+        """Return the density of the law of `survival` at x in 1/s, or None if it does not exist."""
         return None
 
     def kind(self, worker: int) -> Hashable:
-        """Workers of one kind have the same law."""
+        """Return the kind of a worker; workers of one kind have the same law."""
         return worker
 
     def breakpoints(self, worker: int) -> tuple[float, ...]:
-        """Durations in seconds at which `survival` has a kink or a step."""
+        """Return the durations in seconds at which `survival` has a kink or a step."""
         return ()
 
     def check(self, workers: int, work: Floats) -> None:
-        """Refuse, as UsageError, numbers of workers and tasks that the model does not cover."""
+        """Refuse numbers of workers and tasks that the model does not cover.
+
+        Raises
+        ------
+        UsageError
+            If the model does not cover them.
+        """
 
     def trace(self, iterations: int, workers: int, work: Floats) -> Floats:
-        """Finish times of a whole run, of shape (iterations, workers, tasks)."""
+        """Return the finish times of a whole run, of shape (iterations, workers, tasks)."""
         times = np.empty((iterations, workers, len(work)))
         for iteration in range(iterations):
             for worker in range(workers):
@@ -101,5 +110,5 @@ def stream(seed: int, iteration: int, worker: int) -> np.random.Generator:
 
 
 def task_under_way(work: Floats) -> NDArray[np.int64]:
-    """Index of the task that is being done when that much work has been."""
+    """Return the index of the task in progress just before this amount of work is done."""
     return np.ceil(work - 1e-9).astype(np.int64) - 1

@@ -1,4 +1,4 @@
-"""All-or-nothing stragglers."""
+"""This module holds the model of all-or-nothing stragglers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from coded_dgd.errors import UsageError
 
 
 class Bernoulli(DelayModel):
-    """``bernoulli:p=0.7,slow=1,fast=0.01``: Bitar et al., Section II-A.
+    """``bernoulli:p=0.7,slow=1,fast=0.01`` is the model of Bitar et al., Section II-A.
 
-    With probability p, independently per worker and iteration, a worker takes `slow` seconds for
-    all its tasks, otherwise `fast` seconds; its messages come at the end. slow=inf never answers.
+    With probability p, independently for each worker and iteration, a worker takes `slow` seconds
+    for all its tasks, otherwise `fast` seconds. Its messages arrive at the end of that time. With
+    slow=inf a slow worker never answers.
     """
 
     parameters = {"p": (float, 0.7), "slow": (float, 1.0), "fast": (float, 0.01)}

@@ -1,4 +1,4 @@
-"""Bursts: a worker that is slow stays slow for some iterations."""
+"""This module holds the model of bursts: a slow worker stays slow for some iterations."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from coded_dgd.delays._slowed import Slowed
 from coded_dgd.errors import UsageError
 
 RAREST = 1e-9
-"""Smallest probability of a change, so that iterations can be counted."""
+"""Smallest probability of a change, which keeps the number of iterations countable."""
 
 
 class Markov(Slowed):
-    """``markov:onset=0.05,recovery=0.2,factor=20``: each worker is a two-state Markov chain.
+    """``markov:onset=0.05,recovery=0.2,factor=20`` has one two-state Markov chain per worker.
 
     From one iteration to the next a fast worker becomes slow with probability `onset`, and a slow
-    one fast with probability `recovery`: bursts last 1/recovery iterations on average, and a
-    worker is slow onset/(onset + recovery) of the time, in the first iteration as in all others.
-    A slow worker takes `factor` times as long.
+    worker becomes fast with probability `recovery`. Bursts last 1/recovery iterations on average.
+    In every iteration, including the first, a worker is slow with probability
+    onset/(onset + recovery). A slow worker takes `factor` times as long.
 
-    `sample` and `survival` are about single iterations: they are of the stationary law.
+    `sample` and `survival` describe single iterations, so they use the stationary law.
     """
 
     parameters = {"onset": (float, 0.05), "recovery": (float, 0.2), **Slowed.parameters}
@@ -46,12 +46,12 @@ class Markov(Slowed):
 
 
 class _Chain:
-    """When one worker changes between fast and slow, drawn as far ahead as has been asked for."""
+    """The chain of one worker has its changes between fast and slow, drawn as far as needed."""
 
     def __init__(self, rng: np.random.Generator, onset: float, recovery: float) -> None:
         self._rng = rng
         self._begins_slow = bool(rng.random() < onset / (onset + recovery))
-        # What is left of the first stay is distributed as a whole one: stays have no memory.
+        # Stays are memoryless, so the rest of the first stay is distributed like a whole stay.
         self._leave = (recovery, onset) if self._begins_slow else (onset, recovery)
         self._changes = np.zeros(0, dtype=np.int64)
 

@@ -1,4 +1,4 @@
-"""No injected delay: a task takes as long as it takes."""
+"""This module holds the model without delays: a task takes its computing time only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from coded_dgd.delays.base import DelayModel, Floats
 
 
 class NoDelay(DelayModel):
-    """``none``."""
+    """``none`` injects no delay."""
 
     injects: ClassVar[bool] = False
 

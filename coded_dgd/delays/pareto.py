@@ -1,4 +1,4 @@
-"""A heavy tail: rarely, a worker takes very much longer than usual."""
+"""This module holds a model with a heavy tail: rarely, a worker takes very much longer."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from coded_dgd.delays.base import Floats
 from coded_dgd.errors import UsageError
 
 LEAST_SHAPE = 0.1
-"""Below it durations leave the floating-point numbers."""
+"""Smallest shape; below it durations overflow."""
 
 
 class Pareto(DrawnDurations):
-    """``pareto:shape=2.2,scale=0.06,tasks=shared``.
+    """``pareto:shape=2.2,scale=0.06,tasks=shared`` draws durations from a Pareto law.
 
-    A task takes longer than x >= scale with probability (scale/x)^shape. The mean, shape scale /
-    (shape - 1), is by default the 0.11 s of the shifted exponential; it is infinite for
-    shape <= 1, and so is the variance for shape <= 2.
+    A task takes longer than x >= scale with probability (scale/x)^shape. The mean is
+    shape scale / (shape - 1), by default 0.11 s as for the shifted exponential. The mean is
+    infinite for shape <= 1, and the variance for shape <= 2.
 
     Parameters
     ----------

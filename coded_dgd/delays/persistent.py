@@ -1,4 +1,4 @@
-"""Persistent stragglers: the same ranks are slow in every iteration."""
+"""This module holds the model of persistent stragglers, which are slow in every iteration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from coded_dgd.errors import UsageError
 
 
 def _ranks(text: str) -> frozenset[int]:
-    """Convert ``1,3`` to a set of MPI ranks."""
+    """Convert a text such as ``1,3`` to a set of MPI ranks."""
     return frozenset(int(rank) for rank in text.split(","))
 
 
@@ -16,7 +16,7 @@ _ranks.__name__ = "a list of ranks"
 
 
 class Persistent(Slowed):
-    """``persistent:ranks=1,3,factor=20``: these MPI ranks take `factor` times as long."""
+    """``persistent:ranks=1,3,factor=20`` makes these MPI ranks take `factor` times as long."""
 
     parameters = {"ranks": (_ranks, frozenset({1})), **Slowed.parameters}
 

@@ -1,4 +1,4 @@
-"""The shifted exponential law of the papers."""
+"""This module holds the shifted exponential law of the papers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from coded_dgd.errors import UsageError
 
 
 class ShiftedExponential(DrawnDurations):
-    """``shifted-exponential:mu=10,alpha=0.01,tasks=shared``: Ozfatura et al., eq. (12).
+    """``shifted-exponential:mu=10,alpha=0.01,tasks=shared`` is Ozfatura et al., eq. (12).
 
     A worker has finished s tasks by time t with probability 1 - exp(-mu (t/s - alpha)), unless
     tasks are independent.

@@ -1,4 +1,4 @@
-"""A recorded trace: durations measured elsewhere, or the arrivals of an earlier run."""
+"""This module holds the model of a trace: recorded durations, or arrivals of an earlier run."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ WANTED = (
 
 
 LARGEST = 2**27
-"""Finish times that a trace may have, 1 GB: every worker holds them."""
+"""Maximum number of finish times of a trace (1 GB), because every worker holds all of them."""
 
 
 class Trace(Recorded):
-    """``trace:FILE``: replay recorded times in seconds; it starts over where it ends.
+    """``trace:FILE`` replays recorded times in seconds, and starts over at the end.
 
     ``.npy`` of shape (iterations, workers)
         Duration of a task, shared by all tasks of the worker in the iteration.
     ``.npy`` of shape (iterations, workers, work)
         Finish time of each task after beta_t, non-decreasing.
     ``.csv``
-        Durations of tasks: a row per iteration, a column per worker.
+        Durations of tasks, with a row per iteration and a column per worker.
     ``arrivals.npz`` of a run folder
-        Arrival of each message and the number of tasks done by then; tasks between two messages
-        are spread evenly. What never arrived in that run never arrives again.
+        Arrival time of each message and the number of tasks done when it was sent. Tasks between
+        two messages are spread evenly. A message that did not arrive in that run never arrives.
 
     An entry of inf (nan in arrivals) is a task that never finishes.
     """
@@ -56,7 +56,7 @@ class Trace(Recorded):
             ) from None
         except DataError:
             raise
-        except Exception:  # whatever numpy and zipfile raise on what is in it
+        except Exception:  # numpy and zipfile may raise anything on content
             raise DataError(f"trace {file} cannot be read: give {WANTED}") from None
         if times.ndim not in (2, 3) or not times.size or times.dtype.kind not in "iuf":
             raise DataError(f"trace {file} is {times.dtype} {times.shape}: give {WANTED}")
@@ -69,10 +69,10 @@ class Trace(Recorded):
         super().__init__(times.astype(np.float64), unit)
 
     def _read(self) -> tuple[Floats, float]:
-        """Return the times, and what a recorded task is in tasks."""
+        """Return the times, and the size of a recorded task in tasks of the model."""
         if self.path.suffix == ".csv":
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about a file without data, which is refused
+                warnings.simplefilter("ignore")  # an empty file is refused anyway
                 return np.loadtxt(self.path, delimiter=",", ndmin=2), 1.0
         loaded = np.load(self.path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -102,19 +102,25 @@ class Trace(Recorded):
 
 
 def finish_times_from_arrivals(arrival: Floats, tasks_done: NDArray[np.int64]) -> Floats:
-    """Spread the tasks between two messages evenly.
+    """Return finish times of tasks, spreading the tasks between two messages evenly.
 
     Parameters
     ----------
     arrival : (iterations, M, J) array
-        Seconds after beta_t left, nan where nothing arrived.
+        Arrival times in seconds after beta_t was sent; NaN if the message did not arrive.
     tasks_done : (M, J) integers
-        Tasks that the worker had done when it sent the message; 0 where there is no message.
+        Number of tasks that the worker has done when it sends the message; 0 if it has no such
+        message.
+
+    Returns
+    -------
+    (iterations, M, tasks) array
+        Finish times in seconds; inf for never.
 
     Raises
     ------
     ValueError
-        If the arrays do not go together.
+        If the arrays have the wrong types or inconsistent shapes, or tasks are out of order.
     """
     if (
         arrival.ndim != 3

@@ -1,1 +1,1 @@
-"""Problems: what is minimised, and the data that it is minimised over."""
+"""This package holds what is minimised and the data over which it is minimised."""

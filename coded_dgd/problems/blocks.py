@@ -1,4 +1,4 @@
-"""Blocks of rows as a worker holds them, and the results of tasks on them."""
+"""A worker holds blocks of rows and computes the results of tasks on them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from coded_dgd.problems import evaluation
 from coded_dgd.problems.objectives import Objective
 
 Reals = NDArray[np.floating[Any]]
-"""Of the one type that a worker computes with."""
+"""Arrays of the one floating-point type with which a worker computes."""
 Arrays = tuple[Reals, Reals | None]
-"""Blocks of rows and their labels, if they have any."""
+"""Blocks of rows, and their labels or None."""
 
 
 class Blocks(ABC):
-    """The (coded) blocks of one worker, one task each."""
+    """Blocks are the (coded) blocks of one worker; each block is one task."""
 
     @abstractmethod
     def load(self, start: int, X: Any, y: Reals | None) -> None:
-        """Take rows `start`, ... of every block: X : (tasks, k, l), y : (tasks, k) or None."""
+        """Store rows `start`, ... of every block: X : (tasks, k, l), y : (tasks, k) or None."""
 
     @abstractmethod
     def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
-        """Sum of the results of tasks `first` to `last` - 1.
+        """Return the sum of the results of tasks `first` to `last` - 1.
 
         Parameters
         ----------
@@ -38,20 +38,23 @@ class Blocks(ABC):
 
 
 class LabelledBlocks(Blocks):
-    """Copies of blocks with their labels, of which there is also a loss."""
+    """Labelled blocks are copies of blocks with their labels, so that they also have a loss."""
 
     @abstractmethod
     def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
-        """Sum of the losses of the same tasks, of rows that fill up blocks without; as `result`."""
+        """Return the sum of the losses of tasks `first` to `last` - 1, without rows of padding.
+
+        The arguments are the same as in `result`.
+        """
 
 
 class DenseBlocks(Blocks):
-    """All rows as one array.
+    """Dense blocks hold all rows in one array.
 
     Parameters
     ----------
     arrays : tuple of arrays
-        X : (tasks, k, l) and y : (tasks, k) or None, there already or to be loaded.
+        X : (tasks, k, l) and y : (tasks, k) or None, already filled or to be loaded.
     """
 
     def __init__(self, arrays: Arrays) -> None:
@@ -65,12 +68,12 @@ class DenseBlocks(Blocks):
 
 
 class GradientBlocks(DenseBlocks, LabelledBlocks):
-    """Blocks on which a task is the gradient of an objective.
+    """On gradient blocks a task is the gradient of an objective.
 
     Parameters
     ----------
     rows : sequence of int
-        Rows of each task that are data; only needed for losses.
+        Number of rows of each task that are data, not padding; only needed for losses.
     """
 
     def __init__(self, arrays: Arrays, objective: Objective, rows: Sequence[int] = ()) -> None:
@@ -95,7 +98,7 @@ class GradientBlocks(DenseBlocks, LabelledBlocks):
 
 
 class ProductBlocks(DenseBlocks):
-    """Blocks on which a task is the product with beta, one number for each row."""
+    """On product blocks a task is the product with beta, one number for each row."""
 
     def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
         results: Reals = self.X[first:last] @ beta
@@ -103,10 +106,10 @@ class ProductBlocks(DenseBlocks):
 
 
 class GramBlocks(LabelledBlocks):
-    """Blocks on which a task is the gradient of least squares, G beta - c.
+    """On Gram blocks a task is the gradient of least squares, G beta - c.
 
-    G = X^T X, of shape (l, l), c = X^T y and ||y||^2 of each block are formed as its rows come,
-    which are not kept: whether that pays is for `engine.kernels` to say.
+    G = X^T X, of shape (l, l), c = X^T y and ||y||^2 of each block are accumulated while rows are
+    loaded; the rows are not kept. `engine.kernels` decides whether that pays.
     """
 
     def __init__(self, tasks: int, features: int, labels: bool, dtype: str) -> None:
@@ -134,11 +137,11 @@ class GramBlocks(LabelledBlocks):
 
 
 def weighted(losses: NDArray[np.float64], factors: Reals | None) -> float:
-    """Sum of losses, each times its factor."""
+    """Return the sum of losses, each times its factor."""
     return float(losses.sum() if factors is None else factors.astype(np.float64) @ losses)
 
 
 def no_rows(tasks: int, height: int, features: int, labels: bool, dtype: str) -> Arrays:
-    """Arrays of zeros for blocks that are yet to be loaded."""
+    """Return arrays of zeros for blocks that are not loaded yet."""
     X = np.zeros((tasks, height, features), dtype)
     return X, np.zeros((tasks, height), dtype) if labels else None

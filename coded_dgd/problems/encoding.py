@@ -1,4 +1,4 @@
-"""How a worker makes its blocks itself, of data that it reads."""
+"""With local encoding a worker makes its blocks itself from data that it reads."""
 
 from __future__ import annotations
 
@@ -20,28 +20,31 @@ from coded_dgd.problems.sources import Reading, Source, open_source
 Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
 Pieces = Iterator[tuple[int, Floats, Floats | None]]
-"""Rows of every block from the one whose number comes first: X (tasks, k, l), y (tasks, k)."""
+"""Pieces (start, X, y) of rows `start`, ... of every block: X (tasks, k, l), y (tasks, k)."""
 
 
 @dataclass(frozen=True)
 class LocalEncoding:
-    """How a worker makes its blocks itself, of data that it reads. Only plain values."""
+    """A local encoding says how a worker makes its blocks itself; it has plain values only."""
 
     data: str
-    """As ``--data`` names them, a path from the root."""
+    """Data as ``--data`` names them; a path is absolute."""
     seed: int
+    """Seed of synthetic data."""
     reading: Reading
-    """How a file is read."""
+    """Options for reading a file."""
     fingerprint: str
-    """Of the data, by rank 0."""
+    """Fingerprint of the data on rank 0."""
     blocks: int
-    """N."""
+    """Number N of blocks."""
     placement: tuple[int, ...] | tuple[tuple[float, ...], ...]
+    """Indices of copied blocks, or rows of the generator matrix."""
     gram: bool
-    """Whether the blocks are of Q = X^T X."""
+    """Whether the blocks are blocks of Q = X^T X."""
     labels: bool
+    """Whether the blocks have labels."""
     coding: Coding | None = None
-    """Of the labels, where they name classes."""
+    """Coding of the labels if these name classes, else None."""
 
     @classmethod
     def of(
@@ -55,7 +58,7 @@ class LocalEncoding:
         gram: bool,
         coding: Coding | None = None,
     ) -> LocalEncoding:
-        """Return the recipe of a placement; copies of blocks have labels."""
+        """Return the local encoding of a placement; copies of blocks have labels."""
         rows = placement.tolist()
         plain = tuple(rows) if placement.ndim == 1 else tuple(map(tuple, rows))
         copied = placement.ndim == 1
@@ -63,16 +66,18 @@ class LocalEncoding:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> LocalEncoding:
-        """Return the recipe of the plain values that it was turned into."""
+        """Return the local encoding of plain values from JSON."""
         return cls(**{**values, "reading": Reading(**values["reading"])})
 
     def pieces(self, window: int = OWN_WINDOW) -> Pieces:
-        """Read the data, in one pass; of data that are copied only what is held.
+        """Yield the blocks piece by piece, in one pass over the data.
+
+        If blocks are copied, only the rows of these blocks are read.
 
         Raises
         ------
         DataError
-            If they are not here, or not the same as on rank 0.
+            If the data cannot be read on this host, or differ from those on rank 0.
         """
         source = self._open()
         placement = np.array(self.placement)
@@ -110,7 +115,7 @@ class LocalEncoding:
 
 
 def _of_gram(source: Source, placement: Floats, blocks: int) -> Pieces:
-    """Combinations of blocks of rows of Q = X^T X, without forming Q: (G X^T) X."""
+    """Yield combinations (G X^T) X of blocks of rows of Q = X^T X, without forming Q."""
     partition = Partition(source.features, blocks)
     coded = np.zeros((len(placement) * partition.height, source.features))
     for X, _ in source.windows():

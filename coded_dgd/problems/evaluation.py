@@ -1,4 +1,4 @@
-"""Calls of an objective, which may be a user's own: whatever it does wrong is one line."""
+"""Functions that call an objective and report any fault of a user's objective in one line."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from coded_dgd.errors import CodedDGDError, UsageError, one_line
 from coded_dgd.problems.objectives.base import LinearModel, Objective, Reals
 
 Gradient = Callable[[Reals, Reals | None, Reals, Reals | None], Reals]
-"""Takes X, y, beta and weights, see `Objective.gradient`."""
+"""A function with the arguments and the result of `Objective.gradient`."""
 
 
 def is_built_in(objective: Objective) -> bool:
-    """Whether the objective belongs to this package, so that there is no need to try it."""
+    """Return whether the objective belongs to this package, so that it needs no trial."""
     return type(objective).__module__.startswith("coded_dgd.")
 
 
 def gradient_of(objective: Objective) -> Gradient:
-    """Return `gradient` of one objective; of one that is built in, its method without checks."""
+    """Return `gradient` bound to an objective; a built-in objective is called without checks."""
     return objective.gradient if is_built_in(objective) else partial(gradient, objective)
 
 
 def gradient(
     objective: Objective, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None
 ) -> Reals:
-    """Return `Objective.gradient`.
+    """Return the checked result of `Objective.gradient`.
 
     Raises
     ------
     UsageError
-        If it raises, or is not a real array of the shape of `beta`.
+        If the method raises, or its result is not a real array of the shape of `beta`.
     """
     try:
         found = objective.gradient(X, y, beta, weights)
@@ -48,12 +48,12 @@ def gradient(
 
 
 def slope(objective: LinearModel, z: Reals, y: Reals | None) -> Reals:
-    """Return `LinearModel.slope`.
+    """Return the checked result of `LinearModel.slope`.
 
     Raises
     ------
     UsageError
-        If it raises, or is not a real array of the shape of `z`.
+        If the method raises, or its result is not a real array of the shape of `z`.
     """
     try:
         found = objective.slope(z, y)
@@ -64,12 +64,12 @@ def slope(objective: LinearModel, z: Reals, y: Reals | None) -> Reals:
 
 
 def loss(objective: Objective, X: Reals, y: Reals, beta: Reals) -> float:
-    """Return `Objective.loss`.
+    """Return the checked result of `Objective.loss`.
 
     Raises
     ------
     UsageError
-        If it raises, or is not a real number.
+        If the method raises, or its result is not a real number.
     """
     try:
         found = objective.loss(X, y, beta)
@@ -83,12 +83,12 @@ def loss(objective: Objective, X: Reals, y: Reals, beta: Reals) -> float:
 
 
 def size(objective: Objective, features: int) -> int:
-    """Return `Objective.size`.
+    """Return the checked result of `Objective.size`.
 
     Raises
     ------
     UsageError
-        If it raises, or is not a whole number of 1 or more.
+        If the method raises, or its result is not a positive integer.
     """
     try:
         found = objective.size(features)
@@ -105,12 +105,13 @@ def size(objective: Objective, features: int) -> int:
 
 
 def start(objective: Objective, features: int, seed: int) -> NDArray[np.float64]:
-    """Return `Objective.start` in float64.
+    """Return the checked result of `Objective.start` in float64.
 
     Raises
     ------
     UsageError
-        If it raises, or is not a real array of one finite number for each parameter.
+        If the method raises, or its result is not a real array with one finite number for each
+        parameter.
     """
     try:
         found = objective.start(features, seed)
@@ -124,12 +125,12 @@ def start(objective: Objective, features: int, seed: int) -> NDArray[np.float64]
 
 
 def scores(objective: Objective, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
-    """Return `Objective.scores`.
+    """Return the checked result of `Objective.scores`.
 
     Raises
     ------
     UsageError
-        If it raises, or does not map names to real numbers.
+        If the method raises, or its result does not map names to real numbers.
     """
     try:
         found = objective.scores(X, y, beta)
@@ -150,7 +151,13 @@ def scores(objective: Objective, X: Reals, y: Reals, beta: Reals) -> dict[str, f
 
 
 def label_fault(objective: Objective, classes: Reals) -> str | None:
-    """Return `Objective.check_labels`; raises UsageError if that raises."""
+    """Return the result of `Objective.check_labels`.
+
+    Raises
+    ------
+    UsageError
+        If the method raises.
+    """
     try:
         return objective.check_labels(classes.copy())
     except Exception as error:
@@ -159,12 +166,12 @@ def label_fault(objective: Objective, classes: Reals) -> str | None:
 
 
 def label_codes(objective: Objective, classes: Reals) -> Reals | None:
-    """Return `Objective.encode_labels`.
+    """Return the checked result of `Objective.encode_labels`.
 
     Raises
     ------
     UsageError
-        If it raises, or is not one finite number for each class.
+        If the method raises, or its result is not one finite number for each class.
     """
     try:
         found = objective.encode_labels(classes.copy())
@@ -182,12 +189,12 @@ def label_codes(objective: Objective, classes: Reals) -> Reals | None:
 
 
 def refuse(objective: Objective, fault: str) -> NoReturn:
-    """Raise what names the objective and its fault."""
+    """Raise a UsageError that names the objective and its fault."""
     raise UsageError(f"objective {type(objective).__name__}: {fault}")
 
 
 def described(value: Any) -> str:
-    """Say in a few words what a method has returned."""
+    """Return a description, in a few words, of the result of a method."""
     if isinstance(value, np.ndarray) and value.ndim:
         return f"{value.dtype} {type(value).__name__} of shape {value.shape}"
     if isinstance(value, (bool, int, float, complex, np.generic, np.ndarray)):
@@ -198,7 +205,7 @@ def described(value: Any) -> str:
 def _checked(
     objective: Objective, method: str, found: Reals, shape: tuple[int, ...], each: str
 ) -> Reals:
-    """Return an array that a method has returned, if it is a real one of this shape."""
+    """Return the result of a method, or refuse it if it is not a real array of this shape."""
     if type(found) is not np.ndarray or found.shape != shape or found.dtype.kind not in "fiu":
         refuse(
             objective,
@@ -209,7 +216,7 @@ def _checked(
 
 
 def _number(value: Any) -> float | None:
-    """Return a real number of any type as a float; None for anything else."""
+    """Return a real number of any type as a float; return None for other values."""
     if not isinstance(value, (int, float, np.generic, np.ndarray)):
         return None
     array = np.asarray(value)
@@ -217,7 +224,10 @@ def _number(value: Any) -> float | None:
 
 
 def _refuse_raised(objective: Objective, method: str, error: Exception) -> None:
-    """Raise one line that says what a user's objective raised and where; else return."""
+    """Raise a one-line UsageError with the error of a user's objective and its place.
+
+    Return if the objective is built in, or the error is a CodedDGDError or a MemoryError.
+    """
     if is_built_in(objective) or isinstance(error, (CodedDGDError, MemoryError)):
         return
     trace = error.__traceback__

@@ -1,4 +1,4 @@
-"""Telling data from others without reading all of them."""
+"""A fingerprint distinguishes data from other data without reading all of them."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from numpy.typing import NDArray
 from coded_dgd.problems.sources import Source
 
 PROBED_ROWS = 16
-"""Rows by which large data are told from other data."""
+"""Number of rows in the checksum of large data."""
 SMALL_BYTES = 2**22
-"""Data of no more than so many bytes are read as a whole."""
+"""Size in bytes up to which the checksum covers all of the data."""
 
 
 class Fingerprint(NamedTuple):
-    """What data are known by. Only plain values."""
+    """A fingerprint identifies data by plain values only."""
 
     rows: int
     features: int
     checksum: int
-    """CRC-32 of rows of X and y: of all where `whole`, else of some."""
+    """CRC-32 of rows of X and y: of all rows if `whole`, else of some."""
     whole: bool
     size: int | None
-    """Bytes of their file, where they are in one."""
+    """Size of the data file in bytes; None if the data are not in a file."""
 
     def __str__(self) -> str:
         size = "" if self.size is None else f", {self.size} bytes"
         return f"{self.rows} x {self.features}, rows {self.checksum:08x}{size}"
 
     def differences(self, before: Fingerprint) -> list[str]:
-        """Return in what these data differ from those before, in words."""
+        """Return the differences of these data from those before, in words."""
         found = [
             f"{now} {what} instead of {then}"
             for what, now, then in (
@@ -51,12 +51,12 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprint(source: Source, data: str) -> Fingerprint:
-    """Return what the data of a source are known by: shape, a checksum, the size of their file.
+    """Return the fingerprint of a source: shape, checksum and size of the file.
 
     Parameters
     ----------
     data : str
-        As ``--data`` names them.
+        Text of ``--data``.
     """
     whole = 8 * source.rows * (source.features + 1) <= SMALL_BYTES
     checksum = 0

@@ -1,4 +1,4 @@
-"""Labels of a classifier: which classes the data have, and the numbers to train with instead."""
+"""Labels of a classifier name classes, which training replaces by numbers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from coded_dgd.problems.sparse import CompressedRows, Entries
 
 Floats = NDArray[np.float64]
 Coding = tuple[tuple[float, ...], tuple[float, ...]]
-"""Classes, ascending, and the number that stands for each of them."""
+"""Classes, ascending, and the number that stands for each class."""
 
 SHOWN = 3
-"""Distinct labels that an error lists."""
+"""Number of distinct labels that an error lists."""
 
 
 class EncodedLabels(Source):
-    """Another source, with a number in place of each class that its labels name.
+    """This source replaces each class in the labels of another source by a number.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class EncodedLabels(Source):
             yield X, self._encoded(y)
 
     def entries(self) -> Entries:
-        """Return the rows of a sparse source, and the numbers in place of their labels."""
+        """Return the rows of a sparse source, with numbers in place of the labels."""
         assert isinstance(self._source, CompressedRows)
         starts, columns, values, y = self._source.entries()
         return starts, columns, values, self._encoded(y)
@@ -75,14 +75,14 @@ class EncodedLabels(Source):
 
 
 def encoded(source: Source, objective: Objective) -> Source:
-    """Return the data with labels as the objective trains with them.
+    """Return the data with the labels with which the objective trains.
 
-    All labels are read, once, where the objective does not take any.
+    If the objective checks or encodes labels, all labels are read once.
 
     Raises
     ------
     DataError
-        If they are none of this objective's; the message says what they are.
+        If the labels are invalid for the objective; the message describes valid ones.
     """
     own = type(objective)
     checks = own.check_labels is not Objective.check_labels

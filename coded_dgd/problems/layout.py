@@ -1,8 +1,8 @@
-"""What a payload is: how many numbers of which type, and what they stand for.
+"""A layout describes a payload: the number of its values, their type and their meaning.
 
-A message is a header (`engine.protocol`) and a body. The body is the extras, float64 whatever the
-type of the payload is, and the payload. Assignments, buffers, checks and the decode ask a `Layout`
-for lengths and places; the number of columns of the data is known only where rows are handled.
+A message is a header (`engine.protocol`) and a body. The body is the extras, which are always
+float64, and the payload, which may have another type. Assignments, buffers, checks and the decode
+ask a `Layout` for lengths and places. Only code that handles rows knows the number of columns.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
 
 EXTRAS = ("loss",)
-"""What may travel beside a payload."""
+"""Names of the extras that may travel beside a payload."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The payloads of one code. Only plain values: it travels as JSON.
+    """A layout describes the payloads of one code; it has plain values only and travels as JSON.
 
     Parameters
     ----------
     parameters : int
-        p, the length of the gradient, and of the point at which it is taken.
+        p, the length of the gradient and of the point at which it is taken.
     pieces : int
-        In how many pieces the gradient is decoded; a payload is as long as the longest.
+        Number of pieces in which the gradient is decoded; a payload has the length of the longest
+        piece.
     dtype : str
         Type of payloads: float64 or float32.
     extras : tuple of str
-        Those of `EXTRAS` that messages carry. Like gradients they are sums over tasks, each times
-        its coefficient, and are decoded with the same weights.
+        Members of `EXTRAS` that messages carry. Like gradients, extras are sums over tasks, each
+        times its coefficient, and are decoded with the same weights.
     """
 
     parameters: int
@@ -44,7 +45,7 @@ class Layout:
 
     @property
     def length(self) -> int:
-        """Numbers of a payload: ceil(p / pieces)."""
+        """Length of a payload: ceil(p / pieces) numbers."""
         return -(-self.parameters // self.pieces)
 
     @property
@@ -54,7 +55,7 @@ class Layout:
 
     @property
     def whole(self) -> Layout:
-        """The same of gradients in one piece: no code for this model has longer payloads."""
+        """Layout of gradients in one piece; no code for this model has longer payloads."""
         return replace(self, pieces=1)
 
     def parts(self, body: Reals) -> tuple[Floats, Reals]:
@@ -63,9 +64,10 @@ class Layout:
         return body[:first].view(np.float64), body[first:]
 
     def unpack(self, decoded: Floats) -> Floats:
-        """Join the pieces of a decoded gradient, (pieces, length), to shape (p,); (p,) is whole.
+        """Join the pieces of a decoded gradient, of shape (pieces, length), to shape (p,).
 
-        Pieces differ in length by one at most; what fills up the shorter ones is left out.
+        An array of shape (p,) is returned unchanged. The lengths of pieces differ by at most one;
+        the padding of the shorter ones is left out.
         """
         if decoded.ndim == 1:
             return decoded

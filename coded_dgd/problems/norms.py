@@ -1,4 +1,4 @@
-"""Norms of very small and very large numbers, and data whose squares cannot be computed with."""
+"""Functions for norms of very small and very large numbers, whose squares may not fit float64."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from coded_dgd.errors import DataError
 from coded_dgd.problems.sources.base import Source
 
 USUAL = 1e-140, 1e140
-"""Norms between these are computed from squares, none of which matters that underflows."""
+"""Range of norms that are computed from squares; a square that underflows does not matter."""
 SMALLEST_SQUARE = 1e-300
-"""Of a norm, of which the inverse is finite and squares have all of their digits."""
+"""Smallest square of a norm that has all of its digits and a finite inverse."""
 
 
 def norm(values: NDArray[np.floating[Any]]) -> float:
-    """Return the Euclidean norm, also where squares of the values overflow or underflow."""
+    """Return the Euclidean norm, even if squares of the values overflow or underflow."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         found = float(np.linalg.norm(values))
     if USUAL[0] < found < USUAL[1]:
@@ -35,7 +35,15 @@ def norms_of(source: Source) -> tuple[float, float]:
 
 
 def refusal(source: Source, what: str, size: float, dtype: str = "float64") -> DataError:
-    """Return the error for data of which that norm cannot be squared."""
+    """Return the error for data with a norm that `dtype` cannot square.
+
+    Parameters
+    ----------
+    what : str
+        Part of the data, such as X.
+    size : float
+        Norm of that part.
+    """
     other = "" if dtype == "float64" else ", or use --dtype float64"
     return DataError(
         f"{source.name}: the norm of {what} is {size:.1e}, whose square {dtype} cannot hold well: "

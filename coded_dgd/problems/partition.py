@@ -1,4 +1,4 @@
-"""The split of m rows into N blocks, read through windows of bounded size."""
+"""A partition splits m rows into N blocks, which are read through windows of bounded size."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from coded_dgd.problems.sources.base import Source
 Floats = NDArray[np.float64]
 
 WINDOW = 1 << 24
-"""Bytes that are held at once while data are encoded: of input, and of what becomes of it."""
+"""Number of bytes of input and output that are held at once while data are encoded."""
 OWN_WINDOW = 1 << 22
-"""The same on a worker, for its own blocks only."""
+"""Number of bytes that a worker holds at once while it makes its own blocks."""
 DATA_IN_FLIGHT = 1 << 25
-"""Bytes of encoded data that rank 0 has on their way to the workers before it waits."""
+"""Number of bytes of encoded data in flight to the workers at which rank 0 waits."""
 
 
 class Window(NamedTuple):
-    """The same rows of each block: X : (N, k, l), y : (N, k), starting at row `start`."""
+    """A window holds rows `start`, ... of each block: X : (N, k, l), y : (N, k)."""
 
     start: int
     X: Floats
@@ -29,15 +29,17 @@ class Window(NamedTuple):
 
 
 class Partition:
-    """N contiguous blocks whose numbers of rows differ by one at most.
+    """A partition has N contiguous blocks whose numbers of rows differ by at most one.
+
+    Blocks are padded to ``height`` = ceil(m/N) rows with rows of zeros, which change no gradient
+    (Ozfatura et al., Section II-B). For N > m some blocks are all zero.
 
     Parameters
     ----------
     rows : int
         m.
     blocks : int
-        N. Blocks are filled up to ``height`` = ceil(m/N) rows by rows of zeros, which change no
-        gradient (Ozfatura et al., Section II-B); for N > m some are all zero.
+        N.
     """
 
     def __init__(self, rows: int, blocks: int) -> None:
@@ -45,13 +47,13 @@ class Partition:
         self.height = -(-rows // blocks)
 
     def bounds(self, block: int) -> tuple[int, int]:
-        """First row of a block, and the first row after it."""
+        """Return the first row of a block and the first row after it."""
         return block * self.rows // self.blocks, (block + 1) * self.rows // self.blocks
 
     def windows(
         self, source: Source, size: int = WINDOW, blocks: Sequence[int] | None = None
     ) -> Iterator[Window]:
-        """Read blocks, by default all, side by side, about `size` bytes at a time, in one pass."""
+        """Yield windows of some blocks, by default all, each of about `size` bytes, in one pass."""
         chosen = range(self.blocks) if blocks is None else blocks
         row_bytes = 8 * len(chosen) * (source.features + 1)
         step = max(1, min(self.height, size // row_bytes))

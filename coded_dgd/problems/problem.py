@@ -1,4 +1,4 @@
-"""The whole problem as one process sees it: the reference that distributed results are held to."""
+"""One process evaluates the whole problem, as the reference for distributed results."""
 
 from __future__ import annotations
 
@@ -18,28 +18,35 @@ from coded_dgd.problems.sources.base import Source
 Floats = NDArray[np.float64]
 
 FACTORISED_BYTES = 2**22
-"""Of X, that are factorised at once unless there are many features."""
+"""Size in bytes of the rows of X that are factorised at once, unless there are many features."""
 OPTIMUM_FLOPS = 1e11
-"""Work above which the optimum is not computed."""
+"""Number of floating-point operations above which the optimum is not computed."""
 
 
 class Quadratic(NamedTuple):
-    """An objective of degree 2 where beta is zero: what the gradient adds to A(X) beta."""
+    """A quadratic has the gradient and the loss, at beta = 0, of an objective of degree 2.
+
+    The gradient at any other beta is A(X) beta plus the gradient at beta = 0, see
+    `Objective.degree`.
+    """
 
     gradient: Floats
-    """Gradient at beta = 0, of shape (p,): -X^T y for least squares."""
+    """Gradient at beta = 0, of shape (p,), which is -X^T y for least squares."""
     loss: float
     """Loss at beta = 0."""
 
     def loss_at(self, beta: Floats, gradient: Floats) -> float:
-        """Loss at `beta`, from the gradient there; the ridge included if it is in the gradient."""
+        """Return the loss at `beta`, given the gradient at `beta`.
+
+        The loss includes the ridge if the gradient does.
+        """
         return float(beta @ (gradient + self.gradient)) / 2 + self.loss
 
 
 class Problem:
-    """Minimise objective([X | y], beta) + ridge/2 ||beta||^2.
+    """The problem is to minimise objective([X | y], beta) + ridge/2 ||beta||^2.
 
-    Every method streams over the source in windows; none holds X where the source does not.
+    Every method reads the source in windows; no method holds X unless the source does.
 
     Parameters
     ----------
@@ -57,7 +64,7 @@ class Problem:
     Raises
     ------
     UsageError
-        If the objective does not say how many parameters there are.
+        If the objective does not return a valid number of parameters.
     """
 
     def __init__(self, source: Source, objective: Objective, ridge: float = 0.0) -> None:
@@ -65,23 +72,23 @@ class Problem:
         self.parameters = evaluation.size(objective, source.features)
 
     def start(self, seed: int) -> Floats:
-        """Parameters that training with this seed begins with, of shape (p,)."""
+        """Return the initial parameters for this seed, of shape (p,)."""
         return evaluation.start(self.objective, self.source.features, seed)
 
     def gradient(self, beta: Floats) -> Floats:
-        """Gradient at `beta`, of shape (p,)."""
+        """Return the gradient at `beta`, including the ridge, of shape (p,)."""
         total = self.ridge * beta
         for X, y in self.source.windows():
             total += evaluation.gradient(self.objective, X, y, beta, None)
         return total
 
     def loss(self, beta: Floats) -> float:
-        """Loss at `beta`, the ridge included."""
+        """Return the loss at `beta`, including the ridge."""
         rows = sum(evaluation.loss(self.objective, X, y, beta) for X, y in self.source.windows())
         return rows + (self.ridge / 2 * float(beta @ beta) if self.ridge else 0.0)
 
     def scores(self, beta: Floats) -> dict[str, float]:
-        """Further figures of the objective, such as accuracy, as means over the rows."""
+        """Return further figures of the objective, such as accuracy, as means over the rows."""
         sums: dict[str, float] = {}
         for X, y in self.source.windows():
             for name, value in evaluation.scores(self.objective, X, y, beta).items():
@@ -90,12 +97,12 @@ class Problem:
 
     @cached_property
     def quadratic(self) -> Quadratic:
-        """An objective of degree 2 where beta is zero. Computed once."""
+        """Gradient and loss at beta = 0 of an objective of degree 2, computed once."""
         zero = np.zeros(self.parameters)
         return Quadratic(self.gradient(zero), self.loss(zero))
 
     def block_norms(self, blocks: int) -> Floats:
-        """Squared Frobenius norms of N blocks of rows, of shape (N,)."""
+        """Return the squared Frobenius norms of N blocks of rows, of shape (N,)."""
         partition = Partition(self.source.rows, blocks)
         rows = np.concatenate([np.einsum("kl,kl->k", X, X) for X, _ in self.source.windows()])
         cumulated = np.append(0.0, np.cumsum(rows))
@@ -104,7 +111,7 @@ class Problem:
         return norms
 
     def column_norms(self) -> Floats:
-        """Euclidean norms of the columns of X, of shape (l,)."""
+        """Return the Euclidean norms of the columns of X, of shape (l,)."""
         squares = np.zeros(self.source.features)
         for X, _ in self.source.windows():
             squares += np.einsum("kl,kl->l", X, X)
@@ -118,21 +125,21 @@ class Problem:
         return total
 
     def lipschitz(self) -> float | None:
-        """Bound of the curvature of the whole problem; None where the objective names none."""
+        """Return a bound of the curvature of the whole problem; None if the objective has none."""
         if self.objective.curvature is None:
             return None
         return self.objective.curvature * self.largest_eigenvalue() + self.ridge
 
     def largest_eigenvalue(self) -> float:
-        """Largest eigenvalue of X^T X, within 0.1 %, from above.
+        """Return the largest eigenvalue of X^T X, within 0.1 %, from above.
 
-        By Lanczos iteration: products with X and X^T only, memory for some vectors of length l.
-        Computed once.
+        It is computed once, by Lanczos iteration, which needs only products with X and X^T and
+        memory for some vectors of length l.
 
         Raises
         ------
         DataError
-            If it is too small to be computed with, and X is not zero.
+            If X is not zero, but the eigenvalue is too small for float64.
         """
         return self._largest_eigenvalue
 
@@ -148,7 +155,7 @@ class Problem:
             start = product(np.random.default_rng(0).standard_normal(features))
             if not start.any():
                 return self._no_eigenvalue()
-            scale = 2.0 ** np.frexp(np.abs(start).max())[1]  # changes no digit of what is found
+            scale = 2.0 ** np.frexp(np.abs(start).max())[1]  # a power of two: no rounding
             operator = LinearOperator(
                 (features, features), matvec=lambda v: product(v) / scale, dtype=np.float64
             )
@@ -159,16 +166,17 @@ class Problem:
         return 1.001 * largest if largest > SMALLEST_SQUARE else self._no_eigenvalue()
 
     def _no_eigenvalue(self) -> float:
-        """Return 0 where X is zero; refuse X whose squares underflow."""
+        """Return 0 if X is zero; refuse any other X, as its squares underflow."""
         size, _ = norms_of(self.source)
         if size:
             raise refusal(self.source, "X", size)
         return 0.0
 
     def optimum(self) -> Floats | None:
-        """Least-squares solution of minimum norm; None for other objectives, or too much work.
+        """Return the least-squares solution of minimum norm, of shape (l,).
 
-        By a QR factorisation that is updated window by window. Computed once.
+        It is computed once, by a QR factorisation that is updated window by window. It is None for
+        other objectives, above `OPTIMUM_FLOPS`, or if numbers overflow.
         """
         return self._optimum
 
@@ -178,21 +186,24 @@ class Problem:
         flops = optimum_flops(rows, features)
         if not is_least_squares(self.objective) or flops > OPTIMUM_FLOPS:
             return None
-        # of its rows some would be zero but for rounding without a ridge, and slow to compute with
+        # without a ridge the triangle begins empty: rows of rounding errors would be slow
         triangle = np.sqrt(self.ridge) * np.eye(features if self.ridge else 0, features + 1)
         for X, y in self.source.windows(factorised_rows(features)):
             stacked = np.vstack([triangle, np.column_stack([X, y])])
             triangle = np.asarray(np.linalg.qr(stacked, mode="r"), np.float64)
-        cutoff = np.finfo(np.float64).eps * max(rows, features)  # of what rounding has left
+        cutoff = np.finfo(np.float64).eps * max(rows, features)  # below it is rounding
         solution: Floats = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=cutoff)[0]
         return solution if np.isfinite(solution).all() else None
 
 
 def factorised_rows(features: int) -> int:
-    """Rows to factorise at once: that takes them some times over, and the triangle each time."""
+    """Return the number of rows to factorise at once.
+
+    Each factorisation takes a few times the memory of its rows, and includes the triangle.
+    """
     return max(2 * features, FACTORISED_BYTES // (8 * features))
 
 
 def optimum_flops(rows: int, features: int) -> float:
-    """Work that `Problem.optimum` takes."""
+    """Return the number of floating-point operations of `Problem.optimum`."""
     return 2.0 * (rows + features) * features**2

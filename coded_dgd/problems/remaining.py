@@ -1,4 +1,4 @@
-"""What is left to gain: how much lower than at some model the loss can be made."""
+"""Functions that bound how far the loss can still fall below its value at a model."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from coded_dgd.problems.problem import Problem
 Floats = NDArray[np.float64]
 
 ITERATIONS = 30
-"""Of conjugate gradients; each reads the data once."""
+"""Maximum number of conjugate gradient iterations; each reads the data once."""
 ENOUGH = 1e-3
-"""An iteration that adds less than this fraction is the last one."""
+"""Relative gain below which an iteration is the last one."""
 
 
 def lower_bound(problem: Problem, beta: Floats, norms: Floats, seconds: float) -> float | None:
-    """Return by how much the loss at `beta` can be lowered at least.
+    """Return an amount by which the loss at `beta` can be lowered at least.
 
-    The quadratic g^T v + 1/2 v^T (c X^T X + ridge I) v, with the gradient g at `beta` and the bound
-    c of the objective's curvature, is nowhere less than what the loss changes by from `beta` to
-    `beta` + v. It is minimised by conjugate gradients, preconditioned by the norms of the columns:
-    so the bound does not depend on the units of the columns. For least squares the bound is what
-    is left to gain, up to the iterations that are not made. The model has
-    one parameter for each column.
+    Let g be the gradient at `beta` and c the bound of the objective's curvature. The change of the
+    loss from `beta` to `beta` + v is at most the quadratic
+    g^T v + 1/2 v^T (c X^T X + ridge I) v. Conjugate gradients minimise the quadratic. They are
+    preconditioned by the norms of the columns, so the bound does not depend on the units of the
+    columns. For least squares the bound is exact, apart from the iterations that are left out. The
+    model must have one parameter for each column.
 
     Parameters
     ----------
     norms : (l,) array
-        Of the columns of X.
+        Euclidean norms of the columns of X.
     seconds : float
         Time after which no further iteration is begun.
 
     Returns
     -------
     float or None
-        None where the objective names no bound of its curvature, or numbers overflow.
+        The bound; None if the objective has no bound of its curvature, or numbers overflow.
     """
     curvature = problem.objective.curvature
     if curvature is None:
@@ -55,7 +55,7 @@ def lower_bound(problem: Problem, beta: Floats, norms: Floats, seconds: float) -
         curved = float(direction @ product)
         if not curved > 0:
             break
-        gain = square / curved * square / 2  # whose square may overflow
+        gain = square / curved * square / 2  # square**2 may overflow
         gained += gain
         if gain <= ENOUGH * gained or monotonic() >= deadline:
             break
@@ -67,10 +67,10 @@ def lower_bound(problem: Problem, beta: Floats, norms: Floats, seconds: float) -
 
 
 def to_explain(problem: Problem) -> float:
-    """Return the loss of a model that knows nothing, for comparison.
+    """Return the loss of a trivial model, for comparison.
 
-    For least squares that of the mean of the labels, or of beta = 0 where all labels are equal; for
-    other objectives that of beta = 0.
+    For least squares the trivial model predicts the mean of the labels, or is beta = 0 if all
+    labels are equal. For other objectives it is beta = 0.
     """
     start = problem.loss(np.zeros(problem.parameters))
     if not is_least_squares(problem.objective):
@@ -81,7 +81,7 @@ def to_explain(problem: Problem) -> float:
 
 
 def descended(problem: Problem, beta: Floats, step_size: float, iterations: int) -> float:
-    """Return the loss after some iterations of gradient descent with exact gradients."""
+    """Return the loss after `iterations` steps of gradient descent with exact gradients."""
     for _ in range(iterations):
         beta = beta - step_size * problem.gradient(beta)
     return problem.loss(beta)

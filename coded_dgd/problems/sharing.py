@@ -1,4 +1,4 @@
-"""Which workers of a host hold copies of the same blocks, and can hold them together."""
+"""Workers of one host that hold copies of the same blocks can share them."""
 
 from __future__ import annotations
 
@@ -10,33 +10,36 @@ import numpy as np
 from coded_dgd.codes.placement import Placement
 
 WORTHWHILE = 1 << 20
-"""Bytes that a group has to save."""
+"""Minimum number of bytes that a group of workers must save to share blocks."""
 
 
 @dataclass(frozen=True)
 class HostGroup:
-    """Workers of one host and the blocks that they hold together, in such an order that those of
-    each worker follow each other.
+    """A host group is the workers of one host that share blocks.
+
+    The blocks are ordered such that each worker's blocks are contiguous.
     """
 
     blocks: Placement
+    """Indices of the shared blocks, in order."""
     first: Mapping[int, int]
-    """Where in `blocks` those of each worker begin; the first worker is the one that gets them."""
+    """Index in `blocks` at which each worker's blocks begin; the first worker is the leader."""
     tasks: Mapping[int, int]
+    """Number of blocks of each worker."""
 
     @property
     def leader(self) -> int:
-        """The worker that gets the blocks, for all."""
+        """Worker that receives the blocks on behalf of the group."""
         return next(iter(self.first))
 
     @property
     def followers(self) -> list[int]:
-        """The others."""
+        """Workers of the group other than the leader."""
         return list(self.first)[1:]
 
     @property
     def part(self) -> float:
-        """Blocks that each worker takes, as those of the group count in equal parts with all."""
+        """Number of blocks per worker if the shared blocks are divided equally among the group."""
         return len(self.blocks) / len(self.first)
 
 
@@ -48,10 +51,11 @@ def host_groups(
     Parameters
     ----------
     hosts : mapping of int to str
-        Of each worker, where it is known.
+        Host of each worker, if known.
     held : mapping of int to array
         Blocks that each worker holds, in the order of work.
     block_bytes : float
+        Size of a block in bytes.
     """
     found = []
     for host in sorted({host for host in hosts.values() if host}):
@@ -63,16 +67,17 @@ def host_groups(
 
 
 def most_saved(held: Mapping[int, Placement]) -> int:
-    """Blocks that sharing saves at most: where all workers are on one host."""
+    """Return the number of blocks that sharing saves if all workers are on one host."""
     every = np.concatenate([*held.values()])
     return len(every) - len(np.unique(every))
 
 
 def _line_up(held: Mapping[int, Placement]) -> HostGroup:
-    """Put blocks in a row in which those of each worker follow each other.
+    """Return a group whose row of blocks contains each worker's blocks contiguously.
 
-    Those that begin in the row as another worker's do are gone on with from there; others come at
-    its end. For circularly shifted copies of N blocks that makes N + r - 1.
+    If the row already holds a prefix of the worker's blocks at its end, or all of them, it is
+    extended from there. Otherwise the worker's blocks are appended. For circularly shifted copies
+    of N blocks with load r the row has N + r - 1 blocks.
     """
     row: list[int] = []
     place: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Sparse rows: as a window of all blocks, and as the blocks that a worker holds."""
+"""Sparse rows make up the windows of all blocks, and the blocks that a worker holds."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Entries = tuple[NDArray[Any], NDArray[Any], Floats, Floats]
-"""Starts, columns and values of compressed rows, and their labels."""
+"""Starts, columns and values of compressed rows, followed by the labels of the rows."""
 
 ENTRY_BYTES = 12
-"""Of an entry that is not zero: a float64 and a column."""
+"""Size in bytes of an entry that is not zero: a float64 value and an int32 column."""
 
 
 @runtime_checkable
 class CompressedRows(Protocol):
-    """A source that can hand out its rows as they are held, compressed."""
+    """A source of this type can return its rows compressed, as it holds them."""
 
     features: int
     density: float | None
@@ -39,12 +39,12 @@ class CompressedRows(Protocol):
 
 @dataclass(frozen=True)
 class SparseRows:
-    """The same rows of several blocks, compressed: X : (blocks, k, l).
+    """Sparse rows are the same rows of several blocks, compressed: X : (blocks, k, l).
 
     Parameters
     ----------
     starts : (blocks * k + 1,) array
-        Row i has the entries starts[i] to starts[i + 1] of the next two.
+        Row i has the entries starts[i] to starts[i + 1] - 1 of `columns` and `values`.
     columns : array of int32
     values : array
     blocks, features : int
@@ -58,41 +58,41 @@ class SparseRows:
 
     @property
     def height(self) -> int:
-        """Rows of each block, k."""
+        """Number k of rows of each block."""
         return (len(self.starts) - 1) // max(1, self.blocks)
 
     @property
     def size(self) -> int:
-        """Numbers that dense rows would be."""
+        """Number of values of the same rows if they were dense."""
         return (len(self.starts) - 1) * self.features
 
     @property
     def arrays(self) -> tuple[Integers, NDArray[np.int32], Reals]:
-        """What it is made of, in the order in which it travels."""
+        """Arrays of the rows, in the order in which they are sent."""
         return self.starts, self.columns, self.values
 
     def __getitem__(self, blocks: Integers) -> SparseRows:
-        """Some of the blocks, each as often as it is asked for."""
+        """Return the blocks with these indices, which may repeat."""
         rows = (np.asarray(blocks)[:, None] * self.height + np.arange(self.height)).ravel()
         return _taken(*self.arrays, rows, len(blocks), self.features)
 
     def astype(self, dtype: str, copy: bool = True) -> SparseRows:
-        """The same in another type."""
+        """Return the same rows with values of another type."""
         return replace(self, values=self.values.astype(dtype, copy=copy))
 
     def squared_norms(self) -> Floats:
-        """Squared Frobenius norm of each block."""
+        """Return the squared Frobenius norm of each block, of shape (blocks,)."""
         of = np.repeat(np.arange(self.blocks), np.diff(self.starts[:: max(1, self.height)]))
         return _sums(of, self.values**2, self.blocks)
 
     def transposed_product(self, y: Floats) -> Floats:
-        """X^T y, of shape (l,), for y : (blocks, k)."""
+        """Return X^T y, of shape (l,), for y : (blocks, k)."""
         weights = self.values * np.repeat(y.ravel(), np.diff(self.starts))
         return _sums(self.columns, weights, self.features)
 
 
 class SparseWindow(NamedTuple):
-    """The same rows of every block, as `problems.partition.Window`."""
+    """A sparse window holds the same rows of every block, like `problems.partition.Window`."""
 
     start: int
     X: SparseRows
@@ -100,7 +100,7 @@ class SparseWindow(NamedTuple):
 
 
 def windows(partition: Partition, source: CompressedRows, size: int) -> Iterator[SparseWindow]:
-    """Read all blocks side by side, about `size` bytes at a time; each row is read once."""
+    """Yield windows of all blocks, each of about `size` bytes; each row is read once."""
     assert source.density is not None
     row_bytes = 16 + ENTRY_BYTES * source.density * source.features
     step = max(1, min(partition.height, int(size / (row_bytes * partition.blocks))))
@@ -111,14 +111,14 @@ def windows(partition: Partition, source: CompressedRows, size: int) -> Iterator
         rows = bounds[:, :1] + offsets
         rows[rows >= bounds[:, 1:]] = -1
         X = _taken(starts, columns, values, rows.ravel(), partition.blocks, source.features)
-        X = X.astype("float64", copy=False)  # the source holds them as they were given
+        X = X.astype("float64", copy=False)  # the source may hold another type
         yield SparseWindow(start, X, np.where(rows >= 0, labels[rows], 0.0))
 
 
 def _taken(
     starts: Any, columns: Any, values: Any, rows: Integers, blocks: int, features: int
 ) -> SparseRows:
-    """Some rows of a compressed matrix; those of negative number are empty."""
+    """Return some rows of a compressed matrix; a row with a negative number is empty."""
     first = np.where(rows >= 0, starts[rows], 0)
     counts = np.where(rows >= 0, starts[rows + 1] - starts[rows], 0)
     ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
@@ -128,12 +128,12 @@ def _taken(
 
 
 def _sums(places: NDArray[Any], values: Reals, length: int) -> Floats:
-    """Sum of the values of each place."""
+    """Return the sum of the values of each place, of shape (length,)."""
     return np.bincount(places, values, length).astype(np.float64, copy=False)
 
 
 class _Part(NamedTuple):
-    """Rows of some tasks and their transpose, as scipy has them, and their labels."""
+    """A part holds scipy matrices of the rows of some tasks and of their transpose, and labels."""
 
     X: Any
     transposed: Any
@@ -141,14 +141,14 @@ class _Part(NamedTuple):
 
 
 class SparseBlocks(LabelledBlocks):
-    """Blocks of sparse rows, on which a task is the gradient of a loss of X beta.
+    """On blocks of sparse rows a task is the gradient of a loss of X beta.
 
-    Importing scipy.sparse is the price: only workers that hold such blocks pay it.
+    Only workers that hold such blocks import scipy.sparse.
 
     Parameters
     ----------
     rows : sequence of int
-        Rows of each task that are data; only needed for losses.
+        Number of rows of each task that are data, not padding; only needed for losses.
     """
 
     def __init__(self, dtype: str, objective: LinearModel, rows: Sequence[int] = ()) -> None:
@@ -182,13 +182,13 @@ class SparseBlocks(LabelledBlocks):
             z, y = (each.reshape(-1, height) for each in (part.X @ beta, part.y))
             for place, task in enumerate(range(first, last)):
                 rows = min(self._rows[task] - start, height)
-                if rows > 0:  # a loss of the margin: as of one column with parameter 1
+                if rows > 0:  # the margin is one column with parameter 1
                     margin, labels = z[place, :rows, None], y[place, :rows]
                     losses[place] += evaluation.loss(self.objective, margin, labels, one)
         return weighted(losses, factors)
 
     def _part(self, number: int, first: int, last: int) -> _Part:
-        """Rows of these tasks of one window, without a copy of their entries."""
+        """Return the rows of these tasks in one window, without copying their entries."""
         key = number, first, last
         if key not in self._parts:
             rows, y = self._windows[number]

@@ -1,4 +1,4 @@
-"""Step sizes: a rule, and the schedule that it gives for a problem."""
+"""A step-size rule makes a schedule of step sizes for a problem."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ from coded_dgd.errors import UsageError, naming
 from coded_dgd.problems.problem import Problem
 
 Schedule = Callable[[int], float]
-"""Step size of iteration t = 1, 2, ..."""
+"""A schedule returns the step size of iteration t = 1, 2, ..."""
 
 
 class StepSizeRule(Protocol):
-    """Makes the schedule for a problem."""
+    """A step-size rule makes the schedule for a problem."""
 
     def __call__(self, problem: Problem) -> Schedule:
-        """Return the schedule; raises UsageError where the rule needs what is not known."""
+        """Return the schedule.
+
+        Raises
+        ------
+        UsageError
+            If the problem lacks something that the rule needs.
+        """
         ...
 
 
 def parse(text: str) -> StepSizeRule:
-    """Read ``--step-size``: a number, auto, theorem1:epsilon=E or power-law:scale=C,power=A.
+    """Return the rule that ``--step-size`` names.
+
+    The text is a number, auto, theorem1:epsilon=E or power-law:scale=C,power=A.
 
     Raises
     ------
     UsageError
-        If it is none of these.
+        If the text is none of these, or a parameter is unknown or out of range.
     """
     with naming(f"--step-size {text!r}"):
         return _parse(text)
@@ -64,12 +72,20 @@ def _parse(text: str) -> StepSizeRule:
 
 
 def constant(step: float) -> StepSizeRule:
-    """The same step always."""
+    """Return the rule of a constant step size."""
     return lambda _: lambda _: step
 
 
 def inverse_curvature(problem: Problem) -> Schedule:
-    """``auto``: 1 / largest curvature, with which gradient descent never diverges."""
+    """Return the schedule of ``auto``: 1 / largest curvature.
+
+    With this step size gradient descent does not diverge.
+
+    Raises
+    ------
+    UsageError
+        If the objective has no bound of its curvature.
+    """
     curvature = problem.lipschitz()
     if curvature is None:
         raise UsageError(
@@ -79,10 +95,16 @@ def inverse_curvature(problem: Problem) -> Schedule:
 
 
 def theorem1(epsilon: float) -> StepSizeRule:
-    """Bitar et al., Theorem 1: gamma_t = min(1/2, log(1/epsilon^2)/t) / ||X^T X||.
+    """Return the rule gamma_t = min(1/2, log(1/epsilon^2)/t) / ||X^T X|| (Bitar et al., Theorem 1).
 
-    The theorem is about ||X beta - y||^2, whose curvature is 2: twice that of our loss, so our step
-    is twice as long. For that loss itself, as an objective of one's own, it is the theorem's.
+    The theorem is about ||X beta - y||^2, which has twice the curvature of ``least-squares``, so
+    for ``least-squares`` the step is twice as long. For an objective of curvature 2 it is the step
+    of the theorem.
+
+    Raises
+    ------
+    UsageError
+        If epsilon is not between 0 and 1.
     """
     if not 0 < epsilon < 1:
         raise UsageError(f"epsilon = {epsilon:g} is out of range: choose 0 < epsilon < 1")
@@ -97,10 +119,15 @@ def theorem1(epsilon: float) -> StepSizeRule:
 
 
 def power_law(scale: float, power: float) -> StepSizeRule:
-    """Bitar et al., Section V: gamma_t = 7 ln(10^100) / t^0.7, here divided by m ||X^T X||.
+    """Return the rule gamma_t = scale / t^power / (m ||X^T X||).
 
-    As printed it diverges; the paper's curves come out for the mean gradient (1/m) and with the
-    factor 1 / ||X^T X|| of Theorem 1.
+    Bitar et al., Section V, print gamma_t = 7 ln(10^100) / t^0.7, which diverges. The mean gradient
+    (1/m) and the factor 1 / ||X^T X|| of Theorem 1 reproduce the curves of the paper.
+
+    Raises
+    ------
+    UsageError
+        If scale is not positive, or power is negative.
     """
     if not (0 < scale < inf and 0 <= power < inf):
         raise UsageError(

@@ -1,8 +1,8 @@
-"""A trial of an objective of one's own on a few rows, before training: is it what it declares?
+"""A trial checks a user's objective on a few rows of the data before training.
 
-Everything that distributed training takes for granted is tried with a few dozen calls: results of
-the right shape, from the arguments alone, that are sums over rows; and what `degree` and
-`curvature` say. A trial can only refute: what holds on these rows may fail on others.
+A few dozen calls check all assumptions of distributed training: results have the right shape,
+depend on the arguments only and are sums over rows, and `degree` and `curvature` are true. A trial
+can only refute an assumption; one that holds on these rows may fail on others.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from coded_dgd.problems.sources.base import Source
 Floats = NDArray[np.float64]
 
 ROWS = 8
-"""Rows in each of two blocks, unless they are long."""
+"""Number of rows in each of the two blocks, unless rows are long."""
 NUMBERS = 1 << 19
-"""Numbers in a block, at most, where there is more than one row."""
+"""Maximum number of values in a block of more than one row."""
 MARGIN = 0.5
-"""Largest x^T beta of these rows, at the points that are tried."""
+"""Largest x^T beta of these rows at the points of the trial."""
 FAR = 1e3
-"""The same in multiples of the labels, where the gradient is to be affine in beta everywhere."""
+"""Scale, in multiples of `MARGIN` and the largest label, of the far point of the degree check."""
 CLOSE = 1e-5
-"""Relative error of what holds: also of an objective that computes in single precision."""
+"""Relative tolerance of identities, which also suits single precision."""
 SEED = 0
-"""Of the parameters that training starts with, here."""
+"""Seed of the initial parameters of the trial."""
 SAME = 1e-12
-"""Relative difference of two results for the same arguments."""
+"""Relative tolerance of two results for the same arguments."""
 
 
 def admit(objective: Objective, source: Source, instead: str = "") -> Source:
-    """Return the data with labels as the objective trains with them, after it has been tried.
+    """Try the objective, and return the data with the labels with which it trains.
 
     Parameters
     ----------
     instead : str
-        What else to do where the gradient is not of the degree that is declared.
+        Further remedy that errors name if the gradient is not of the declared degree.
 
     Raises
     ------
     DataError
-        If the labels are none of this objective's.
+        If the labels are invalid for the objective.
     UsageError
-        If the objective is not what it declares: one line that names it, and says what to correct.
+        If the objective breaks its declarations; one line names the objective and the correction.
     """
     data = labels.encoded(source, objective)
     if not is_built_in(objective):
@@ -62,29 +62,31 @@ def admit(objective: Objective, source: Source, instead: str = "") -> Source:
 
 
 def weights_fault(problem: Problem) -> str | None:
-    """Return what is wrong with how the gradient takes weights of rows, if anything is."""
+    """Return the fault of a gradient that ignores the weights of rows; None if it has none."""
     if is_built_in(problem.objective):
         return None
     return Trial(problem.objective, problem.source).weights_fault()
 
 
 class Block(NamedTuple):
-    """Some rows and their labels."""
+    """A block has some rows and their labels."""
 
     X: Floats
     y: Floats
 
 
 class Trial:
-    """Calls an objective with two blocks of rows of the data; each call with copies of its own.
+    """A trial calls an objective with two blocks of rows of the data.
+
+    Each call has its own copies of the arguments.
 
     Parameters
     ----------
     objective : Objective
-        Left alone if it can be copied.
+        The objective to try; the trial uses a copy of it if it can be copied.
     source : Source
     instead : str
-        What else to do where the gradient is not of the degree that is declared.
+        Further remedy that errors name if the gradient is not of the declared degree.
     """
 
     def __init__(self, objective: Objective, source: Source, instead: str = "") -> None:
@@ -97,12 +99,12 @@ class Trial:
         self._beta, self._other = (_scaled(rng.standard_normal((size,)), X) for _ in range(2))
 
     def run(self) -> None:
-        """Refuse an objective that is not what it declares.
+        """Refuse an objective that breaks its declarations.
 
         Raises
         ------
         UsageError
-            With the first thing that is wrong.
+            If any check fails; the message names the first fault.
         """
         self._start()
         self._repeat()
@@ -115,9 +117,9 @@ class Trial:
         evaluation.scores(self._objective, *self._first, self._beta)
 
     def weights_fault(self) -> str | None:
-        """Return what is wrong with how the gradient takes weights of rows, if anything is."""
+        """Return the fault of a gradient that ignores the weights of rows; None if it has none."""
         X, y = self._first
-        weights = np.resize([1.5, -0.5], len(y))  # of gradient coding some are negative
+        weights = np.resize([1.5, -0.5], len(y))  # gradient coding has negative weights
         rows = [self._gradient(Block(X[[i]], y[[i]]), self._beta) for i in range(len(y))]
         found = self._gradient(self._first, self._beta, weights)
         if _close(found, weights @ rows, *rows):
@@ -125,9 +127,9 @@ class Trial:
         return f"the gradient of objective {type(self._original).__name__} ignores its weights"
 
     def _start(self) -> None:
-        """Where training starts results are finite numbers of the right shape.
+        """Check that results at the initial parameters are finite and have the right shape.
 
-        That is beta = 0, or the same parameters whenever they are asked for.
+        The initial parameters must be the same for each call with the same seed.
         """
         features = self._first.X.shape[1]
         start, again = (evaluation.start(self._objective, features, SEED) for _ in range(2))
@@ -145,7 +147,7 @@ class Trial:
             self._refuse(f"the loss {where} is not finite")
 
     def _repeat(self) -> None:
-        """A block gives the same gradient whatever has been computed before, in the same memory."""
+        """Check that the gradient of a block does not depend on earlier calls in that memory."""
         first, second = (self._first, self._beta), (self._second, self._other)
         there = self._in_turn(self._objective, [first, second, first])
         same = _same(there[0], there[2])
@@ -159,7 +161,7 @@ class Trial:
             )
 
     def _in_turn(self, objective: Objective, calls: Sequence[tuple[Block, Floats]]) -> list[Floats]:
-        """Gradients of blocks that take turns in the same arrays, as in a worker's memory."""
+        """Return gradients of blocks written to the same arrays in turn, as on a worker."""
         X, y, point = (np.empty_like(each) for each in (*self._first, self._beta))
         found = []
         for block, beta in calls:
@@ -169,7 +171,7 @@ class Trial:
         return found
 
     def _pad(self) -> None:
-        """Rows of zeros contribute nothing to the gradient."""
+        """Check that rows of zeros contribute nothing to the gradient."""
         zeros = Block(np.zeros_like(self._first.X), np.zeros_like(self._first.y))
         with _explained("for rows of zeros with label 0, which fill up blocks"):
             gradient = self._gradient(zeros, self._beta)
@@ -181,7 +183,7 @@ class Trial:
             )
 
     def _add_up(self) -> None:
-        """Gradient and loss are sums over rows."""
+        """Check that gradient and loss are sums over rows."""
         both = Block(*map(np.concatenate, zip(self._first, self._second, strict=True)))
         gradients = [self._gradient(each, self._beta) for each in (both, self._first, self._second)]
         losses = [self._loss(each, self._beta) for each in (both, self._first, self._second)]
@@ -193,7 +195,7 @@ class Trial:
                 )
 
     def _be_quadratic(self) -> None:
-        """Gradient and loss are those of degree 2, see `Objective.degree`."""
+        """Check that gradient and loss are of degree 2, see `Objective.degree`."""
         X, zero = self._first.X, np.zeros_like(self._beta)
         start = self._gradient(self._first, zero)
         far = _scaled(self._other, X) * max(1.0, np.abs(self._first.y).max()) * FAR
@@ -221,7 +223,7 @@ class Trial:
         self._refuse(f"degree = 2, but {fault}: leave degree = None{self._instead}")
 
     def _be_curved(self) -> None:
-        """The gradient changes along a step no faster than `curvature` allows."""
+        """Check that the gradient changes along a step no faster than `curvature` allows."""
         limit, X = float(self._original.curvature or 0.0), self._first.X
         for beta in (np.zeros_like(self._beta), self._beta, -self._other):
             for step in (self._beta / 10, self._other, -self._other):
@@ -271,7 +273,7 @@ class Trial:
 
 @contextmanager
 def _explained(occasion: str) -> Iterator[None]:
-    """Have a refusal say when it came about."""
+    """Append the occasion to the message of a UsageError."""
     try:
         yield
     except UsageError as error:
@@ -282,12 +284,12 @@ def _explained(occasion: str) -> Iterator[None]:
 def _copied(objective: Objective) -> Objective | None:
     try:
         return copy.deepcopy(objective)
-    except Exception:  # whatever somebody's attributes may raise
+    except Exception:  # a user's attributes may raise anything
         return None
 
 
 def _blocks(source: Source) -> tuple[Block, Block]:
-    """Two blocks of rows from all over the data; of one row, that and its half."""
+    """Return two blocks of rows spread over the data; a single row, and the half of that row."""
     count = max(1, min(ROWS, NUMBERS // source.features))
     places = np.linspace(0, source.rows - 1, 2 * count).astype(int).tolist()
     X, y = map(np.concatenate, zip(*(source.read(row, row + 1) for row in places), strict=True))
@@ -297,10 +299,10 @@ def _blocks(source: Source) -> tuple[Block, Block]:
 
 
 def _scaled(direction: Floats, X: Floats) -> Floats:
-    """A point in this direction at which the largest x^T beta is `MARGIN`.
+    """Return the point in this direction at which the largest x^T beta is `MARGIN`.
 
-    Where parameters do not belong to one column each, it is the largest that x^T beta may be for
-    any l of them.
+    If the parameters do not correspond to the columns, the largest x^T beta is replaced by the
+    product of the norms of x and the direction.
     """
     if len(direction) == X.shape[1]:
         largest = float(np.abs(X @ direction).max())
@@ -310,14 +312,14 @@ def _scaled(direction: Floats, X: Floats) -> Floats:
 
 
 def _stretched(step: Floats, X: Floats) -> float:
-    """||X step||^2, or the most that it may be where parameters have no column each."""
+    """Return ||X step||^2, or its upper bound if parameters do not correspond to columns."""
     if len(step) == X.shape[1]:
         return float(np.sum((X @ step) ** 2))
     return float(np.linalg.norm(X, 2) ** 2 * (step @ step))
 
 
 def _close(found: Floats | float, expected: Floats | float, *terms: Floats | float) -> bool:
-    """Whether two results are equal but for rounding in `terms`; or one of these is not finite."""
+    """Return whether two results agree up to rounding in `terms`, or a term is not finite."""
     scale = max(float(np.abs(term).max()) for term in terms)
     return not np.isfinite(scale) or bool(np.abs(found - expected).max() <= CLOSE * scale)
 

@@ -1,4 +1,4 @@
-"""Objectives, one file each, found by name."""
+"""This package holds the objectives, one file each; they are found by name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def create(text: str) -> Objective:
     Raises
     ------
     UsageError
-        If there is none, a parameter is none of its or not of its type, or it cannot be made.
+        If the name is unknown, a parameter is unknown or has the wrong type, or the constructor
+        fails.
     """
     name, given = spec.named(text)
     build = registry.find(sys.modules[__name__], name, Objective, "objective")
@@ -32,18 +33,18 @@ def create(text: str) -> Objective:
 
 
 def made(build: Callable[..., Objective], **arguments: Any) -> Objective:
-    """Make an objective of a class.
+    """Construct an objective from its class.
 
     Raises
     ------
     UsageError
-        If that raises, as where the class needs arguments.
+        If the constructor raises, for example because it needs further arguments.
     """
     try:
         return build(**arguments)
     except CodedDGDError:
         raise
-    except Exception as error:  # whatever somebody's constructor may raise
+    except Exception as error:  # a user's constructor may raise anything
         name = getattr(build, "__qualname__", build)
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
         raise UsageError(

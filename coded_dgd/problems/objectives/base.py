@@ -1,4 +1,4 @@
-"""What an objective is: a sum over the rows of [X | y]."""
+"""An objective is a sum over the rows of [X | y]."""
 
 from __future__ import annotations
 
@@ -9,77 +9,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 Reals = NDArray[np.floating[Any]]
-"""float64, or float32 on the workers of a run that asks for it."""
+"""Arrays are float64, or float32 on the workers of a run with ``--dtype float32``."""
 
 CACHE_BYTES = 1 << 19
-"""A piece of X that stays in a core's cache between its two products."""
+"""Size in bytes of a piece of X that stays in a core's cache between its two products."""
 SMALL_BYTES = 1 << 22
-"""X up to this size is in the cache anyway."""
+"""Size in bytes up to which the whole of X is in the cache anyway."""
 FEWEST_ROWS = 4
-"""With fewer rows in a piece the products are slower than memory."""
+"""Minimum number of rows of a piece; with fewer the products are slower than memory."""
 
 
 class Objective(ABC):
-    """A loss that is a sum over rows, and its gradient.
+    """An objective is a loss that is a sum over rows, together with its gradient.
 
-    This is all that replication-based schemes need. For losses of X beta, `LinearModel` is less to
-    write.
+    Replication-based schemes need nothing else. A loss of X beta is shorter to write as a
+    `LinearModel`.
 
-    Results depend on the arguments only, whatever was called before, and arguments are left as they
-    are. Before training starts, an objective that does not belong to the package is tried on a few
-    rows of the data (`problems.trial`): one that is not what it declares is refused.
+    Results must depend on the arguments only, not on earlier calls, and methods must not modify
+    their arguments. Before training starts, an objective from outside the package is tried on a
+    few rows of the data (`problems.trial`) and refused if it breaks its declarations.
     """
 
     degree: ClassVar[int | None] = None
-    """2 if the gradient is A(X) beta + c(X, y): without labels (y = None) linear in beta and a
-    quadratic form in X, as X^T X beta is, and labels add a term that does not depend on beta. None
-    for all others. Coded schemes need 2: their workers hold combinations of rows and no labels, and
-    the master adds the gradient at beta = 0. Factors of rows that depend on y or on the row itself
-    are not of degree 2."""
+    """Degree of the gradient: 2 if it is A(X) beta + c(X, y), else None.
+
+    Degree 2 means that without labels (y = None) the gradient is linear in beta and a quadratic
+    form in X, as X^T X beta is, and that labels add a term that does not depend on beta. Coded
+    schemes need it: their workers hold combinations of rows and no labels, and the master adds the
+    gradient at beta = 0. A gradient whose rows have factors that depend on y or on the row itself
+    is not of degree 2."""
 
     curvature: ClassVar[float | None] = None
-    """Bound c with Hessian <= c X^T X, for ``--step-size auto``; None where there is none. With
-    p other than l parameters: no eigenvalue of the Hessian is larger than c times the largest of
-    X^T X."""
+    """Bound c with Hessian <= c X^T X, used by ``--step-size auto``; None if no bound is known.
+
+    If the number p of parameters is not l, c bounds the largest eigenvalue of the Hessian by c
+    times the largest eigenvalue of X^T X."""
 
     def size(self, features: int) -> int:
-        """Return p, how many parameters the model has for data of l columns; by default l."""
+        """Return p, the number of parameters of the model for data of l columns; by default l."""
         return features
 
     def start(self, features: int, seed: int) -> Reals:
-        """Return the parameters that training begins with, of shape (p,); by default zeros.
+        """Return the initial parameters, of shape (p,); by default zeros.
 
-        Called once, on rank 0. A network whose parameters must not be equal draws them from
-        ``numpy.random.default_rng(seed)``, with the seed of the run.
+        The method is called once, on rank 0. A network whose parameters must not be equal draws
+        them from ``numpy.random.default_rng(seed)``, with the seed of the run.
         """
         del seed
         return np.zeros(self.size(features))
 
     @abstractmethod
     def gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
-        """Gradient of the sum over rows of weight * loss.
+        """Return the gradient of the sum over rows of weight * loss.
 
         Parameters
         ----------
         X : (k, l) array
         y : (k,) array, or None for all zero
-            None only where `degree` is 2.
+            Labels of the rows; None is passed only if `degree` is 2.
         beta : (p,) array
-            As many parameters as `size` says.
+            Parameters; p is the result of `size`.
         weights : (k,) array, or None for all one
 
         Returns
         -------
         (p,) array
-            Rows of zeros with label 0 (padding) have to contribute nothing.
+            The gradient, to which rows of zeros with label 0 (padding) must contribute nothing.
         """
 
     @abstractmethod
     def loss(self, X: Reals, y: Reals, beta: Reals) -> float:
-        """Loss of the rows."""
+        """Return the sum of the losses of the rows."""
 
     def check_labels(self, y: Reals) -> str | None:
-        """Return what labels have to be where these are not, else None.
+        """Return a description of valid labels if these are invalid, else None.
 
         Parameters
         ----------
@@ -90,10 +93,10 @@ class Objective(ABC):
         return None
 
     def encode_labels(self, classes: Reals) -> Reals | None:
-        """Return the numbers that a classifier trains with instead of its labels.
+        """Return the numbers that replace the labels of a classifier in training.
 
-        Only called with labels that `check_labels` accepts. All other methods get these numbers as
-        y; the labels of the data are kept as `classes` in ``summary.json``.
+        The method is only called with labels that `check_labels` accepts. All other methods get
+        these numbers as y; ``summary.json`` keeps the labels of the data as `classes`.
 
         Parameters
         ----------
@@ -103,26 +106,29 @@ class Objective(ABC):
         Returns
         -------
         (C,) array or None
-            A number for each class; None to train with the labels as they are.
+            One number for each class; None to train with the labels themselves.
         """
         del classes
         return None
 
     def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
-        """Sums over the rows of further figures to report, such as right predictions."""
+        """Return sums over the rows of further figures to report, such as right predictions."""
         del X, y, beta
         return {}
 
 
 class LinearModel(Objective):
-    """A loss of the margin z = x^T beta and the label."""
+    """A linear model has a loss of the margin z = x^T beta and the label."""
 
     @abstractmethod
     def slope(self, z: Reals, y: Reals | None) -> Reals:
-        """Derivative of the loss with respect to the margin, of shape (k,)."""
+        """Return the derivative of the loss with respect to the margin, of shape (k,)."""
 
     def gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
-        """Both products of a piece of X while that is in the cache: one pass over memory."""
+        """Return the gradient X^T (weights * slope) in one pass over memory.
+
+        Both products with a piece of X are computed while that piece is in the cache.
+        """
         if X.nbytes <= SMALL_BYTES:
             return self._gradient(X, y, beta, weights)
         rows = rows_at_once(len(X), X.shape[1], X.itemsize)
@@ -138,7 +144,7 @@ class LinearModel(Objective):
         return total
 
     def _gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
-        slope = self.slope(X.dot(beta), y)  # of small arrays faster than @
+        slope = self.slope(X.dot(beta), y)  # faster than @ for small arrays
         if weights is not None:
             slope = slope * weights
         if slope.dtype != X.dtype:
@@ -148,7 +154,7 @@ class LinearModel(Objective):
 
 
 def follows_slope(objective: Objective) -> TypeGuard[LinearModel]:
-    """Whether the gradient is that of `LinearModel`, so that the slope says everything about it."""
+    """Return whether the gradient is that of `LinearModel`, so that `slope` determines it."""
     own = type(objective)
     return (
         isinstance(objective, LinearModel)
@@ -158,8 +164,9 @@ def follows_slope(objective: Objective) -> TypeGuard[LinearModel]:
 
 
 def rows_at_once(rows: int, features: int, itemsize: int = 8) -> int:
-    """Rows of X of which both products are computed while they are in the cache; all if it is small
-    or too wide for that to pay.
+    """Return the number of rows of X for which both products are computed within the cache.
+
+    That is all rows if X is small, or too wide for pieces to pay.
     """
     fitting = CACHE_BYTES // (itemsize * max(1, features))
     small = itemsize * rows * features <= SMALL_BYTES

@@ -1,4 +1,4 @@
-"""Least squares."""
+"""This module holds the least-squares objective."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from coded_dgd.problems.objectives.base import LinearModel, Objective, Reals
 
 
 class LeastSquares(LinearModel):
-    """``least-squares``: 1/2 ||X beta - y||^2, with gradient X^T (X beta - y).
+    """``least-squares`` is 1/2 ||X beta - y||^2, with gradient X^T (X beta - y).
 
-    The loss of Bitar et al., Section V; the gradient of Ozfatura et al., Section II
-    (X^T X theta - X^T y). Without labels the gradient is X^T X beta: what coded tasks compute.
+    It is the loss of Bitar et al., Section V, and has the gradient of Ozfatura et al., Section II
+    (X^T X theta - X^T y). Without labels the gradient is X^T X beta, which coded tasks compute.
     """
 
     degree: ClassVar[int | None] = 2
@@ -26,7 +26,10 @@ class LeastSquares(LinearModel):
 
 
 def is_least_squares(objective: Objective) -> bool:
-    """Whether gradient and loss are those of `LeastSquares`, as in a subclass that adds scores."""
+    """Return whether an objective has the gradient and the loss of `LeastSquares`.
+
+    This is also true for a subclass that only adds scores.
+    """
     own = type(objective)
     return issubclass(own, LeastSquares) and all(
         getattr(own, name) is getattr(LeastSquares, name)

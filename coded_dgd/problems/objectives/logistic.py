@@ -1,4 +1,4 @@
-"""Binary logistic regression."""
+"""This module holds the objective of binary logistic regression."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from coded_dgd.problems.objectives.base import LinearModel, Reals
 
 
 class Logistic(LinearModel):
-    """``logistic``: sum of log(1 + exp(-s x^T beta)) with s = 1 for labels > 0 and -1 for others.
+    """``logistic`` is the sum of log(1 + exp(-s x^T beta)), with s = 1 for label > 0, else s = -1.
 
-    Labels are any two numbers, the larger one positive: 1 and -1, 1 and 0, 2 and 1. The Hessian is
-    at most X^T X / 4.
+    The labels of the data may be any two numbers, such as 1 and -1, 1 and 0, or 2 and 1; the larger
+    one is the positive class. The Hessian is at most X^T X / 4.
     """
 
     curvature: ClassVar[float | None] = 0.25

@@ -1,4 +1,4 @@
-"""First-order optimizers, one file each, found by name."""
+"""This package holds the first-order optimizers, one file each; they are found by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from coded_dgd.problems.step_sizes import Schedule
 __all__ = ["Build", "Optimizer", "find", "names"]
 
 Build = Callable[[Floats, Schedule], Optimizer]
-"""Makes an optimizer that begins at a point and steps by a schedule."""
+"""A function that makes an optimizer from its initial parameters and a step-size schedule."""
 
 
 def names() -> list[str]:
@@ -23,18 +23,18 @@ def names() -> list[str]:
 
 
 def find(text: str) -> Build:
-    """Return what makes the optimizer ``name:key=value,...``, or ``module:Class:key=value,...``.
+    """Return the builder of ``name:key=value,...`` or ``module:Class:key=value,...``.
 
     Raises
     ------
     UsageError
-        If there is none, or a parameter is none of its, or not of its type.
+        If the name is unknown, or a parameter is unknown or has the wrong type.
     """
     name, given = spec.named(text)
     noun = "optimizer" if ":" in name else "--optimizer"
     found = registry.find(sys.modules[__name__], name, Optimizer, noun)
     bound: Callable[..., Optimizer] = found
-    # the first two are the program's
+    # the program itself passes the first two arguments
     arguments = spec.arguments("optimizer", name, given, partial(bound, None, None))
     return partial(_make, text, found, arguments)
 
@@ -46,7 +46,7 @@ def _make(
     start: Floats,
     schedule: Schedule,
 ) -> Optimizer:
-    """Make an optimizer; whatever somebody's constructor may raise is one line."""
+    """Make an optimizer; turn any error of a user's constructor into a one-line UsageError."""
     try:
         return build(start, schedule, **arguments)
     except CodedDGDError:

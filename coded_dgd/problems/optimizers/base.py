@@ -1,4 +1,4 @@
-"""What an optimizer is: where to take the gradient, and what to do with it."""
+"""An optimizer says where to take the gradient, and turns the gradient into a step."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ Floats = NDArray[np.float64]
 
 
 class Optimizer(ABC):
-    """The part of the master that turns gradients into steps.
+    """The optimizer is the part of the master that turns gradients into steps.
 
-    In every iteration the master sends `point` to the workers, decodes the gradient there and hands
-    it to `update`, which moves `beta` and `point`. That is the whole of its work: it never sees the
-    data, the workers or the scheme.
+    In every iteration the master sends `point` to the workers, decodes the gradient at `point` and
+    passes it to `update`, which moves `beta` and `point`. The optimizer never sees the data, the
+    workers or the scheme.
 
-    A checkpoint holds what `state` returns, and a run that is resumed hands it to `restore`. Who
-    keeps more than `beta`, `point` and `steps` extends both.
+    A checkpoint holds the result of `state`, and a resumed run passes it to `restore`. A subclass
+    with more state than `beta`, `point` and `steps` extends both methods.
 
-    The arrays are replaced at every step and never written to, because messages and checkpoints may
+    Every step replaces the arrays and never writes to them, because messages and checkpoints may
     still refer to the old ones.
 
     Parameters
     ----------
     start : (p,) array
-        The parameters of the model that training begins with.
+        Initial parameters of the model.
     schedule : callable
         Step size of iteration t = 1, 2, ...
 
-    Further parameters of the constructor, annotated with int, float, bool or str, can be given as
-    ``--optimizer name:key=value``.
+    ``--optimizer name:key=value`` sets further parameters of the constructor, which are annotated
+    with int, float, bool or str.
 
     Attributes
     ----------
     beta : (p,) array
         The current model.
     point : (p,) array
-        Where the next gradient has to be taken.
+        The point at which the next gradient is taken.
     steps : int
         Number of updates so far.
     """
 
     needs_loss: ClassVar[bool] = False
-    """Whether `update` wants the loss at `point` as well: workers then send it along."""
+    """Whether `update` needs the loss at `point` as well, so that workers send it too."""
 
     def __init__(self, start: Floats, schedule: Schedule) -> None:
         self.beta = self.point = start
@@ -57,27 +57,27 @@ class Optimizer(ABC):
 
     @property
     def step_size(self) -> float:
-        """Step size of the latest iteration; before the first one, of that."""
+        """Step size of the latest iteration, or of the first one if none has been done."""
         return self._schedule(max(self.steps, 1))
 
     @abstractmethod
     def update(self, gradient: Floats, loss: float | None = None) -> None:
-        """Take a step.
+        """Take one step.
 
         Parameters
         ----------
         gradient : (p,) array
-            The gradient at `point`, the ridge included.
+            The gradient at `point`, including the ridge.
         loss : float, optional
-            The loss at `point`, the ridge included, where `needs_loss` asks for it; an estimate
-            where the scheme's gradient is one, and None where the scheme cannot tell.
+            The loss at `point`, including the ridge, if `needs_loss` is true. It is an estimate if
+            the scheme's gradient is one, and None if the scheme does not provide it.
         """
 
     def state(self) -> dict[str, Floats]:
-        """Return everything that the next steps depend on."""
+        """Return the whole state on which the next steps depend."""
         return {"beta": self.beta, "point": self.point, "steps": np.float64(self.steps)}
 
     def restore(self, state: Mapping[str, Floats]) -> None:
-        """Go on from what `state` has returned."""
+        """Continue from a state that `state` has returned."""
         self.beta, self.point = state["beta"], state["point"]
         self.steps = int(state["steps"])

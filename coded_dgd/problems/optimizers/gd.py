@@ -1,4 +1,4 @@
-"""Gradient descent."""
+"""This module holds plain gradient descent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from coded_dgd.problems.optimizers.base import Floats, Optimizer
 
 
 class GradientDescent(Optimizer):
-    """``gd``: beta_{t+1} = beta_t - step * gradient (Ozfatura et al., eq. 2)."""
+    """``gd`` steps by beta_{t+1} = beta_t - step * gradient (Ozfatura et al., eq. (2))."""
 
     def update(self, gradient: Floats, loss: float | None = None) -> None:
         self.steps += 1

@@ -1,4 +1,4 @@
-"""Nesterov's accelerated gradient descent."""
+"""This module holds Nesterov's accelerated gradient descent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from coded_dgd.problems.optimizers.base import Floats, Optimizer
 
 
 class Nesterov(Optimizer):
-    """``nesterov``: Nesterov's accelerated gradient for convex functions.
+    """``nesterov`` is Nesterov's accelerated gradient method for convex functions.
 
-    beta_{t+1} = point_t - step * gradient(point_t);
-    point_{t+1} = beta_{t+1} + t/(t+3) (beta_{t+1} - beta_t), t = 1, 2, ...
+    For t = 1, 2, ... its steps are
+    beta_{t+1} = point_t - step * gradient(point_t) and
+    point_{t+1} = beta_{t+1} + t/(t+3) (beta_{t+1} - beta_t).
     """
 
     def update(self, gradient: Floats, loss: float | None = None) -> None:

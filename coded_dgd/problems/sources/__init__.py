@@ -1,9 +1,9 @@
-"""Data sources: synthetic, or a file in a format that its suffix or ``--format`` names.
+"""A data source is synthetic, or a file whose suffix or ``--format`` names its format.
 
-A format is a module with ``OPTIONS``, the names of the options of `Reading` that it takes,
-``open_file(path, reading) -> Source`` and ``write(file, source)``; it is imported when a file needs
-it. A format of text has ``stream_file(path, reading)`` too, for files of any size, and files that
-may be compressed.
+A format is a module that is imported when a file needs it. It has ``OPTIONS``, the names of the
+options of `Reading` that apply to it, ``open_file(path, reading) -> Source`` and
+``write(file, source)``. A text format also has ``stream_file(path, reading)``, for files of any
+size, and its files may be compressed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ONLY = {
     "features": "only svm files leave columns out",
     "format": "they are no file",
 }
-"""Why an option does nothing for other data."""
+"""Reason for which an option does nothing for other data."""
 
 FOREIGN = {
     **dict.fromkeys((".xls", ".xlsx", ".ods"), "pandas.read_excel"),
@@ -58,7 +58,7 @@ FOREIGN = {
     ".dta": "pandas.read_stata",
     ".sav": "pandas.read_spss",
 }
-"""What reads formats that are not read here."""
+"""Function that reads each format that this package does not read."""
 
 
 def open_source(
@@ -71,20 +71,20 @@ def open_source(
     text : str
         ``synthetic:rows=1000,features=100``, or the path of a file.
     seed : int
-        Of synthetic data; files do not depend on it.
+        Seed of synthetic data; files do not depend on it.
     reading : Reading
-        How a file is to be read.
+        Options for reading a file.
     streamed : bool
-        Whether to parse text each time that it is read, in order, rather than hold it in memory.
+        Whether to parse a text file anew on each read, in order, rather than hold it in memory.
 
     Raises
     ------
     DataError
-        If the file is missing, cannot be read, is not what its suffix says, or leaves in doubt what
-        it holds.
+        If the file is missing, cannot be read, is not in the format of its suffix, or its content
+        is ambiguous.
     UsageError
-        If the text cannot be understood, an option does nothing for these data, or an optional
-        package is missing.
+        If the text is invalid, an option does nothing for these data, or an optional package is
+        missing.
     """
     if text.partition(":")[0] == "synthetic":
         from coded_dgd.problems.sources import synthetic
@@ -102,7 +102,7 @@ def open_source(
         source: Source = open_file(path, reading)
     except DataError:
         if name in TEXT:
-            refuse_damaged(path)  # which is the cause then
+            refuse_damaged(path)  # damage is the cause if this raises
         raise
     except OSError as error:
         raise DataError(f"{path} cannot be read: {one_line(error)}") from None
@@ -115,16 +115,17 @@ def open_source(
 
 
 def save(source: Source, path: Path) -> None:
-    """Write all rows to a file, in the format of its suffix; all of them or none.
+    """Write all rows to a file, in the format of its suffix.
 
-    Text is compressed where the name ends with .gz, .bz2 or .xz.
+    Either the whole file is written or none of it. Text is compressed if the name ends with .gz,
+    .bz2 or .xz.
 
     Raises
     ------
     DataError
         If the suffix is unknown.
     UsageError
-        If there can be no such file, or an optional package is missing.
+        If such a file cannot exist, or an optional package is missing.
     StorageError
         If the disk is full or fails.
     """
@@ -142,7 +143,7 @@ def _module(name: str) -> Any:
 
 
 def _reader(path: Path, reading: Reading | None = None) -> str:
-    """Return the name of the module for the format; `reading` is None for a file to be written."""
+    """Return the name of the format's module; `reading` is None for a file to be written."""
     packed = compression_suffix(path)
     suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
     if reading is not None and reading.format is not None:
@@ -161,7 +162,7 @@ def _reader(path: Path, reading: Reading | None = None) -> str:
 
 
 def _foreign(path: Path, suffix: str, reading: Reading | None) -> str:
-    """Return what to do with a file whose suffix names no format that is known."""
+    """Return the remedy for a file whose suffix names no known format."""
     if reading is None:
         return f"{nearest(suffix, READERS)}: name it by its format, one of {', '.join(READERS)}"
     if suffix in FOREIGN:
@@ -180,7 +181,7 @@ def _foreign(path: Path, suffix: str, reading: Reading | None) -> str:
 
 
 def _refuse_idle(text: str, reading: Reading, taken: tuple[str, ...], what: str) -> None:
-    """Refuse options that would do nothing."""
+    """Refuse options that do nothing for these data."""
     for option in reading.given:
         if option not in taken:
             raise DataError(
@@ -189,7 +190,7 @@ def _refuse_idle(text: str, reading: Reading, taken: tuple[str, ...], what: str)
 
 
 def _refuse_unreadable(path: Path) -> None:
-    """Refuse what is not a readable regular file with something in it."""
+    """Refuse a path that is not a readable, regular, non-empty file."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

@@ -1,4 +1,4 @@
-"""What the columns of a table are."""
+"""This module describes the columns of a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table: one is the label, the others are the features in their order.
+    """One column of a table is the label; the others are the features, in order.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ class Columns:
     label : int
         Place of the label, from 0.
     names : tuple of str, optional
-        Names of all columns; None where there is no header.
+        Names of all columns; None if the table has no header.
     """
 
     width: int
@@ -24,22 +24,22 @@ class Columns:
     names: tuple[str, ...] | None = None
 
     def describe(self) -> str:
-        """Return which column is the label, in a few words."""
+        """Return a description of the label's column, in a few words."""
         number = f"column {self.label + 1} of {self.width}"
         if self.names is None or not self.names[self.label]:
             return f"label {number}"
         return f"label {self.names[self.label]!r} ({number})"
 
     def title(self, place: int) -> str:
-        """Return what errors call a column, by its place from 0."""
+        """Return the name of a column in errors; `place` counts from 0."""
         name = self.names[place] if self.names is not None and place < len(self.names) else ""
         return f"column {place + 1}" + (f" ({name!r})" if name else "")
 
     def feature_title(self, feature: int) -> str:
-        """Return what errors call the column of a feature."""
+        """Return the name of a feature's column in errors; `feature` counts from 0."""
         return self.title(feature + (feature >= self.label))
 
     def label_title(self) -> str:
-        """Return what errors call the label."""
+        """Return the name of the label's column in errors."""
         name = self.names[self.label] if self.names is not None else ""
         return "the label" + (f" ({name!r})" if name else "")

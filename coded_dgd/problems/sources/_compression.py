@@ -1,4 +1,4 @@
-"""Compressed text, read and written as a stream by Python's own library."""
+"""Compressed text is read and written as a stream by Python's standard library."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from coded_dgd.errors import DataError, UsageError, one_line
 
 
 class Compression(NamedTuple):
-    """A way to compress a file."""
+    """A compression is one method to compress a file."""
 
     module: str
-    """Of Python's library."""
+    """Module of Python's standard library."""
     magic: bytes
-    """What such a file begins with."""
+    """First bytes of such a file."""
     unpack: str
-    """Command that unpacks it."""
+    """Command that unpacks such a file."""
 
 
 COMPRESSIONS = {
@@ -29,19 +29,19 @@ COMPRESSIONS = {
     ".xz": Compression("lzma", b"\xfd7zXZ\0", "unxz"),
 }
 BLOCK_OF_BZ2 = b"1AY&SY", b"\x17rE8P\x90"
-"""What follows the first four bytes of a bz2 file: a text may begin with BZh."""
+"""Possible bytes 4 to 9 of a bz2 file; the first bytes BZh alone may also begin a text."""
 CHUNK = 2**20
-"""Bytes that are unpacked at once where only that is looked at."""
+"""Number of bytes that are unpacked at once to check a file."""
 
 
 def compression_suffix(path: Path) -> str:
-    """Return the suffix of a compressed file in lower case, empty if there is none."""
+    """Return the compression suffix of a path in lower case; empty if it has none."""
     suffix = path.suffix.lower()
     return suffix if suffix in COMPRESSIONS else ""
 
 
 def compression_of(begin: bytes) -> Compression | None:
-    """Return how a file is compressed that begins with these bytes; None if it is not."""
+    """Return the compression of a file that begins with these bytes; None if not compressed."""
     for each in COMPRESSIONS.values():
         if begin.startswith(each.magic) and (each.module != "bz2" or begin[4:10] in BLOCK_OF_BZ2):
             return each
@@ -55,9 +55,9 @@ def opened_text(path: Path) -> Iterator[TextIO]:
     Raises
     ------
     DataError
-        If it is damaged or cut short, or is not compressed although its suffix says so.
+        If the file is damaged or cut short, or is not compressed although its suffix says so.
     UsageError
-        If this Python was built without the module that reads it.
+        If this Python was built without the compression module.
     """
     compression = _compression_of_file(path)
     suffix = compression_suffix(path)
@@ -84,12 +84,12 @@ def opened_text(path: Path) -> Iterator[TextIO]:
 def refuse_damaged(path: Path) -> None:
     """Refuse a compressed file that cannot be unpacked to its end.
 
-    What is unpacked of it before the damage shows need not be what was packed.
+    Text that is unpacked before the damage is detected may differ from the original.
 
     Raises
     ------
     DataError
-        If it is damaged or cut short.
+        If the file is damaged or cut short.
     """
     if _compression_of_file(path) is None:
         return
@@ -100,12 +100,12 @@ def refuse_damaged(path: Path) -> None:
 
 @contextmanager
 def compressed(file: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
-    """Have what is written to a file compressed as the suffix of its path says.
+    """Yield a file whose content is compressed according to the suffix of the path.
 
     Raises
     ------
     UsageError
-        If this Python was built without the module that writes it.
+        If this Python was built without the compression module.
     """
     suffix = compression_suffix(path)
     if not suffix:

@@ -1,4 +1,4 @@
-"""What a file begins with, where that is not what it is read as."""
+"""The first bytes of a file reveal content of another format than expected."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from coded_dgd.errors import DataError
 from coded_dgd.problems.sources._compression import compression_of
 
 TEXT = ("csv", "svm")
-"""Formats of text."""
+"""Text formats."""
 
 
 class Kind(NamedTuple):
-    """A kind of file that is told by its first bytes."""
+    """A kind of file is recognised by its first bytes."""
 
     begin: bytes
     what: str
     remedy: str
     reader: str = ""
-    """Module that reads it, if there is one."""
+    """Module that reads such a file; empty if this package does not read it."""
 
 
 _PANDAS = "read it with pandas and write it with to_csv('data.csv', index=False)"
@@ -47,17 +47,17 @@ KINDS = (
 
 
 def refuse_other(path: Path, reader: str) -> None:
-    """Refuse a file whose first bytes are those of another kind.
+    """Refuse a file whose first bytes belong to another kind.
 
     Parameters
     ----------
     reader : str
-        Module that is to read it.
+        Module that is to read the file.
 
     Raises
     ------
     DataError
-        With the name of that kind and the remedy.
+        If the first bytes belong to another kind; the message names the kind and the remedy.
     """
     with path.open("rb") as file:
         begin = file.read(32)

@@ -1,4 +1,4 @@
-"""The fields of a line of comma-separated values, and why one of them is no number."""
+"""Functions that split a line into fields and explain why a field is not a number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MISSING = {
     "?", "-", "--", ".", "na", "n/a", "nan", "<na>", "none", "null", "nil", "nat", "missing",
     "#n/a", "#value!", "#div/0!", "#ref!", "#name?", "#num!", "#null!",
 }  # fmt: skip
-"""What stands for a missing value, in lower case."""
+"""Texts that stand for a missing value, in lower case."""
 
 FILL = "drop the row or fill the value"
 ENCODE = "encode text as numbers, as pandas.get_dummies does, or leave the column out"
@@ -24,12 +24,12 @@ _DECIMAL_COMMA = re.compile(",(?=[0-9])")
 
 
 def split(line: str) -> list[str]:
-    """Return the fields of a line, without double quotes and the blanks around them.
+    """Return the fields of a line, without double quotes and surrounding blanks.
 
     Raises
     ------
     ValueError
-        With the cause and the remedy, if its quotes do not match.
+        If the quotes do not match; the message has the cause and the remedy.
     """
     if '"' not in line:
         return [field.strip() for field in line.split(",")]
@@ -48,7 +48,7 @@ def split(line: str) -> list[str]:
 
 
 def other_separator(line: str) -> str | None:
-    """Return what separates the columns of a line if it is not commas, in words."""
+    """Return the name of the separator of a line if it is not the comma, else None."""
     bare = _QUOTED.sub('""', line).strip()
     for separator, title in SEPARATORS.items():
         fields = bare.split(separator) if separator != " " else bare.split()
@@ -61,12 +61,12 @@ def other_separator(line: str) -> str | None:
 
 
 def is_svm(line: str) -> bool:
-    """Return whether a line has a label and then entries with indices, as an svm file."""
+    """Return whether a line has a label followed by entries with indices, as in svm files."""
     return "," not in line and _SVM.match(line) is not None
 
 
 def kind(field: str) -> str:
-    """Return what a field is: number, blank, missing or text."""
+    """Return the kind of a field: number, blank, missing or text."""
     if not field:
         return "blank"
     if is_number(field):
@@ -75,7 +75,7 @@ def kind(field: str) -> str:
 
 
 def why_no_number(field: str) -> str:
-    """Return why a field is no number, and the remedy.
+    """Return the reason why a field is not a number, and the remedy.
 
     Examples
     --------
@@ -98,9 +98,9 @@ def why_no_number(field: str) -> str:
 
 
 def uncommented(line: str) -> str | None:
-    """Return the text of a comment, which begins with #; None for any other line.
+    """Return the text of a comment line, which begins with #; None for any other line.
 
-    An error of Excel, such as #N/A, is a missing value and no comment.
+    An error value of Excel, such as #N/A, is a missing value, not a comment.
     """
     text = line.strip()
     if not text.startswith("#") or text.partition(",")[0].lower() in MISSING:

@@ -1,4 +1,7 @@
-"""Arrays, lists and frames as arrays of real numbers, or a refusal that names the place."""
+"""Functions that convert arrays, lists and frames to arrays of real numbers.
+
+A refusal names the place of the first value that is not a real number.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +19,26 @@ from coded_dgd.problems.sources.base import LARGEST, REAL_KINDS, Floats, refuse_
 
 NUMBERS = (Real, Decimal, np.bool_)
 USUAL = (bool, float, np.floating, np.bool_)
-"""Those of them that float64 holds, if only as infinite."""
+"""Types in `NUMBERS` that convert to float64 without an error; large values become infinite."""
 MISSING = ("NoneType", "NAType", "NaTType", "MaskedConstant")
-"""Types of what stands for a value that is missing."""
+"""Names of types that represent a missing value."""
 CATEGORIES = ("category", "categorical", "enum", "dictionary")
-"""How types of columns begin that number their values, which are none of the columns'."""
+"""Prefixes of column types whose codes are not values of the column."""
 
 
 def real_array(name: str, given: Any) -> NDArray[Any]:
-    """Return values as an array of real numbers: the same memory if they are that already.
+    """Return values as an array of real numbers, without a copy if they are one already.
 
     Parameters
     ----------
     name : str
-        What errors call them.
+        Name of the values in errors.
     given : array, frame, column of a frame, or sequence
 
     Raises
     ------
     DataError
-        If they are not all real numbers.
+        If any value is not a real number.
     """
     if names := column_names(given):
         return _joined(name, given, names)
@@ -54,9 +57,9 @@ def real_array(name: str, given: Any) -> NDArray[Any]:
 
 
 def column_names(given: Any) -> list[str]:
-    """Return what errors call the columns of a frame of pandas, polars or pyarrow.
+    """Return the names, in errors, of the columns of a frame of pandas, polars or pyarrow.
 
-    Empty for everything else.
+    The list is empty for any other object.
     """
     if all(hasattr(given, each) for each in ("to_numpy", "columns", "dtypes")):
         return [shown(name) for name in given.columns]
@@ -66,14 +69,18 @@ def column_names(given: Any) -> list[str]:
 
 
 def _columns(frame: Any) -> Iterator[Any]:
-    """Return the columns of a frame, in their order."""
+    """Return the columns of a frame, in order."""
     if hasattr(frame, "iloc"):
         return (frame.iloc[:, place] for place in range(len(frame.columns)))
     return iter(frame.get_columns() if hasattr(frame, "get_columns") else frame.columns)
 
 
 def _joined(name: str, frame: Any, names: list[str]) -> NDArray[Any]:
-    """Return a frame as one array; where its columns are of one type as numpy sees the frame."""
+    """Return a frame as one array.
+
+    If all columns have one real numpy type, numpy converts the frame. Otherwise the columns are
+    joined into float32 if that holds them all, else into float64.
+    """
     types = [*getattr(frame, "dtypes", [])]
     one = types[0] if len({*map(str, types)}) == 1 else None
     if isinstance(one, np.dtype) and one.kind in REAL_KINDS:
@@ -88,15 +95,18 @@ def _joined(name: str, frame: Any, names: list[str]) -> NDArray[Any]:
 
 
 def _starts(given: Any, words: tuple[str, ...]) -> bool:
-    """Whether the type of a column has one of these names; not of an array of numpy."""
+    """Return whether the name of a column's type has one of these prefixes.
+
+    The result is False for numpy arrays.
+    """
     if isinstance(given, np.ndarray):
         return False
-    dtype = getattr(given, "dtype", getattr(given, "type", ""))  # the latter in pyarrow
+    dtype = getattr(given, "dtype", getattr(given, "type", ""))  # `type` is pyarrow's
     return str(dtype).lower().startswith(words)
 
 
 def _array(name: str, given: Any) -> NDArray[Any]:
-    """Return what numpy makes of it, a masked array as such."""
+    """Return an object as a numpy array; a masked array stays masked."""
     if isinstance(given, (str, bytes, bytearray)):
         raise DataError(f"{name} is text: give an array, or name a file with data=...")
     _refuse_masks(name, given)
@@ -129,7 +139,7 @@ def _refuse_ragged(name: str, given: Any) -> None:
 
 
 def _refuse_masks(name: str, given: Any) -> None:
-    """Refuse a list in which something is masked: numpy forgets that."""
+    """Refuse a list with masked values, because numpy would drop the mask."""
     for row, each in enumerate(given if isinstance(given, (list, tuple)) else []):
         if _holds_masked(each):
             raise DataError(f"{name}, row {row + 1}: a value is masked: drop the row or fill it")
@@ -142,7 +152,7 @@ def _holds_masked(given: Any) -> bool:
 
 
 def _unmasked(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    """Return a plain array; refuse a masked one of which something is masked."""
+    """Return a plain array; refuse a masked array with masked values."""
     if not isinstance(array, np.ma.MaskedArray):
         return np.asarray(array)
     mask = np.ma.getmask(array)
@@ -153,7 +163,7 @@ def _unmasked(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _numbers(name: str, objects: NDArray[Any]) -> Floats:
-    """Return objects as the real numbers that they all are."""
+    """Return an array of objects in float64; refuse an object that is not a real number."""
     if all(issubclass(kind, USUAL) for kind in {*map(type, objects.flat)}):
         return objects.astype(np.float64)
     numbers = np.empty(objects.shape)
@@ -181,6 +191,6 @@ def _why_no_number(value: Any) -> str | None:
 
 
 def _place(name: str, indices: Sequence[Any]) -> str:
-    """Where a value is, by its indices from 0."""
+    """Return the name of a value in errors, by its indices from 0."""
     what = ("row", "column", *["index"] * len(indices))
     return ", ".join([name, *(f"{w} {i + 1}" for w, i in zip(what, indices, strict=False))])

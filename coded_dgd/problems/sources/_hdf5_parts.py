@@ -1,7 +1,7 @@
-"""What a dataset of HDF5 needs beside its file; without it HDF5 may read zeros, and not say so.
+"""An HDF5 dataset may need parts outside its file; without them HDF5 may silently read zeros.
 
-A virtual dataset is put together from other files, an external one lies in a raw file, a link names
-an object elsewhere, and a filter is a library that unpacks chunks.
+A virtual dataset is composed from other files, an external dataset is stored in a raw file, a link
+names an object elsewhere, and a filter is a library that unpacks chunks.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 from coded_dgd.errors import DataError
 
 DEPTH = 8
-"""Virtual datasets of virtual datasets that are followed."""
+"""Maximum depth to which virtual datasets of virtual datasets are followed."""
 
 
 def refuse_broken_link(h5py: Any, file: Any, path: Path, name: str) -> None:
-    """Refuse a link that leads nowhere.
+    """Refuse a broken link.
 
     Raises
     ------
     DataError
-        If there is a link of this name.
+        If the file has a link of this name; the caller has found no object under it.
     """
     link = file.get(name, getlink=True)
     if isinstance(link, h5py.ExternalLink):
@@ -40,19 +40,19 @@ def refuse_broken_link(h5py: Any, file: Any, path: Path, name: str) -> None:
 
 
 def refuse_absent(h5py: Any, dataset: Any, title: str) -> None:
-    """Refuse a dataset whose values are not all here.
+    """Refuse a dataset some of whose values are not available.
 
     Parameters
     ----------
     dataset : h5py.Dataset
     title : str
-        What errors call it.
+        Name of the dataset in errors.
 
     Raises
     ------
     DataError
-        If a filter, a source of a virtual dataset or an external file is missing, or nothing has
-        been written.
+        If a filter, a source of a virtual dataset or an external file is missing, or the dataset
+        has never been written.
     """
     _refuse_missing_filter(h5py, dataset, title)
     if dataset.is_virtual:
@@ -72,7 +72,7 @@ def _refuse_missing_filter(h5py: Any, dataset: Any, title: str) -> None:
         if h5py.h5z.filter_avail(code):
             continue
         with contextlib.suppress(ImportError):
-            import_module("hdf5plugin")  # registers the filters that it has
+            import_module("hdf5plugin")  # registers its filters
         if not h5py.h5z.filter_avail(code):
             called = name.decode(errors="replace") or "without a name"
             raise DataError(
@@ -82,13 +82,13 @@ def _refuse_missing_filter(h5py: Any, dataset: Any, title: str) -> None:
 
 
 def _refuse_missing_source(h5py: Any, dataset: Any, title: str, depth: int) -> None:
-    """Refuse a virtual dataset of which a part would read as the fill value."""
+    """Refuse a virtual dataset if a part of it would read as the fill value."""
     mapped = 0
     for part in dataset.virtual_sources():
         source = f"{part.dset_name} of {part.file_name}"
         try:
             mapped += part.vspace.get_select_npoints()
-        except RuntimeError:  # as many as there are when it is read
+        except RuntimeError:  # unlimited selection: sized when read
             raise DataError(
                 f"{title} is virtual, and its source {source} of unlimited length: write the "
                 "values into one dataset"
@@ -120,7 +120,7 @@ def _refuse_missing_source(h5py: Any, dataset: Any, title: str, depth: int) -> N
 
 
 def _covers(h5py: Any, values: Any, part: Any) -> bool:
-    """Return whether a source has all values that a virtual dataset takes from it."""
+    """Return whether a source has all values that the virtual dataset takes from it."""
     if part.src_space.get_select_type() == h5py.h5s.SEL_ALL:
         return bool(values.size >= part.vspace.get_select_npoints())
     _, last = part.src_space.get_select_bounds()
@@ -130,7 +130,7 @@ def _covers(h5py: Any, values: Any, part: Any) -> bool:
 
 
 def _source_file(dataset: Any, name: str) -> Path | None:
-    """Return the file that HDF5 would read, None if there is none."""
+    """Return the source file that HDF5 would read; None if it does not exist."""
     own = Path(dataset.file.filename)
     if name == ".":
         return own

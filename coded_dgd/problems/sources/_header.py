@@ -1,7 +1,7 @@
-"""Whether a table has a header; what is doubtful is refused.
+"""Functions that decide whether a table has a header, and refuse ambiguous tables.
 
-pandas writes numbers as names of columns, and an index that counts the rows as a first column. None
-of that is guessed: the refusal names the option that settles it.
+pandas may write numbers as names of columns, and an index that counts the rows as the first column.
+These cases are not guessed: the refusal names the option that resolves the ambiguity.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from coded_dgd.problems.sources._fields import kind
 from coded_dgd.reading import Reading
 
 COUNTED = 3
-"""Rows that make a count."""
+"""Number of rows after which a counting first column is taken for an index."""
 FROM_0, OTHERWISE, ALIKE = 2, 3, 6
-"""Whole numbers in a row that may be numbers of columns: from 0; from another number, above a row
-of numbers with points; above a row of whole numbers, as many small data begin with 1, 2, 3.
+"""Minimum lengths of a run of consecutive integers that may number the columns.
+
+They apply to a run from 0, to a run from another number above a row of numbers with decimal points,
+and to any other run. The last is the largest, because many small data sets begin with 1, 2, 3.
 """
 
 
 class Header(NamedTuple):
-    """Names of the columns."""
+    """A header has the names of the columns, if any."""
 
     names: tuple[str, ...] | None
-    """None where there are none."""
+    """Names of the columns; None if the table has no header."""
     in_first_line: bool
-    """Whether they are the first line; else they are in a comment, or there are none."""
+    """Whether the names are in the first line, not in a comment."""
 
 
 def find_header(
@@ -40,20 +42,20 @@ def find_header(
     Parameters
     ----------
     first : list of str
-        Fields of the first line that is no comment.
+        Fields of the first line that is not a comment.
     second : list of str
-        Fields of the next line that is no comment; empty if there is none.
+        Fields of the next line that is not a comment; empty at the end of the file.
     comment : list of str, optional
-        Fields of the last comment before it, as numpy.savetxt(header=...) writes it.
+        Fields of the last comment before the first line, as numpy.savetxt(header=...) writes it.
     header : str
-        As ``--header``.
+        Value of ``--header``.
     where : str
-        What errors call the first line.
+        Name of the first line in errors.
 
     Raises
     ------
     DataError
-        If the first line may be the one or the other.
+        If the first line may be a header or data.
     """
     kinds = [kind(field) for field in first]
     named = comment is not None and len(comment) == len(first) > 1 and _are_names(comment)
@@ -82,7 +84,10 @@ def find_header(
 
 
 def may_count(first: list[str], columns: Columns, reading: Reading) -> bool:
-    """Return whether the first column may be an index, by the first row of a file without names."""
+    """Return whether the first column of a file without names may be an index.
+
+    `first` has the fields of the first row.
+    """
     return (
         reading.header == "auto"
         and columns.names is None
@@ -98,7 +103,7 @@ def refuse_count(where: str, first: int) -> None:
     Raises
     ------
     DataError
-        Always.
+        In all cases; the message names the remedies.
     """
     raise DataError(
         f"{where}: the first column counts the rows from {first}, as an index of pandas does: "
@@ -111,8 +116,8 @@ def _are_names(fields: list[str]) -> bool:
 
 
 def _are_numbers_of_columns(first: list[str], second: list[str]) -> bool:
-    """Return whether the first line may be a header of numbers, each one more than the last."""
-    names = first if first[0] else first[1:]  # over an index there is no name
+    """Return whether the first line may be a header of consecutive integers."""
+    names = first if first[0] else first[1:]  # an index column has no name
     if not names or not all(map(_is_whole, names)):
         return False
     numbers = [int(name) for name in names]

@@ -1,7 +1,8 @@
-"""Which column of a table is the label; what is doubtful is refused.
+"""Functions that decide which column of a table is the label, and refuse ambiguous tables.
 
-The label is the last column unless ``--label`` says which one is. Names of columns may say that it
-is another, or that the first column is an index: the refusal names the option that settles it.
+The label is the last column unless ``--label`` names another. If the names of columns suggest
+another label, or an index in the first column, the refusal names the option that resolves the
+ambiguity.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from coded_dgd.reading import Reading
 from coded_dgd.spec import nearest
 
 LABELS = {"label", "labels", "target", "targets", "class", "y"}
-"""Names of a label, in lower case."""
+"""Common names of a label, in lower case."""
 COORDINATE = "y"
-"""A name of a label that may also be a feature, beside x."""
+"""Name of a label that may also be a feature, next to x."""
 UNNAMED = {"", "unnamed: 0"}
-"""What a column without a name is called, in lower case."""
+"""Names that pandas gives to a column without a name, in lower case."""
 
 
 def find_columns(
@@ -32,15 +33,15 @@ def find_columns(
     width : int
         Number of columns.
     names : tuple of str, optional
-        Of the columns.
+        Names of the columns.
     where : str
-        What errors call the file.
+        Name of the file in errors.
 
     Raises
     ------
     DataError
-        If there is no such column, or the file leaves in doubt which one it is, or whether the
-        first column is an index.
+        If the column of ``--label`` does not exist, or the names leave ambiguous which column is
+        the label or whether the first column is an index.
     """
     label = None if reading.label is None else _find_label(reading.label, width, names, where)
     if names is not None and reading.header == "auto" and width > 1 and label != 0:
@@ -80,7 +81,7 @@ def _argument(names: tuple[str, ...], place: int) -> str:
 
 
 def _find_label(label: str, width: int, names: tuple[str, ...] | None, where: str) -> int:
-    """Return the place of the column of this name or, if there is none, of this number."""
+    """Return the place of the column with this name or, if no name matches, this number."""
     wanted = label.strip()
     places = [place for place, name in enumerate(names or ()) if name == wanted]
     if len(places) > 1:

@@ -1,4 +1,4 @@
-"""A table, one of whose columns is the label, as a source."""
+"""A table, one of whose columns is the label, becomes a source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from coded_dgd.problems.sources.base import ArraySource, Floats, refuse_empty
 
 
 class _Without:
-    """A matrix without one of its columns, which is left out of slices of rows as they are read."""
+    """A view of a matrix removes one column from each slice of rows on reading."""
 
     def __init__(self, A: NDArray[Any], place: int) -> None:
         self._A, self._place = A, place
@@ -31,7 +31,7 @@ def table_source(name: str, A: NDArray[Any], columns: Columns, storage: str) -> 
     Raises
     ------
     DataError
-        If it has no row or no feature.
+        If the table has no row or no feature.
     """
     refuse_empty(name, len(A), columns.width - 1)
     source = ArraySource(name, _features(A, columns), A[:, columns.label], storage)
@@ -40,13 +40,13 @@ def table_source(name: str, A: NDArray[Any], columns: Columns, storage: str) -> 
 
 
 def _features(A: NDArray[Any], columns: Columns) -> Any:
-    """Return X, read by slices, in the memory of A."""
+    """Return X, which is read by slices and shares the memory of A."""
     if columns.label == columns.width - 1:
         return A[:, :-1]
     return A[:, 1:] if columns.label == 0 else _Without(A, columns.label)
 
 
 def split_rows(rows: list[list[float]], columns: Columns) -> tuple[Floats, Floats]:
-    """Return X and y of parsed rows, in memory of their own."""
+    """Return X and y of parsed rows as new arrays."""
     A = np.array(rows)
     return np.delete(A, columns.label, axis=1), A[:, columns.label].copy()

@@ -1,4 +1,4 @@
-"""What the readers of text formats share: numbered lines, numbers, and rows by the window."""
+"""The readers of text formats share numbered lines, numbers, and windows of rows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from coded_dgd.problems.sources.base import Floats, Source
 Row = TypeVar("Row")
 
 STREAMED_BYTES = 2**23
-"""About what a window of X takes; its numbers take some times that while they are parsed."""
+"""Approximate size of a window of X in bytes; parsing needs a few times as much memory."""
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank, with their numbers from 1.
+    """Yield the number, from 1, and the text of each line that is not blank.
 
     Raises
     ------
     DataError
-        If the file is not UTF-8 text, or is compressed and damaged.
+        If the file is not UTF-8 text, or is a damaged compressed file.
     """
     try:
         with opened_text(path) as file:
@@ -37,12 +37,12 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def to_number(token: str) -> float:
-    """Return the number that the token is; Python's own ``1_000`` is none.
+    """Return the number of a token; Python's ``1_000`` is not a number here.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If the token is not a number.
     """
     if "_" in token:
         raise ValueError(token)
@@ -59,21 +59,21 @@ def is_number(token: str) -> bool:
 
 
 def to_text(value: float) -> str:
-    """Write a number so that it is read as the same one."""
+    """Return a text of a number that is read as the same number."""
     return repr(value).removesuffix(".0")
 
 
 class StreamedSource(Source, Generic[Row]):
-    """Rows that are parsed anew each time they are asked for: a file of any size takes no memory.
+    """A streamed source parses its rows anew on each read, so it does not hold the file in memory.
 
     Parameters
     ----------
     parse : callable
-        Yields what the rows of the file hold.
+        Function that yields the parsed rows of the file.
     dense : callable
-        Makes X and y of several of them.
+        Function that makes X and y of a list of parsed rows.
     remedy : str, optional
-        What to do where rows do not fit in memory.
+        Remedy that errors name if rows do not fit in memory.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class StreamedSource(Source, Generic[Row]):
         self._path, self._parse, self._dense = path, parse, dense
 
     def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
-        """Read all rows in order, in windows; by default of some 8 MB of X."""
+        """Yield all rows in order, in windows; by default a window holds about 8 MB of X."""
         step = rows_at_once or max(1, STREAMED_BYTES // (8 * self.features))
         parsed = self._parse(self._path)
         for start in range(0, self.rows, step):

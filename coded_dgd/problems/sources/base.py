@@ -1,4 +1,4 @@
-"""What every data source offers: rows of X and y by range, dense, finite and the caller's own."""
+"""Every data source offers ranges of rows of X and y, dense, finite and owned by the caller."""
 
 from __future__ import annotations
 
@@ -17,57 +17,58 @@ from coded_dgd.problems.sources._columns import Columns
 
 Floats = NDArray[np.float64]
 
-WINDOW_BYTES = 2**24  # about what a window takes in memory unless its length is given
+WINDOW_BYTES = 2**24  # approximate memory of a window whose length is not given
 MAPPED_BYTES = 2**22
-"""Of a mapped file, that may stay in memory once they have been read."""
+"""Maximum number of bytes of a mapped file that stay in memory after they have been read."""
 
 LARGEST = 1e100
-"""What a value may be: sums of squares are finite then."""
+"""Largest absolute value of the data; sums of squares are finite up to it."""
 
 VECTORS = 16
-"""Vectors of as many numbers as there are features that a training holds."""
+"""Number of vectors of length l (the number of features) that a training holds."""
 
 
 class Source(ABC):
-    """The rows of a data matrix X (m x l) and of its labels y (m).
+    """A source holds the rows of a data matrix X (m x l) and the labels y (m).
 
     Parameters
     ----------
     name : str
-        What errors call it: the path, or the text of ``--data``.
+        Name of the source in errors: the path, or the text of ``--data``.
     rows, features : int
         m and l.
     storage : str
-        Where the numbers are, in a few words for `describe`.
+        Place of the numbers, in a few words for `describe`.
 
     Attributes
     ----------
     dtype : dtype
-        float32 if that holds all numbers as they are stored, else float64.
+        float32 if it represents all stored numbers exactly, else float64.
 
     Raises
     ------
     DataError
-        If there is no row or no feature.
+        If there is no row or no feature, or a few vectors of length l exceed the memory.
     """
 
     dtype: np.dtype[Any] = np.dtype(np.float64)
 
     matrix = "X"
-    """What errors call the rows."""
+    """Name of the matrix of rows in errors."""
 
     density: float | None = None
-    """Fraction of X that is not zero, where that is what is held; None where all is."""
+    """Fraction of X that is not zero if the source is sparse; None if it is dense."""
 
     classes: tuple[float, ...] | None = None
-    """The distinct labels that `read` replaces by the numbers to train with, ascending; None where
-    labels are as they are stored."""
+    """Distinct labels, ascending, that `read` replaces by the numbers to train with.
+
+    It is None if labels are returned as they are stored."""
 
     columns: Columns | None = None
-    """Names of the columns and place of the label; None where the data are no table."""
+    """Names of the columns and place of the label; None if the data are not a table."""
 
     remedy = "use fewer features, or more and smaller blocks"
-    """What to do where rows do not fit in memory."""
+    """Remedy that errors name if rows do not fit in memory."""
 
     def __init__(self, name: str, rows: int, features: int, storage: str) -> None:
         refuse_empty(name, rows, features)
@@ -79,12 +80,15 @@ class Source(ABC):
             raise self._too_many(1)
 
     def describe(self) -> str:
-        """Return one short line."""
+        """Return a description of the source in one short line."""
         label = f", {self.columns.describe()}" if self.columns else ""
         return f"{self.name}: {self.rows} rows x {self.features} features{label}, {self.storage}"
 
     def feature_title(self, feature: int) -> str:
-        """Return what messages call a column of X, counted from 0 here and from 1 there."""
+        """Return the name of a column of X in messages.
+
+        `feature` counts from 0; messages count columns from 1.
+        """
         return self.columns.feature_title(feature) if self.columns else f"column {feature + 1}"
 
     def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
@@ -94,22 +98,23 @@ class Source(ABC):
         -------
         X : ndarray, shape (stop - start, l)
         y : ndarray, shape (stop - start,)
-            C-contiguous, and owned by the caller: not a view of a file or of the source.
+            Both arrays are C-contiguous and owned by the caller, not views of a file or of the
+            source.
 
         Raises
         ------
         DataError
-            If a value is NaN, infinite or larger than `LARGEST`, or the rows cannot be read or
-            held in memory.
+            If a value is NaN, infinite or larger than `LARGEST` in magnitude, or the rows cannot
+            be read or held in memory.
         IndexError
-            If the rows are not all there.
+            If the range is not within the rows of the source.
         """
         if not 0 <= start <= stop <= self.rows:
             raise IndexError(f"rows {start} to {stop} of {self.rows}")
-        if 8 * (stop - start) * self.features > memory():  # a system may promise more than it has
+        if 8 * (stop - start) * self.features > memory():  # a system may overcommit its memory
             raise self._too_many(stop - start)
         try:
-            with np.errstate(over="ignore"):  # of wider floats: infinite, and refused below
+            with np.errstate(over="ignore"):  # wider floats may become infinite; refused below
                 X, y = map(_owned, self._read(start, stop))
         except OSError as error:
             raise DataError(
@@ -129,22 +134,22 @@ class Source(ABC):
         )
 
     def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
-        """Read all rows in order, in windows; by default of some 16 MB of X."""
+        """Yield all rows in order, in windows; by default a window holds about 16 MB of X."""
         step = rows_at_once or max(1, WINDOW_BYTES // (8 * self.features))
         for start in range(0, self.rows, step):
             yield self.read(start, min(start + step, self.rows))
 
     @abstractmethod
     def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
-        """Return the rows as anything that numpy turns into real arrays of these shapes."""
+        """Return the rows as objects that numpy converts to real arrays of these shapes."""
 
     def _release(self) -> None:
-        """Let go of memory that the last rows took and that can be read again."""
+        """Release the memory of the last rows if these can be read again."""
 
     def _refuse_unusable(self, start: int, X: Floats, y: Floats) -> None:
         for values in (X, y[:, None]):
             if not values.size or (values.min() >= -LARGEST and values.max() <= LARGEST):
-                continue  # nan is on neither side
+                continue  # a NaN fails both comparisons
             row, column = divmod(int((np.abs(values) <= LARGEST).argmin()), values.shape[1])
             value = values[row, column]
             wrong = (
@@ -156,7 +161,10 @@ class Source(ABC):
             raise DataError(f"{self._place(start + row, feature)}: {wrong}")
 
     def _place(self, row: int, feature: int | None) -> str:
-        """Return what errors call a value, by its row from 0 and its feature; None: the label."""
+        """Return the name of a value in errors.
+
+        `row` and `feature` count from 0; the feature None stands for the label.
+        """
         what = self._label_title() if feature is None else self.feature_title(feature)
         return f"{self.name}, row {row + 1}, {what}"
 
@@ -165,18 +173,18 @@ class Source(ABC):
 
 
 class ArraySource(Source):
-    """A source whose X and y are arrays, or read by slices like arrays.
+    """An array source has X and y that are arrays, or are read by slices like arrays.
 
     Parameters
     ----------
     X : array of shape (m, l)
     y : array of shape (m,) or (m, 1)
-        In memory, memory-mapped, or HDF5 datasets; of any real type.
+        Arrays in memory, memory-mapped arrays or HDF5 datasets, of any real type.
 
     Raises
     ------
     DataError
-        If the shapes are others.
+        If the shapes are not these.
     """
 
     def __init__(self, name: str, X: Any, y: Any, storage: str) -> None:
@@ -200,9 +208,9 @@ class ArraySource(Source):
 
 
 def _mapping(array: Any) -> mmap.mmap | None:
-    """The file that an array is a view of, where it can be asked to leave memory.
+    """Return the file mapping behind an array, or None if its pages must not be dropped.
 
-    A private copy of a file, and memory of no file, would lose what has been written to them.
+    A private copy-on-write mapping, and memory without a file, would lose written data.
     """
     shared = False
     while isinstance(array, np.ndarray):
@@ -217,7 +225,7 @@ def _owned(values: ArrayLike) -> Floats:
 
 
 def memory() -> int:
-    """Bytes of memory of this machine."""
+    """Return the physical memory of this machine in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -227,7 +235,7 @@ def refuse_empty(name: str, rows: int, features: int) -> None:
     Raises
     ------
     DataError
-        If either is less than 1.
+        If `rows` or `features` is less than 1.
     """
     if rows < 1:
         raise DataError(f"{name} has no rows: give at least one, features and then its label")
@@ -236,17 +244,17 @@ def refuse_empty(name: str, rows: int, features: int) -> None:
 
 
 def refuse_misshapen(name: str, X: Any, y: Any) -> None:
-    """Refuse arrays that are not the rows of a matrix and a label for each.
+    """Refuse arrays that are not a matrix and one label for each of its rows.
 
     Parameters
     ----------
     X, y : array
-        Anything with `ndim` and `shape`. y may be a column, of shape (m, 1).
+        Objects with `ndim` and `shape`. y may be a column, of shape (m, 1).
 
     Raises
     ------
     DataError
-        If the shapes are others.
+        If X is not of shape (m, l), or y not of shape (m,) or (m, 1).
     """
     if X.ndim != 2 or not (y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)):
         remedy = ""
@@ -269,7 +277,7 @@ def refuse_misshapen(name: str, X: Any, y: Any) -> None:
 
 
 REAL_KINDS = "biuf"
-"""Kinds of numpy types that are real numbers."""
+"""Kinds of numpy types that hold real numbers."""
 INSTEAD = {
     "c": "such as the real part or the magnitude",
     "M": "such as the days since a date",
@@ -278,11 +286,11 @@ INSTEAD = {
     "V": "each field a column",
     **dict.fromkeys("UST", "a number for each word"),
 }
-"""What real numbers may be instead, by the kind of a numpy type."""
+"""Suggested conversion to real numbers for each other kind of numpy type."""
 
 
 def refuse_unreal(name: str, dtype: np.dtype[Any]) -> None:
-    """Refuse an array that holds anything but real numbers.
+    """Refuse an array that holds values other than real numbers.
 
     Raises
     ------
@@ -295,12 +303,12 @@ def refuse_unreal(name: str, dtype: np.dtype[Any]) -> None:
 
 
 def refuse_truncated(name: str, shape: tuple[int, ...], itemsize: int, size: int) -> int:
-    """Return the bytes that an array takes, or refuse it if fewer are there.
+    """Return the number of bytes of an array, or refuse the array if it is cut short.
 
     Raises
     ------
     DataError
-        If `size`, the bytes that are there, is less.
+        If `size`, the number of bytes in the file, is less than the array takes.
     """
     needed = math.prod(shape) * itemsize
     if min(shape, default=0) < 0 or needed > size:

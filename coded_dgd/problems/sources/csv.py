@@ -1,4 +1,7 @@
-"""Comma-separated values: a row on each line, one column the label, after an optional header."""
+"""A csv file has comma-separated values: an optional header, then one row per line.
+
+One column is the label.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,18 @@ from coded_dgd.problems.sources.base import ArraySource, Source, refuse_empty
 from coded_dgd.reading import Reading
 
 OPTIONS = ("header", "label")
-"""Options of `Reading` that a file of this format takes, beside its name."""
+"""Options of `Reading` that apply to a file of this format, apart from ``format``."""
 
 Row = list[float]
 
 
 @dataclass(frozen=True)
 class Head:
-    """What the beginning of a file says."""
+    """The head is the information in the first lines of a file."""
 
     columns: Columns
     begin: int
-    """Number of the line after which rows begin: the header's, or 0."""
+    """Number of the line after which rows begin: that of the header, or 0."""
     may_count: bool
     """Whether the first column may be an index."""
 
@@ -51,7 +54,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     Raises
     ------
     DataError
-        If the file is not such text, naming the line, or leaves in doubt what it holds.
+        If a line is invalid, which the message names, or the content is ambiguous.
     """
     head = _read_head(path, reading)
     values = array("d")
@@ -61,12 +64,12 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
 
 
 def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
-    """Return the source of the file, parsed as it is read.
+    """Return the source of the file, which is parsed anew on each read.
 
     Raises
     ------
     DataError
-        As `open_file`.
+        In the same cases as `open_file`.
     """
     head = _read_head(path, reading)
     rows, features = _scan(path, head, lambda row: None), head.columns.width - 1
@@ -78,9 +81,10 @@ def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
 
 
 def write(file: IO[bytes], source: Source) -> None:
-    """Write all rows, as `open_file` reads them, without a header, the label last.
+    """Write all rows in the format of `open_file`, without a header, the label last.
 
-    Numbers of the first row have a decimal point or an exponent: they are no numbers of columns.
+    Numbers of the first row have a decimal point or an exponent, so they cannot be mistaken for
+    numbers of columns.
     """
     text: Callable[[float], str] = repr
     for X, y in source.windows():
@@ -103,7 +107,7 @@ def _read_head(path: Path, reading: Reading) -> Head:
         elif not lines:
             comment = text
     if not lines:
-        return Head(Columns(2, 1), 0, False)  # of no rows, which is refused
+        return Head(Columns(2, 1), 0, False)  # no rows: refused later
     number, first = lines[0]
     second = lines[1][1] if len(lines) > 1 else []
     where = f"{path}, line {number}"
@@ -121,12 +125,12 @@ def _names_in(comment: str | None) -> list[str] | None:
 
 
 def _scan(path: Path, head: Head, take: Callable[[Row], Any]) -> int:
-    """Hand over all rows one after the other; return their number.
+    """Pass each row to `take`, in order; return the number of rows.
 
     Raises
     ------
     DataError
-        If a line is no row, or the first column counts the rows.
+        If a line is not a row, or the first column counts the rows.
     """
     rows, counting, first = 0, head.may_count, 0.0
     for row in _rows(path, head):
@@ -160,7 +164,7 @@ def _rows(path: Path, head: Head) -> Iterator[Row]:
 
 
 def _numbers(line: str, head: Head, where: str) -> Row:
-    """Return the numbers of a line with quotes; refuse any other that is not plain numbers."""
+    """Return the numbers of a line that needs full parsing; refuse an invalid line."""
     columns = head.columns
     fields = _split(line, where)
     if len(fields) != columns.width:

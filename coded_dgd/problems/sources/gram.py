@@ -1,4 +1,4 @@
-"""Q = X^T X as a source of rows, for schemes that multiply with Q instead of X."""
+"""The matrix Q = X^T X is a source of rows for schemes that multiply with Q instead of X."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from coded_dgd.problems.sources.base import Source, memory
 
 
 class GramSource(Source):
-    """The l rows of Q = X^T X, formed in one pass over another source; labels are zero.
+    """This source has the l rows of Q = X^T X, formed in one pass over another; labels are zero.
 
     Parameters
     ----------
     source : Source
     instead : str
-        What to do where Q does not fit into memory.
+        Remedy that errors name if Q does not fit in memory.
 
     Raises
     ------

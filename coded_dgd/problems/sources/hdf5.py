@@ -1,4 +1,4 @@
-"""HDF5: datasets X and y, read by slices."""
+"""An HDF5 file has datasets X and y, which are read by slices."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from coded_dgd.problems.sources.base import ArraySource, Source, refuse_unreal
 from coded_dgd.reading import Reading
 
 OPTIONS = ()
-"""Options of `Reading` that a file of this format takes, beside its name."""
+"""Options of `Reading` that apply to a file of this format, apart from ``format``."""
 
-DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # what h5py raises on content
+DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # h5py raises these on content
 
 
 def open_file(path: Path, reading: Reading) -> ArraySource:
@@ -22,7 +22,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     Raises
     ------
     DataError
-        If it holds anything else, or not all that it refers to is there.
+        If the file has other content, or refers to something that is missing.
     UsageError
         If h5py is not installed.
     """
@@ -30,7 +30,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     if not h5py.is_hdf5(path):
         raise DataError(f"{path} is not an HDF5 file: write it with h5py, datasets X and y")
     try:
-        file = h5py.File(path, "r")  # stays open as long as its datasets are held
+        file = h5py.File(path, "r")  # its datasets keep it open
     except OSError as error:
         raise DataError(f"{path} {_why_closed(error)}") from None
     try:
@@ -41,7 +41,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
 
 
 def write(file: IO[bytes], source: Source) -> None:
-    """Write all rows, as `open_file` reads them.
+    """Write all rows in the format of `open_file`.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _h5py(name: str) -> Any:
 
 
 def _why_closed(error: OSError) -> str:
-    """Return why a file cannot be opened, and the remedy."""
+    """Return the reason why a file cannot be opened, and the remedy."""
     text = str(error)
     if "already open for write" in text:
         return (

@@ -1,4 +1,4 @@
-"""X and y as a program holds them, as a source: checked as files are, and read by the window."""
+"""X and y in a program's memory become a source, with the checks and windows of files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NAME = "X, y"
 def open_arrays(X: Any, y: Any) -> Source:
     """Return the source of X and y.
 
-    Arrays of real numbers are held as they are, whatever their type and layout. Other things are
-    converted where that can be done in one way only.
+    Arrays of real numbers are held without a copy, whatever their type and layout. Other objects
+    are converted if the conversion is unambiguous.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def open_arrays(X: Any, y: Any) -> Source:
     Raises
     ------
     DataError
-        If they are anything else, or not all of their values are real numbers. Values that are not
+        If X or y is another object, or has values that are not real numbers. Values that are not
         finite are refused when they are read.
     """
     with _reading(NAME):
@@ -56,7 +56,7 @@ def open_arrays(X: Any, y: Any) -> Source:
 
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
-    """Refuse an object that raises something when it is looked at."""
+    """Refuse an object that raises an error while it is read."""
     try:
         yield
     except CodedDGDError:
@@ -74,12 +74,12 @@ def _reading(name: str) -> Iterator[None]:
 
 
 class _GivenArrays(ArraySource):
-    """Dense X and y.
+    """This source has dense X and y.
 
     Parameters
     ----------
     names : list of str
-        Of the columns of X; empty where they have none.
+        Names of the columns of X; empty if they have none.
     """
 
     def __init__(self, X: NDArray[Any], y: NDArray[Any], names: list[str]) -> None:
@@ -95,10 +95,10 @@ class _GivenArrays(ArraySource):
 
 
 class _GivenRows(SparseSource):
-    """Sparse X, as rows of scipy, and y."""
+    """This source has sparse X, compressed by rows as in scipy, and y."""
 
     def __init__(self, rows: Any, y: NDArray[Any]) -> None:
-        with np.errstate(over="ignore"):  # of wider floats: infinite, and refused when read
+        with np.errstate(over="ignore"):  # wider floats may become infinite; refused later
             labels = y.reshape(-1).astype(np.float64, copy=False)
         super().__init__(NAME, labels, rows.indptr, rows.indices, rows.data, rows.shape[1])
 
@@ -113,7 +113,7 @@ def _place(source: Source, row: int, feature: int | None) -> str:
 
 
 def _refuse_different_indexes(X: Any, y: Any) -> None:
-    """Refuse frames of which it is not clear which label belongs to which row."""
+    """Refuse frames with different indexes, which leave the pairing of rows and labels unclear."""
     if not (hasattr(X, "iloc") and hasattr(y, "iloc")) or len(X) != len(y):
         return
     if not X.index.equals(y.index):
@@ -124,7 +124,7 @@ def _refuse_different_indexes(X: Any, y: Any) -> None:
 
 
 def _is_sparse(given: Any) -> bool:
-    """Whether it is a sparse matrix or array of scipy: there is none before that is imported."""
+    """Return whether an object is a sparse matrix or array of scipy, without importing scipy."""
     scipy_sparse = sys.modules.get("scipy.sparse")
     return scipy_sparse is not None and bool(scipy_sparse.issparse(given))
 
@@ -138,19 +138,19 @@ def _dense_labels(y: Any) -> Any:
 
 
 def _unpacked(X: Any) -> Any:
-    """Return a frame of pandas' sparse columns as a sparse matrix, anything else as it is."""
+    """Return a pandas frame of sparse columns as a sparse matrix; other objects unchanged."""
     columns: Any = getattr(X, "sparse", None) if hasattr(X, "iloc") else None
     return columns.to_coo() if hasattr(columns, "to_coo") else X
 
 
 def _compressed(X: Any) -> Any:
-    """Return sparse rows, each column in them once, without changing X."""
+    """Return compressed sparse rows without duplicate columns; X is not modified."""
     from scipy.sparse import csr_array
 
-    if X.dtype == np.float16:  # which scipy cannot compute with
+    if X.dtype == np.float16:  # scipy does not support float16
         X = X.astype(np.float32)
     if X.format in ("csr", "csc", "bsr"):
-        X = copy.copy(X)  # for the check writes to it
+        X = copy.copy(X)  # the check writes to it
         X.check_format(full_check=True)
     rows = X.tocsr()
     rows = csr_array((rows.data, rows.indices, rows.indptr), shape=rows.shape)

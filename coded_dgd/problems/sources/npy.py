@@ -1,4 +1,4 @@
-"""NumPy's .npy: one array A = [X | y], memory-mapped."""
+"""A .npy file of NumPy has one array A = [X | y], which is memory-mapped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from coded_dgd.problems.sources.base import ArraySource, Source, refuse_truncate
 from coded_dgd.reading import Reading
 
 OPTIONS = ("label",)
-"""Options of `Reading` that a file of this format takes, beside its name."""
+"""Options of `Reading` that apply to a file of this format, apart from ``format``."""
 
 Header = tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]
 
@@ -28,7 +28,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     Raises
     ------
     DataError
-        If it holds anything else, or has no such column as the label is to be.
+        If the file has other content, or the column of ``--label`` does not exist.
     """
     with path.open("rb") as file:
         A = read_array(file, str(path), path.stat().st_size, mapped=True)
@@ -42,37 +42,38 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
 
 
 def write(file: IO[bytes], source: Source) -> None:
-    """Write all rows, as `open_file` reads them."""
+    """Write all rows in the format of `open_file`."""
     write_header(file, (source.rows, source.features + 1), source.dtype)
     for X, y in source.windows():
         file.write(np.column_stack([X, y]).astype(source.dtype).tobytes())
 
 
 def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Write what comes before the values of an array, which follow row by row."""
+    """Write the header of an array, whose values follow row by row."""
     descr = npy_format.dtype_to_descr(dtype)
     header = {"descr": descr, "fortran_order": False, "shape": shape}
     npy_format.write_array_header_1_0(file, header)
 
 
 def read_array(file: IO[bytes], name: str, size: int, mapped: bool) -> NDArray[Any]:
-    """Return the array, in .npy format, that begins where `file` stands.
+    """Return the array in .npy format that begins at the current position of `file`.
 
     Parameters
     ----------
     file : file
-        A real file if `mapped`, else any stream that tells its position.
+        A real file if `mapped`, else any stream with a position.
     name : str
-        What errors call the array.
+        Name of the array in errors.
     size : int
-        Bytes that it takes, its header included.
+        Number of bytes of the array, including its header.
     mapped : bool
-        Whether to map it read-only rather than load it.
+        Whether to map the array read-only rather than load it.
 
     Raises
     ------
     DataError
-        If it is not such an array, holds anything but real numbers, or is cut short.
+        If it is not an array in this format, holds other values than real numbers, or is cut
+        short.
     """
     start = file.tell()
     shape, order, dtype = _read_header(file, name)
@@ -80,7 +81,7 @@ def read_array(file: IO[bytes], name: str, size: int, mapped: bool) -> NDArray[A
     offset = file.tell()
     needed = refuse_truncated(name, shape, dtype.itemsize, size - (offset - start))
     if not needed:
-        return np.empty(shape, dtype)  # nothing cannot be mapped
+        return np.empty(shape, dtype)  # an empty array cannot be mapped
     if mapped:
         return np.memmap(file, dtype, "r", offset, shape, order)
     data = file.read(needed)
@@ -90,11 +91,11 @@ def read_array(file: IO[bytes], name: str, size: int, mapped: bool) -> NDArray[A
 
 def _read_header(file: IO[bytes], name: str) -> Header:
     try:
-        # Version 3 exists for the names of record fields only.
+        # Version 3 is only needed for names of record fields.
         first = npy_format.read_magic(file) == (1, 0)
         read = npy_format.read_array_header_1_0 if first else npy_format.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    # The header is a Python literal: these are what reading any text as one may raise.
+    # The header is a Python literal; reading an arbitrary text as one may raise these errors.
     except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError):
         raise DataError(f"{name} is not in NumPy's format: write it with numpy.save") from None
     return shape, "F" if fortran else "C", dtype

@@ -1,4 +1,4 @@
-"""NumPy's .npz: arrays X and y, memory-mapped inside the file unless they are compressed."""
+"""A .npz file of NumPy has arrays X and y, memory-mapped in the file unless compressed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from coded_dgd.problems.sources.npy import read_array, write_header
 from coded_dgd.reading import Reading
 
 OPTIONS = ()
-"""Options of `Reading` that a file of this format takes, beside its name."""
+"""Options of `Reading` that apply to a file of this format, apart from ``format``."""
 
 LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and the extra field
 
-# What zipfile raises on content: damage, a bad stream, an unknown method or a password.
+# zipfile raises these on content: damage, a bad stream, an unknown method or a password.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
 
 
@@ -31,7 +31,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     Raises
     ------
     DataError
-        If it holds anything else.
+        If the file has other content.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -45,7 +45,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
 
 
 def write(file: IO[bytes], source: Source) -> None:
-    """Write all rows, as `open_file` reads them: not compressed, so that they can be mapped."""
+    """Write all rows in the format of `open_file`, uncompressed, so that they can be mapped."""
     y = np.empty(source.rows, source.dtype)
     with zipfile.ZipFile(file, "w") as archive:
         with archive.open("X.npy", "w", force_zip64=True) as member:
@@ -78,7 +78,7 @@ def _read_member(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[Any
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise zipfile.BadZipFile("compressed in a way that numpy does not write")
     title, size = f"{path}, array {name}", member.file_size
-    with archive.open(member) as stream:  # checks the member's own header even if it is then mapped
+    with archive.open(member) as stream:  # checks the member's header, even if it is mapped then
         if member.compress_type == zipfile.ZIP_DEFLATED:
             return read_array(stream, title, size, mapped=False)
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Sparse rows as a source."""
+"""This module holds the source of sparse rows."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Reals = NDArray[Any]
 
 
 class SparseSource(Source):
-    """Rows held sparse and made dense as they are read.
+    """A sparse source holds compressed rows and returns dense ones.
 
     Parameters
     ----------
     labels : ndarray, shape (m,)
     starts : ndarray, shape (m + 1,)
-        Row i has the entries starts[i] to starts[i + 1] of the next two.
+        Row i has the entries starts[i] to starts[i + 1] - 1 of `columns` and `values`.
     columns, values : ndarray
-        Columns, from 0, and what stands there, of any real type.
+        Columns, from 0, and values of the entries, of any real type.
     features : int, optional
-        Number of columns; by default that of the last one that is not empty.
+        Number of columns; by default, columns up to the last non-empty one count.
     remedy : str, optional
-        What to do where rows do not fit in memory.
+        Remedy that errors name if rows do not fit in memory.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class SparseSource(Source):
         Raises
         ------
         DataError
-            As `read`.
+            If a value is NaN, infinite or larger than `LARGEST` in magnitude.
         """
         starts, values = self._X.indptr, self._X.data
         for numbers, of_row in ((values, starts[1:]), (self._y, np.arange(1, self.rows + 1))):
-            usable = np.abs(numbers) <= np.float64(LARGEST)  # nan is not
+            usable = np.abs(numbers) <= np.float64(LARGEST)  # NaN is not usable
             if not usable.all():
                 row = int(np.searchsorted(of_row, usable.argmin(), "right"))
                 self.read(row, row + 1)

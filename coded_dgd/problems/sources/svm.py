@@ -1,4 +1,4 @@
-"""The format of LIBSVM and SVMlight: ``label index:value ...``, indices ascending from 1."""
+"""The format of LIBSVM and SVMlight is ``label index:value ...``, indices ascending from 1."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from coded_dgd.problems.sources.sparse import SparseSource
 from coded_dgd.reading import LARGEST_INDEX, Reading
 
 OPTIONS = ("features",)
-"""Options of `Reading` that a file of this format takes, beside its name."""
+"""Options of `Reading` that apply to a file of this format, apart from ``format``."""
 
 ZERO_BASED = "# Column indices are zero-based"
-"""What scikit-learn writes above such rows."""
+"""Comment that scikit-learn writes above rows with indices from 0."""
 
 
 class Row(NamedTuple):
-    """What stands on a line, whose number is `line`; columns count from 0."""
+    """A row has the content of the line with number `line`; columns count from 0."""
 
     line: int
     label: float
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 class Size(NamedTuple):
-    """Number of rows and of columns, and what to do where those do not fit in memory."""
+    """The size has the numbers of rows and columns, and the remedy if they exceed the memory."""
 
     rows: int
     features: int
@@ -47,7 +47,7 @@ def open_file(path: Path, reading: Reading) -> SparseSource:
     Raises
     ------
     DataError
-        If a line is not in the format, naming it.
+        If a line is not in the format; the message names the line.
     """
     labels, values = array("d"), array("d")
     columns, starts = array("i"), array("q", [0])
@@ -71,12 +71,12 @@ def open_file(path: Path, reading: Reading) -> SparseSource:
 
 
 def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
-    """Return the source of the file, parsed as it is read.
+    """Return the source of the file, which is parsed anew on each read.
 
     Raises
     ------
     DataError
-        As `open_file`.
+        In the same cases as `open_file`.
     """
     size = _scan(path, reading, lambda row: None)
     parse, dense = partial(_rows, reading=reading), partial(_dense, features=size.features)
@@ -84,9 +84,10 @@ def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
 
 
 def write(file: IO[bytes], source: Source) -> None:
-    """Write all rows, as `open_file` reads them; zeros are left out.
+    """Write all rows in the format of `open_file`; zeros are left out.
 
-    The first row names the last feature whatever it is, so that the number of features stays.
+    The first row has an entry for the last feature even if it is zero, so that the number of
+    features is kept.
     """
     last = source.features
     for X, y in source.windows():
@@ -99,12 +100,12 @@ def write(file: IO[bytes], source: Source) -> None:
 
 
 def _scan(path: Path, reading: Reading, take: Callable[[Row], None]) -> Size:
-    """Hand over all rows one after the other; return how many rows and columns there are.
+    """Pass each row to `take`, in order; return the number of rows and columns.
 
     Raises
     ------
     DataError
-        If a line is no row, or there is no row or no feature.
+        If a line is not a row, or the file has no row or no feature.
     """
     rows = largest = at = 0
     for row in _rows(path, reading):
@@ -172,7 +173,7 @@ _FROM_0 = (
 
 
 def _index_refusal(index: int, previous: int, reading: Reading) -> str:
-    """Return why an index cannot be, and the remedy."""
+    """Return the reason why an index is invalid, and the remedy."""
     if index == 0 == previous:
         return f"index 0: {_FROM_0}"
     if index <= previous:

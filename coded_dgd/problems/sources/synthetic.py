@@ -1,4 +1,4 @@
-"""The synthetic data of the SGC paper, Section V."""
+"""This module makes the synthetic data of the SGC paper (Bitar et al., Section V)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from coded_dgd.errors import UsageError, naming
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.spec import refuse_rest, split, take
 
-PURPOSE = tuple(b"synthetic data")  # a stream of its own: no other draw from the seed is the same
+PURPOSE = tuple(b"synthetic data")  # a separate stream from any other draw with the seed
 
 
 def open_text(text: str, seed: int) -> ArraySource:
@@ -20,7 +20,7 @@ def open_text(text: str, seed: int) -> ArraySource:
     Raises
     ------
     UsageError
-        If a parameter is unknown, not a positive integer, or more than memory holds.
+        If a parameter is unknown or not a positive integer, or the data exceed the memory.
     """
     with naming(f"--data {text}"):
         name, parameters = split(text)
@@ -33,6 +33,6 @@ def open_text(text: str, seed: int) -> ArraySource:
     try:
         X = rng.standard_normal((rows, features))
         y = X @ rng.integers(1, 11, features) + rng.standard_normal(rows)
-    except (MemoryError, ValueError):  # ValueError: more than an array can count
+    except (MemoryError, ValueError):  # ValueError: size above an array's maximum
         raise UsageError(f"{text} does not fit in memory: ask for fewer rows or features") from None
     return ArraySource(text, X, y, "in memory")

@@ -71,7 +71,8 @@ def test_lengths_and_places(parameters, pieces, dtype, loss):
     payloads.reserve(layout, 2)
     (row,) = payloads.take(1)
     payloads.buffers[row][:] = message
-    assert payloads.finite([row], layout) == [True]
+    assert payloads.is_finite(row, layout)
+    assert payloads.inspect([row], layout) == ([header.tolist()], True)
     np.testing.assert_array_equal(payloads.extras([row], layout)[0], [1 + 2**-50] * loss)
     np.testing.assert_array_equal(
         payloads.combine(np.ones(1), [row], layout), np.arange(layout.length)

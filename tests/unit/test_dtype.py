@@ -81,8 +81,8 @@ def test_a_header_is_exact_whatever_the_type():
         payloads.buffers[row][:] = message
         assert payloads.headers([row])[0] == [1, 10**9 - 1, 12345, 0.1, 0.2]
         assert payloads.body(row, Layout(3)).tolist() == [1, 2, 3]
-        assert payloads.words_of(message.nbytes) == 3
-        assert payloads.words_of(message[:4].nbytes) < 0
+        assert payloads.body_length_of(message.nbytes) == 3
+        assert payloads.body_length_of(message[:4].nbytes) < 0
 
 
 @pytest.mark.parametrize("name", objectives.names())

@@ -146,7 +146,7 @@ def plant_in_worker(kind, worker, iteration):
     elif kind == "vanish-greet":
         before(MPIWorker, "greet", lambda *_: os._exit(3))
     elif kind == "kill-start":
-        before(MPIWorker, "take_share", lambda *_: kill(kind, worker))
+        before(MPIWorker, "take_shard", lambda *_: kill(kind, worker))
     elif kind == "kill-stop":
         before(MPIWorker, "report", lambda *_: kill(kind, worker))
     elif kind == "kill-release":

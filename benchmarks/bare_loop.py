@@ -4,7 +4,8 @@ mpiexec -n 41 python benchmarks/bare_loop.py ITERATIONS MESSAGES NEEDED FEATURES
 
 Rank 0 sends a point to all, receives until NEEDED messages of this iteration are here, and sends
 the next; workers answer each point with MESSAGES messages unless a newer one has come. Tests and
-pauses are those of coded_dgd. Prints seconds per iteration.
+pauses are those of coded_dgd. Prints, per iteration and in seconds: elapsed time, processor time of
+rank 0, and processor time of a worker.
 """
 
 import sys
@@ -13,7 +14,7 @@ import time
 import numpy as np
 from mpi4py import MPI
 
-POINT, RESULT, HEADER = 1, 2, 5
+POINT, RESULT, PROCESSOR, HEADER = 1, 2, 3, 5
 ITERATIONS, MESSAGES, NEEDED, FEATURES = map(int, sys.argv[1:])
 comm = MPI.COMM_WORLD
 workers = range(1, comm.size)
@@ -27,9 +28,10 @@ def master():
     sending = []
     for iteration in range(-1, ITERATIONS + 1):  # the first is not timed, the last one says stop
         if iteration == 0:
-            begin = time.perf_counter()
+            begin, processor = time.perf_counter(), time.process_time()
         if iteration == ITERATIONS:
             seconds = time.perf_counter() - begin
+            processor = time.process_time() - processor
         sending = [item for item in sending if not item[0].Test()]
         message = np.full(1 + FEATURES, float(iteration))
         sending += [(comm.Isend(message, w, POINT), message) for w in workers]
@@ -45,14 +47,14 @@ def master():
                     sums[here] = buffers[index][HEADER:]
                     here += 1
                 requests[index] = comm.Irecv(buffers[index], index + 1, RESULT)
-    print(seconds / ITERATIONS, flush=True)
     for request in requests:
         request.Cancel()
+    return seconds / ITERATIONS, processor / ITERATIONS
 
 
 def worker():
     buffer, sending = np.empty(1 + FEATURES), []
-    request = comm.Irecv(buffer, 0, POINT)
+    request, began = comm.Irecv(buffer, 0, POINT), None
     while True:
         pause = 5e-5
         while not request.Test():
@@ -61,7 +63,9 @@ def worker():
         while True:
             iteration = buffer[0]
             if iteration == ITERATIONS:
-                return
+                return (time.process_time() - began) / ITERATIONS
+            if began is None:
+                began = time.process_time()
             request = comm.Irecv(buffer, 0, POINT)
             if not (request.Test() or request.Test()):
                 break
@@ -75,7 +79,14 @@ def worker():
         # a newer point is taken by the test at the top
 
 
-(master if comm.rank == 0 else worker)()
+if comm.rank:
+    comm.Isend(np.array([worker()]), 0, PROCESSOR).Wait()
+else:
+    elapsed, processor = master()
+    found = np.zeros((len(workers), 1))
+    for w in workers:
+        comm.Recv(found[w - 1], w, PROCESSOR)
+    print(elapsed, processor, found.mean(), flush=True)
 barrier = comm.Ibarrier()
 while not barrier.Test():
     time.sleep(1e-3)

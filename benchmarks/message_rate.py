@@ -12,10 +12,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from common import command, mpiexec, run_json, state
+from common import command, mpiexec, state
 
 RANKS, ITERATIONS, FEATURES = 41, 1000, 100
-BARE = Path(__file__).with_name("bare_loop.py")
+OURS, BARE = (Path(__file__).with_name(f"{name}_loop.py") for name in ("coded", "bare"))
 
 
 def main() -> None:
@@ -24,23 +24,26 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     for scheme, load, needed in (("uncoded", 1, 40), ("lcc-mmc", 2, 79), ("mds-mmc", 10, 40)):
-        ratios, rates = [], []
+        rates, ratios = [], []
         for _ in range(arguments.repeats):
-            run = run_json(
-                RANKS, "--scheme", scheme, "--load", str(load), "--iterations", str(ITERATIONS),
-                "--delay", "none", "--data", f"synthetic:rows=400,features={FEATURES}",
-            )  # fmt: skip
-            ours = run["training_time"] / ITERATIONS
-            bare = float(
-                command(
-                    mpiexec(), "-n", str(RANKS), sys.executable, str(BARE), str(ITERATIONS),
-                    str(load), str(needed), str(FEATURES), cwd=Path.cwd(),
-                ).out
-            )  # fmt: skip
-            rates.append(needed / ours)
-            ratios.append(bare / ours)
+            ours = loop(OURS, scheme, load, ITERATIONS, FEATURES)
+            bare = loop(BARE, ITERATIONS, load, needed, FEATURES)
+            rates.append(needed / ours[0])
+            ratios.append([bare[0] / ours[0], ours[1] / bare[1], ours[2] / bare[2]])
+        of_rates, of_master, of_workers = zip(*ratios, strict=True)
         state(f"{scheme} r = {load}: messages used per second", rates)
-        state(f"{scheme} r = {load}: that / the bare loop's", ratios)
+        state(f"{scheme} r = {load}: that / the bare loop's", of_rates)
+        state(f"{scheme} r = {load}: processor time of rank 0 / the bare loop's", of_master)
+        state(f"{scheme} r = {load}: processor time of a worker / the bare loop's", of_workers)
+
+
+def loop(script: Path, *arguments: object) -> list[float]:
+    """Run a script on all ranks; return elapsed time and processor times per iteration."""
+    done = command(
+        mpiexec(), "-n", str(RANKS), sys.executable, str(script), *map(str, arguments),
+        cwd=Path.cwd(),
+    )  # fmt: skip
+    return [float(each) for each in done.out.split()[-3:]]
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ def plant_in_worker(kind, worker, iteration):
     elif kind == "kill-stop":
         before(MPIWorker, "report", lambda *_: kill(kind, worker))
     elif kind == "kill-release":
-        before(MPIWorker, "discard_share", lambda *_: kill(kind, worker))
+        before(MPIWorker, "discard_shard", lambda *_: kill(kind, worker))
     else:
         send = MPIWorker.send
 

@@ -91,7 +91,7 @@ class Rule(ABC):
         for number, each in enumerate(times):
             instants = np.unique(each[np.isfinite(each)])
             first = bisect_left(
-                range(len(instants)), True, key=lambda k: self.holds(each <= instants[k])
+                range(len(instants)), True, key=lambda k: self.holds(each <= instants[k], ())
             )
             if first < len(instants):
                 completion[number] = instants[first]

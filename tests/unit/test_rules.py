@@ -53,3 +53,15 @@ def test_the_counters_agree(scheme, lost):
         if enough:
             return
     raise AssertionError("all messages do not suffice")
+
+
+class Documented(Rule):
+    """A rule with `holds(arrived, lost)` as the documentation writes it, without a default."""
+
+    def holds(self, arrived, lost):
+        return bool(arrived.all()) and not lost
+
+
+def test_a_rule_needs_no_default_for_lost():
+    times = np.array([[[1.0], [3.0]], [[2.0], [np.inf]]])
+    np.testing.assert_array_equal(Documented().completion_time(times), [3.0, np.inf])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 TRACEBACK = "CODED_DGD_TRACEBACK"
 """Environment variable that shows the traceback of an unforeseen error."""
@@ -90,3 +91,17 @@ def one_line(error: Exception) -> str:
     """Return the message of an error in one short line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())[:200]
+
+
+def located(error: Exception) -> str:
+    """Return type, message and place of an error that a user's class has raised, in one line.
+
+    Without a place if this package called the class in a way in which it cannot be called.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    text = f"{type(error).__name__}: {one_line(error)}"
+    if trace is None or trace.tb_frame.f_globals.get("__name__", "").startswith("coded_dgd."):
+        return text
+    return f"{text} ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})"

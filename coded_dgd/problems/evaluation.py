@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import isnan
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.errors import CodedDGDError, UsageError, one_line
+from coded_dgd.errors import CodedDGDError, UsageError, located
 from coded_dgd.problems.objectives.base import LinearModel, Objective, Reals
 
 Gradient = Callable[[Reals, Reals | None, Reals, Reals | None], Reals]
@@ -230,13 +229,6 @@ def _refuse_raised(objective: Objective, method: str, error: Exception) -> None:
     """
     if is_built_in(objective) or isinstance(error, (CodedDGDError, MemoryError)):
         return
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = ""
-    if trace is not None:
-        place = f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})"
     raise UsageError(
-        f"objective {type(objective).__name__}: {method} raised {type(error).__name__}: "
-        f"{one_line(error)}{place}"
+        f"objective {type(objective).__name__}: {method} raised {located(error)}"
     ) from error

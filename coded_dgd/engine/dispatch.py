@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+import numpy as np
+
 from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Task
+from coded_dgd.errors import CodedDGDError, UsageError, located, shown
 from coded_dgd.schemes.dynamic import BlockProgress, DynamicScheme
 
 AHEAD = 2
@@ -39,18 +44,52 @@ class Dispatcher:
         self._ahead[worker] -= 1
 
     def refill(self) -> None:
-        """Send tasks to the workers that have fewer than `AHEAD`, one to each in turn."""
+        """Send tasks to the workers that have fewer than `AHEAD`, one to each in turn.
+
+        Raises
+        ------
+        UsageError
+            If `next_task` raises, returns what is no task, or leaves every worker without a task
+            while blocks are missing, so that nothing more would arrive.
+        """
         lost = set(self._group.lost)
         for ahead in range(AHEAD):
             for worker in range(self._scheme.workers):
                 if self._ahead[worker] <= ahead and worker not in lost:
                     self._tell(worker)
+        missing = set[int]().union(*self._held) - self._progress.finished
+        if missing and not lost and not any(self._ahead):
+            self._refuse(
+                f"returned None for every worker, though block {min(missing)} has not arrived: "
+                "return a task for a worker that holds it"
+            )
 
     def _tell(self, worker: int) -> None:
         """Send a worker its next task, if there is one."""
-        number = self._scheme.next_task(worker, self._progress)
+        number = self._ask(worker)
         if number is not None:
             self._progress.begun[self._held[worker][number]].append(worker)
             self._ahead[worker] += 1
             task = Task(self._group.code_id, self._iteration, number)
             self._group.transport.tell(self._group.members[worker], task)
+
+    def _ask(self, worker: int) -> int | None:
+        """Return the position of a worker's next task; refuse what is none in one line."""
+        try:
+            number = self._scheme.next_task(worker, self._progress)
+        except (CodedDGDError, MemoryError):
+            raise
+        except Exception as error:
+            self._refuse(f"raised {located(error)}", error)
+        if number is None:
+            return None
+        last = len(self._held[worker]) - 1
+        if not isinstance(number, (int, np.integer)) or not 0 <= number <= last:
+            self._refuse(
+                f"returned {shown(number)} for worker {worker}, and has to return a position in "
+                f"held({worker}), from 0 to {last}, or None"
+            )
+        return int(number)
+
+    def _refuse(self, fault: str, cause: Exception | None = None) -> NoReturn:
+        raise UsageError(f"scheme {self._scheme.name}: next_task {fault}") from cause

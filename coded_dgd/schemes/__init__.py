@@ -10,6 +10,7 @@ from typing import Any
 
 from coded_dgd import registry, spec
 from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.schemes import _trial
 from coded_dgd.schemes.base import Scheme
 
 DEFAULT_LOAD = 10
@@ -162,7 +163,8 @@ def create(
     Raises
     ------
     UsageError
-        If the name is unknown, or the scheme does not take an option.
+        If the name is unknown, the scheme does not take an option, or a class of your own gives
+        answers that cannot be used.
     Infeasible
         If the code does not exist for these numbers.
 
@@ -195,5 +197,4 @@ def create(
         blocks = workers if blocks is None else blocks
         default = min(blocks, max(DEFAULT_LOAD, -(-blocks // workers)))
         given["load"] = default if load is None else load
-    build: Callable[..., Scheme] = scheme
-    return build(name, workers, blocks, **given)
+    return _trial.build(scheme, name, workers, blocks, **given)

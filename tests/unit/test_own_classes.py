@@ -1,0 +1,237 @@
+"""Schemes of one's own that are not what they should be: refused in one line."""
+
+import numpy as np
+import pytest
+
+from coded_dgd import schemes
+from coded_dgd.config import RunConfig
+from coded_dgd.engine import job
+from coded_dgd.engine.setup import prepare
+from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.errors import UsageError
+from coded_dgd.schemes.base import CodedScheme, ReplicationScheme
+from coded_dgd.schemes.dynamic import DynamicScheme
+from coded_dgd.schemes.rules import Count, Coverage, Rule
+
+# Schemes
+
+
+class Pairs(ReplicationScheme):
+    """Workers 2k and 2k + 1 hold the same two blocks, and send one message each."""
+
+    def __init__(self, name, workers, blocks, load, spice: int = 1):
+        super().__init__(name, workers, blocks, load)
+        self.load = 2
+        self.pair = (np.arange(workers) // 2)[:, None]
+
+    def held(self, worker):
+        return worker // 2 * 2 + np.arange(2)
+
+    def ends(self, worker):
+        return (2,)
+
+    @property
+    def rule(self):
+        return Coverage(self.workers // 2, self.pair)
+
+    def weights(self, arrived, learnt=None):
+        weights = np.zeros(arrived.shape)
+        for pair in range(self.workers // 2):
+            weights[tuple(np.argwhere(arrived & (self.pair == pair))[0])] = 1.0
+        return weights
+
+
+class Raises(Pairs):
+    def __init__(self, name, workers, blocks, load, spice: int = 1):
+        raise ValueError("too spicy")
+
+
+class NoArguments(Pairs):
+    def __init__(self, name):
+        pass
+
+
+class NoSuper(Pairs):
+    def __init__(self, name, workers, blocks, load, spice: int = 1):
+        self.spice = spice
+
+
+class NoLoad(Pairs):
+    def __init__(self, name, workers, blocks, load, spice: int = 1):
+        super().__init__(name, workers, blocks, load)
+        self.load = 1
+
+
+class HeldList(Pairs):
+    def held(self, worker):
+        return [0, 1]
+
+
+class HeldBeyond(Pairs):
+    def held(self, worker):
+        return np.array([worker, 99])
+
+
+class HeldRaises(Pairs):
+    def held(self, worker):
+        return {}["block"]
+
+
+class EndsNumber(Pairs):
+    def ends(self, worker):
+        return 2
+
+
+class EndsBeyond(Pairs):
+    def ends(self, worker):
+        return (3,)
+
+
+class EndsBackwards(Pairs):
+    def ends(self, worker):
+        return (2, 1)
+
+
+class CoefficientsShape(Pairs):
+    def coefficients(self, worker):
+        return np.ones(5)
+
+
+class RuleMethod(Pairs):
+    def rule(self, arrived, lost):
+        return True
+
+
+class RuleNever(Pairs):
+    rule = Count(99, np.ones((8, 1), dtype=bool))
+
+
+class NoLost(Rule):
+    def holds(self, arrived):
+        return True
+
+
+class RuleArguments(Pairs):
+    rule = NoLost()
+
+
+class WeightsShape(Pairs):
+    def weights(self, arrived, learnt=None):
+        return super().weights(arrived)[:, 0]
+
+
+class WeightsArguments(Pairs):
+    def weights(self, arrived):
+        return super().weights(arrived)
+
+
+class WeightsMissing(Pairs):
+    def weights(self, arrived, learnt=None):
+        return np.full(arrived.shape, 0.5)
+
+
+class WeightsTwice(Pairs):
+    def weights(self, arrived, learnt=None):
+        return 2 * super().weights(arrived)
+
+
+class Generator(CodedScheme):
+    def __init__(self, name, workers, blocks, load):
+        super().__init__(name, workers, blocks, 1)
+
+    def generator(self, worker):
+        return np.eye(self.blocks)[worker]
+
+    def ends(self, worker):
+        return (1,)
+
+    @property
+    def rule(self):
+        return Count(self.workers, self.expected)
+
+    def weights(self, arrived, learnt=None):
+        return np.ones(arrived.shape)
+
+
+SCHEMES = {
+    Raises: r"cannot be made \(ValueError: too spicy \(test_own_classes.py, line \d+\)\)",
+    NoArguments: "its constructor takes name, workers, blocks, load and options",
+    NoSuper: r"sets no name: have it begin with super\(\).__init__\(name, workers, blocks, load\)",
+    NoLoad: "worker 0 has 2 tasks, more than load = 1: have the constructor set self.load",
+    HeldList: r"held\(0\) returned a list, and has to return a numpy array of integers",
+    HeldBeyond: r"held\(0\) returned \[0, 99\], and has to return indices of blocks, from 0 to 7",
+    HeldRaises: r"held raised KeyError: 'block' \(test_own_classes.py, line \d+\)$",
+    EndsNumber: r"ends\(0\) returned the int 2, and has to return a tuple, such as \(1, 2\)",
+    EndsBeyond: r"ends\(0\) returned \(3,\), .* increase, from 1 to 2, the tasks of the worker",
+    EndsBackwards: r"ends\(0\) returned \(2, 1\), and has to return numbers of tasks that increase",
+    CoefficientsShape: r"coefficients\(0\) returned .* of shape \(5,\), .* of shape \(2,\)",
+    RuleMethod: "rule is a method: make it a property that returns a Rule",
+    RuleNever: "its rule does not hold where every message has arrived",
+    RuleArguments: r"rule.holds raised TypeError: .* positional arguments but 3 were given$",
+    WeightsShape: r"weights returned .* of shape \(8,\), .* of shape \(8, 1\), one weight for each",
+    WeightsArguments: "weights raised TypeError",
+    WeightsMissing: "gives messages that have not arrived a weight other than 0",
+    WeightsTwice: r"block 0 counts 2 times: .* or set exact = False",
+    Generator: r"generator\(0\) returned .* of shape \(8,\), .* of shape \(1, 8\)",
+}
+
+
+def path(kind):
+    return f"{__name__}:{kind.__name__}"
+
+
+@pytest.mark.parametrize("kind", SCHEMES, ids=lambda kind: kind.__name__)
+def test_a_scheme_that_cannot_be_used_is_refused(kind):
+    with pytest.raises(UsageError, match=SCHEMES[kind]) as caught:
+        schemes.create(path(kind), 8)
+    assert str(caught.value).startswith(f"scheme {path(kind)}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_scheme_as_it_should_be_is_admitted():
+    assert schemes.create(path(Pairs), 8).load == 2
+
+
+def test_weights_of_an_approximation_need_not_sum_to_one(monkeypatch):
+    monkeypatch.setattr(WeightsTwice, "exact", False)
+    assert not schemes.create(path(WeightsTwice), 8).exact
+
+
+def test_weights_that_are_not_finite_are_left_to_the_guard(monkeypatch):
+    monkeypatch.setattr(WeightsTwice, "weights", lambda *_: np.full((8, 1), np.nan))
+    schemes.create(path(WeightsTwice), 8)
+
+
+# Dynamic schemes
+
+
+class Scripted(DynamicScheme):
+    task = None
+
+    def held(self, worker):
+        return np.arange(self.load)
+
+    def next_task(self, worker, progress):
+        return self.task
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (None, "next_task returned None for every worker, though block 0 has not arrived"),
+        (7, r"next_task returned 7 for worker 0, .* position in held\(0\), from 0 to 3, or None"),
+        (0.5, "next_task returned 0.5 for worker 0"),
+        (property(lambda self: [][0]), "next_task raised IndexError: .* line"),
+    ],
+    ids=str,
+)
+def test_a_task_that_does_not_exist_is_refused(monkeypatch, task, words):
+    monkeypatch.setattr(Scripted, "task", task)
+    with pytest.raises(UsageError, match=words):
+        run(scheme=path(Scripted))
+
+
+def run(scheme="uc-mmc", **options):
+    data = "synthetic:rows=20,features=3"
+    config = RunConfig(workers=4, scheme=scheme, data=data, iterations=2, **options)
+    return job.run(prepare(config, None), SimulatedTransport(4))

@@ -1,4 +1,4 @@
-"""Schemes of one's own that are not what they should be: refused in one line."""
+"""Schemes and optimizers of one's own that are not what they should be: refused in one line."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,8 @@ from coded_dgd.engine import job
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import UsageError
+from coded_dgd.problems import optimizers
+from coded_dgd.problems.optimizers import Optimizer
 from coded_dgd.schemes.base import CodedScheme, ReplicationScheme
 from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.schemes.rules import Count, Coverage, Rule
@@ -229,6 +231,102 @@ def test_a_task_that_does_not_exist_is_refused(monkeypatch, task, words):
     monkeypatch.setattr(Scripted, "task", task)
     with pytest.raises(UsageError, match=words):
         run(scheme=path(Scripted))
+
+
+# Optimizers
+
+
+class Ball(Optimizer):
+    """Heavy ball, with what the steps below leave out."""
+
+    def __init__(self, start, schedule):
+        super().__init__(start, schedule)
+        self.velocity = np.zeros(len(start))
+
+    def update(self, gradient, loss=None):
+        self.steps += 1
+        self.velocity = 0.5 * self.velocity - self.step_size * gradient
+        self.beta = self.point = self.beta + self.velocity
+
+    def state(self):
+        return {**super().state(), "velocity": self.velocity}
+
+    def restore(self, state):
+        super().restore(state)
+        self.velocity = state["velocity"]
+
+
+class BallNoSuper(Ball):
+    def __init__(self, start, schedule):
+        self.velocity = np.zeros(len(start))
+
+
+class BallShape(Ball):
+    def update(self, gradient, loss=None):
+        self.steps += 1
+        self.beta = self.point = np.zeros(2)
+
+
+class BallList(Ball):
+    def update(self, gradient, loss=None):
+        super().update(gradient)
+        self.point = self.beta.tolist()
+
+
+class BallInPlace(Ball):
+    def update(self, gradient, loss=None):
+        self.steps += 1
+        self.beta -= self.step_size * gradient
+
+
+class BallUncounted(Ball):
+    def update(self, gradient, loss=None):
+        self.beta = self.point = self.beta - self.step_size * gradient
+
+
+class BallRaises(Ball):
+    def update(self, gradient, loss=None):
+        return [][0]
+
+
+class BallNoState(Ball):
+    def state(self):
+        pass
+
+
+class BallForgets(Ball):
+    def state(self):
+        return Optimizer.state(self)
+
+    def restore(self, state):
+        Optimizer.restore(self, state)
+
+
+OPTIMIZERS = {
+    BallNoSuper: r"sets no beta: have it begin with super\(\).__init__\(start, schedule\)",
+    BallShape: r"leaves .* of shape \(2,\) as beta, and has to leave a float64 array of shape",
+    BallList: "update leaves a list as point",
+    BallInPlace: "update writes to beta or point, .*: replace the array",
+    BallUncounted: r"steps is 0 after update number 1: have update begin with self.steps \+= 1",
+    BallRaises: r"update raised IndexError: .* \(test_own_classes.py, line \d+\)",
+    BallNoState: "state has to return a dict of names and arrays of numbers",
+    BallForgets: "a resumed run would take other steps: have state return",
+}
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS, ids=lambda kind: kind.__name__)
+def test_an_optimizer_that_cannot_be_used_is_refused(kind):
+    with pytest.raises(UsageError, match=OPTIMIZERS[kind]) as caught:
+        run(optimizer=path(kind))
+    assert str(caught.value).startswith(f"optimizer {path(kind)}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_trial_leaves_the_optimizer_at_its_start():
+    start = np.array([1.0, 2.0, 3.0])
+    made = optimizers.find(path(Ball))(start, lambda step: 0.1)
+    assert made.steps == 0
+    np.testing.assert_array_equal(made.beta, [1.0, 2.0, 3.0])
 
 
 def run(scheme="uc-mmc", **options):

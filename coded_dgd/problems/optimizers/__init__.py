@@ -8,6 +8,7 @@ from functools import partial
 
 from coded_dgd import registry, spec
 from coded_dgd.errors import CodedDGDError, UsageError, one_line
+from coded_dgd.problems.optimizers import _trial
 from coded_dgd.problems.optimizers.base import Floats, Optimizer
 from coded_dgd.problems.step_sizes import Schedule
 
@@ -46,9 +47,12 @@ def _make(
     start: Floats,
     schedule: Schedule,
 ) -> Optimizer:
-    """Make an optimizer; turn any error of a user's constructor into a one-line UsageError."""
+    """Make an optimizer, and try one of a user; any fault of it is a one-line UsageError."""
     try:
-        return build(start, schedule, **arguments)
+        made = build(start, schedule, **arguments)
+        if not type(made).__module__.startswith("coded_dgd."):
+            _trial.run(text, lambda: build(start.copy(), schedule, **arguments))
+        return made
     except CodedDGDError:
         raise
     except Exception as error:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from coded_dgd.errors import CodedDGDError, UsageError, located
+from coded_dgd.errors import CodedDGDError, Infeasible, UsageError, located
 from coded_dgd.problems.evaluation import described
 from coded_dgd.schemes.base import Bools, CodedScheme, ReplicationScheme, Scheme
 from coded_dgd.schemes.rules import Rule
@@ -32,6 +32,8 @@ def build(kind: type[Scheme], name: str, *sizes: int | None, **options: Any) -> 
     UsageError
         If the class of a user raises or its answers cannot be used; the message says how to
         correct them.
+    Infeasible
+        If not even all messages suffice with these sizes.
     """
     make: Callable[..., Scheme] = kind
     if kind.__module__.startswith("coded_dgd."):
@@ -122,9 +124,10 @@ class _Trial:
                 "Count or Coverage"
             )
         if not self._ask("rule.holds", lambda: rule.holds(expected.copy(), ())):
-            self._refuse(
-                "its rule does not hold where every message has arrived, so that nothing can be "
-                "decoded: correct its number of messages or blocks"
+            raise Infeasible(
+                f"scheme {self._name}: its rule does not hold where every message has arrived, so "
+                "that nothing can be decoded: correct it, or choose another --load than "
+                f"{scheme.load}"
             )
         arrived = np.zeros_like(expected)
         take = self._ask("rule.counter", lambda: rule.counter(expected.shape, set[int]()))

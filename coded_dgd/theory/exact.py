@@ -15,7 +15,7 @@ from coded_dgd.theory.coverage import CoverageCompletion
 
 def exact_completion(scheme: Scheme, delay: DelayModel) -> Completion | None:
     """Return the distribution of the completion time, or None if it has no exact form."""
-    if not _has_law(delay):
+    if scheme.dynamic or not _has_law(delay):  # messages of dynamic tasks have no fixed order
         return None
     completion: Completion | None = None
     if isinstance(scheme.rule, Count):

@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 
-from coded_dgd import schemes
+from coded_dgd import delays, schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.problems import optimizers
 from coded_dgd.problems.optimizers import Optimizer
 from coded_dgd.schemes.base import CodedScheme, ReplicationScheme
 from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.schemes.rules import Count, Coverage, Rule
+from coded_dgd.theory.prediction import predict
 
 # Schemes
 
@@ -194,6 +195,11 @@ def test_a_scheme_as_it_should_be_is_admitted():
     assert schemes.create(path(Pairs), 8).load == 2
 
 
+def test_a_load_with_which_nothing_can_be_decoded_is_infeasible():
+    with pytest.raises(Infeasible, match=r"rule does not hold .* another --load than 2"):
+        schemes.create(path(Scripted), 4, load=2)
+
+
 def test_weights_of_an_approximation_need_not_sum_to_one(monkeypatch):
     monkeypatch.setattr(WeightsTwice, "exact", False)
     assert not schemes.create(path(WeightsTwice), 8).exact
@@ -231,6 +237,14 @@ def test_a_task_that_does_not_exist_is_refused(monkeypatch, task, words):
     monkeypatch.setattr(Scripted, "task", task)
     with pytest.raises(UsageError, match=words):
         run(scheme=path(Scripted))
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_tasks_that_are_decided_during_an_iteration_are_not_predicted(exact):
+    scheme = schemes.create(path(Scripted), 4, load=4)
+    delay = delays.create("shifted-exponential:mu=10,alpha=0.01", seed=0)
+    with pytest.raises(Infeasible, match=r"decides on tasks .*: use coded-dgd run or compare"):
+        predict(scheme, delay, exact=exact)
 
 
 # Optimizers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from operator import itemgetter
 from time import perf_counter
 from typing import NamedTuple
@@ -229,6 +229,19 @@ def replay_messages(
     times : (M, J) array
         Arrival time of each message in seconds; inf if it never arrives.
     """
+    replaying = replay_steps(decoder, times, lost)
+    while True:
+        try:
+            next(replaying)
+        except StopIteration as end:
+            replayed: Replayed = end.value
+            return replayed
+
+
+def replay_steps(
+    decoder: GuardedDecoder, times: Floats, lost: Mapping[int, float] | None = None
+) -> Generator[None, None, Replayed]:
+    """Replay as `replay_messages`, one event at each step; the generator returns the result."""
     lost = lost or {}
     deadline = np.inf if decoder.scheme.deadline is None else decoder.scheme.deadline
     latest = np.full((len(times), 1), deadline)
@@ -241,6 +254,7 @@ def replay_messages(
     for instant, w, m in sorted(events, key=itemgetter(0)):
         if decoder.lose(w) if m is None else decoder.arrive((w, m)):
             return Replayed(instant, decoder.order)
+        yield
     if deadline < np.inf:
         decoder.expire()
     return Replayed(deadline, decoder.order)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from time import thread_time
 from typing import NamedTuple
 
 import numpy as np
 
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.engine.protocol import Floats
-from coded_dgd.guard import GuardedDecoder, replay
+from coded_dgd.guard import GuardedDecoder, Replayed, replay_steps
+
+PIECE = 1e-4
+"""Processor time in seconds after which a piece of work ends."""
+LONG_STEP = 1e-3
+"""Processor time in seconds of a step that is too long while messages may arrive."""
 
 
 class _Noted(NamedTuple):
@@ -25,8 +31,9 @@ class _Noted(NamedTuple):
 class Ideal:
     """Computes the ideal completion time of each iteration, in pieces of about 0.1 ms.
 
-    An iteration is noted when it is done. Its ideal takes about 1 ms with 40 workers. The master
-    computes it while it waits for messages of the next iteration.
+    An iteration is noted when it is done. The master computes its ideal while it waits for messages
+    of later iterations. If a single step of the decoder takes longer than `LONG_STEP`, what is left
+    is computed after the run, because messages are noticed late meanwhile.
 
     Parameters
     ----------
@@ -39,6 +46,8 @@ class Ideal:
         self._noted: deque[_Noted] = deque()
         self._finish: list[Floats] = []
         """Finish times of the tasks of workers 0, 1, ... in the first iteration of `_noted`."""
+        self._replaying: Generator[None, None, Replayed] | None = None
+        self._postponed = False
         self._times: list[float] = []
 
     def begin(self, decoder: GuardedDecoder, delay_streams: Sequence[int]) -> None:
@@ -51,7 +60,7 @@ class Ideal:
         delay_streams : sequence of int
             Index of each worker in the delay model.
         """
-        self._decoder, self._draws = decoder.again(), delay_streams
+        self._decoder, self._delay_streams = decoder.again(), delay_streams
 
     def note(self, iteration: int, lost: Mapping[int, float]) -> None:
         """Note that an iteration is done.
@@ -61,25 +70,40 @@ class Ideal:
         lost : mapping of int to float
             Workers that were lost, with the seconds after beta_t was sent.
         """
-        self._noted.append(_Noted(iteration, self._decoder, self._draws, lost))
+        self._noted.append(_Noted(iteration, self._decoder, self._delay_streams, lost))
 
     def work(self) -> bool:
-        """Do the next piece of work; return whether there was any."""
-        if not self._noted:
+        """Do the next piece of work, unless it is postponed; return whether there was any."""
+        if self._postponed or not self._noted:
             return False
+        begin = now = thread_time()
+        while now - begin < PIECE and self._noted:
+            before = now
+            self._step()
+            now = thread_time()
+            self._postponed |= now - before > LONG_STEP
+        return True
+
+    def _step(self) -> None:
+        """Draw the delays of one more worker, or replay one more event."""
         iteration, decoder, delay_streams, lost = self._noted[0]
         worker = len(self._finish)
         if worker < len(delay_streams):
             work = decoder.scheme.work
             self._finish.append(self._delay.finish_times(iteration, delay_streams[worker], work))
-            return True
-        self._times.append(replay(decoder, np.array(self._finish), lost).completion_time)
-        self._finish = []
-        self._noted.popleft()
-        return True
+            return
+        if self._replaying is None:
+            times = decoder.scheme.message_times(np.array(self._finish))
+            self._replaying = replay_steps(decoder, times, lost)
+        try:
+            next(self._replaying)
+        except StopIteration as end:
+            self._times.append(end.value.completion_time)
+            self._finish, self._replaying = [], None
+            self._noted.popleft()
 
     def times(self) -> Floats:
         """Return the ideal completion times of all noted iterations, in seconds."""
-        while self.work():
-            pass
+        while self._noted:
+            self._step()
         return np.array(self._times)

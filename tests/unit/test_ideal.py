@@ -39,3 +39,16 @@ def test_without_iterations_there_is_nothing_to_do():
     ideal = Ideal(prepare(RunConfig(workers=WORKERS, transport="simulated"), None).delay)
     assert not ideal.work()
     assert ideal.times().shape == (0,)
+
+
+def test_after_a_long_step_the_rest_is_left_for_the_end(monkeypatch):
+    setup = prepare(RunConfig(workers=WORKERS, scheme="uncoded", transport="simulated"), None)
+    decoder, ideal = GuardedDecoder(setup.scheme, 1e6), Ideal(setup.delay)
+    ideal.begin(decoder, range(WORKERS))
+    for iteration in range(ITERATIONS):
+        ideal.note(iteration, {})
+    assert ideal.work()
+    monkeypatch.setattr("coded_dgd.engine.ideal.LONG_STEP", 0.0)
+    assert ideal.work()
+    assert not ideal.work()
+    assert len(ideal.times()) == ITERATIONS

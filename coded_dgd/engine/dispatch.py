@@ -43,6 +43,10 @@ class Dispatcher:
         self._progress.finished.add(self._held[worker][number])
         self._ahead[worker] -= 1
 
+    def refuse(self, worker: int) -> None:
+        """Note that a message of a worker cannot be used; others may compute the task."""
+        self._ahead[worker] -= 1
+
     def refill(self) -> None:
         """Send tasks to the workers that have fewer than `AHEAD`, one to each in turn.
 

@@ -142,7 +142,7 @@ class WorkerGroup:
         self.transport.broadcast(Point(self.code_id, iteration, beta), self.members)
 
     def receive(self, iteration: int, until: float = inf, enough: int = 1) -> Incoming:
-        """Wait for something to arrive; return what of it is this crew's, up to this iteration.
+        """Wait for something to arrive; return what of it is this group's, up to this iteration.
 
         The caller must free the rows of the returned messages; all other rows are already free. A
         message that makes no sense is counted in `refused`. Unless it belongs to an earlier
@@ -199,13 +199,19 @@ class WorkerGroup:
                 incoming.times.append(time)
                 incoming.compute_seconds.append(header[3])
                 incoming.overruns.append(header[4])
-            elif late := self._set_aside(peer, size, header, iteration, incoming):
+            elif late := self._set_aside(peer, row, size, header, iteration, incoming):
                 incoming.late.append(Late(*late, time, row))
             else:
                 payloads.free([row])
 
     def _set_aside(
-        self, peer: int, size: int, header: list[float], iteration: int, incoming: Incoming
+        self,
+        peer: int,
+        row: int,
+        size: int,
+        header: list[float],
+        iteration: int,
+        incoming: Incoming,
     ) -> tuple[int, int, int] | None:
         """Account for a message that does not answer this iteration.
 
@@ -226,10 +232,14 @@ class WorkerGroup:
             wrong = "wrong header"
         elif not exists:
             wrong = "wrong message number"
-        elif answered < iteration:
-            return worker, number, answered  # the payload is not checked
+        elif answered < iteration - self.scheme.oldest:
+            return worker, number, answered  # the payload is not used, whatever it holds
+        elif size != self._body_length:
+            wrong = "wrong length"
+        elif answered < iteration and self.transport.payloads.is_finite(row, self.layout):
+            return worker, number, answered
         else:
-            wrong = "wrong length" if size != self._body_length else "not finite"
+            wrong = "not finite"
         self.refused[peer, wrong] += 1
         if not 0 <= answered < iteration:
             known = exists and answered == iteration

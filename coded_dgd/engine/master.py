@@ -199,6 +199,8 @@ class Master:
                 self._take_loss(loss, record, self._clock() - left)
             for refusal in incoming.refusals:
                 self.refusals[refusal.worker] = refusal.reason
+                if self._dispatcher:
+                    self._dispatcher.refuse(refusal.worker)
                 self._expect_less(refusal.worker, refusal.message, record, self._clock() - left)
             if self._decodable:
                 return

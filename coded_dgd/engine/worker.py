@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
+from itertools import count
 from math import inf
 from time import perf_counter
 
@@ -97,7 +98,8 @@ class Worker:
         """Compute and send the tasks that rank 0 assigns; return the point that overtakes."""
         shard, due, beta = self._begin(point)
         event, code_id, iteration = self._event, point.code_id, point.iteration
-        for instant in due:
+        for done in count():  # tasks of a broken-off attempt at the iteration come on top
+            instant = due[min(done, len(due) - 1)]
             while (number := self._next_task(point)) is None:
                 event(Activity.IDLE)
                 signal = yield inf
@@ -121,7 +123,6 @@ class Worker:
             event(Activity.SEND, code_id, iteration, number)
             send(message)
             self.results += 1
-        event(Activity.IDLE)
         return None
 
     def _begin(self, point: Point) -> tuple[Shard, list[float], Reals]:

@@ -140,3 +140,74 @@ def test_late_messages_count_until_they_are_too_old(delay):
         assert record.messages_used >= 3
     np.testing.assert_allclose(outcome.beta, beta, rtol=1e-10)
     assert used_late > 5
+
+
+class Spoiling(SimulatedTransport):
+    """Spoils the first messages of one worker: `spoil` is called with each."""
+
+    spoil, left = None, 2
+
+    def _deliver(self, peer, message):
+        if peer == 0 and self.left and self.spoil is not None:
+            message = message.copy()
+            self.left -= self.spoil(message)
+        super()._deliver(peer, message)
+
+
+def spoiled(spoil, scheme, **options):
+    given = {"workers": WORKERS, "blocks": BLOCKS, "load": LOAD, "iterations": 20, "data": DATA}
+    config = RunConfig(scheme=scheme, transport="simulated", seed=4, **(given | options))
+    transport = Spoiling(WORKERS)
+    transport.spoil = spoil
+    return job.run(prepare(config, None), transport)
+
+
+def make_nan(message):
+    message[-1] = np.nan
+    return True
+
+
+def test_a_worker_whose_messages_are_refused_gets_further_tasks():
+    delay = "persistent:ranks=2,3,4,5,6,factor=1000"
+    outcome = spoiled(make_nan, DYNAMIC, delay=delay, check_gradient=True, iterations=3)
+    assert sum(outcome.refused.values()) == 2
+    assert max(record.gradient_error for record in outcome.log) < 1e-12
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_iteration_that_begins_again_gets_all_its_tasks(seed):
+    outcome = run(
+        blocks=BLOCKS, load=3, losses={seed % WORKERS: 0.02 * (seed + 1)}, replace=True, seed=seed,
+        delay="shifted-exponential:mu=50,alpha=0.005,tasks=independent",
+    )  # fmt: skip
+    assert len(outcome.log) == 20
+    assert max(record.gradient_error for record in outcome.log) < 1e-12
+
+
+@pytest.mark.parametrize("reason", ["not finite", "wrong length"])
+def test_late_messages_are_checked_before_they_are_used(reason):
+    """Held back for an iteration, and spoiled."""
+
+    class Late(Spoiling):
+        held = None
+
+        def _deliver(self, peer, message):
+            if peer == 5 and self.held is None and message[1] == 2:
+                self.held = message.copy()
+                if reason == "not finite":
+                    self.held[-1] = np.nan
+                else:
+                    self.held = self.held[:-1]
+                return
+            super()._deliver(peer, message)
+            if self.held is not None and len(self.held) and message[1] == 3:
+                SimulatedTransport._deliver(self, 5, self.held)
+                self.held = self.held[:0]
+
+    config = RunConfig(
+        scheme=STALE, transport="simulated", workers=WORKERS, iterations=8, data=DATA,
+        delay="none", step_size="0.002",
+    )  # fmt: skip
+    outcome = job.run(prepare(config, None), Late(WORKERS))
+    assert dict(outcome.refused) == {(5, reason): 1}
+    assert np.isfinite(outcome.beta).all()

@@ -74,6 +74,7 @@ class Peer:
         self._gate: MPI.Request | None = None
         self._count = 0
         self.owed: Floats | None = None
+        self._owed_tasks: list[Task] = []
 
     def fail(self, cause: str = GONE) -> None:
         """Treat the peer as gone."""
@@ -174,7 +175,12 @@ class Peer:
         self.send(pack_control(command, argument), CONTROL, command is Control.RELEASE)
 
     def tell(self, task: Task) -> None:
-        """Send a task."""
+        """Send a task, behind the point that it belongs to."""
+        if self.owed is not None:
+            self._owed_tasks.append(task)
+            return
+        if len(self._sending) >= WINDOW:
+            self._sending = self._pending(self._sending)
         self.send(pack_control(Control.TASK, *task), CONTROL)
 
     def unsent(self) -> int:
@@ -202,7 +208,7 @@ class Peer:
     def post(self, message: Floats) -> None:
         """Send a point, now or as soon as the peer has read those before it."""
         if not self.gone:
-            self.owed = message
+            self.owed, self._owed_tasks = message, []
             self.advance()
 
     def advance(self) -> None:
@@ -223,7 +229,9 @@ class Peer:
         if not self._count % WINDOW:
             self._gate = request
         self._points.append((request, self.owed))
-        self.owed = None
+        self.owed, tasks = None, self._owed_tasks
+        for task in tasks:
+            self.tell(task)
 
     def events(self, deadline: float) -> Floats | None:
         """Receive the events that the report has announced; return None if they do not arrive."""

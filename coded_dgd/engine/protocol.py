@@ -16,6 +16,7 @@ timeline, if one is recorded.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from pathlib import Path
@@ -269,6 +270,23 @@ class Report(NamedTuple):
     memory: int = 0
     """Peak of the worker's memory in bytes; 0 if it was not measured."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, as checkpoints hold them; `events` is called ``marks`` there."""
+        values = self._asdict()
+        values["marks"] = values.pop("events")
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Report:
+        """Read what `to_json` has written.
+
+        Raises
+        ------
+        TypeError
+            If a field is unknown or missing.
+        """
+        return cls(**{"events" if name == "marks" else name: each for name, each in values.items()})
+
 
 class Logs(NamedTuple):
     """Where the ranks of a job write their logs, and at which level."""
@@ -304,10 +322,3 @@ def read_error(text: bytes | bytearray) -> CodedDGDError:
 def result_size(length: int, dtype: str | np.dtype[Any]) -> int:
     """Return the length of a message, in numbers of type `dtype`, whose body has this `length`."""
     return HEADER * 8 // np.dtype(dtype).itemsize + length
-
-
-def result_parts(message: Reals) -> tuple[Floats, Reals]:
-    """Return views of the header and the body; the header is empty if it is incomplete."""
-    size = HEADER * 8 // message.dtype.itemsize
-    header = message[:size] if len(message) >= size else message[:0]
-    return header.view(np.float64), message[size:]

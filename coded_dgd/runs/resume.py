@@ -183,7 +183,7 @@ def _usable(checkpoint: Checkpoint, folder: Path, scheme: Scheme) -> bool:
 def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
     learnt, refused = values.pop("scheme"), values.pop("refused")
     absences = [Absence(*absence) for absence in values.pop("absences")]
-    losses = [Report(**report) for report in values.pop("losses")]
+    losses = [Report.from_json(report) for report in values.pop("losses")]
     adaptations = [Adaptation.from_json(each) for each in values.pop("adaptations")]
     data = values.pop("data", None)  # older versions did not record it
     return (

@@ -19,6 +19,7 @@ from coded_dgd.engine.transports.base import Batch
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.problems.layout import EXTRAS, Layout
+from coded_dgd.problems.optimizers import _trial
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
 
@@ -61,7 +62,8 @@ def run(transport=None, data=None, **options):
 def test_lengths_and_places(parameters, pieces, dtype, loss):
     layout = Layout(parameters, pieces, dtype, EXTRAS if loss else ())
     message = np.zeros(protocol.result_size(layout.body_length, dtype), dtype)
-    header, body = protocol.result_parts(message)
+    start = len(message) - layout.body_length
+    header, body = message[:start].view(np.float64), message[start:]
     extras, payload = layout.parts(body)
     assert len(header) == protocol.HEADER
     assert len(extras) == loss and extras.dtype == np.float64
@@ -200,8 +202,9 @@ class Watching(SimulatedTransport):
 
 @pytest.fixture
 def told(monkeypatch):
-    """Points and losses that the optimizer has been told."""
+    """Points and losses that the optimizer has been told in the run."""
     update, found = own_optimizer.Backtracking.update, []
+    monkeypatch.setattr(_trial, "run", lambda *_: None)
 
     def note(self, gradient, loss=None):
         found.append((self.point, loss))

@@ -64,6 +64,10 @@ class Arrivals:
         """Free the messages that no later iteration can use."""
         self._keep(range(self._iteration + 1 - self._oldest, self._iteration + 1))
 
+    def close(self) -> None:
+        """Free everything: no later iteration uses this code."""
+        self._keep(range(0))
+
     def ages(self) -> dict[tuple[int, int], int]:
         """Return the age of each message in iterations, by worker and number."""
         return {key: self._iteration - each.iteration for key, each in self.held.items()}

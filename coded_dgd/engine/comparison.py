@@ -129,6 +129,7 @@ def compare(
                     records.append(contender.step())
                 except (Diverged, Undecodable) as error:
                     going.remove(contender)
+                    contender.trainer.stage.master.arrivals.close()
                     field.leave_out(contender.name, error)
             on_turn(records)
         training_time = monotonic() - begin

@@ -50,21 +50,21 @@ class Payloads:
         layout : Layout
             Layout of the longest messages; all messages of the job have its type.
         rows : int
-            Number of rows in the first array.
+            Number of rows in the first array, at least.
 
         Returns
         -------
         bool
-            Whether rows taken before are too short.
+            Whether rows taken before are not to be used for receives any more.
         """
         size = result_size(layout.body_length, layout.dtype)
-        if size <= self._size:
+        if size <= self._size and rows <= len(self._matrix):
             return False
-        self._dtype, self._size = np.dtype(layout.dtype), size
+        self._dtype, self._size = np.dtype(layout.dtype), max(size, self._size)
         self._start = size - layout.body_length
-        self._zeros = np.zeros(layout.body_length, layout.dtype)
+        self._zeros = np.zeros(self._size - self._start, layout.dtype)
         self._free, self._first = [], len(self.buffers)
-        self._matrix = self._add(rows)
+        self._matrix = self._add(max(rows, 2 * len(self._matrix)))
         return True
 
     def _add(self, rows: int) -> Reals:
@@ -99,6 +99,7 @@ class Payloads:
         """Return the headers of the messages in these rows, `HEADER` numbers each."""
         return [self._headers[row].tolist() for row in rows]
 
+    @np.errstate(invalid="ignore")
     def inspect(self, rows: Sequence[int], layout: Layout) -> tuple[list[list[float]], bool]:
         """Return the headers of the messages in these rows, and whether all bodies are finite."""
         length = layout.body_length
@@ -110,6 +111,7 @@ class Payloads:
         products = messages[:, self._start :].dot(self._zeros[:length])
         return headers, not products.any()  # 0 times inf or nan is nan, which counts as true
 
+    @np.errstate(invalid="ignore")
     def is_finite(self, row: int, layout: Layout) -> bool:
         """Whether all extras and payload numbers in a row are finite."""
         extras, payload = layout.parts(self._bodies[row][: layout.body_length])

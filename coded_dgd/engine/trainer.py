@@ -198,6 +198,7 @@ class Trainer:
         """
         if self.stages:
             self.measure_change()
+            self.stage.master.arrivals.close()
         config, begin = self.config, self.transport.clock()
         # with coded blocks the master computes the loss from the gradient
         extras = EXTRAS if self.optimizer.needs_loss and not scheme.coded else ()
@@ -426,7 +427,7 @@ class Trainer:
             "clock": self._clock,
             "first_norm": master.first_exact_norm,
             "absences": [astuple(absence) for absence in master.absences],
-            "losses": [report._asdict() for report in self.losses],
+            "losses": [report.to_json() for report in self.losses],
             "refused": [Refused(*who, count) for who, count in self.refused.items()],
             "adaptations": [each.to_json() for each in self.adaptations],
         }
@@ -438,7 +439,7 @@ class Trainer:
         self.optimizer.restore(checkpoint.arrays)
         self.trail = Trail(self.optimizer.beta)
         self.log = log
-        self.losses = [Report(**report) for report in values["losses"]]
+        self.losses = [Report.from_json(report) for report in values["losses"]]
         self._losses_before = len(self.losses)
         self.adaptations = [Adaptation.from_json(each) for each in values["adaptations"]]
         for each in values["refused"]:

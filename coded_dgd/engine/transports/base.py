@@ -124,8 +124,7 @@ class Transport(ABC):
         until : float
             Instant until which to wait at most.
         enough : int
-            Number of messages with which to return. With fewer it returns where a peer is lost or
-            the transport is interrupted, and a transport may do so at any time.
+            Number of messages with which to return. A transport may return with fewer at any time.
         """
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:

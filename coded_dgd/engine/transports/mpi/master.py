@@ -6,7 +6,7 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import lru_cache, partial
 from math import inf
@@ -33,6 +33,7 @@ from coded_dgd.engine.protocol import (
     pack_point,
 )
 from coded_dgd.engine.transports.base import STOP_SECONDS, Batch, Transport
+from coded_dgd.engine.transports.mpi.inbox import Inbox
 from coded_dgd.engine.transports.mpi.library import (
     ASSIGNMENT,
     DATA,
@@ -41,15 +42,12 @@ from coded_dgd.engine.transports.mpi.library import (
     MASTER_PAUSE,
     MPI,
     REPORT,
-    REPORT_BYTES,
-    RESULT,
     WORKER_PAUSE,
     Pause,
     fault_tolerant,
     world,
 )
 from coded_dgd.engine.transports.mpi.peer import Peer
-from coded_dgd.engine.transports.mpi.receives import Receives
 from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.errors import UsageError
 from coded_dgd.host.leaving import leave
@@ -61,9 +59,6 @@ from coded_dgd.problems.sparse import SparseRows
 
 LOOK_SECONDS = 1.0
 """Seconds between two checks of the processes themselves."""
-
-REPORT_SECONDS = 0.01
-"""Longest time in seconds between two checks for reports while results keep arriving."""
 
 DEPARTURE_SECONDS = 0.1
 """Longest wait in seconds for one rank to be gone before the next leaves without MPI_Finalize.
@@ -94,15 +89,9 @@ class MPIMaster(Transport):
         self.workers = comm.size - 1
         self.host = socket.gethostname()
         self._peers: list[Peer] = []
-        self._results, self._reports = Receives(RESULT), Receives(REPORT)
-        self._texts: list[bytearray] = []
-        """Buffers that receive the text messages, by peer."""
-        self._rows: list[int] = []
-        """Row of the payload matrix that the next result is received into, by peer; -1 for none."""
-        self._arrived = Batch()
-        """Everything that has arrived since the master last asked."""
+        self._inbox = Inbox(self.payloads, self._read_text)
         self._iteration = 0
-        self._next_look = self._next_reports = 0.0
+        self._next_look = 0.0
         everyone = list(range(comm.size))
         self._world = comm.group.Translate_ranks(everyone, MPI.COMM_WORLD.group)
         self._missing: set[int] = set()
@@ -122,11 +111,7 @@ class MPIMaster(Transport):
         first = len(self._peers)
         for number, rank in enumerate(ranks_of_peers, start=first):
             self._peers.append(Peer(comm, rank, partial(self._lose, number)))
-            self._texts.append(bytearray(REPORT_BYTES))
-            self._rows.append(-1)
-        self._results.add(self._peers[first:])
-        self._reports.add(self._peers[first:])
-        self._reports.post(range(first, len(self._peers)), self._texts[first:])
+        self._inbox.add(self._peers[first:])
         return list(range(first, len(self._peers)))
 
     def _lose(self, number: int, cause: str) -> None:
@@ -136,7 +121,7 @@ class MPIMaster(Transport):
             self.lost[number] = Report(
                 number, peer.host, peer.received, 0.0, 0.0, self._iteration, cause
             )
-            self._arrived.losses.append(self.lost[number])
+            self._inbox.arrived.losses.append(self.lost[number])
 
     def assemble(self) -> None:
         """Wait until every worker has arrived or is lost, and name the late ones."""
@@ -154,12 +139,7 @@ class MPIMaster(Transport):
     def assign(self, peer: int, assignment: Assignment) -> None:
         target = self._peers[peer]
         rows = self.workers * (len(assignment.ends) + 1)
-        if self.payloads.reserve(assignment.layout.whole, rows):  # the posted buffers are too short
-            listening = [number for number, row in enumerate(self._rows) if row >= 0]
-            self._results.cancel(listening)
-            self._expect_results(listening)
-        if self._rows[peer] < 0:
-            self._expect_results([peer])
+        self._inbox.expect_results(peer, assignment.layout.whole, rows)
         target.assignment, target.rows = assignment, 0
         target.command(Control.ASSIGNMENT)
         target.send(json.dumps(asdict(assignment)).encode(), ASSIGNMENT)
@@ -192,17 +172,21 @@ class MPIMaster(Transport):
             self._peers[peer].tell(task)
 
     def receive(self, until: float = inf, enough: int = 1) -> Batch:
-        pause = Pause(MASTER_PAUSE)
-        while len(self._collect().peers) < enough and not self._arrived.losses:
-            if self.interrupted or monotonic() >= until:
+        pause, looked = Pause(MASTER_PAUSE), monotonic()
+        self._collect()
+        while len(self._inbox.arrived.peers) < enough and not self._inbox.arrived.losses:
+            now = monotonic()
+            if self.interrupted or now >= until:
                 break
+            if self._inbox.arrived.peers and now >= looked + LOOK_SECONDS:
+                break  # what has arrived may not be usable
             for peer in self._peers:
                 if peer.owed is not None:
                     peer.advance()
             if not any(work() for work in self.meanwhile):
                 pause()
-        arrived, self._arrived = self._arrived, Batch()
-        return arrived
+            self._collect()
+        return self._inbox.take()
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
         deadline, pause = monotonic() + seconds, Pause(WORKER_PAUSE)
@@ -213,52 +197,12 @@ class MPIMaster(Transport):
             pause()
         return True
 
-    def _collect(self) -> Batch:
-        """Receive what has arrived; return all that the master has not asked for yet."""
+    def _collect(self) -> None:
+        """Receive what has arrived, and look after the processes from time to time."""
         if self._refusal and not self._stopped:
             raise UsageError(self._refusal)
         self._look()
-        # one call seldom completes a message that has just arrived
-        numbers, sizes = self._results.test()
-        if not numbers:
-            numbers, sizes = self._results.test()
-        now = monotonic()
-        if numbers:
-            self._take_results(numbers, sizes, now)
-        if not numbers or now >= self._next_reports:
-            self._next_reports = now + REPORT_SECONDS
-            self._take_reports()
-        return self._arrived
-
-    def _take_reports(self) -> None:
-        """Read the text messages that have arrived, and post the next receives."""
-        for number, size in zip(*self._reports.test(), strict=True):
-            self._read_report(number, bytes(self._texts[number][:size]))
-            if self._peers[number].report is None:  # the last one
-                self._reports.post([number], [self._texts[number]])
-
-    def _take_results(self, numbers: list[int], sizes: list[int], now: float) -> None:
-        """Add results to the batch, and post the next receives."""
-        arrived, payloads, rows = self._arrived, self.payloads, self._rows
-        for number in numbers:
-            self._peers[number].received += 1
-        if any(self._peers[number].unreachable for number in numbers):
-            # results of such a peer count as late, even if it sent them in time
-            pairs = zip(numbers, sizes, strict=True)
-            heard = [(n, size) for n, size in pairs if not self._peers[n].unreachable]
-            numbers, sizes = [n for n, _ in heard], [size for _, size in heard]
-        arrived.peers += numbers
-        arrived.rows += [rows[number] for number in numbers]
-        arrived.lengths += map(payloads.body_length_of, sizes)
-        arrived.times += [now] * len(numbers)
-        self._expect_results(numbers)
-
-    def _expect_results(self, numbers: Sequence[int]) -> None:
-        """Post a receive for the next result of each of these peers, in a row of its own."""
-        rows = self.payloads.take(len(numbers))
-        for number, row in zip(numbers, rows, strict=True):
-            self._rows[number] = row
-        self._results.post(numbers, [self.payloads.buffers[row] for row in rows])
+        self._inbox.collect()
 
     def _look(self) -> None:
         """Notice, once in a while, processes that have ended without a signal or are silent."""
@@ -282,7 +226,7 @@ class MPIMaster(Transport):
         self._missing = lost
         self._next_look = now + LOOK_SECONDS
 
-    def _read_report(self, number: int, text: bytes) -> None:
+    def _read_text(self, number: int, text: bytes) -> None:
         """Handle a text message of a peer."""
         peer = self._peers[number]
         peer.silent = 0.0
@@ -306,7 +250,7 @@ class MPIMaster(Transport):
             report = peer.report = Report(*fields)._replace(peer=number)
             if report.failure is not None and number not in self.lost:
                 self.lost[number] = report
-                self._arrived.losses.append(report)
+                self._inbox.arrived.losses.append(report)
 
     def host_of(self, peer: int) -> str:
         return self._peers[peer].host
@@ -379,11 +323,11 @@ class MPIMaster(Transport):
                     peer.send(np.empty(0), DATA)
                 peer.command(Control.STOP)
             before = sum(peer.received for peer in self._peers)
-            self._post_all()
+            self._inbox.post_all()
             pause = Pause(WORKER_PAUSE)
             while not self._drained() and monotonic() < deadline:
-                self.payloads.free(self._collect().rows)
-                self._arrived = Batch()
+                self._collect()
+                self.payloads.free(self._inbox.take().rows)
                 for peer in self._peers:
                     peer.advance()
                 pause()
@@ -394,16 +338,6 @@ class MPIMaster(Transport):
         else:
             drained = 0
         return [peer.report for peer in self._peers if peer.report], drained
-
-    def _post_all(self) -> None:
-        """Post receives for everything that may still arrive."""
-        everyone = range(len(self._peers))
-        results = [n for n in everyone if self._rows[n] >= 0 and not self._results.is_posted(n)]
-        self._results.post(results, [self.payloads.buffers[self._rows[n]] for n in results])
-        reports = [
-            n for n in everyone if not self._peers[n].report and not self._reports.is_posted(n)
-        ]
-        self._reports.post(reports, [self._texts[n] for n in reports])
 
     @property
     def hard(self) -> bool:
@@ -422,9 +356,7 @@ class MPIMaster(Transport):
         streams.flush()
         if any(peer.vanished for peer in self._peers):
             sleep(FORWARD_SECONDS)
-        everyone = range(len(self._peers))
-        self._results.cancel(everyone)
-        self._reports.cancel(everyone)
+        self._inbox.cancel()
         hard = self.hard
         how = Release.HARD * hard | Release.FAILED * (self.error is not None)
         deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)

@@ -1,4 +1,4 @@
-"""What is held of the messages of one code: the iteration that each answers, and its row."""
+"""What is held of one code: for each message the iteration that it answers, its time, its row."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ class Arrival(NamedTuple):
 
     iteration: int
     """The iteration that it answers."""
+    elapsed: float
+    """Seconds from the departure of beta_t of that iteration to the arrival."""
     row: int
     """Row of the payload matrix that holds the message."""
 
@@ -32,7 +34,7 @@ class Arrivals:
         self.payloads, self._oldest = payloads, oldest
         self._iteration = 0
         self.held: dict[tuple[int, int], Arrival] = {}
-        """In the order of arrival; their times are in the `ArrivalLog`."""
+        """In the order of arrival."""
 
     def begin(self, iteration: int) -> None:
         """Begin or repeat an iteration: free the messages that are too old, and its own."""

@@ -245,10 +245,10 @@ class Master:
             if self._decodable:
                 self.arrivals.payloads.free([row])
             elif oldest or key in held:
-                if self.arrivals.take(key, Arrival(iteration, row)):
+                if self.arrivals.take(key, Arrival(iteration, elapsed[place], row)):
                     used.append(place)
             else:
-                held[key] = Arrival(iteration, row)
+                held[key] = Arrival(iteration, elapsed[place], row)
                 used.append(place)
             if not used or used[-1] != place:
                 record.wasted_messages += 1
@@ -281,7 +281,7 @@ class Master:
         key, age = (late.worker, late.number), record.iteration - late.iteration
         if self._decodable:
             self.arrivals.payloads.free([late.row])
-        elif self.arrivals.take(key, Arrival(late.iteration, late.row)):
+        elif self.arrivals.take(key, Arrival(late.iteration, elapsed, late.row)):
             if self._use(key, record, late.time, age):
                 self._complete(record, late.time - self._left[record.iteration])
             return

@@ -26,11 +26,11 @@ def test_the_newer_of_two_messages_is_held_and_the_other_row_is_free():
     arrivals = Arrivals(matrix, oldest=2)
     first, second, third = matrix.take(3)
     arrivals.begin(5)
-    assert arrivals.take((0, 0), Arrival(4, first))
-    assert arrivals.take((0, 0), Arrival(5, second))
-    assert not arrivals.take((0, 0), Arrival(3, third))
+    assert arrivals.take((0, 0), Arrival(4, 0.1, first))
+    assert arrivals.take((0, 0), Arrival(5, 0.1, second))
+    assert not arrivals.take((0, 0), Arrival(3, 0.1, third))
     (third,) = matrix.take(1)
-    assert not arrivals.take((1, 0), Arrival(2, third))  # too old
+    assert not arrivals.take((1, 0), Arrival(2, 0.1, third))  # too old
     assert arrivals.rows([(0, 0)]) == [second]
     assert arrivals.ages() == {(0, 0): 0}
 
@@ -40,7 +40,7 @@ def test_rows_are_free_once_no_iteration_can_use_them():
         matrix = payloads(1)
         arrivals = Arrivals(matrix, oldest)
         arrivals.begin(7)
-        arrivals.take((2, 1), Arrival(7, *matrix.take(1)))
+        arrivals.take((2, 1), Arrival(7, 0.1, *matrix.take(1)))
         arrivals.end()
         for iteration in range(8, 8 + oldest):
             arrivals.begin(iteration)
@@ -54,7 +54,7 @@ def test_closing_frees_everything():
     matrix = payloads(3)
     arrivals = Arrivals(matrix, oldest=9)
     for key, row in enumerate(matrix.take(3)):
-        arrivals.take((key, 0), Arrival(0, row))
+        arrivals.take((key, 0), Arrival(0, 0.1, row))
     arrivals.close()
     assert not arrivals.held
     assert free_rows(matrix, 3) == 3

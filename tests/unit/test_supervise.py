@@ -55,6 +55,14 @@ class Bench:
         return f"stopped; RUN={self.run} goes on from its checkpoint"
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """SIGINT is ignored where the tests run in the background of a shell, as tests/run.sh does."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
 @pytest.fixture
 def bench(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -39,7 +39,7 @@ class Problem(NamedTuple):
 
     def blocks(self, scheme: CodedScheme) -> Floats:
         """What the scheme encodes, of shape (N, k, l)."""
-        if not scheme.gram:
+        if not scheme.of_gram_matrix:
             return self.X
         X = self.X.reshape(-1, self.X.shape[-1])
         return np.reshape(X.T @ X, (scheme.blocks, -1, X.shape[-1]))
@@ -47,13 +47,15 @@ class Problem(NamedTuple):
     def payloads(self, scheme: CodedScheme, dtype: str) -> Floats:
         """All messages, of shape (M, J, l), as workers compute them with this type."""
         features, theta = self.X.shape[-1], self.theta.astype(dtype)
-        length = features // scheme.blocks if scheme.gram else features
+        length = features // scheme.blocks if scheme.of_gram_matrix else features
         payloads = np.empty((*scheme.expected.shape, length))
         for worker in range(scheme.workers):
             coded = scheme.encode(worker, self.blocks(scheme)).astype(dtype)
             coded = coded.reshape(scheme.messages, -1, features)  # tasks of a message are summed
             products = coded @ theta
-            payloads[worker] = products if scheme.gram else np.einsum("jkl,jk->jl", coded, products)
+            payloads[worker] = (
+                products if scheme.of_gram_matrix else np.einsum("jkl,jk->jl", coded, products)
+            )
         return payloads
 
     def exact(self) -> NDArray[np.longdouble]:

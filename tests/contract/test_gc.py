@@ -110,8 +110,8 @@ def test_a_tampered_code_gives_no_weights_and_the_decoder_takes_further_messages
     decoder = GuardedDecoder(scheme, 1e300)
     for count, worker in enumerate([0, 1, 2, 3, 4], start=1):
         assert not decoder.arrive((worker, 0))
-        assert scheme.is_decodable(decoder._arrived) == (count == 5)
-    weights = scheme.weights(decoder._arrived)
+        assert scheme.is_decodable(decoder._ages == 0) == (count == 5)
+    weights = scheme.weights(decoder._ages == 0)
     assert np.isnan(weights[:5]).all()
     assert not weights[5:].any()
     assert decoder.arrive((5, 0))  # five good ones

@@ -30,7 +30,7 @@ def interface():
     """Public attributes of what schemes/base.py declares, also those that instances get."""
     found = set()
     for name, kind in vars(base).items():
-        if inspect.isclass(kind) and issubclass(kind, base.Scheme):
+        if issubclass(type(kind), type) and issubclass(kind, base.Scheme):  # no alias
             assert kind.__module__ == base.__name__, name
             found |= set(dir(kind)) | set(inspect.get_annotations(kind))
             (tree,) = ast.parse(inspect.getsource(kind)).body

@@ -7,9 +7,12 @@ cannot be used, 3 diverged, 4 undecodable, 75 stopped on request.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 TRACEBACK = "CODED_DGD_TRACEBACK"
 """Environment variable that shows the traceback of an unforeseen error."""
@@ -91,6 +94,29 @@ def one_line(error: Exception) -> str:
     """Return the message of an error in one short line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())[:200]
+
+
+def answer(who: str, question: Callable[[], T]) -> T:
+    """Return what a user's method answers.
+
+    Parameters
+    ----------
+    who : str
+        Object and method, as the message names them.
+    question : callable
+        Calls the method.
+
+    Raises
+    ------
+    UsageError
+        If the method raises anything but an error of this package or a lack of memory, in one line.
+    """
+    try:
+        return question()
+    except (CodedDGDError, MemoryError):
+        raise
+    except Exception as error:  # a user's method may raise anything
+        raise UsageError(f"{who} raised {located(error)}") from error
 
 
 def located(error: Exception) -> str:

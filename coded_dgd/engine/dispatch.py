@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Task
-from coded_dgd.errors import CodedDGDError, UsageError, located, shown
+from coded_dgd.errors import UsageError, answer, shown
 from coded_dgd.schemes.dynamic import BlockProgress, DynamicScheme
 
 AHEAD = 2
@@ -79,12 +79,8 @@ class Dispatcher:
 
     def _ask(self, worker: int) -> int | None:
         """Return the position of a worker's next task; refuse what is none in one line."""
-        try:
-            number = self._scheme.next_task(worker, self._progress)
-        except (CodedDGDError, MemoryError):
-            raise
-        except Exception as error:
-            self._refuse(f"raised {located(error)}", error)
+        who = f"scheme {self._scheme.name}: next_task"
+        number = answer(who, lambda: self._scheme.next_task(worker, self._progress))
         if number is None:
             return None
         last = len(self._held[worker]) - 1
@@ -95,5 +91,5 @@ class Dispatcher:
             )
         return int(number)
 
-    def _refuse(self, fault: str, cause: Exception | None = None) -> NoReturn:
-        raise UsageError(f"scheme {self._scheme.name}: next_task {fault}") from cause
+    def _refuse(self, fault: str) -> NoReturn:
+        raise UsageError(f"scheme {self._scheme.name}: next_task {fault}")

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from coded_dgd.errors import CodedDGDError, Infeasible, UsageError, located
+from coded_dgd.errors import CodedDGDError, Infeasible, UsageError, answer, located
 from coded_dgd.problems.evaluation import described
 from coded_dgd.schemes.base import Bools, CodedScheme, ReplicationScheme, Scheme
 from coded_dgd.schemes.rules import Rule
@@ -178,13 +178,7 @@ class _Trial:
             )
 
     def _ask(self, method: str, question: Callable[[], T]) -> T:
-        """Return an answer; turn any error of the user's method into a one-line UsageError."""
-        try:
-            return question()
-        except (CodedDGDError, MemoryError):
-            raise
-        except Exception as error:
-            raise UsageError(f"scheme {self._name}: {method} raised {located(error)}") from error
+        return answer(f"scheme {self._name}: {method}", question)
 
     def _refuse(self, fault: str) -> NoReturn:
         raise UsageError(f"scheme {self._name}: {fault}")

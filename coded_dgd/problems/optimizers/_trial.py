@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from coded_dgd.errors import CodedDGDError, UsageError, located
+from coded_dgd.errors import UsageError, answer
 from coded_dgd.problems.evaluation import described
 from coded_dgd.problems.optimizers.base import Floats, Optimizer
 
@@ -103,13 +103,7 @@ class _Trial:
             )
 
     def _ask(self, method: str, question: Callable[[], T]) -> T:
-        """Return a result; turn any error of the user's method into a one-line UsageError."""
-        try:
-            return question()
-        except (CodedDGDError, MemoryError):
-            raise
-        except Exception as error:
-            raise UsageError(f"optimizer {self._name}: {method} raised {located(error)}") from error
+        return answer(f"optimizer {self._name}: {method}", question)
 
     def _refuse(self, fault: str) -> NoReturn:
         raise UsageError(f"optimizer {self._name}: {fault}")

@@ -137,9 +137,9 @@ class WorkerGroup:
         self.members[worker] = peer
         self._worker[peer] = worker
 
-    def broadcast(self, iteration: int, beta: Floats) -> None:
-        """Send beta_t to all members."""
-        self.transport.broadcast(Point(self.code_id, iteration, beta), self.members)
+    def broadcast(self, iteration: int, beta: Floats, product: bool = False) -> None:
+        """Send beta_t to all members; for a `product`, workers leave labels out."""
+        self.transport.broadcast(Point(self.code_id, iteration, beta, product), self.members)
 
     def receive(self, iteration: int, until: float = inf, enough: int = 1) -> Incoming:
         """Wait for something to arrive; return what of it is this group's, up to this iteration.

@@ -56,6 +56,8 @@ class Control(IntEnum):
     """The message carries nothing; it only shows whether the worker still receives."""
     TASK = 6
     """The worker must compute one `Task` of the current iteration next."""
+    PRODUCT = 7
+    """A `Point` follows, at which the worker leaves labels out: see `Point.product`."""
 
 
 class Text(IntEnum):
@@ -201,6 +203,9 @@ class Point(NamedTuple):
     code_id: int
     iteration: int
     beta: Floats
+    product: bool = False
+    """Whether labels are left out, so that the gradient of an objective of degree 2 becomes the
+    product of its Hessian and `beta`."""
 
 
 class Task(NamedTuple):
@@ -225,7 +230,8 @@ SHORT = 4
 
 def pack_point(point: Point) -> Floats:
     """Return a point in the form in which it is sent."""
-    return np.concatenate([[Control.POINT, point.code_id, point.iteration], point.beta])
+    kind = Control.PRODUCT if point.product else Control.POINT
+    return np.concatenate([[kind, point.code_id, point.iteration], point.beta])
 
 
 def pack_control(kind: Control, *arguments: int) -> Floats:
@@ -243,8 +249,9 @@ def control_buffer(parameters: int = 0) -> Floats:
 def read_control(message: Floats) -> Point | Task | Command:
     """Return the content of a control message, in memory of its own."""
     kind, *arguments = message[:SHORT].tolist()
-    if kind == Control.POINT:
-        return Point(int(arguments[0]), int(arguments[1]), message[3:].copy())
+    if kind in (Control.POINT, Control.PRODUCT):
+        product = kind == Control.PRODUCT
+        return Point(int(arguments[0]), int(arguments[1]), message[3:].copy(), product)
     if kind == Control.TASK:
         return Task(*map(int, arguments))
     return Command(Control(int(kind)), int(arguments[0]))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from coded_dgd import delays, registry
-from coded_dgd.engine.protocol import Assignment, Floats, Reals, result_size
+from coded_dgd.engine.protocol import Assignment, Floats, Point, Reals, result_size
 from coded_dgd.engine.shared_blocks import SharedBlocks
 from coded_dgd.problems import objectives
 from coded_dgd.problems.blocks import (
@@ -67,6 +67,7 @@ class Shard:
             else np.array(assignment.coefficients, self.dtype)
         )
         self._drawn: tuple[int, Floats] = (-1, np.empty(0))
+        self._labels = True
 
     def load(self, start: int, X: Any, y: Reals | None) -> None:
         """Take rows `start`, ... of the blocks of the assignment, or of the shared blocks."""
@@ -79,6 +80,11 @@ class Shard:
             self.blocks.load(start, X[own], None if y is None else y[own])
         else:
             self.blocks.load(start, X, y)
+
+    def begin(self, point: Point) -> Reals:
+        """Compute for this point from now on, and return beta in the type of the blocks."""
+        self._labels = not point.product
+        return point.beta.astype(self.dtype, copy=False)
 
     def warm_up(self) -> None:
         """Compute once with zeros, since the first call is slow and would delay an iteration."""
@@ -114,7 +120,8 @@ class Shard:
 
     def compute(self, first: int, last: int, beta: Reals) -> Reals:
         """Return the sum of the results of tasks `first`..`last` - 1, times their factors."""
-        return self.blocks.result(first, last, beta, self._coefficients(first, last))
+        factors = self._coefficients(first, last)
+        return self.blocks.result(first, last, beta, factors, self._labels)
 
     def extras(self, first: int, last: int, beta: Reals) -> list[float]:
         """Return the sums of the extras over the same tasks; see `layout.EXTRAS`."""

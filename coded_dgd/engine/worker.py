@@ -131,7 +131,7 @@ class Worker:
         if shard.assignment.replaces is not None:
             self.shards.pop(shard.assignment.replaces, None)
         due: list[float] = (self.clock() + shard.finish_times(point.iteration)).tolist()
-        return shard, due, point.beta.astype(shard.dtype, copy=False)
+        return shard, due, shard.begin(point)
 
     def _next_task(self, point: Point) -> int | None:
         """Return the number of the next task for a point, and drop tasks of earlier points."""

@@ -26,7 +26,9 @@ class Blocks(ABC):
         """Store rows `start`, ... of every block: X : (tasks, k, l), y : (tasks, k) or None."""
 
     @abstractmethod
-    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
+    def result(
+        self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
+    ) -> Reals:
         """Return the sum of the results of tasks `first` to `last` - 1.
 
         Parameters
@@ -34,6 +36,9 @@ class Blocks(ABC):
         beta : (p,) array
         factors : (last - first,) array, or None for all one
             Factor of each result in the sum.
+        labels : bool
+            Whether the labels take part. Without them, the gradient of an objective of degree 2 is
+            the product of its Hessian and `beta`.
         """
 
 
@@ -81,9 +86,11 @@ class GradientBlocks(DenseBlocks, LabelledBlocks):
         self._gradient = evaluation.gradient_of(objective)
         self._objective, self._rows = objective, rows
 
-    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
+    def result(
+        self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
+    ) -> Reals:
         X = self.X[first:last]
-        y = None if self.y is None else self.y[first:last].ravel()
+        y = self.y[first:last].ravel() if labels and self.y is not None else None
         weights = None if factors is None else np.repeat(factors, X.shape[1])
         return self._gradient(X.reshape(-1, X.shape[-1]), y, beta, weights)
 
@@ -100,7 +107,10 @@ class GradientBlocks(DenseBlocks, LabelledBlocks):
 class ProductBlocks(DenseBlocks):
     """On product blocks a task is the product with beta, one number for each row."""
 
-    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
+    def result(
+        self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
+    ) -> Reals:
+        del labels  # there are none
         results: Reals = self.X[first:last] @ beta
         return results.sum(axis=0) if factors is None else factors @ results
 
@@ -124,9 +134,11 @@ class GramBlocks(LabelledBlocks):
                 self.c[task] += y[task] @ rows
                 self._yy[task] += y[task] @ y[task]
 
-    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
+    def result(
+        self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
+    ) -> Reals:
         results: Reals = self.G[first:last] @ beta
-        if self.c is not None:
+        if labels and self.c is not None:
             results = results - self.c[first:last]
         return results.sum(axis=0) if factors is None else factors @ results
 

@@ -164,11 +164,13 @@ class SparseBlocks(LabelledBlocks):
         self._windows.append((X, y))
         self._starts.append(start)
 
-    def result(self, first: int, last: int, beta: Reals, factors: Reals | None) -> Reals:
+    def result(
+        self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
+    ) -> Reals:
         total: Reals = np.zeros(len(beta), self._dtype)
         for number, (rows, _) in enumerate(self._windows):
             part = self._part(number, first, last)
-            slope = evaluation.slope(self.objective, part.X @ beta, part.y)
+            slope = evaluation.slope(self.objective, part.X @ beta, part.y if labels else None)
             if factors is not None:
                 slope = slope * np.repeat(factors, rows.height)
             total += part.transposed @ slope.astype(self._dtype, copy=False)

@@ -21,7 +21,7 @@ from coded_dgd.problems.blocks import GradientBlocks, GramBlocks, no_rows
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import open_source
-from coded_dgd.problems.sparse import windows
+from coded_dgd.problems.sparse import SparseBlocks, SparseRows, windows
 from coded_dgd.schemes.base import ReplicationScheme, Scheme
 
 NAMES = [*schemes.names(), "lcc-mmc-2"]
@@ -93,6 +93,26 @@ def test_blocks_are_formed_piece_by_piece(labels, dtype):
             np.testing.assert_allclose(
                 found, expected, atol=300 * np.finfo(dtype).eps * np.abs(expected).max()
             )
+
+
+def test_without_labels_a_task_is_a_product():
+    rng = np.random.default_rng(3)
+    X, y, beta = rng.standard_normal((3, 50, 7)), rng.standard_normal((3, 50)), np.ones(7)
+    starts = np.arange(0, 3 * 50 * 7 + 1, 7)
+    sparse_rows = SparseRows(starts, np.tile(np.arange(7, dtype=np.int32), 150), X.ravel(), 3, 7)
+    kinds = {
+        GradientBlocks(no_rows(3, 50, 7, True, "float64"), LeastSquares()): X,
+        GramBlocks(3, 7, True, "float64"): X,
+        SparseBlocks("float64", LeastSquares()): sparse_rows,
+    }
+    stacked, factors = X[1:].reshape(-1, 7), np.array([2.0, -1.0])
+    for blocks, rows in kinds.items():
+        blocks.load(0, rows, y)
+        found = blocks.result(1, 3, beta, factors, labels=False)
+        expected = stacked.T @ (np.repeat(factors, 50) * (stacked @ beta))
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        with_labels = blocks.result(1, 3, beta, factors)
+        assert not np.allclose(with_labels, expected)
 
 
 def best(function, repeats=5):

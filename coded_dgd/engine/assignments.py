@@ -59,6 +59,7 @@ class Assignments:
             self._data = str(Path(self._data).absolute())
         self._local = config.encode == "local"
         self._coding = source.coding if isinstance(source, EncodedLabels) else None
+        self._classes = source.classes
         self._fingerprint = str(fingerprint(source, self._data)) if self._local else ""
         self._shared_slices: dict[int, SharedSlice] = {}
 
@@ -114,6 +115,7 @@ class Assignments:
             unit=float(scheme.work[0]),
             product=scheme.of_gram_matrix,
             objective=config.objective,
+            classes=self._classes,
             delay=config.delay,
             seed=config.seed,
             search=tuple(registry.searched),

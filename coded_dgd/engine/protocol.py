@@ -139,6 +139,8 @@ class Assignment:
     objective: str
     delay: str
     seed: int
+    classes: tuple[float, ...] | None = None
+    """Distinct labels of the data if training replaces them by numbers, else None."""
     search: tuple[str, ...] = ()
     """Folders from which modules are imported, besides the current one."""
     rows: tuple[int, ...] | None = None
@@ -159,7 +161,7 @@ class Assignment:
     def from_json(cls, text: bytes | bytearray) -> Assignment:
         """Return the assignment that was written as JSON."""
         fields = json.loads(text)
-        for name in ("ends", "coefficients", "search", "rows"):
+        for name in ("ends", "coefficients", "classes", "search", "rows"):
             if fields[name] is not None:
                 fields[name] = tuple(fields[name])
         layout = fields["layout"]

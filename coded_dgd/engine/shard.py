@@ -9,7 +9,7 @@ import numpy as np
 from coded_dgd import delays, registry
 from coded_dgd.engine.protocol import Assignment, Floats, Point, Reals, result_size
 from coded_dgd.engine.shared_blocks import SharedBlocks
-from coded_dgd.problems import objectives
+from coded_dgd.problems import evaluation, objectives
 from coded_dgd.problems.blocks import (
     Arrays,
     Blocks,
@@ -57,6 +57,8 @@ class Shard:
         for folder in assignment.search:
             registry.search(folder)
         objective = objective or objectives.create(assignment.objective)
+        if assignment.classes is not None:
+            evaluation.learn_classes(objective, np.array(assignment.classes))
         self.blocks = _blocks(assignment, objective, own)
         # Small tasks of one message are computed together.
         rows = assignment.columns if assignment.kernel == "gram" else assignment.height

@@ -62,8 +62,10 @@ def slope(objective: LinearModel, z: Reals, y: Reals | None) -> Reals:
     return _checked(objective, "slope", found, z.shape, "row")
 
 
-def loss(objective: Objective, X: Reals, y: Reals, beta: Reals) -> float:
-    """Return the checked result of `Objective.loss`.
+def loss(
+    objective: Objective, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
+) -> float:
+    """Return the checked result of `Objective.loss`, which needs no parameter `weights` if None.
 
     Raises
     ------
@@ -71,7 +73,8 @@ def loss(objective: Objective, X: Reals, y: Reals, beta: Reals) -> float:
         If the method raises, or its result is not a real number.
     """
     try:
-        found = objective.loss(X, y, beta)
+        given = () if weights is None else (weights,)
+        found = objective.loss(X, y, beta, *given)
     except Exception as error:
         _refuse_raised(objective, "loss", error)
         raise
@@ -185,6 +188,21 @@ def label_codes(objective: Objective, classes: Reals) -> Reals | None:
             "numbers, one for each class",
         )
     return codes
+
+
+def learn_classes(objective: Objective, classes: Reals) -> None:
+    """Call `Objective.learn_classes`.
+
+    Raises
+    ------
+    UsageError
+        If the method raises.
+    """
+    try:
+        objective.learn_classes(classes.copy())
+    except Exception as error:
+        _refuse_raised(objective, "learn_classes", error)
+        raise
 
 
 def refuse(objective: Objective, fault: str) -> NoReturn:

@@ -87,7 +87,10 @@ def encoded(source: Source, objective: Objective) -> Source:
     own = type(objective)
     checks = own.check_labels is not Objective.check_labels
     encodes = own.encode_labels is not Objective.encode_labels
-    if isinstance(source, EncodedLabels) or not (checks or encodes):
+    if not (checks or encodes):
+        return source
+    if isinstance(source, EncodedLabels):
+        evaluation.learn_classes(objective, np.array(source.classes))
         return source
     classes = np.unique(np.concatenate([np.unique(y) for _, y in source.windows()]))
     if wanted := evaluation.label_fault(objective, classes):
@@ -95,6 +98,7 @@ def encoded(source: Source, objective: Objective) -> Source:
     codes = evaluation.label_codes(objective, classes)
     if codes is None:
         return source
+    evaluation.learn_classes(objective, classes)
     return EncodedLabels(source, (tuple(classes.tolist()), tuple(codes.tolist())))
 
 

@@ -217,3 +217,22 @@ def test_labels_are_read_once(monkeypatch):
     source = Counted("data", X, SIGNS, "in memory")
     assert labels.encoded(labels.encoded(source, Logistic()), Logistic()) is not source
     assert len(reads) == 1
+
+
+class PerClass(Logistic):
+    """A logistic regression that counts the classes of its data."""
+
+    learnt: list[list[float]] = []
+
+    def learn_classes(self, classes):
+        self.learnt.append(classes.tolist())
+
+
+def test_classes_are_told_to_the_objective_on_rank_0_and_on_workers():
+    PerClass.learnt.clear()
+    train(
+        X, with_labels((3, 7)), objective=f"{__name__}:PerClass", workers=2, scheme="uncoded",
+        transport="simulated", iterations=2,
+    )  # fmt: skip
+    assert len(PerClass.learnt) == 3  # rank 0 and two workers
+    assert all(classes == [3, 7] for classes in PerClass.learnt)

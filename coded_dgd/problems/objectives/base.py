@@ -78,8 +78,11 @@ class Objective(ABC):
         """
 
     @abstractmethod
-    def loss(self, X: Reals, y: Reals, beta: Reals) -> float:
-        """Return the sum of the losses of the rows."""
+    def loss(self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None) -> float:
+        """Return the sum over rows of weight * loss; the arguments are those of `gradient`.
+
+        An objective whose method has no `weights` cannot be used with sample weights.
+        """
 
     def check_labels(self, y: Reals) -> str | None:
         """Return a description of valid labels if these are invalid, else None.
@@ -91,6 +94,19 @@ class Objective(ABC):
         """
         del y
         return None
+
+    def learn_classes(self, classes: Reals) -> None:
+        """Take note of the distinct labels of the data, for models whose size depends on them.
+
+        If `encode_labels` returns numbers, the method is called on every process before all
+        methods other than `check_labels` and `encode_labels`.
+
+        Parameters
+        ----------
+        classes : (C,) array
+            The distinct labels of the data, ascending.
+        """
+        del classes
 
     def encode_labels(self, classes: Reals) -> Reals | None:
         """Return the numbers that replace the labels of a classifier in training.
@@ -118,11 +134,47 @@ class Objective(ABC):
 
 
 class LinearModel(Objective):
-    """A linear model has a loss of the margin z = x^T beta and the label."""
+    """A linear model has a loss of the margins of a row and its label.
+
+    With one output the margin of a row is z = x^T beta. With K outputs beta is a (K, l) matrix,
+    flattened row by row, and a row has the K margins beta x.
+    """
+
+    outputs: int = 1
+    """Number K of margins of a row."""
+
+    def size(self, features: int) -> int:
+        """Return K l, the number of parameters."""
+        return self.outputs * features
 
     @abstractmethod
     def slope(self, z: Reals, y: Reals | None) -> Reals:
-        """Return the derivative of the loss with respect to the margin, of shape (k,)."""
+        """Return the derivative of each row's loss with respect to its margins.
+
+        Parameters
+        ----------
+        z : (k,) array, or (k, K) array for K > 1 outputs
+        y : (k,) array, or None for all zero
+
+        Returns
+        -------
+        array of the shape of z
+        """
+
+    def losses(self, z: Reals, y: Reals) -> Reals:
+        """Return the loss of each row, of shape (k,); the arguments are those of `slope`."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither losses nor loss")
+
+    def margins(self, X: Reals, beta: Reals) -> Reals:
+        """Return the margins of rows, of shape (k,), or (k, K) for K > 1 outputs."""
+        matrix = beta if self.outputs == 1 else beta.reshape(self.outputs, -1).T
+        margins: Reals = X.dot(matrix)  # faster than @ for small arrays
+        return margins
+
+    def loss(self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None) -> float:
+        """Return the sum over rows of weight * loss, by `losses`."""
+        losses = self.losses(self.margins(X, beta), y)
+        return float(losses.sum() if weights is None else weights @ losses)
 
     def gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
         """Return the gradient X^T (weights * slope) in one pass over memory.
@@ -132,7 +184,7 @@ class LinearModel(Objective):
         if X.nbytes <= SMALL_BYTES:
             return self._gradient(X, y, beta, weights)
         rows = rows_at_once(len(X), X.shape[1], X.itemsize)
-        total = np.zeros(X.shape[1], X.dtype)
+        total = np.zeros(len(beta), X.dtype)
         for start in range(0, len(X), rows):
             piece = slice(start, start + rows)
             total += self._gradient(
@@ -144,13 +196,13 @@ class LinearModel(Objective):
         return total
 
     def _gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
-        slope = self.slope(X.dot(beta), y)  # faster than @ for small arrays
+        slope = self.slope(self.margins(X, beta), y).T
         if weights is not None:
             slope = slope * weights
         if slope.dtype != X.dtype:
             slope = slope.astype(X.dtype)
         gradient: Reals = slope.dot(X)
-        return gradient
+        return gradient if self.outputs == 1 else gradient.ravel()
 
 
 def follows_slope(objective: Objective) -> TypeGuard[LinearModel]:
@@ -159,7 +211,7 @@ def follows_slope(objective: Objective) -> TypeGuard[LinearModel]:
     return (
         isinstance(objective, LinearModel)
         and own.gradient is LinearModel.gradient
-        and own.size is Objective.size
+        and own.size is LinearModel.size
     )
 
 

@@ -20,9 +20,13 @@ class LeastSquares(LinearModel):
     def slope(self, z: Reals, y: Reals | None) -> Reals:
         return z if y is None else z - y
 
-    def loss(self, X: Reals, y: Reals, beta: Reals) -> float:
+    def losses(self, z: Reals, y: Reals) -> Reals:
+        residual = z - y
+        return residual * residual / 2
+
+    def loss(self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None) -> float:
         residual = X @ beta - y
-        return float(residual @ residual) / 2
+        return float(residual @ (residual if weights is None else weights * residual)) / 2
 
 
 def is_least_squares(objective: Objective) -> bool:
@@ -33,5 +37,5 @@ def is_least_squares(objective: Objective) -> bool:
     own = type(objective)
     return issubclass(own, LeastSquares) and all(
         getattr(own, name) is getattr(LeastSquares, name)
-        for name in ("gradient", "slope", "loss", "size")
+        for name in ("gradient", "slope", "losses", "loss", "size")
     )

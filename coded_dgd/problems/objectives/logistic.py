@@ -25,8 +25,9 @@ class Logistic(LinearModel):
         slope: Reals = -sign * np.exp(-np.logaddexp(0.0, margin))
         return slope
 
-    def loss(self, X: Reals, y: Reals, beta: Reals) -> float:
-        return float(np.logaddexp(0.0, -_signs(y) * (X @ beta)).sum())
+    def losses(self, z: Reals, y: Reals) -> Reals:
+        losses: Reals = np.logaddexp(0.0, -_signs(y) * z)
+        return losses
 
     def check_labels(self, y: Reals) -> str | None:
         return None if len(np.unique(y)) == 2 else "two different numbers, one for each class"

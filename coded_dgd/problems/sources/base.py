@@ -64,6 +64,9 @@ class Source(ABC):
 
     It is None if labels are returned as they are stored."""
 
+    weights: Floats | None = None
+    """Sample weight of each row, of shape (m,); None if all weights are one."""
+
     columns: Columns | None = None
     """Names of the columns and place of the label; None if the data are not a table."""
 

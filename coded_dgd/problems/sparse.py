@@ -170,23 +170,27 @@ class SparseBlocks(LabelledBlocks):
         total: Reals = np.zeros(len(beta), self._dtype)
         for number, (rows, _) in enumerate(self._windows):
             part = self._part(number, first, last)
-            slope = evaluation.slope(self.objective, part.X @ beta, part.y if labels else None)
+            margins = self.objective.margins(part.X, beta)
+            slope = evaluation.slope(self.objective, margins, part.y if labels else None).T
             if factors is not None:
                 slope = slope * np.repeat(factors, rows.height)
-            total += part.transposed @ slope.astype(self._dtype, copy=False)
+            product = part.transposed @ slope.T.astype(self._dtype, copy=False)
+            total += product.T.ravel()
         return total
 
     def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
-        losses, one = np.zeros(last - first), np.ones(1, self._dtype)
+        outputs = self.objective.outputs
+        losses, identity = np.zeros(last - first), np.eye(outputs, dtype=self._dtype).ravel()
         for number, start in enumerate(self._starts):
             part, height = self._part(number, first, last), self._windows[number][0].height
             assert part.y is not None
-            z, y = (each.reshape(-1, height) for each in (part.X @ beta, part.y))
+            z = self.objective.margins(part.X, beta).reshape(-1, height, outputs)
+            y = part.y.reshape(-1, height)
             for place, task in enumerate(range(first, last)):
                 rows = min(self._rows[task] - start, height)
-                if rows > 0:  # the margin is one column with parameter 1
-                    margin, labels = z[place, :rows, None], y[place, :rows]
-                    losses[place] += evaluation.loss(self.objective, margin, labels, one)
+                if rows > 0:  # the margins are columns, so a model that only defines loss works
+                    margins, labels = z[place, :rows], y[place, :rows]
+                    losses[place] += evaluation.loss(self.objective, margins, labels, identity)
         return weighted(losses, factors)
 
     def _part(self, number: int, first: int, last: int) -> _Part:

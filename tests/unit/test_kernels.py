@@ -18,6 +18,7 @@ from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import objectives
 from coded_dgd.problems.blocks import GradientBlocks, GramBlocks, no_rows
+from coded_dgd.problems.objectives import LinearModel
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import open_source
@@ -179,6 +180,39 @@ def test_sparse_rows_take_the_same_steps(sparse_file, name, objective):
     assert (kernel(dense), kernel(sparse)) == ("products", "sparse")
     np.testing.assert_allclose(sparse.beta, dense.beta, rtol=1e-10, atol=1e-14)
     assert len({each.gradient_error for each in sparse.log} & {None}) == 0
+
+
+class ThreeOutputs(LinearModel):
+    """log cosh of three margins minus the label, of which it only defines the sum over rows."""
+
+    outputs = 3
+
+    def slope(self, z, y):
+        return np.tanh(z if y is None else z - y[:, None])
+
+    def loss(self, X, y, beta, weights=None):
+        losses = np.log(np.cosh(self.margins(X, beta) - y[:, None])).sum(axis=1)
+        return float(losses.sum() if weights is None else weights @ losses)
+
+
+@pytest.mark.parametrize(("dtype", "precise"), [("float64", 1e-12), ("float32", 1e-5)])
+@pytest.mark.parametrize("factors", [None, [1.0, -2.0, 0.5]])
+def test_sparse_rows_of_a_model_with_several_outputs(sparse_file, dtype, precise, factors):
+    source, model, rows = open_source(sparse_file, 0), ThreeOutputs(), (21, 20, 20)
+    sparse = SparseBlocks(dtype, model, rows)
+    dense = GradientBlocks(no_rows(3, 21, source.features, True, dtype), model, rows)
+    for start, X, y in windows(Partition(source.rows, 3), source, 2000):
+        sparse.load(start, X.astype(dtype), y.astype(dtype))
+    for start, X, y in Partition(source.rows, 3).windows(source, 2000):
+        dense.load(start, X.astype(dtype), y.astype(dtype))
+    beta = np.random.default_rng(2).standard_normal(3 * source.features).astype(dtype)
+    for first, last in ((0, 3), (1, 2)):
+        own = None if factors is None else np.array(factors[first:last], dtype)
+        found, expected = (each.result(first, last, beta, own) for each in (sparse, dense))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, expected, rtol=0, atol=precise * np.abs(expected).max())
+        losses = [each.loss(first, last, beta, own) for each in (sparse, dense)]
+        assert losses[0] == pytest.approx(losses[1], rel=10 * precise)
 
 
 def test_sparse_rows_in_single_precision(sparse_file):

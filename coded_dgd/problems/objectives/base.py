@@ -209,8 +209,9 @@ def follows_slope(objective: Objective) -> TypeGuard[LinearModel]:
     """Return whether the gradient is that of `LinearModel`, so that `slope` determines it."""
     own = type(objective)
     return (
-        isinstance(objective, LinearModel)
+        issubclass(own, LinearModel)
         and own.gradient is LinearModel.gradient
+        and own.margins is LinearModel.margins
         and own.size is LinearModel.size
     )
 

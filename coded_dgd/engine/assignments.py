@@ -119,7 +119,7 @@ class Assignments:
             delay=config.delay,
             seed=config.seed,
             search=tuple(registry.searched),
-            rows=self._rows(worker) if group.layout.extras else None,
+            rows=None if scheme.coded else self._rows(worker),
             kernel=group.kernel,
             timeline=transport.events is not None,
             log=logs and logs.file(group.members[worker] + 1),
@@ -129,10 +129,9 @@ class Assignments:
         )
         transport.assign(group.members[worker], assignment)
 
-    def _rows(self, worker: int) -> tuple[int, ...]:
-        """Return the number of data rows in each copied block of a worker, without padding."""
-        bounds = map(self._partition.bounds, self._group.scheme.placement(worker).tolist())
-        return tuple(last - first for first, last in bounds)
+    def _rows(self, worker: int) -> tuple[tuple[int, int], ...]:
+        """Return the first row and the end of each copied block of a worker."""
+        return tuple(map(self._partition.bounds, self._group.scheme.placement(worker).tolist()))
 
     def attach(self, host_group: HostGroup) -> list[int]:
         """Let the followers of a host group map the leader's blocks; return the failed ones."""

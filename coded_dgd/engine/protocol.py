@@ -143,8 +143,10 @@ class Assignment:
     """Distinct labels of the data if training replaces them by numbers, else None."""
     search: tuple[str, ...] = ()
     """Folders from which modules are imported, besides the current one."""
-    rows: tuple[int, ...] | None = None
-    """Number of data rows in each task, if extras are sent; the other rows only pad the blocks."""
+    rows: tuple[tuple[int, int], ...] | None = None
+    """First row and end of each task among the rows of the data; None if blocks are coded.
+
+    Further rows of a block are padding."""
     kernel: str = "products"
     """How the gradient of a block is computed (`engine.kernels`)."""
     timeline: bool = False
@@ -161,9 +163,11 @@ class Assignment:
     def from_json(cls, text: bytes | bytearray) -> Assignment:
         """Return the assignment that was written as JSON."""
         fields = json.loads(text)
-        for name in ("ends", "coefficients", "classes", "search", "rows"):
+        for name in ("ends", "coefficients", "classes", "search"):
             if fields[name] is not None:
                 fields[name] = tuple(fields[name])
+        if fields["rows"] is not None:
+            fields["rows"] = tuple(map(tuple, fields["rows"]))
         layout = fields["layout"]
         fields["layout"] = Layout(**{**layout, "extras": tuple(layout["extras"])})
         if fields["local_encoding"] is not None:

@@ -138,7 +138,8 @@ class Shard:
 
 def _blocks(assignment: Assignment, objective: Objective, arrays: Arrays | None) -> Blocks:
     """Return the blocks of a shard, of the kind that the kernel of the assignment needs."""
-    dtype, rows = assignment.layout.dtype, assignment.rows or ()
+    dtype = assignment.layout.dtype
+    rows = [last - first for first, last in assignment.rows or ()]
     if assignment.kernel == "gram":
         return GramBlocks(assignment.tasks, assignment.columns, assignment.labels, dtype)
     if assignment.kernel == "sparse":

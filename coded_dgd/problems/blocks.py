@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.problems import evaluation
-from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.objectives import Objective, follows_slope
+from coded_dgd.problems.task_rows import TaskRows, taken
 
 Reals = NDArray[np.floating[Any]]
 """Arrays of the one floating-point type with which a worker computes."""
@@ -73,33 +74,43 @@ class DenseBlocks(Blocks):
 
 
 class GradientBlocks(DenseBlocks, LabelledBlocks):
-    """On gradient blocks a task is the gradient of an objective.
+    """On gradient blocks a task is the gradient of an objective, without rows of padding.
+
+    The gradient of a built-in `LinearModel` is a multiple of x for each row, so that rows of zeros
+    change nothing. They are left in, as a product with all rows of several blocks needs no copy.
 
     Parameters
     ----------
     rows : sequence of int
-        Number of rows of each task that are data, not padding; only needed for losses.
+        Number of rows of each task that are data, not padding; empty if all rows are data.
     """
 
     def __init__(self, arrays: Arrays, objective: Objective, rows: Sequence[int] = ()) -> None:
         super().__init__(arrays)
         self._gradient = evaluation.gradient_of(objective)
-        self._objective, self._rows = objective, rows
+        self._objective = objective
+        self._rows = self._summed = TaskRows(self.X.shape[1], rows)
+        if follows_slope(objective) and evaluation.is_built_in(objective):
+            self._summed = TaskRows(self.X.shape[1])
 
     def result(
         self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
     ) -> Reals:
-        X = self.X[first:last]
-        y = self.y[first:last].ravel() if labels and self.y is not None else None
-        weights = None if factors is None else np.repeat(factors, X.shape[1])
-        return self._gradient(X.reshape(-1, X.shape[-1]), y, beta, weights)
+        index, counts = self._summed.index(first, last)
+        X = taken(self.X[first:last], index)
+        if not len(X):
+            return np.zeros_like(beta)
+        y = taken(self.y[first:last], index) if labels and self.y is not None else None
+        weights = None if factors is None else np.repeat(factors, counts)
+        return self._gradient(X, y, beta, weights)
 
     def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
         assert self.y is not None
         losses = np.zeros(last - first)
         for place, task in enumerate(range(first, last)):
-            if rows := self._rows[task]:
-                X, y = self.X[task, :rows], self.y[task, :rows]
+            index, _ = self._rows.index(task, task + 1)
+            X, y = (taken(each[task : task + 1], index) for each in (self.X, self.y))
+            if len(X):
                 losses[place] = evaluation.loss(self._objective, X, y, beta)
         return weighted(losses, factors)
 

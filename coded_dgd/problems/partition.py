@@ -31,8 +31,8 @@ class Window(NamedTuple):
 class Partition:
     """A partition has N contiguous blocks whose numbers of rows differ by at most one.
 
-    Blocks are padded to ``height`` = ceil(m/N) rows with rows of zeros, which change no gradient
-    (Ozfatura et al., Section II-B). For N > m some blocks are all zero.
+    Blocks are padded to ``height`` = ceil(m/N) rows with rows of zeros (Ozfatura et al., Section
+    II-B), which do not take part in gradients and losses. For N > m some blocks are all zero.
 
     Parameters
     ----------

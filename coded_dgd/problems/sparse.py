@@ -148,7 +148,8 @@ class SparseBlocks(LabelledBlocks):
     Parameters
     ----------
     rows : sequence of int
-        Number of rows of each task that are data, not padding; only needed for losses.
+        Number of rows of each task that are data, not padding; only needed for losses, since rows
+        without entries change no product.
     """
 
     def __init__(self, dtype: str, objective: LinearModel, rows: Sequence[int] = ()) -> None:

@@ -108,7 +108,6 @@ class Trial:
         """
         self._start()
         self._repeat()
-        self._pad()
         self._add_up()
         if self._original.degree == 2:
             self._be_quadratic()
@@ -170,18 +169,6 @@ class Trial:
                 found.append(evaluation.gradient(objective, X, y, point, None).astype(np.float64))
         return found
 
-    def _pad(self) -> None:
-        """Check that rows of zeros contribute nothing to the gradient."""
-        zeros = Block(np.zeros_like(self._first.X), np.zeros_like(self._first.y))
-        with _explained("for rows of zeros with label 0, which fill up blocks"):
-            gradient = self._gradient(zeros, self._beta)
-        scale = np.abs(self._gradient(self._first, self._beta)).max()
-        if not np.abs(gradient).max() <= SAME * scale:
-            self._refuse(
-                "rows of zeros with label 0, which fill up blocks, change its gradient: have each "
-                "row contribute a multiple of x, and leave a term of beta alone to --ridge"
-            )
-
     def _add_up(self) -> None:
         """Check that gradient and loss are sums over rows."""
         both = Block(*map(np.concatenate, zip(self._first, self._second, strict=True)))
@@ -191,7 +178,8 @@ class Trial:
             if not _close(whole, sum(parts), *parts):
                 self._refuse(
                     f"the {what} of some rows is not the sum of those of its parts, as blocks on "
-                    "different workers need: sum over the rows, do not average"
+                    "different workers need: sum over the rows, do not average, and leave a term "
+                    "of beta alone to --ridge"
                 )
 
     def _be_quadratic(self) -> None:

@@ -82,7 +82,6 @@ class SimulatedTransport(Transport):
             for start, X, y in assignment.local_encoding.pieces():
                 shard.blocks.load(start, X, y)
             self.ready[peer, assignment.code_id] = Ready(assignment.code_id, True, None)
-        shard.warm_up()
         self._workers[peer].take(shard)
 
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:

@@ -74,7 +74,6 @@ class Objective(ABC):
         Returns
         -------
         (p,) array
-            The gradient, to which rows of zeros with label 0 (padding) must contribute nothing.
         """
 
     @abstractmethod

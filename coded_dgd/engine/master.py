@@ -29,6 +29,7 @@ from coded_dgd.guard import GuardedDecoder
 from coded_dgd.problems.norms import norm
 from coded_dgd.problems.optimizers import Optimizer
 from coded_dgd.problems.problem import Quadratic
+from coded_dgd.problems.ridge import Ridge, penalty
 from coded_dgd.schemes import remedies
 from coded_dgd.schemes.dynamic import DynamicScheme
 
@@ -53,8 +54,8 @@ class Master:
         Records when each message arrived.
     quadratic : Quadratic, optional
         The objective of degree 2, expanded at beta = 0; coded schemes need it.
-    ridge : float
-        Factor of the L2 penalty.
+    ridge : float or (p,) array
+        Factors of the L2 penalty.
     exact_gradient : callable, optional
         Computes the exact gradient on rank 0, to check the decoded one.
     on_loss : callable, optional
@@ -69,7 +70,7 @@ class Master:
         data: Distributed,
         log: ArrivalLog,
         quadratic: Quadratic | None,
-        ridge: float = 0.0,
+        ridge: Ridge = 0.0,
         exact_gradient: Callable[[Floats], Floats] | None = None,
         on_loss: Callable[[Report], None] = lambda _: None,
     ) -> None:
@@ -357,7 +358,7 @@ class Master:
         if layout.extras:
             rows = self.arrivals.rows(decoder.order)
             losses = self.group.transport.payloads.extras(rows, layout)[:, 0]
-            known = float(decoder.weights @ losses) + self.ridge / 2 * float(point @ point)
+            known = float(decoder.weights @ losses) + penalty(self.ridge, point)
         self.optimizer.update(gradient, known)
 
     def _error(self, gradient: Floats, point: Floats) -> float:

@@ -225,7 +225,7 @@ class Trainer:
             data,
             ArrivalLog(scheme.expected.shape, path, first),
             quadratic=self._quadratic(data),
-            ridge=config.ridge,
+            ridge=self.problem.ridge,
             exact_gradient=self.problem.gradient if config.check_gradient else None,
             on_loss=self.note,
         )

@@ -45,7 +45,9 @@ def sample(source: Source) -> ArraySource:
         starts = [chunks.bounds(chunk)[0] for chunk in range(chunks.blocks)]
         parts = [source.read(start, start + size) for start in starts]
         X, y = np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
-    return ArraySource(source.name, X, y, "a sample in memory")
+    found = ArraySource(source.name, X, y, "a sample in memory")
+    found.intercept = source.intercept
+    return found
 
 
 class Race:

@@ -13,6 +13,7 @@ from coded_dgd.problems.norms import SMALLEST_SQUARE, norms_of, refusal
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.partition import Partition
+from coded_dgd.problems.ridge import Ridge, penalty
 from coded_dgd.problems.sources.base import Source
 
 Floats = NDArray[np.float64]
@@ -46,6 +47,8 @@ class Quadratic(NamedTuple):
 class Problem:
     """The problem is to minimise objective([X | y], beta) + ridge/2 ||beta||^2.
 
+    If the last column of X is that of an intercept, the ridge leaves its parameters out.
+
     Every method reads the source in windows; no method holds X unless the source does.
 
     Parameters
@@ -60,6 +63,8 @@ class Problem:
     ----------
     parameters : int
         p, the length of beta.
+    ridge : float or (p,) array
+        Ridge of each parameter: lambda, or 0 for the intercept of each output.
 
     Raises
     ------
@@ -68,8 +73,12 @@ class Problem:
     """
 
     def __init__(self, source: Source, objective: Objective, ridge: float = 0.0) -> None:
-        self.source, self.objective, self.ridge = source, objective, ridge
+        self.source, self.objective = source, objective
         self.parameters = evaluation.size(objective, source.features)
+        self.ridge: Ridge = ridge
+        if ridge and source.intercept:
+            self.ridge = np.full(self.parameters, ridge)
+            self.ridge[source.features - 1 :: source.features] = 0.0
 
     def start(self, seed: int) -> Floats:
         """Return the initial parameters for this seed, of shape (p,)."""
@@ -85,7 +94,7 @@ class Problem:
     def loss(self, beta: Floats) -> float:
         """Return the loss at `beta`, including the ridge."""
         rows = sum(evaluation.loss(self.objective, X, y, beta) for X, y in self.source.windows())
-        return rows + (self.ridge / 2 * float(beta @ beta) if self.ridge else 0.0)
+        return rows + penalty(self.ridge, beta)
 
     def scores(self, beta: Floats) -> dict[str, float]:
         """Return further figures of the objective, such as accuracy, as means over the rows."""
@@ -128,7 +137,7 @@ class Problem:
         """Return a bound of the curvature of the whole problem; None if the objective has none."""
         if self.objective.curvature is None:
             return None
-        return self.objective.curvature * self.largest_eigenvalue() + self.ridge
+        return self.objective.curvature * self.largest_eigenvalue() + float(np.max(self.ridge))
 
     def largest_eigenvalue(self) -> float:
         """Return the largest eigenvalue of X^T X, within 0.1 %, from above.
@@ -187,7 +196,8 @@ class Problem:
         if not is_least_squares(self.objective) or flops > OPTIMUM_FLOPS:
             return None
         # without a ridge the triangle begins empty: rows of rounding errors would be slow
-        triangle = np.sqrt(self.ridge) * np.eye(features if self.ridge else 0, features + 1)
+        triangle = np.eye(features if np.any(self.ridge) else 0, features + 1)
+        triangle = np.sqrt(np.reshape(self.ridge, (-1, 1))) * triangle
         for X, y in self.source.windows(factorised_rows(features)):
             stacked = np.vstack([triangle, np.column_stack([X, y])])
             triangle = np.asarray(np.linalg.qr(stacked, mode="r"), np.float64)

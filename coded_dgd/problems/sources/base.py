@@ -67,6 +67,9 @@ class Source(ABC):
     weights: Floats | None = None
     """Sample weight of each row, of shape (m,); None if all weights are one."""
 
+    intercept: bool = False
+    """Whether the last column is the column of ones of an intercept."""
+
     columns: Columns | None = None
     """Names of the columns and place of the label; None if the data are not a table."""
 

@@ -166,7 +166,7 @@ def _print_adaptation(record: Any, as_json: bool, quiet: bool) -> None:
 
     situation = Situation.from_json(record)
     source, _ = measuring.open_data(situation.config)
-    advice = advise(situation, source)
+    advice = advise(situation, measuring.admit(situation.config, source))
     if advice is None:
         raise UsageError("there is no alternative to what ran: name another adaptation")
     if not quiet:

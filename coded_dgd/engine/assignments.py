@@ -16,8 +16,8 @@ from coded_dgd.engine.protocol import Assignment, Ready, SharedSlice
 from coded_dgd.errors import Interrupted
 from coded_dgd.problems.encoding import LocalEncoding
 from coded_dgd.problems.fingerprint import fingerprint
-from coded_dgd.problems.labels import EncodedLabels
 from coded_dgd.problems.partition import Partition
+from coded_dgd.problems.preparation import preparation_of
 from coded_dgd.problems.sharing import HostGroup
 from coded_dgd.problems.sources import Source
 
@@ -58,9 +58,9 @@ class Assignments:
         if not self._data.startswith("synthetic:"):
             self._data = str(Path(self._data).absolute())
         self._local = config.encode == "local"
-        self._coding = source.coding if isinstance(source, EncodedLabels) else None
+        raw, self._preparation = preparation_of(source)
         self._classes = source.classes
-        self._fingerprint = str(fingerprint(source, self._data)) if self._local else ""
+        self._fingerprint = str(fingerprint(raw, self._data)) if self._local else ""
         self._shared_slices: dict[int, SharedSlice] = {}
 
     def send(self, worker: int, getting: Placement | None, host_group: HostGroup | None) -> None:
@@ -84,7 +84,7 @@ class Assignments:
                 scheme.blocks,
                 getting,
                 scheme.of_gram_matrix,
-                self._coding,
+                self._preparation,
             )
         if host_group:
             token = secrets.randbits(60)

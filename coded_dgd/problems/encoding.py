@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from coded_dgd.codes.placement import Encoder, Placement, encode
 from coded_dgd.errors import DataError
 from coded_dgd.problems.fingerprint import fingerprint
-from coded_dgd.problems.labels import Coding, EncodedLabels
 from coded_dgd.problems.partition import OWN_WINDOW, Partition
+from coded_dgd.problems.preparation import Preparation
 from coded_dgd.problems.sources import Reading, Source, open_source
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
 Pieces = Iterator[tuple[int, Floats, Floats | None]]
 """Pieces (start, X, y) of rows `start`, ... of every block: X (tasks, k, l), y (tasks, k)."""
+NOTHING = Preparation()
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class LocalEncoding:
     """Whether the blocks are blocks of Q = X^T X."""
     labels: bool
     """Whether the blocks have labels."""
-    coding: Coding | None = None
-    """Coding of the labels if these name classes, else None."""
+    preparation: Preparation = NOTHING
+    """What is done to the data before they become blocks."""
 
     @classmethod
     def of(
@@ -56,18 +57,22 @@ class LocalEncoding:
         blocks: int,
         placement: Placement,
         gram: bool,
-        coding: Coding | None = None,
+        preparation: Preparation = NOTHING,
     ) -> LocalEncoding:
         """Return the local encoding of a placement; copies of blocks have labels."""
         rows = placement.tolist()
         plain = tuple(rows) if placement.ndim == 1 else tuple(map(tuple, rows))
         copied = placement.ndim == 1
-        return cls(data, seed, reading, fingerprint, blocks, plain, gram, copied, coding)
+        return cls(data, seed, reading, fingerprint, blocks, plain, gram, copied, preparation)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> LocalEncoding:
         """Return the local encoding of plain values from JSON."""
-        return cls(**{**values, "reading": Reading(**values["reading"])})
+        made = {
+            "reading": Reading(**values["reading"]),
+            "preparation": Preparation.from_json(values["preparation"]),
+        }
+        return cls(**{**values, **made})
 
     def pieces(self, window: int = OWN_WINDOW) -> Pieces:
         """Yield the blocks piece by piece, in one pass over the data.
@@ -99,8 +104,6 @@ class LocalEncoding:
         mend = "copy the data of rank 0 to the same path there, or use --encode master"
         try:
             source = open_source(self.data, self.seed, self.reading)
-            if self.coding is not None:
-                source = EncodedLabels(source, self.coding)
             found = str(fingerprint(source, self.data))
         except DataError as error:
             raise DataError(
@@ -111,7 +114,7 @@ class LocalEncoding:
                 f"--encode local: {self.data} on {gethostname()} is not what rank 0 reads "
                 f"({found} instead of {self.fingerprint}): {mend}"
             )
-        return source
+        return self.preparation.applied(source)
 
 
 def _of_gram(source: Source, placement: Floats, blocks: int) -> Pieces:

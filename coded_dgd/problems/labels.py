@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
 from coded_dgd.problems import evaluation
+from coded_dgd.problems.derived import DerivedSource
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.sources.base import Source
-from coded_dgd.problems.sparse import CompressedRows, Entries
+from coded_dgd.problems.sparse import Entries
 
 Floats = NDArray[np.float64]
 Coding = tuple[tuple[float, ...], tuple[float, ...]]
@@ -21,7 +20,7 @@ SHOWN = 3
 """Number of distinct labels that an error lists."""
 
 
-class EncodedLabels(Source):
+class EncodedLabels(DerivedSource):
     """This source replaces each class in the labels of another source by a number.
 
     Parameters
@@ -31,36 +30,16 @@ class EncodedLabels(Source):
     """
 
     def __init__(self, source: Source, coding: Coding) -> None:
-        super().__init__(source.name, source.rows, source.features, source.storage)
-        self.dtype, self.density = source.dtype, source.density
-        self.remedy = source.remedy
+        super().__init__(source)
         self.coding = coding
-        self._source = source
         self._classes, self._codes = map(np.array, coding)
         self.classes = coding[0]
 
-    def describe(self) -> str:
-        return self._source.describe()
-
-    def feature_title(self, feature: int) -> str:
-        return self._source.feature_title(feature)
-
-    def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
-        X, y = self._source.read(start, stop)
+    def changed(self, start: int, X: Floats, y: Floats) -> tuple[Floats, Floats]:
         return X, self._encoded(y)
 
-    def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
-        for X, y in self._source.windows(rows_at_once):
-            yield X, self._encoded(y)
-
-    def entries(self) -> Entries:
-        """Return the rows of a sparse source, with numbers in place of the labels."""
-        assert isinstance(self._source, CompressedRows)
-        starts, columns, values, y = self._source.entries()
-        return starts, columns, values, self._encoded(y)
-
-    def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
-        return self.read(start, stop)
+    def changed_entries(self, entries: Entries) -> Entries:
+        return (*entries[:3], self._encoded(entries[3]))
 
     def _encoded(self, y: Floats) -> Floats:
         places = np.minimum(np.searchsorted(self._classes, y), len(self._classes) - 1)

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import UsageError
-from coded_dgd.problems import evaluation, labels
+from coded_dgd.problems import evaluation
 from coded_dgd.problems.evaluation import is_built_in
 from coded_dgd.problems.objectives import Objective, follows_slope
+from coded_dgd.problems.preparation import prepare
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
 
@@ -40,22 +41,31 @@ SAME = 1e-12
 """Relative tolerance of two results for the same arguments."""
 
 
-def admit(objective: Objective, source: Source, instead: str = "") -> Source:
-    """Try the objective, and return the data with the labels with which it trains.
+def admit(
+    objective: Objective,
+    source: Source,
+    instead: str = "",
+    intercept: bool = False,
+    standardize: bool = False,
+) -> Source:
+    """Try the objective, and return the data as `prepare` makes them for it.
 
     Parameters
     ----------
     instead : str
         Further remedy that errors name if the gradient is not of the declared degree.
+    intercept, standardize : bool
+        See `prepare`.
 
     Raises
     ------
     DataError
         If the labels are invalid for the objective.
     UsageError
-        If the objective breaks its declarations; one line names the objective and the correction.
+        If the objective breaks its declarations, or does not suit the other arguments; one line
+        names the objective and the correction.
     """
-    data = labels.encoded(source, objective)
+    data = prepare(source, objective, intercept, standardize)
     if not is_built_in(objective):
         Trial(objective, data, instead).run()
     return data

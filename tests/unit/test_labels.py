@@ -12,9 +12,10 @@ from coded_dgd.cli import run_command_line
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.problems import labels
 from coded_dgd.problems.encoding import LocalEncoding, fingerprint
-from coded_dgd.problems.labels import EncodedLabels, encoded
+from coded_dgd.problems.labels import encoded
 from coded_dgd.problems.objectives import Objective, create
 from coded_dgd.problems.objectives.logistic import Logistic
+from coded_dgd.problems.preparation import preparation_of, prepare
 from coded_dgd.problems.sources import Reading, open_source, save
 from coded_dgd.problems.sources.base import ArraySource
 
@@ -137,10 +138,10 @@ def test_a_label_that_was_not_there_at_first_is_refused():
 
 def test_a_worker_that_reads_the_data_itself_finds_the_same_classes(tmp_path):
     path = write(tmp_path / "data.npy", (1.0, 2.0))
-    source = encoded(open_source(path, 0), create("logistic"))
-    assert isinstance(source, EncodedLabels)
-    blocks, mark = np.arange(2), str(fingerprint(source, path))
-    local_encoding = LocalEncoding.of(path, 0, Reading(), mark, 2, blocks, False, source.coding)
+    raw, preparation = preparation_of(prepare(open_source(path, 0), create("logistic")))
+    assert preparation.coding == ((1.0, 2.0), (-1.0, 1.0))
+    blocks, mark = np.arange(2), str(fingerprint(raw, path))
+    local_encoding = LocalEncoding.of(path, 0, Reading(), mark, 2, blocks, False, preparation)
     local_encoding = LocalEncoding.from_json(json.loads(json.dumps(asdict(local_encoding))))
     found = np.concatenate([y.ravel() for _, _, y in local_encoding.pieces()])
     assert set(found) <= {-1.0, 0.0, 1.0}

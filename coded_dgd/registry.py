@@ -45,16 +45,16 @@ def find(package: ModuleType, name: str, base: type[T], noun: str) -> type[T]:
         No such class exists; the message names the nearest one.
     """
     if ":" in name:
-        return _import(name, base, noun)
+        return _class(member(name, noun), name, base, noun)
     known = names(package)
     if name not in known:
         raise UsageError(
             f"unknown {noun} {name!r}{nearest(name, known)}; there are: {', '.join(known)}"
         )
     module = importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
-    for member in vars(module).values():
-        if _is_subclass(member, base) and member.__module__ == module.__name__:
-            return member
+    for each in vars(module).values():
+        if _is_subclass(each, base) and each.__module__ == module.__name__:
+            return each
     raise TypeError(f"{module.__name__} holds no {base.__name__}")
 
 
@@ -80,17 +80,28 @@ def _search_here() -> None:
         sys.path.insert(0, "")
 
 
-def _import(path: str, base: type[T], noun: str) -> type[T]:
-    """Return the class at ``module:Class``, also from the current folder."""
+def member(path: str, noun: str) -> object:
+    """Return what an import path ``module:name`` names, also in the current folder.
+
+    Raises
+    ------
+    UsageError
+        The module cannot be imported, or has no such member.
+    """
     module, _, name = path.partition(":")
     _search_here()
     try:
-        found = getattr(importlib.import_module(module), name)
+        found: object = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise UsageError(
             f"{noun} {path!r} cannot be imported ({type(error).__name__}: {error}): "
             "give MODULE:CLASS of one that can"
         ) from None
+    return found
+
+
+def _class(found: object, path: str, base: type[T], noun: str) -> type[T]:
+    """Return a member of a user's module if it is a complete class of that base."""
     if not _is_subclass(found, base):
         raise UsageError(f"{path!r} is no {noun}: it has to be a subclass of {base.__name__}")
     if inspect.isabstract(found):

@@ -72,6 +72,10 @@ class Huber(LinearModel):
     def loss(self, X, y, beta):
         r = np.abs(X @ beta - y)
         return float(np.where(r < 1, r * r / 2, r - 0.5).sum())
+
+
+huber = Huber()
+number = 3
 """
 
 
@@ -117,6 +121,15 @@ def test_an_objective_of_ones_own(folder):
     assert problem.loss(outcome.beta) < problem.loss(np.zeros(3))
     with pytest.raises(Infeasible, match=r"which that of my_objective:Huber is not"):
         prepare(RunConfig(scheme="lcc-mmc", workers=4, objective="my_objective:Huber"), None)
+
+
+def test_an_objective_may_be_an_object_of_a_module(folder):
+    by_class, by_object = (
+        run(scheme="uc-mmc", objective=f"my_objective:{name}", iterations=5)
+        for name in ("Huber", "huber")
+    )
+    np.testing.assert_array_equal(by_object.beta, by_class.beta)
+    assert objectives.create("my_objective:huber") is sys.modules["my_objective"].huber
 
 
 def test_both_of_ones_own(folder):
@@ -172,6 +185,8 @@ def test_an_import_path_that_cannot_be_is_refused(folder, path):
     ("path", "words"),
     [
         ("my_scheme:Everything", "is no objective: it has to be a subclass of Objective"),
+        ("my_objective:number", "has to be a subclass of Objective, or an object of one"),
+        ("my_objective:huber:delta=2", "which is an object, has no parameter 'delta'"),
         ("nowhere:Objective", "objective 'nowhere:Objective' cannot be imported"),
         ("hinge", "unknown objective 'hinge'; there are: least-squares, logistic"),
         ("logistics", r"\(did you mean 'logistic'\?\)"),

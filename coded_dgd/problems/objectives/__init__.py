@@ -19,7 +19,9 @@ def names() -> list[str]:
 
 
 def create(text: str) -> Objective:
-    """Build the objective ``name:key=value,...``, or ``module:Class:key=value,...``.
+    """Return the objective ``name:key=value,...`` or ``module:Class:key=value,...``.
+
+    It may also be ``module:object``, an objective that a module holds.
 
     Raises
     ------
@@ -28,6 +30,16 @@ def create(text: str) -> Objective:
         fails.
     """
     name, given = spec.named(text)
+    if ":" in name:
+        found = registry.member(name, "objective")
+        if isinstance(found, Objective):
+            spec.refuse_rest(f"objective {name}, which is an object,", given, ())
+            return found
+        if not isinstance(found, type):
+            raise UsageError(
+                f"{name!r} is no objective: it has to be a subclass of Objective, or an object of "
+                "one"
+            )
     build = registry.find(sys.modules[__name__], name, Objective, "objective")
     return made(build, **spec.arguments("objective", name, given, build))
 

@@ -200,7 +200,7 @@ def run(
         unusual: Literal["ignore", "warn"] = "warn" if transport.logs else "ignore"
         begin = monotonic()
         try:
-            while not (converged := _converged(trainer)):
+            while not (converged := trainer.converged):
                 if trainer.iteration >= setup.config.iterations:
                     break
                 with np.errstate(over=unusual, invalid=unusual):
@@ -223,13 +223,3 @@ def run(
     outcome.checkpoint_time = keeper.time_spent if keeper else 0.0
     outcome.resumed_at = resume[0].iteration if resume else 0
     return outcome
-
-
-def _converged(trainer: Trainer) -> bool:
-    """Return whether the gradient is small, and not only because no message came in time."""
-    if not trainer.log:
-        return False
-    norm = trainer.log[-1].gradient_norm
-    if not norm and not trainer.setup.scheme.exact:
-        return False
-    return norm <= trainer.config.stop_at * trainer.first_norm

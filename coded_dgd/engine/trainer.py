@@ -121,6 +121,19 @@ class Trainer:
         return next((record.gradient_norm for record in self.log if record.gradient_norm), 0.0)
 
     @property
+    def converged(self) -> bool:
+        """Whether the gradient is as small as the configuration's ``stop_at`` demands.
+
+        With an approximate scheme a zero gradient means that no message came in time.
+        """
+        if not self.log:
+            return False
+        size = self.log[-1].gradient_norm
+        if not size and not self.setup.scheme.exact:
+            return False
+        return size <= self.config.stop_at * self.first_norm
+
+    @property
     def stage(self) -> Stage:
         """The latest stage."""
         return self.stages[-1]

@@ -20,6 +20,24 @@ def nearest(name: str, known: Collection[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def listed(text: str) -> list[str]:
+    """Split a list of names at its commas, except at those between the options of one name.
+
+    Examples
+    --------
+    >>> listed("gc,my_scheme:Mine:spice=2,pepper=1,uc-mmc")
+    ['gc', 'my_scheme:Mine:spice=2,pepper=1', 'uc-mmc']
+    """
+    found: list[str] = []
+    for part in text.split(","):
+        before, equals, _ = part.partition("=")
+        if equals and ":" not in before and found:
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return found
+
+
 def split(text: str) -> tuple[str, dict[str, str]]:
     """Split ``name:key=value,...`` into the name and its parameters.
 

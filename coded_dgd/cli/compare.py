@@ -16,7 +16,8 @@ from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
 from coded_dgd.config import DEFAULT_WORKERS, OPTIONS, RunConfig
 from coded_dgd.files import writing
-from coded_dgd.schemes import COMPARED, several
+from coded_dgd.schemes import COMPARED
+from coded_dgd.spec import listed
 
 
 @click.command(short_help="Compare schemes on the same delays.")
@@ -54,7 +55,7 @@ def compare(
     Writes comparison.json, schemes.csv, iterations.csv and, where matplotlib is installed,
     comparison.png and comparison.svg.
     """
-    names = [name.strip() for name in several(schemes) if name.strip()]
+    names = [name.strip() for name in listed(schemes) if name.strip()]
     config = RunConfig(**configuration)
     master = connect(config.transport)
     from coded_dgd.app import convergence

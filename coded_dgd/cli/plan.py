@@ -16,7 +16,7 @@ from coded_dgd.cli import options, predicting
 from coded_dgd.cli.connection import connect
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
-from coded_dgd.schemes import several
+from coded_dgd.spec import listed
 
 PROBE = 200
 """Maximum number of iterations of the probe."""
@@ -90,7 +90,7 @@ def plan(
         raise UsageError(f"--probe {probe}: give 1 iteration or more")
     if target is not None and not 0 < target < 1:
         raise UsageError(f"--target {target:g} is a fraction of the first gradient: 0 < F < 1")
-    names = None if schemes is None else [name.strip() for name in several(schemes)]
+    names = None if schemes is None else [name.strip() for name in listed(schemes)]
     loads = None if load is None else [each for each in predicting.parse_loads(load) if each]
     memory = inf if memory_per_worker is None else parse_bytes(memory_per_worker)
     config = RunConfig(scheme="auto", **configuration)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coded_dgd import schemes
 from coded_dgd.cli import options
 from coded_dgd.config import DEFAULT_WORKERS, LARGEST_SIZE, RunConfig
 from coded_dgd.errors import UsageError
+from coded_dgd.spec import listed
 
 if TYPE_CHECKING:
     from coded_dgd.theory.cases import PredictedCase
@@ -81,7 +81,7 @@ def predict(
     from coded_dgd.report.prediction import describe, header, row
     from coded_dgd.theory.cases import cases
 
-    names, loads, cdf_at = schemes.several(scheme), parse_loads(load), parse_instants(cdf)
+    names, loads, cdf_at = listed(scheme), parse_loads(load), parse_instants(cdf)
     config = RunConfig(scheme=names[0], **given)
     delay = delays.create(config.delay, config.seed)
     if not delay.injects:

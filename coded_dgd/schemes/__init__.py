@@ -33,24 +33,6 @@ def names() -> list[str]:
     return registry.names(sys.modules[__name__])
 
 
-def several(text: str) -> list[str]:
-    """Split names of schemes at commas, except at commas between the options of one scheme.
-
-    Examples
-    --------
-    >>> several("gc,my_scheme:Mine:spice=2,pepper=1,uc-mmc")
-    ['gc', 'my_scheme:Mine:spice=2,pepper=1', 'uc-mmc']
-    """
-    found: list[str] = []
-    for part in text.split(","):
-        before, equals, _ = part.partition("=")
-        if equals and ":" not in before and found:
-            found[-1] += f",{part}"
-        else:
-            found.append(part)
-    return found
-
-
 def described() -> str:
     """Return a text that lists what can be given as the name of a scheme."""
     return f"{', '.join(names())}, lcc-mmc-K for K polynomials, or MODULE:CLASS of your own"

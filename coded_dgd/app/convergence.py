@@ -9,7 +9,7 @@ above the optimum: no warning is given if a few iterations with exact gradients 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from math import ceil, inf, log
 
 import numpy as np
@@ -61,13 +61,13 @@ def verdict(outcome: Outcome) -> str | None:
         return _by_gradients(outcome, ratio)
 
 
-def verdicts(outcomes: Iterable[Outcome]) -> dict[str, list[str]]:
-    """Judge several runs; return the warnings, each with the names of its schemes."""
+def verdicts(outcomes: Mapping[str, Outcome]) -> dict[str, list[str]]:
+    """Judge several runs, given by name; return the warnings, each with the names of its runs."""
     found: dict[str, list[str]] = {}
-    for outcome in outcomes:
+    for name, outcome in outcomes.items():
         outcome.not_converged = verdict(outcome)
         if outcome.not_converged:
-            found.setdefault(outcome.not_converged, []).append(outcome.setup.scheme.name)
+            found.setdefault(outcome.not_converged, []).append(name)
     return found
 
 

@@ -10,6 +10,9 @@ import click
 
 from coded_dgd import delays, schemes
 from coded_dgd.config import OPTIONS, Option, RunConfig
+from coded_dgd.errors import UsageError
+from coded_dgd.problems import optimizers
+from coded_dgd.spec import listed
 
 NAMES = schemes.described()
 KINDS = {"int": int, "float": float, "str": str, "bool": bool}
@@ -50,6 +53,45 @@ def among(names: Callable[[], Iterable[str]]) -> dict[str, Any]:
         return [name for name in names() if name.startswith(incomplete)]
 
     return {"shell_complete": complete}
+
+
+def fraction_of_gradient(flag: str, help: str) -> Decorator:
+    """Return a click option for a target: a fraction of the norm of the first gradient."""
+
+    def check(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+        if value is not None and not 0 < value < 1:
+            raise UsageError(f"{flag} {value:g} is a fraction of the first gradient: 0 < F < 1")
+        return value
+
+    return click.option(flag, type=float, metavar="F", help=help, callback=check)
+
+
+def is_given(name: str) -> bool:
+    """Return whether the present command was given the option, rather than its default."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
+def optimizer_names(text: str | None) -> list[str] | None:
+    """Return the names that ``--optimizers`` gives; None without it.
+
+    Raises
+    ------
+    UsageError
+        An optimizer is unknown or named twice, none is named, or ``--optimizer`` is given as well.
+    """
+    if text is None:
+        return None
+    if is_given("optimizer"):
+        raise UsageError("--optimizer and --optimizers are both given: keep one of them")
+    names = [name.strip() for name in listed(text) if name.strip()]
+    if not names:
+        raise UsageError("--optimizers names no optimizer: give some, as in gd,nesterov")
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--optimizers names {name} twice: once is enough")
+        optimizers.find(name)
+    return names
 
 
 def combined(*options: Decorator) -> Decorator:

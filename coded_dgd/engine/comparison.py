@@ -1,4 +1,4 @@
-"""Compare several schemes in one job: they run in turn, on the same delays."""
+"""Compare schemes and optimizers in one job: they run in turn, on the same delays."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ from coded_dgd.host.process import process_age
 from coded_dgd.schemes import remedies
 
 
-@dataclass
+@dataclass(eq=False)
 class Contender:
-    """A scheme that is compared with others."""
+    """A scheme with its optimizer that is compared with others."""
 
+    name: str
+    """Name of the scheme, and of the optimizer where several are compared."""
     trainer: Trainer
     start: Start
     training_time: float = 0.0
     """Seconds spent in its own iterations."""
 
     @property
-    def name(self) -> str:
-        """Name of its scheme."""
-        return self.trainer.setup.scheme.name
+    def arrived(self) -> bool:
+        """Whether it has reached the target, if there is one."""
+        return self.trainer.config.stop_at > 0 and self.trainer.converged
 
     def step(self) -> Iteration:
         """Run one iteration."""
@@ -44,46 +46,74 @@ class Contender:
         self.training_time += monotonic() - begin
         return record
 
+    def leave(self) -> None:
+        """Free the messages that wait: the contender takes no further step."""
+        self.trainer.stage.master.arrivals.close()
+
     def conclude(self, ending: Ending) -> Outcome:
-        """Collect the results of the scheme."""
+        """Collect the results of the contender."""
         # the results drained at the end cannot be attributed to a scheme
         own = replace(ending, drained=self.trainer.stage.master.late)
-        return conclude(self.trainer, self.start, "done", self.training_time, own)
+        status = "converged" if self.arrived else "done"
+        return conclude(self.trainer, self.start, status, self.training_time, own)
 
 
 @dataclass
 class Comparison:
-    """Results of several schemes on the same delays. Times are in seconds."""
+    """Results of several contenders on the same delays. Times are in seconds."""
 
-    outcomes: list[Outcome]
-    """Outcomes of the schemes that have done all iterations, in the order given."""
+    outcomes: dict[str, Outcome]
+    """Outcomes by name, in the order given; each has done all iterations or reached the target."""
     turns: list[list[str]]
-    """Names of the schemes in the order in which they ran, for each iteration."""
+    """Names of the contenders in the order in which they ran, for each iteration."""
     left_out: dict[str, str]
-    """Reason why each of the other schemes was left out, by name."""
+    """Reason why each of the other contenders was left out, by name."""
     training_time: float
     ending: Ending
 
 
-def configurations(names: Sequence[str], config: RunConfig) -> list[RunConfig]:
-    """Return one configuration per scheme, with the sizes and options that it takes.
+def configurations(
+    scheme_names: Sequence[str],
+    config: RunConfig,
+    optimizer_names: Sequence[str] | None = None,
+) -> list[RunConfig]:
+    """Return a configuration for each scheme with each optimizer.
+
+    Sizes and options of schemes go to the schemes that take them.
+
+    Parameters
+    ----------
+    scheme_names : sequence of str
+        Names of schemes.
+    config : RunConfig
+        Configuration that they share; its ``stop_at`` is the target, and 0 stands for none.
+    optimizer_names : sequence of str, optional
+        Different names of optimizers; by default the one of the configuration.
 
     Raises
     ------
     UsageError
         A scheme is unknown or named twice, or none of the schemes takes an option.
     """
-    if not names:
+    if not scheme_names:
         raise UsageError(f"--schemes names no scheme: give some, as in {remedies.SEVERAL}")
-    for name in names:
-        if names.count(name) > 1:
+    for name in scheme_names:
+        if scheme_names.count(name) > 1:
             raise UsageError(f"--schemes names {name} twice: once is enough")
     given = {"blocks": config.blocks, "load": config.load, **config.scheme_options}
     nothing: dict[str, Any] = dict.fromkeys(given)
     return [
-        replace(config, scheme=name, **(nothing | taken))
-        for name, taken in schemes.share(names, given).items()
+        replace(config, scheme=scheme, optimizer=optimizer, **(nothing | taken))
+        for scheme, taken in schemes.share(scheme_names, given).items()
+        for optimizer in optimizer_names or [config.optimizer]
     ]
+
+
+def contender_names(configs: Sequence[RunConfig]) -> list[str]:
+    """Return the names of contenders: of their schemes, and of optimizers if these differ."""
+    if len({config.optimizer for config in configs}) == 1:
+        return [config.scheme for config in configs]
+    return [f"{config.scheme} + {config.optimizer}" for config in configs]
 
 
 def compare(
@@ -93,34 +123,36 @@ def compare(
     on_turn: Callable[[Sequence[Iteration]], None] = lambda _: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Comparison:
-    """Train with every scheme, one iteration each in turn, and stop the workers.
+    """Train with every contender, one iteration each in turn, and stop the workers.
 
-    All schemes see the same delays in iterations of the same number. Their order is drawn again
-    for each iteration. Thus a machine that slows down favours no scheme, and no scheme always
-    follows the same other one. Workers hold the blocks of all schemes.
+    All contenders see the same delays in iterations of the same number. Their order is drawn again
+    for each iteration. Thus a machine that slows down favours no contender, and none always
+    follows the same other one. Workers hold the blocks of all of them. A contender that reaches the
+    target, if there is one, takes no further turn.
 
     Parameters
     ----------
     configs : sequence of RunConfig
-        Configurations that differ only in the scheme and its options.
+        Configurations that differ only in the scheme, its options, and the optimizer.
     on_turn : callable
-        Called when every scheme has done an iteration.
+        Called when every contender has done an iteration.
     say : callable
-        Called with a message for each scheme that is left out and each lost worker.
+        Called with a message for each contender that is left out and each lost worker.
 
     Raises
     ------
     CodedDGDError
-        None of the schemes can be run to the end, or an error concerns them all.
+        None of the contenders can be run to the end, or an error concerns them all.
     """
     field = _Field(configs, say)
     with stopping(transport) as ending:
-        going = field.line_up(transport)
-        on_start(going)
+        contenders = field.line_up(transport)
+        on_start(contenders)
+        going = list(contenders)
         rng = np.random.default_rng(np.random.SeedSequence(configs[0].seed, spawn_key=(7,)))
-        turns = []
+        turns: list[list[str]] = []
         begin = monotonic()
-        for _ in range(configs[0].iterations):
+        while going and len(turns) < configs[0].iterations:
             turn = [going[k] for k in rng.permutation(len(going))]
             turns.append([contender.name for contender in turn])
             records = []
@@ -128,13 +160,19 @@ def compare(
                 try:
                     records.append(contender.step())
                 except (Diverged, Undecodable) as error:
-                    going.remove(contender)
-                    contender.trainer.stage.master.arrivals.close()
                     field.leave_out(contender.name, error)
-            on_turn(records)
+                if contender.name in field.left_out or contender.arrived:
+                    contender.leave()
+                    going.remove(contender)
+            if records:
+                on_turn(records)
         training_time = monotonic() - begin
     return Comparison(
-        [contender.conclude(ending) for contender in going],
+        {
+            contender.name: contender.conclude(ending)
+            for contender in contenders
+            if contender.name not in field.left_out
+        },
         turns,
         {name: str(error) for name, error in field.left_out.items()},
         training_time,
@@ -143,48 +181,49 @@ def compare(
 
 
 class _Field(Observer):
-    """The schemes to compare, and those left out."""
+    """The contenders, and those left out."""
 
     def __init__(self, configs: Sequence[RunConfig], say: Callable[[str], None]) -> None:
-        self.configs, self._say = configs, say
+        self._configs = dict(zip(contender_names(configs), configs, strict=True))
+        self._say = say
         self.left_out: dict[str, CodedDGDError] = {}
         self._said: set[str] = set()
 
     def warning(self, line: str, details: str = "") -> None:
-        """Forward a warning once: a lost worker is lost to all schemes."""
+        """Forward a warning once: a lost worker is lost to all contenders."""
         del details
         if line not in self._said:
             self._said.add(line)
             self._say(line)
 
     def leave_out(self, name: str, error: CodedDGDError) -> None:
-        """Continue without a scheme. Raise the error, with all reasons, if it was the last."""
+        """Continue without a contender. Raise the error, with all reasons, if it was the last."""
         self.left_out[name] = error
-        if len(self.left_out) == len(self.configs):
-            names: dict[str, list[str]] = {}
+        if len(self.left_out) == len(self._configs):
+            by_reason: dict[str, list[str]] = {}
             for each, reason in self.left_out.items():
-                names.setdefault(str(reason), []).append(each)
-            reasons = "; ".join(f"{', '.join(each)}: {reason}" for reason, each in names.items())
+                by_reason.setdefault(str(reason), []).append(each)
+            reasons = "; ".join(f"{', '.join(who)}: {why}" for why, who in by_reason.items())
             error.args = (f"none of the schemes can be run: {reasons}",)
             raise error
         self.warning(f"{name} is left out: {error}")
 
     def line_up(self, transport: Transport) -> list[Contender]:
-        """Prepare every scheme that exists for these sizes and data, and distribute the data."""
-        setups, contenders = [], []
-        for config in self.configs:
+        """Prepare every contender that can be with these sizes and data; distribute the data."""
+        setups, contenders = {}, []
+        for name, config in self._configs.items():
             workers = transport.workers if config.transport == "mpi" else None
             try:
-                setups.append(prepare(config, workers))
+                setups[name] = prepare(config, workers)
             except Infeasible as error:
-                self.leave_out(config.scheme, error)
-        problem = setups[0].problem()
-        for setup in setups:
+                self.leave_out(name, error)
+        problem = next(iter(setups.values())).problem()
+        for name, setup in setups.items():
             try:
                 trainer = Trainer(setup, transport, problem, observer=self, mend=REDUNDANCY)
-                contenders.append(Contender(trainer, trainer.start()))
+                contenders.append(Contender(name, trainer, trainer.start()))
             except Infeasible as error:
-                self.leave_out(setup.scheme.name, error)
+                self.leave_out(name, error)
         for contender in contenders:
             contender.start = replace(contender.start, startup_time=process_age(), left_at=time())
         return contenders

@@ -14,7 +14,7 @@ from coded_dgd.files import writing
 
 
 def write(folder: Path, description: dict[str, Any], comparison: Comparison) -> None:
-    """Write ``comparison.json``, a CSV row per scheme, and a CSV row per scheme and iteration.
+    """Write ``comparison.json``, and a CSV row per contender and per its iterations.
 
     Raises
     ------
@@ -42,13 +42,12 @@ def _flat(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _iterations(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return a row for each scheme and iteration, in the order in which they were run."""
+    """Return a row for each contender and iteration, in the order in which they were run."""
     rows = []
-    by_name = {outcome.setup.scheme.name: outcome for outcome in comparison.outcomes}
     for iteration, turn in enumerate(comparison.turns):
         for position, name in enumerate(turn):
-            if name in by_name:
-                outcome = by_name[name]
+            if name in comparison.outcomes:
+                outcome = comparison.outcomes[name]
                 ideal = None if outcome.ideal is None else float(outcome.ideal[iteration])
                 row = {"iteration": iteration, "position": position, "scheme": name}
                 rows.append(row | {"ideal_completion_time": ideal} | asdict(outcome.log[iteration]))

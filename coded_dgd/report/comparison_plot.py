@@ -48,14 +48,6 @@ class ComparisonPanel:
 def panels(description: Description) -> list[ComparisonPanel]:
     """Return the panels of the plot of a comparison."""
     results, summaries = description.results, [each.summary for each in description.results]
-    real = description.parameters["transport"] == "mpi"
-    measured = Markers(
-        [each.completion_time.mean for each in summaries],
-        f"{'measured' if real else 'simulated'}, {description.confidence:.0%} interval",
-        [each.completion_time_interval or UNKNOWN for each in results],
-    )
-    ideal = _values(mean(each.ideal_completion_time) for each in summaries)
-    expected = _values(each.expected_completion_time for each in summaries)
     speed_up = Markers(
         _values(each.speed_up.measured for each in results),
         intervals=[each.speed_up.interval or UNKNOWN for each in results],
@@ -63,12 +55,8 @@ def panels(description: Description) -> list[ComparisonPanel]:
     loads = _values(each.communication_load for each in summaries)
     decoding = [1000 * (each.weights_time + each.decode_time) for each in summaries]
     found = [
-        ComparisonPanel(
-            "completion time (s)",
-            [measured, Markers(ideal, "virtual time, same delays"), Markers(expected, "predicted")],
-            "log",
-        ),
-        ComparisonPanel(f"speed-up over {summaries[0].scheme}", [speed_up], reference=1.0),
+        _time(description),
+        ComparisonPanel(f"speed-up over {results[0].name}", [speed_up], reference=1.0),
         ComparisonPanel("messages per iteration", [Markers(loads)]),
         ComparisonPanel("decode time (ms)", [Markers(decoding)], "log"),
     ]
@@ -76,6 +64,35 @@ def panels(description: Description) -> list[ComparisonPanel]:
     if errors:
         found.append(ComparisonPanel("largest gradient error", [Markers(errors)], "log"))
     return found
+
+
+def _time(description: Description) -> ComparisonPanel:
+    """Return the panel of the time of an iteration, or to the target if there is one."""
+    results, summaries = description.results, [each.summary for each in description.results]
+    kind = "measured" if description.parameters["transport"] == "mpi" else "simulated"
+    of_ideal = "virtual time, same delays"
+    targets = [each.to_target for each in results if each.to_target]
+    if targets:
+        return ComparisonPanel(
+            "time to the target (s)",
+            [
+                Markers(_values(each.seconds for each in targets), kind),
+                Markers(_values(each.ideal_seconds for each in targets), of_ideal),
+            ],
+            "log",
+        )
+    measured = Markers(
+        [each.completion_time.mean for each in summaries],
+        f"{kind}, {description.confidence:.0%} interval",
+        [each.completion_time_interval or UNKNOWN for each in results],
+    )
+    ideal = _values(mean(each.ideal_completion_time) for each in summaries)
+    expected = _values(each.expected_completion_time for each in summaries)
+    return ComparisonPanel(
+        "completion time (s)",
+        [measured, Markers(ideal, of_ideal), Markers(expected, "predicted")],
+        "log",
+    )
 
 
 def _values(figures: Iterable[float | None]) -> list[float]:

@@ -47,7 +47,7 @@ def run(names, losses=None, **options):
 
 
 def names_of(comparison):
-    return [outcome.setup.scheme.name for outcome in comparison.outcomes]
+    return list(comparison.outcomes)
 
 
 def completion(outcome):
@@ -59,7 +59,7 @@ def test_every_scheme_does_what_it_does_alone():
     comparison, said, _ = run(MIXED, **options)
     assert names_of(comparison) == MIXED
     assert said == []
-    for outcome in comparison.outcomes:
+    for outcome in comparison.outcomes.values():
         alone = job.run(prepare(outcome.setup.config, None), SimulatedTransport(WORKERS))
         np.testing.assert_allclose(completion(outcome), completion(alone), rtol=1e-9)
         np.testing.assert_allclose(completion(outcome), outcome.ideal, rtol=1e-9)
@@ -72,7 +72,7 @@ def test_every_scheme_does_what_it_does_alone():
 
 def test_the_delays_are_the_same_for_all():
     comparison, _, _ = run(["uncoded", "uc-mmc"], load=1)  # which is the same code
-    uncoded, uc_mmc = comparison.outcomes
+    uncoded, uc_mmc = comparison.outcomes.values()
     np.testing.assert_allclose(completion(uncoded), completion(uc_mmc), rtol=1e-9)
 
 
@@ -139,7 +139,7 @@ def test_a_scheme_that_cannot_spare_a_lost_worker_is_left_out():
     assert len(turns[0]) == 3
     assert len(turns[-1]) == 2
     assert "uncoded" not in comparison.turns[-1]
-    for outcome in comparison.outcomes:
+    for outcome in comparison.outcomes.values():
         assert len(outcome.log) == 12
         assert [report.peer for report in outcome.losses] == [3]
         np.testing.assert_allclose(completion(outcome), outcome.ideal, rtol=1e-9)
@@ -295,7 +295,7 @@ def test_a_single_iteration_without_delays_or_checks_has_gaps_and_no_more(tmp_pa
     pytest.importorskip("matplotlib")
     configs = configure(["uc-mmc", "gc"], iterations=1, delay="none")
     comparison = compare(configs, SimulatedTransport(WORKERS))
-    for outcome in comparison.outcomes:
+    for outcome in comparison.outcomes.values():
         outcome.log[0].gradient_error = None
     result = describe(comparison, {"transport": "simulated"}, tmp_path)
     assert result.to_json()["results"][1]["speed_up"] == {

@@ -198,7 +198,7 @@ class ThreeOutputs(LinearModel):
 @pytest.mark.parametrize(("dtype", "precise"), [("float64", 1e-12), ("float32", 1e-5)])
 @pytest.mark.parametrize("factors", [None, [1.0, -2.0, 0.5]])
 def test_sparse_rows_of_a_model_with_several_outputs(sparse_file, dtype, precise, factors):
-    source, model, rows = open_source(sparse_file, 0), ThreeOutputs(), (21, 20, 20)
+    source, model, rows = open_source(sparse_file, 0), ThreeOutputs(), (20, 20, 21)
     sparse = SparseBlocks(dtype, model, rows)
     dense = GradientBlocks(no_rows(3, 21, source.features, True, dtype), model, rows)
     for start, X, y in windows(Partition(source.rows, 3), source, 2000):

@@ -126,8 +126,10 @@ def start(objective: Objective, features: int, seed: int) -> NDArray[np.float64]
     return found.astype(np.float64)
 
 
-def scores(objective: Objective, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
-    """Return the checked result of `Objective.scores`.
+def scores(
+    objective: Objective, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
+) -> dict[str, float]:
+    """Return the checked result of `Objective.scores`, which is like `loss` in its `weights`.
 
     Raises
     ------
@@ -135,7 +137,8 @@ def scores(objective: Objective, X: Reals, y: Reals, beta: Reals) -> dict[str, f
         If the method raises, or its result does not map names to real numbers.
     """
     try:
-        found = objective.scores(X, y, beta)
+        given = () if weights is None else (weights,)
+        found = objective.scores(X, y, beta, *given)
     except Exception as error:
         _refuse_raised(objective, "scores", error)
         raise

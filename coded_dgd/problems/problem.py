@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ class Problem:
 
     If the last column of X is that of an intercept, the ridge leaves its parameters out.
 
+    Each row of the objective counts with its sample weight, if the source has weights.
     Every method reads the source in windows; no method holds X unless the source does.
 
     Parameters
@@ -87,22 +89,33 @@ class Problem:
     def gradient(self, beta: Floats) -> Floats:
         """Return the gradient at `beta`, including the ridge, of shape (p,)."""
         total = self.ridge * beta
-        for X, y in self.source.windows():
-            total += evaluation.gradient(self.objective, X, y, beta, None)
+        for X, y, weights in self._rows():
+            total += evaluation.gradient(self.objective, X, y, beta, weights)
         return total
 
     def loss(self, beta: Floats) -> float:
         """Return the loss at `beta`, including the ridge."""
-        rows = sum(evaluation.loss(self.objective, X, y, beta) for X, y in self.source.windows())
+        rows = sum(
+            evaluation.loss(self.objective, X, y, beta, weights) for X, y, weights in self._rows()
+        )
         return rows + penalty(self.ridge, beta)
 
     def scores(self, beta: Floats) -> dict[str, float]:
         """Return further figures of the objective, such as accuracy, as means over the rows."""
         sums: dict[str, float] = {}
-        for X, y in self.source.windows():
-            for name, value in evaluation.scores(self.objective, X, y, beta).items():
+        for X, y, weights in self._rows():
+            for name, value in evaluation.scores(self.objective, X, y, beta, weights).items():
                 sums[name] = sums.get(name, 0.0) + value
-        return {name: value / self.source.rows for name, value in sums.items()}
+        weights = self.source.weights
+        count = self.source.rows if weights is None else weights.sum()
+        return {name: float(value / count) for name, value in sums.items()}
+
+    def _rows(self) -> Iterator[tuple[Floats, Floats, Floats | None]]:
+        """Yield all rows in windows: X, y, and the sample weights or None."""
+        first, weights = 0, self.source.weights
+        for X, y in self.source.windows():
+            yield X, y, None if weights is None else weights[first : first + len(y)]
+            first += len(y)
 
     @cached_property
     def quadratic(self) -> Quadratic:
@@ -120,17 +133,19 @@ class Problem:
         return norms
 
     def column_norms(self) -> Floats:
-        """Return the Euclidean norms of the columns of X, of shape (l,)."""
+        """Return the norms of the columns of X, of shape (l,); a square counts with its weight."""
         squares = np.zeros(self.source.features)
-        for X, _ in self.source.windows():
-            squares += np.einsum("kl,kl->l", X, X)
+        for X, _, weights in self._rows():
+            weighted = X if weights is None else weights[:, None] * X
+            squares += np.einsum("kl,kl->l", weighted, X)
         return np.sqrt(squares)
 
     def gram_product(self, vector: Floats) -> Floats:
-        """Return X^T X v, of shape (l,)."""
+        """Return X^T W X v, of shape (l,), for W with the sample weights in its diagonal."""
         total = np.zeros(self.source.features)
-        for X, _ in self.source.windows():
-            total += (X @ vector) @ X
+        for X, _, weights in self._rows():
+            product = X @ vector
+            total += (product if weights is None else weights * product) @ X
         return total
 
     def lipschitz(self) -> float | None:
@@ -140,10 +155,10 @@ class Problem:
         return self.objective.curvature * self.largest_eigenvalue() + float(np.max(self.ridge))
 
     def largest_eigenvalue(self) -> float:
-        """Return the largest eigenvalue of X^T X, within 0.1 %, from above.
+        """Return the largest eigenvalue of X^T W X, within 0.1 %, from above.
 
-        It is computed once, by Lanczos iteration, which needs only products with X and X^T and
-        memory for some vectors of length l.
+        W has the sample weights in its diagonal. The eigenvalue is computed once, by Lanczos
+        iteration, which needs only products with X and X^T and memory for some vectors of length l.
 
         Raises
         ------

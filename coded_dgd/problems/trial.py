@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -67,7 +68,10 @@ def admit(
     """
     data = prepare(source, objective, intercept, standardize)
     if not is_built_in(objective):
-        Trial(objective, data, instead).run()
+        trial = Trial(objective, data, instead)
+        trial.run()
+        if data.weights is not None:
+            trial.weigh()
     return data
 
 
@@ -124,6 +128,38 @@ class Trial:
         if self._original.curvature is not None:
             self._be_curved()
         evaluation.scores(self._objective, *self._first, self._beta)
+
+    def weigh(self) -> None:
+        """Refuse an objective that cannot be used with sample weights.
+
+        Raises
+        ------
+        UsageError
+            A method ignores weights, or does not take them.
+        """
+        if self.weights_fault():
+            self._refuse(
+                "its gradient ignores its weights, which sample weights need: multiply the "
+                "gradient of each row by its weight"
+            )
+        own = self._objective
+        methods = [own.loss] if type(own).scores is Objective.scores else [own.loss, own.scores]
+        for method in methods:
+            try:
+                signature(method).bind(*self._first, self._beta, None)
+            except TypeError:
+                self._refuse(
+                    f"its {method.__name__} takes no weights, which sample weights need: add a "
+                    "parameter weights, the factor of each row"
+                )
+        X, y = self._first
+        weights = np.resize([1.5, 0.5], len(y))
+        rows = [self._loss(Block(X[[i]], y[[i]]), self._beta) for i in range(len(y))]
+        found = evaluation.loss(own, X.copy(), y.copy(), self._beta, weights)
+        if not _close(found, float(weights @ rows), *rows):
+            self._refuse(
+                "its loss ignores its weights: multiply the loss of each row by its weight"
+            )
 
     def weights_fault(self) -> str | None:
         """Return the fault of a gradient that ignores the weights of rows; None if it has none."""

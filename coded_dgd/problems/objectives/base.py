@@ -126,9 +126,14 @@ class Objective(ABC):
         del classes
         return None
 
-    def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
-        """Return sums over the rows of further figures to report, such as right predictions."""
-        del X, y, beta
+    def scores(
+        self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
+    ) -> dict[str, float]:
+        """Return sums over rows of weight * further figures to report, such as right predictions.
+
+        The arguments are those of `loss`.
+        """
+        del X, y, beta, weights
         return {}
 
 

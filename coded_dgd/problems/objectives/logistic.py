@@ -35,8 +35,11 @@ class Logistic(LinearModel):
     def encode_labels(self, classes: Reals) -> Reals | None:
         return np.array([-1.0, 1.0])
 
-    def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
-        return {"accuracy": float(np.count_nonzero(_signs(X @ beta) == _signs(y)))}
+    def scores(
+        self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
+    ) -> dict[str, float]:
+        right = _signs(X @ beta) == _signs(y)
+        return {"accuracy": float(right.sum() if weights is None else weights @ right)}
 
 
 def _signs(y: Reals) -> Reals:

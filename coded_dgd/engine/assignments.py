@@ -59,7 +59,7 @@ class Assignments:
             self._data = str(Path(self._data).absolute())
         self._local = config.encode == "local"
         raw, self._preparation = preparation_of(source)
-        self._classes = source.classes
+        self._classes, self._weights = source.classes, source.weights is not None
         self._fingerprint = str(fingerprint(raw, self._data)) if self._local else ""
         self._shared_slices: dict[int, SharedSlice] = {}
 
@@ -110,6 +110,7 @@ class Assignments:
             layout=group.layout,
             dynamic=scheme.dynamic,
             labels=not scheme.coded,
+            weights=self._weights and not scheme.coded,
             ends=scheme.ends(worker),
             coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
             unit=float(scheme.work[0]),

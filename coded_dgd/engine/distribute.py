@@ -105,9 +105,10 @@ def distribute(
         else:
             kept.Xy += y.ravel() @ X.reshape(-1, data.features)
             kept.block_norms += np.einsum("nkl,nkl->n", X, X)
-        pieces = encoder.encode(X, None if scheme.coded else y)
-        for worker, (coded, labels) in zip(getting, pieces, strict=False):
-            transport.piece(group.members[worker], start, coded, labels)
+        labels = None if scheme.coded else partition.with_weights(start, y, source.weights)
+        pieces = encoder.encode(X, labels)
+        for worker, (coded, own) in zip(getting, pieces, strict=False):
+            transport.piece(group.members[worker], start, coded, own)
     if gram:
         kept.Xy, kept.yy = gram.Xy, gram.yy
     _refuse_out_of_range(source, data, kept, config.dtype)
@@ -170,7 +171,8 @@ def sharing(group: WorkerGroup, config: RunConfig, source: Source) -> list[HostG
     if scheme.coded or group.kernel != "products" or not possible:
         return []
     height = Partition(source.rows, scheme.blocks).height
-    block_bytes = np.dtype(config.dtype).itemsize * height * (source.features + 1.0)
+    numbers = source.features + (1.0 if source.weights is None else 2.0)  # of each row
+    block_bytes = np.dtype(config.dtype).itemsize * height * numbers
     held = {w: scheme.placement(w) for w in range(scheme.workers) if scheme.tasks(w)}
     if most_saved(held) * block_bytes < WORTHWHILE:
         return []

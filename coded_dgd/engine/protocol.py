@@ -139,6 +139,8 @@ class Assignment:
     objective: str
     delay: str
     seed: int
+    weights: bool = False
+    """Whether labels come with the sample weights of the rows."""
     classes: tuple[float, ...] | None = None
     """Distinct labels of the data if training replaces them by numbers, else None."""
     search: tuple[str, ...] = ()
@@ -177,6 +179,13 @@ class Assignment:
         if fields["shared_slice"] is not None:
             fields["shared_slice"] = SharedSlice(**fields["shared_slice"])
         return cls(**fields)
+
+    @property
+    def labels_shape(self) -> tuple[int, ...] | None:
+        """Shape of the labels of a block, with a row of sample weights below; None for none."""
+        if not self.labels:
+            return None
+        return (2, self.height) if self.weights else (self.height,)
 
     @property
     def attaches(self) -> bool:

@@ -72,7 +72,7 @@ class Shard:
         self._labels = True
 
     def load(self, start: int, X: Any, y: Reals | None) -> None:
-        """Take rows `start`, ... of the blocks of the assignment, or of the shared blocks."""
+        """Take rows of the blocks of the assignment, or of the shared blocks; see `Blocks.load`."""
         if self.shared is not None:
             self.shared.load(start, X, y)
         elif self.assignment.shared_slice is not None:
@@ -149,6 +149,11 @@ def _blocks(assignment: Assignment, objective: Objective, arrays: Arrays | None)
         return SparseBlocks(dtype, objective, rows)
     if arrays is None:
         arrays = no_rows(
-            assignment.tasks, assignment.height, assignment.columns, assignment.labels, dtype
+            assignment.tasks,
+            assignment.height,
+            assignment.columns,
+            assignment.labels,
+            dtype,
+            assignment.weights,
         )
     return ProductBlocks(arrays) if assignment.product else GradientBlocks(arrays, objective, rows)

@@ -33,7 +33,7 @@ class SharedBlocks:
         assert shared_slice is not None
         shape = shared_slice.blocks, assignment.height, columns
         rows = shared_slice.blocks * assignment.height
-        count = rows * (columns + assignment.labels)
+        count = rows * (columns + assignment.labels + assignment.weights)
         words = -(-count * np.dtype(dtype).itemsize // CONTROL)
         size = CONTROL * (words + 1)
         made = shared_slice.path is None
@@ -56,7 +56,10 @@ class SharedBlocks:
             raise OSError("other memory")
         numbers: Reals = np.frombuffer(memory, dtype, count)
         self.X = numbers[: rows * columns].reshape(shape)
-        self.y = numbers[rows * columns :].reshape(shape[:2]) if assignment.labels else None
+        labels = assignment.labels_shape
+        self.y: Reals | None = None
+        if labels:
+            self.y = numbers[rows * columns :].reshape(shape[0], *labels)
 
     @classmethod
     def open(cls, assignment: Assignment) -> SharedBlocks:
@@ -78,11 +81,11 @@ class SharedBlocks:
         return cls(assignment, file)
 
     def load(self, start: int, X: Reals, y: Reals | None) -> None:
-        """Take rows `start`, ... of every block: X : (blocks, k, l), y : (blocks, k) or None."""
+        """Take rows `start`, ... of every block; the arguments are those of `Blocks.load`."""
         rows = slice(start, start + X.shape[1])
         self.X[:, rows] = X
         if self.y is not None and y is not None:
-            self.y[:, rows] = y
+            self.y[..., rows] = y
 
     def slice_of(self, first: int, tasks: int) -> tuple[Reals, Reals | None]:
         """Return the blocks of one worker: X and the labels."""

@@ -169,6 +169,11 @@ class Trainer:
         )
 
     def _fit(self, scheme: Scheme) -> None:
+        if scheme.coded and self.source.weights is not None:
+            raise Infeasible(
+                f"{scheme.name} encodes rows of this objective without their sample weights: use "
+                f"{remedies.COPIES}, or --objective least-squares"
+            )
         scheme.fit(self.source.rows, self.problem.block_norms)
         if scheme.scales_tasks and (fault := trial.weights_fault(self.problem)):
             raise Infeasible(
@@ -179,7 +184,7 @@ class Trainer:
     def _quadratic(self, data: Distributed) -> Quadratic | None:
         """Return the objective at beta = 0 if it is of degree 2, else None."""
         objective = self.setup.objective
-        if is_least_squares(objective):  # computed during the distribution of the data
+        if is_least_squares(objective) and self.source.weights is None:  # of the distribution
             return data.least_squares
         return self.problem.quadratic if objective.degree == 2 else None
 

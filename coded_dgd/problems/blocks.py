@@ -16,7 +16,7 @@ from coded_dgd.problems.task_rows import TaskRows, taken
 Reals = NDArray[np.floating[Any]]
 """Arrays of the one floating-point type with which a worker computes."""
 Arrays = tuple[Reals, Reals | None]
-"""Blocks of rows, and their labels or None."""
+"""Blocks of rows, and their labels or None, see `Blocks.load`."""
 
 
 class Blocks(ABC):
@@ -24,7 +24,14 @@ class Blocks(ABC):
 
     @abstractmethod
     def load(self, start: int, X: Any, y: Reals | None) -> None:
-        """Store rows `start`, ... of every block: X : (tasks, k, l), y : (tasks, k) or None."""
+        """Store rows `start`, ... of every block.
+
+        Parameters
+        ----------
+        X : (tasks, k, l) array, or sparse rows
+        y : (tasks, k) array, (tasks, 2, k) array, or None
+            Labels, below which may be the sample weights of the rows.
+        """
 
     @abstractmethod
     def result(
@@ -60,17 +67,18 @@ class DenseBlocks(Blocks):
     Parameters
     ----------
     arrays : tuple of arrays
-        X : (tasks, k, l) and y : (tasks, k) or None, already filled or to be loaded.
+        X and y of all rows as in `load`, already filled or to be loaded.
     """
 
     def __init__(self, arrays: Arrays) -> None:
-        self.X, self.y = arrays
+        self.X, self._labels = arrays
+        self.y, self.weights = labels_and_weights(self._labels)
 
     def load(self, start: int, X: Reals, y: Reals | None) -> None:
         rows = slice(start, start + X.shape[1])
         self.X[:, rows] = X
-        if self.y is not None and y is not None:
-            self.y[:, rows] = y
+        if self._labels is not None and y is not None:
+            self._labels[..., rows] = y
 
 
 class GradientBlocks(DenseBlocks, LabelledBlocks):
@@ -96,23 +104,32 @@ class GradientBlocks(DenseBlocks, LabelledBlocks):
     def result(
         self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
     ) -> Reals:
-        index, counts = self._summed.index(first, last)
-        X = taken(self.X[first:last], index)
+        X, y, weights, counts = self._taken(self._summed, first, last)
         if not len(X):
             return np.zeros_like(beta)
-        y = taken(self.y[first:last], index) if labels and self.y is not None else None
-        weights = None if factors is None else np.repeat(factors, counts)
-        return self._gradient(X, y, beta, weights)
+        if factors is not None:
+            repeated = np.repeat(factors, counts)
+            weights = repeated if weights is None else repeated * weights
+        return self._gradient(X, y if labels else None, beta, weights)
 
     def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
-        assert self.y is not None
         losses = np.zeros(last - first)
         for place, task in enumerate(range(first, last)):
-            index, _ = self._rows.index(task, task + 1)
-            X, y = (taken(each[task : task + 1], index) for each in (self.X, self.y))
+            X, y, weights, _ = self._taken(self._rows, task, task + 1)
+            assert y is not None
             if len(X):
-                losses[place] = evaluation.loss(self._objective, X, y, beta)
+                losses[place] = evaluation.loss(self._objective, X, y, beta, weights)
         return weighted(losses, factors)
+
+    def _taken(
+        self, rows: TaskRows, first: int, last: int
+    ) -> tuple[Reals, Reals | None, Reals | None, int | list[int]]:
+        """Return the rows of these tasks, their labels and weights, and their number per task."""
+        index, counts = rows.index(first, last)
+        tasks = slice(first, last)
+        y = None if self.y is None else taken(self.y[tasks], index)
+        weights = None if self.weights is None else taken(self.weights[tasks], index)
+        return taken(self.X[tasks], index), y, weights, counts
 
 
 class ProductBlocks(DenseBlocks):
@@ -164,7 +181,15 @@ def weighted(losses: NDArray[np.float64], factors: Reals | None) -> float:
     return float(losses.sum() if factors is None else factors.astype(np.float64) @ losses)
 
 
-def no_rows(tasks: int, height: int, features: int, labels: bool, dtype: str) -> Arrays:
+def labels_and_weights(y: Reals | None) -> tuple[Reals | None, Reals | None]:
+    """Return labels and sample weights of rows, each of shape (tasks, k) or None; see `load`."""
+    return (y, None) if y is None or y.ndim == 2 else (y[:, 0], y[:, 1])
+
+
+def no_rows(
+    tasks: int, height: int, features: int, labels: bool, dtype: str, weights: bool = False
+) -> Arrays:
     """Return arrays of zeros for blocks that are not loaded yet."""
     X = np.zeros((tasks, height, features), dtype)
-    return X, np.zeros((tasks, height), dtype) if labels else None
+    shape = (tasks, 2, height) if weights else (tasks, height)
+    return X, np.zeros(shape, dtype) if labels else None

@@ -20,7 +20,9 @@ from coded_dgd.problems.sources import Reading, Source, open_source
 Floats = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]
 Pieces = Iterator[tuple[int, Floats, Floats | None]]
-"""Pieces (start, X, y) of rows `start`, ... of every block: X (tasks, k, l), y (tasks, k)."""
+"""Pieces (start, X, y) of rows `start`, ... of every block: X (tasks, k, l), y (tasks, k).
+
+With sample weights y has shape (tasks, 2, k), see `Partition.with_weights`."""
 NOTHING = Preparation()
 
 
@@ -89,9 +91,9 @@ class LocalEncoding:
         if self.gram:
             yield from _of_gram(source, placement, self.blocks)
         elif self.labels:
-            yield from Partition(source.rows, self.blocks).windows(
-                source, window, placement.tolist()
-            )
+            partition, held = Partition(source.rows, self.blocks), placement.tolist()
+            for start, X, y in partition.windows(source, window, held):
+                yield start, X, partition.with_weights(start, y, source.weights, held)
         else:
             encoder = Encoder([placement])
             for start, X, _ in Partition(source.rows, self.blocks).windows(

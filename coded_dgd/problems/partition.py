@@ -50,6 +50,36 @@ class Partition:
         """Return the first row of a block and the first row after it."""
         return block * self.rows // self.blocks, (block + 1) * self.rows // self.blocks
 
+    def with_weights(
+        self, start: int, y: Floats, weights: Floats | None, blocks: Sequence[int] | None = None
+    ) -> Floats:
+        """Return the labels of a window joined with the sample weights of its rows.
+
+        Parameters
+        ----------
+        start : int
+            Number of the first row of the window in each block.
+        y : (N, k) array
+            Labels of the window.
+        weights : (m,) array, optional
+            Sample weights of all rows; None if all are one.
+        blocks : sequence of int, optional
+            Blocks of the window, by default all.
+
+        Returns
+        -------
+        (N, k) or (N, 2, k) array
+            The labels, and the weights if there are any; padding has weight 0.
+        """
+        if weights is None:
+            return y
+        joined = np.stack([y, np.zeros_like(y)], axis=1)
+        for place, block in enumerate(range(self.blocks) if blocks is None else blocks):
+            first, last = self.bounds(block)
+            own = weights[first + start : min(first + start + y.shape[1], last)]
+            joined[place, 1, : len(own)] = own
+        return joined
+
     def windows(
         self, source: Source, size: int = WINDOW, blocks: Sequence[int] | None = None
     ) -> Iterator[Window]:

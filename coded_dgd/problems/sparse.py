@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.problems import evaluation
-from coded_dgd.problems.blocks import LabelledBlocks, Reals, weighted
+from coded_dgd.problems.blocks import LabelledBlocks, Reals, labels_and_weights, weighted
 from coded_dgd.problems.objectives import LinearModel
 
 if TYPE_CHECKING:
@@ -133,11 +133,15 @@ def _sums(places: NDArray[Any], values: Reals, length: int) -> Floats:
 
 
 class _Part(NamedTuple):
-    """A part holds scipy matrices of the rows of some tasks and of their transpose, and labels."""
+    """A part holds scipy matrices of the rows of some tasks and of their transpose, and labels.
+
+    Labels and weights have shape (tasks * k,), or are None.
+    """
 
     X: Any
     transposed: Any
     y: Reals | None
+    weights: Reals | None
 
 
 class SparseBlocks(LabelledBlocks):
@@ -175,6 +179,8 @@ class SparseBlocks(LabelledBlocks):
             slope = evaluation.slope(self.objective, margins, part.y if labels else None).T
             if factors is not None:
                 slope = slope * np.repeat(factors, rows.height)
+            if part.weights is not None:
+                slope = slope * part.weights
             product = part.transposed @ slope.T.astype(self._dtype, copy=False)
             total += product.T.ravel()
         return total
@@ -187,11 +193,13 @@ class SparseBlocks(LabelledBlocks):
             assert part.y is not None
             z = self.objective.margins(part.X, beta).reshape(-1, height, outputs)
             y = part.y.reshape(-1, height)
+            weights = None if part.weights is None else part.weights.reshape(-1, height)
             for place, task in enumerate(range(first, last)):
                 rows = min(self._rows[task] - start, height)
                 if rows > 0:  # the margins are columns, so a model that only defines loss works
                     margins, labels = z[place, :rows], y[place, :rows]
-                    losses[place] += evaluation.loss(self.objective, margins, labels, identity)
+                    own = None if weights is None else weights[place, :rows]
+                    losses[place] += evaluation.loss(self.objective, margins, labels, identity, own)
         return weighted(losses, factors)
 
     def _part(self, number: int, first: int, last: int) -> _Part:
@@ -210,5 +218,12 @@ class SparseBlocks(LabelledBlocks):
                 ),
                 shape=(of.stop - of.start, rows.features),
             )
-            self._parts[key] = _Part(X, X.T, None if y is None else y[first:last].ravel())
+            self._parts[key] = _Part(
+                X,
+                X.T,
+                *(
+                    None if each is None else each[first:last].ravel()
+                    for each in labels_and_weights(y)
+                ),
+            )
         return self._parts[key]

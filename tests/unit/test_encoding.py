@@ -10,6 +10,7 @@ from coded_dgd import schemes
 from coded_dgd.codes.placement import Encoder
 from coded_dgd.errors import DataError
 from coded_dgd.planner.memory import resident
+from coded_dgd.problems import encoding
 from coded_dgd.problems.encoding import LocalEncoding
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.partition import Partition
@@ -92,3 +93,20 @@ def test_a_worker_refuses_other_data(tmp_path, source):
     path.unlink()
     with pytest.raises(DataError, match=r"no such file.*--encode master"):
         list(local_encoding.pieces())
+
+
+def test_a_worker_weighs_the_rows_as_rank_0_does(monkeypatch, source):
+    source.weights = np.arange(53.0)
+    monkeypatch.setattr(encoding, "open_source", lambda *_: source)
+    data, placement = "synthetic:rows=53,features=7", np.array([5, 0])
+    mark = str(fingerprint(source, data))
+    partition = Partition(53, 6)
+    ((start, X, y),) = partition.windows(source)
+    labels = partition.with_weights(start, y, source.weights)[placement]
+    local = LocalEncoding.of(data, 3, AS_THEY_ARE, mark, 6, placement, False)
+    pieces = list(local.pieces(window=500))
+    assert len(pieces) > 1
+    np.testing.assert_array_equal(np.concatenate([y for _, _, y in pieces], axis=2), labels)
+    np.testing.assert_array_equal(np.concatenate([X for _, X, _ in pieces], axis=1), X[placement])
+    np.testing.assert_array_equal(labels[0, 1], np.arange(44.0, 53))
+    np.testing.assert_array_equal(labels[1, 1], [*range(8), 0])

@@ -48,12 +48,12 @@ def test_nobody_shares_what_is_small_or_elsewhere_or_held_once():
     assert host_groups(here, {worker: np.array([worker]) for worker in range(3)}, HUGE) == []
 
 
-def assignment(dtype="float64", labels=True, **shared_slice):
+def assignment(dtype="float64", labels=True, weights=False, **shared_slice):
     return Assignment(
         code_id=0, replaces=None, worker=0, tasks=2, height=4, columns=2,
         layout=Layout(2, dtype=dtype), dynamic=False, labels=labels, ends=(2,),
         coefficients=None, unit=1.0, product=False, objective="least-squares", delay="none",
-        seed=0, shared_slice=SharedSlice(**shared_slice),
+        seed=0, weights=weights, shared_slice=SharedSlice(**shared_slice),
     )  # fmt: skip
 
 
@@ -73,6 +73,19 @@ def test_the_memory_is_what_its_maker_has_written(dtype):
     assert own.dtype == labels.dtype == dtype
     assert not own.flags.writeable
     assert not path.exists()
+
+
+def test_sample_weights_are_shared_below_the_labels():
+    made = SharedBlocks.open(assignment(weights=True, blocks=3, first=0, token=77))
+    X, y = np.arange(24.0).reshape(3, 4, 2), np.arange(24.0).reshape(3, 2, 4)
+    made.load(0, X[:, :3], y[..., :3])
+    made.load(3, X[:, 3:], y[..., 3:])
+    right = {"blocks": 3, "first": 1, "token": 77, "path": made.path}
+    own, labels = SharedBlocks.open(assignment(weights=True, **right)).slice_of(1, 2)
+    np.testing.assert_array_equal(own, X[1:])
+    np.testing.assert_array_equal(labels, y[1:])
+    with pytest.raises(OSError):
+        SharedBlocks.open(assignment(**right))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

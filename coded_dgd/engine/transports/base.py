@@ -104,7 +104,7 @@ class Transport(ABC):
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
         """Send a peer the rows from `start` on of the blocks of its latest assignment, in order.
 
-        The transport takes ownership of the arrays.
+        The transport takes ownership of the arrays, which are those of `Blocks.load`.
         """
 
     @abstractmethod

@@ -186,8 +186,9 @@ class MPIWorker:
         while assignment.tasks and start < assignment.height:
             X, rows = self._rows(assignment)
             y = None
-            if assignment.labels and rows:
-                y = self._array(assignment.layout.dtype).reshape(assignment.coming, -1)
+            if assignment.labels_shape and rows:
+                *channels, _ = assignment.labels_shape
+                y = self._array(assignment.layout.dtype).reshape(assignment.coming, *channels, -1)
             yield start, X, y
             start += rows
 

@@ -176,8 +176,9 @@ class LinearModel(Objective):
         return margins
 
     def loss(self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None) -> float:
-        """Return the sum over rows of weight * loss, by `losses`."""
-        losses = self.losses(self.margins(X, beta), y)
+        """Return the sum over rows of weight * loss, by `losses` of the margins in float64."""
+        margins = self.margins(X, beta).astype(np.float64, copy=False)
+        losses = self.losses(margins, y)
         return float(losses.sum() if weights is None else weights @ losses)
 
     def gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:

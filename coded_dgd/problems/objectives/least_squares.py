@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from coded_dgd.problems.objectives.base import LinearModel, Objective, Reals
 
 
@@ -25,7 +27,7 @@ class LeastSquares(LinearModel):
         return residual * residual / 2
 
     def loss(self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None) -> float:
-        residual = X @ beta - y
+        residual = (X @ beta).astype(np.float64, copy=False) - y
         return float(residual @ (residual if weights is None else weights * residual)) / 2
 
 

@@ -178,7 +178,8 @@ class RunConfig:
     )
     objective: str = option(
         "least-squares",
-        "What to minimise: least-squares (1/2 ||X beta - y||^2), logistic (two classes), or "
+        "What to minimise: least-squares (1/2 ||X beta - y||^2), logistic (two classes), softmax "
+        "(several classes), huber:delta=1.35 (least squares, robust), poisson (counts), or "
         "MODULE:CLASS of your own.",
     )
     ridge: float = option(

@@ -415,15 +415,18 @@ class Trainer:
 
     def _refuse_divergence(self) -> None:
         size = self.log[-1].gradient_norm
-        if not size <= EXPLOSION * self.first_norm or not np.isfinite(size):
+        if self._is_explosion(size):
             self._diverged(size)
 
     def _refuse_overflow(self) -> None:
         """Raise if messages were refused because the model has diverged."""
         if self.log and self.stage.master.refusals:
             size = norm(self.problem.gradient(self.optimizer.point))
-            if not np.isfinite(size):
+            if self._is_explosion(size):  # also of float32 alone
                 self._diverged(size)
+
+    def _is_explosion(self, size: float) -> bool:
+        return not size <= EXPLOSION * self.first_norm or not np.isfinite(size)
 
     def _diverged(self, size: float) -> NoReturn:
         curvature = self.problem.lipschitz()

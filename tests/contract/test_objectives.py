@@ -87,11 +87,22 @@ class ContentFactors(Objective):
         return float(1 / (1 + np.abs(X[:, 0])) @ (X @ beta - y) ** 2) / 2
 
 
-def data(labels="real"):
+def data(title="least squares"):
     rng = np.random.default_rng(4)
     X = rng.standard_normal((ROWS, FEATURES))
     z = X @ rng.standard_normal(FEATURES) + rng.standard_normal(ROWS)
-    return X, z if labels == "real" else np.where(z > 0, 2.0, 1.0)
+    labels = {
+        "logistic": lambda: np.where(z > 0, 2.0, 1.0),
+        "softmax": lambda: 7.0 + np.digitize(z, [-1, 1]),
+        "poisson": lambda: np.maximum(np.round(z), 0),
+    }
+    return X, labels.get(title, lambda: z)()
+
+
+def softmax(X, y, b):
+    """Chances of the classes 7, 8 and 9, and what they are for the labels."""
+    powers = np.exp(X @ b.reshape(3, -1).T)
+    return powers / powers.sum(axis=1, keepdims=True), y[:, None] == np.array([7, 8, 9])
 
 
 # gradient and loss at beta, by hand, without the ridge
@@ -121,6 +132,9 @@ REFERENCES = {
         lambda X, y, b: X.T @ (1 / (1 + np.exp(-X @ b)) - (y == 2)),
         None,
     ),
+    "softmax": (lambda X, y, b: (np.subtract(*softmax(X, y, b)).T @ X).ravel(), None),
+    "huber": (lambda X, y, b: X.T @ np.maximum(np.minimum(X @ b - y, 0.5), -0.5), None),
+    "poisson": (lambda X, y, b: X.T @ (np.exp(X @ b) - y), None),
 }
 OBJECTIVES = {
     "least squares": create("least-squares"),
@@ -130,7 +144,11 @@ OBJECTIVES = {
     "factors of labels": RowFactors(),
     "factors of rows": ContentFactors(),
     "logistic": create("logistic"),
+    "softmax": create("softmax"),
+    "huber": create("huber:delta=0.5"),
+    "poisson": create("poisson"),
 }
+CLASSIFIERS = ("logistic", "softmax")
 
 
 def begin(name, title, data, dtype="float64"):
@@ -138,7 +156,7 @@ def begin(name, title, data, dtype="float64"):
     objective = OBJECTIVES[title]
     config = RunConfig(
         scheme=name, workers=WORKERS, ridge=RIDGE, transport="simulated", dtype=dtype,
-        objective="logistic" if title == "logistic" else "least-squares",
+        objective=title if title in CLASSIFIERS else "least-squares", step_size="0.01",
         delay="shifted-exponential:mu=10,alpha=0.01", **options,
     )  # fmt: skip
     setup = prepare(config, None, objective)
@@ -155,7 +173,7 @@ def accepted(name, title):
 @pytest.mark.parametrize("title", OBJECTIVES)
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_are_those_of_the_objective(name, title):
-    X, y = data("classes" if title == "logistic" else "real")
+    X, y = data(title)
     if not accepted(name, title):
         with pytest.raises(Infeasible, match="uc-mmc"):
             begin(name, title, (X, y))
@@ -163,7 +181,9 @@ def test_gradients_are_those_of_the_objective(name, title):
     trainer = begin(name, title, (X, y))
     trainer.start()
     gradient, loss = REFERENCES[title]
-    points = [np.zeros(FEATURES), *np.random.default_rng(8).standard_normal((3, FEATURES))]
+    p = trainer.problem.parameters
+    assert p == (3 * FEATURES if title == "softmax" else FEATURES)
+    points = [np.zeros(p), *np.random.default_rng(8).standard_normal((3, p))]
     decoded = []
     trainer.optimizer.update = decoded.append
     for point in points:
@@ -208,9 +228,11 @@ def test_what_is_not_of_degree_2_but_declared_so_is_found_out(name, title, monke
         begin(name, title, data())
 
 
-@pytest.mark.parametrize("title", ["twice", "pairs", "factors of rows", "logistic"])
+@pytest.mark.parametrize(
+    "title", ["twice", "pairs", "factors of rows", "logistic", "softmax", "huber"]
+)
 def test_what_rests_on_least_squares_does_without(title):
-    X, y = data("classes" if title == "logistic" else "real")
+    X, y = data(title)
     trainer = begin("uc-mmc", title, (X, y))
     trainer.start()
     assert trainer.problem.optimum() is None

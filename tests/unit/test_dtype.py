@@ -14,7 +14,6 @@ from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.planner import memory
 from coded_dgd.planner.costs import Sizes
-from coded_dgd.problems import objectives
 from coded_dgd.problems.layout import Layout
 from coded_dgd.schemes.base import Scheme
 
@@ -83,21 +82,6 @@ def test_a_header_is_exact_whatever_the_type():
         assert payloads.body(row, Layout(3)).tolist() == [1, 2, 3]
         assert payloads.body_length_of(message.nbytes) == 3
         assert payloads.body_length_of(message[:4].nbytes) < 0
-
-
-@pytest.mark.parametrize("name", objectives.names())
-def test_an_objective_computes_with_the_type_of_the_rows(name):
-    rng = np.random.default_rng(1)
-    X, y, beta = rng.standard_normal((30, 4)), np.sign(rng.standard_normal(30)), np.ones(4)
-    weights = rng.uniform(1, 2, 30)
-    objective = objectives.create(name)
-    single = [each.astype(np.float32) for each in (X, y, beta, weights)]
-    for labels, factors in ((y, weights), (None, None)):
-        given = [single[0], labels if labels is None else single[1], single[2]]
-        found = objective.gradient(*given, factors if factors is None else single[3])
-        exact = objective.gradient(X, labels, beta, factors)
-        assert found.dtype == np.float32
-        assert np.linalg.norm(found - exact) < 1e-5 * np.linalg.norm(exact)
 
 
 def test_the_guard_is_the_types_own_unless_it_is_given():

@@ -188,7 +188,7 @@ def test_an_import_path_that_cannot_be_is_refused(folder, path):
         ("my_objective:number", "has to be a subclass of Objective, or an object of one"),
         ("my_objective:huber:delta=2", "which is an object, has no parameter 'delta'"),
         ("nowhere:Objective", "objective 'nowhere:Objective' cannot be imported"),
-        ("hinge", "unknown objective 'hinge'; there are: least-squares, logistic"),
+        ("hinge", "unknown objective 'hinge'; there are: huber, least-squares, "),
         ("logistics", r"\(did you mean 'logistic'\?\)"),
         ("base", "unknown objective 'base'"),
         ("", "unknown objective ''"),

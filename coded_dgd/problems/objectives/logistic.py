@@ -30,7 +30,10 @@ class Logistic(LinearModel):
         return losses
 
     def check_labels(self, y: Reals) -> str | None:
-        return None if len(np.unique(y)) == 2 else "two different numbers, one for each class"
+        if len(y) == 2:
+            return None
+        more = " (--objective softmax takes more classes)" if len(y) > 2 else ""
+        return f"two different numbers, one for each class{more}"
 
     def encode_labels(self, classes: Reals) -> Reals | None:
         return np.array([-1.0, 1.0])

@@ -1,0 +1,31 @@
+"""This module holds the objective of Poisson regression."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coded_dgd.problems.objectives.base import LinearModel, Reals
+
+
+class Poisson(LinearModel):
+    """``poisson`` is the sum of exp(z) - y z with z = x^T beta, for labels y >= 0 such as counts.
+
+    It is the negative log-likelihood, up to a constant, of labels with a Poisson distribution of
+    mean exp(z). The Hessian X^T diag(exp(z)) X has no bound.
+    """
+
+    def slope(self, z: Reals, y: Reals | None) -> Reals:
+        slope: Reals = np.exp(z) if y is None else np.exp(z) - y
+        return slope
+
+    def losses(self, z: Reals, y: Reals) -> Reals:
+        losses: Reals = np.exp(z) - y * z
+        return losses
+
+    def check_labels(self, y: Reals) -> str | None:
+        return None if y[0] >= 0 else "numbers that are 0 or more"
+
+    def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
+        z = self.margins(X, beta)
+        entropy = y * np.log(np.where(y > 0, y, 1.0))
+        return {"mean_poisson_deviance": 2 * float((entropy - y + self.losses(z, y)).sum())}

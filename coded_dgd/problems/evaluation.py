@@ -62,6 +62,22 @@ def slope(objective: LinearModel, z: Reals, y: Reals | None) -> Reals:
     return _checked(objective, "slope", found, z.shape, "row")
 
 
+def losses(objective: LinearModel, z: Reals, y: Reals) -> Reals:
+    """Return the checked result of `LinearModel.losses`.
+
+    Raises
+    ------
+    UsageError
+        If the method raises, or its result is not a real array with one number for each row.
+    """
+    try:
+        found = objective.losses(z, y)
+    except Exception as error:
+        _refuse_raised(objective, "losses", error)
+        raise
+    return _checked(objective, "losses", found, y.shape, "row")
+
+
 def loss(
     objective: Objective, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
 ) -> float:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import evaluation
 from coded_dgd.problems.evaluation import is_built_in
-from coded_dgd.problems.objectives import Objective, follows_slope
+from coded_dgd.problems.objectives import LinearModel, Objective, follows_slope
 from coded_dgd.problems.preparation import prepare
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
@@ -185,11 +185,18 @@ class Trial:
             )
         where = "where training starts" if start.any() else "at beta = 0, where training starts,"
         if follows_slope(self._objective):
-            evaluation.slope(self._objective, np.zeros(len(self._first.y)), self._first.y.copy())
+            self._keep_shapes(self._objective, start)
         if not np.isfinite(self._gradient(self._first, start)).all():
             self._refuse(f"the gradient {where} is not finite")
         if not np.isfinite(self._loss(self._first, start)):
             self._refuse(f"the loss {where} is not finite")
+
+    def _keep_shapes(self, objective: LinearModel, start: Floats) -> None:
+        """Check that slopes have the shape of the margins, and that each row has one loss."""
+        margins = objective.margins(self._first.X, start)
+        evaluation.slope(objective, margins.copy(), self._first.y.copy())
+        if type(objective).loss is LinearModel.loss:
+            evaluation.losses(objective, margins, self._first.y.copy())
 
     def _repeat(self) -> None:
         """Check that the gradient of a block does not depend on earlier calls in that memory."""

@@ -97,10 +97,21 @@ class Race:
         """Number of iterations that exact gradients need to reach the target."""
 
     def _slope(self, points: Floats) -> Floats:
+        """Return the slopes of the losses at points, of shape (points, K, rows)."""
         objective = self.problem.objective
         assert follows_slope(objective)
-        slopes = [evaluation.slope(objective, z, self._y) for z in points @ self._X.T]
-        return np.array(slopes, np.float64)
+        margins: Floats = (points.reshape(-1, self._X.shape[1]) @ self._X.T).reshape(
+            len(points), objective.outputs, -1
+        )
+        slopes = [
+            evaluation.slope(objective, z[0] if len(z) == 1 else z.T, self._y).T for z in margins
+        ]
+        return np.array(slopes, np.float64).reshape(margins.shape)
+
+    def _gradients(self, slope: Floats) -> Floats:
+        """Return the gradients of schemes, of shape (schemes, p), without the ridge."""
+        gradients: Floats = slope.reshape(-1, self._X.shape[0]) @ self._X
+        return gradients.reshape(len(slope), -1)
 
     def _exact(self, longest: int, target: float) -> Floats:
         """Return the norms of exact gradients, relative to the first, up to the target."""
@@ -140,7 +151,7 @@ class Race:
             points = np.array([runs[k].point for k in racing])
             with np.errstate(over="ignore", invalid="ignore"):
                 slope = self._slope(points)
-                exact = slope @ self._X + ridge * points
+                exact = self._gradients(slope) + ridge * points
                 norms = np.linalg.norm(exact / first, axis=1)
                 for k in [k for k, norm in zip(racing, norms, strict=True) if norm <= self.target]:
                     found[k] = float(max(iteration, 1))
@@ -153,7 +164,8 @@ class Race:
                 slope, points = slope[alive], points[alive]
                 for row, k in enumerate(racing):
                     slope[row] *= weights[k][rng.integers(len(weights[k]))]
-                for k, gradient in zip(racing, slope @ self._X + ridge * points, strict=True):
+                gradients = self._gradients(slope) + ridge * points
+                for k, gradient in zip(racing, gradients, strict=True):
                     runs[k].update(gradient)
         return found
 

@@ -22,7 +22,7 @@ from coded_dgd.planner.candidates import LARGEST_LOAD
 from coded_dgd.planner.costs import Sizes, bytes_held, task_size
 from coded_dgd.planner.measurements import Measurements, Network, Speed, measure_speed
 from coded_dgd.planner.observations import TaskTimes
-from coded_dgd.problems import evaluation, objectives
+from coded_dgd.problems import evaluation, labels, objectives
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
@@ -61,7 +61,7 @@ def adviser(
         Whether other schemes may be chosen.
     """
     if network is None:
-        parameters = evaluation.size(objectives.create(config.objective), source.features)
+        parameters = labels.parameters(source, objectives.create(config.objective))
         network = Network(**measure_messages(config, transport, parameters)[1]._asdict())
     return LiveAdviser(network, measure_speed(), dict(given), free)
 

@@ -17,7 +17,7 @@ from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Floats, Point
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
-from coded_dgd.problems import evaluation, objectives
+from coded_dgd.problems import labels, objectives
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sources import Source
 
@@ -84,7 +84,7 @@ def probe(
     load = min(blocks, max(TASKS, -(-blocks // workers)))
     scheme = schemes.create(schemes.PROBE, workers, blocks, load)
     objective = objectives.create(config.objective)
-    parameters = evaluation.size(objective, source.features)
+    parameters = labels.parameters(source, objective)
     short, messages = measure_messages(config, transport, parameters)
     real = dry_run(config, transport, parameters)
     more = max(real.completion - messages.gathering[1], 0.0)

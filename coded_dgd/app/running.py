@@ -27,6 +27,7 @@ from coded_dgd.files import replacing
 from coded_dgd.host.interrupts import Interrupts, Waiting
 from coded_dgd.planner import memory
 from coded_dgd.planner.memory import Peaks
+from coded_dgd.problems import labels
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.sources import Source, in_memory
@@ -262,7 +263,8 @@ def _place(records: Records, lock: RunLock | None, prepared: Setup, source: Sour
     data = fingerprint(source, config.data)
     if lock:
         other_workers, other_data = records.allow_different_workers, records.allow_different_data
-        found = resuming.find(lock.folder, prepared, data, other_workers, other_data)
+        length = labels.parameters(source, prepared.objective)
+        found = resuming.find(lock.folder, prepared, data, length, other_workers, other_data)
         folder = RunFolder.reopen(lock, prepared, found.resume[0] if found.resume else None)
     else:
         folder = RunFolder.create(records.out, prepared)

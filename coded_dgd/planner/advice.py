@@ -21,7 +21,7 @@ from coded_dgd.planner.fitting import fit, slow_workers
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.observations import Floats, ObservedTimes, TaskTimes
-from coded_dgd.problems import objectives
+from coded_dgd.problems import labels, objectives
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
 
@@ -227,7 +227,7 @@ def advise(situation: Situation, source: Source) -> Advice | None:
     """
     config = situation.config
     objective = objectives.create(config.objective)
-    problem = Problem(source, objective, config.ridge)
+    problem = Problem(labels.encoded(source, objective), objective, config.ridge)
     predictor = _Predictor(situation, problem)
     everybody = tuple(range(situation.workers))
     options: dict[str, Any] = {"load": config.load, "blocks": config.blocks}

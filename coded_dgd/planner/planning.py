@@ -110,6 +110,7 @@ def make_plan(
         largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
         loads = [config.load] if config.load else range(1, largest + 1)
     objective = objectives.create(config.objective)
+    source = trial.admit(objective, source, remedies.NOT_QUADRATIC)
     length = evaluation.size(objective, source.features)
     here, held_up = measured, None
     if measured.hosts and not injected:
@@ -118,7 +119,6 @@ def make_plan(
     else:
         times = measured.times.earlier(measured.network.latency_of(length))
     fits = fit(times, alike=held_up is not None)
-    source = trial.admit(objective, source, remedies.NOT_QUADRATIC)
     some = sample(source)
     problem = Problem(some, objective, config.ridge * some.rows / source.rows)
     race = Race(

@@ -81,6 +81,19 @@ def encoded(source: Source, objective: Objective) -> Source:
     return EncodedLabels(source, (tuple(classes.tolist()), tuple(codes.tolist())))
 
 
+def parameters(source: Source, objective: Objective) -> int:
+    """Return the number of parameters of an objective's model for these data.
+
+    Raises
+    ------
+    DataError
+        If the labels are invalid for the objective.
+    UsageError
+        If the objective does not return a valid number of parameters.
+    """
+    return evaluation.size(objective, encoded(source, objective).features)
+
+
 def _found(classes: Floats) -> str:
     if len(classes) == 1:
         return f"and all of them are {classes[0]:g}: add rows with other labels"

@@ -21,7 +21,6 @@ from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.stage import Refused
 from coded_dgd.errors import UsageError
 from coded_dgd.kinds import misfit
-from coded_dgd.problems import evaluation
 from coded_dgd.problems.fingerprint import Fingerprint
 from coded_dgd.runs.run_folder import CONFIG, ITERATIONS, finished, is_run_folder, read_log
 from coded_dgd.schemes.base import Scheme
@@ -99,7 +98,12 @@ def configuration(
 
 
 def find(
-    folder: Path, setup: Setup, data: Fingerprint, other_workers: bool, other_data: bool
+    folder: Path,
+    setup: Setup,
+    data: Fingerprint,
+    parameters: int,
+    other_workers: bool,
+    other_data: bool,
 ) -> ResumePoint:
     """Find the newest checkpoint that can be used.
 
@@ -107,6 +111,8 @@ def find(
     ----------
     data : Fingerprint
         Fingerprint of the data with which the run is resumed.
+    parameters : int
+        Number of parameters of the model for these data.
     other_workers, other_data : bool
         Whether the number of workers, or the data, may differ from those of the run.
 
@@ -130,22 +136,26 @@ def find(
             f"--resume {folder}: all {checkpoint.iteration} iterations are done: "
             "ask for more with --iterations"
         )
-    differences = _differences(folder, setup, data, checkpoint, other_data)
+    differences = _differences(folder, setup, data, parameters, checkpoint, other_data)
     log = read_log(folder, checkpoint.iteration)
     assert log is not None
     return ResumePoint((checkpoint, log), complaints, differences)
 
 
 def _differences(
-    folder: Path, setup: Setup, data: Fingerprint, checkpoint: Checkpoint, allowed: bool
+    folder: Path,
+    setup: Setup,
+    data: Fingerprint,
+    parameters: int,
+    checkpoint: Checkpoint,
+    allowed: bool,
 ) -> list[str]:
     """Return the differences between the data and those of a checkpoint; see `find`."""
     name, length = setup.config.data, len(checkpoint.arrays["beta"])
-    needed = evaluation.size(setup.objective, data.features)
-    if needed != length:
-        noun = "features" if needed == data.features else "parameters"
+    if parameters != length:
+        noun = "features" if parameters == data.features else "parameters"
         raise UsageError(
-            f"--resume {folder}: the model has {length} {noun} and {name} has {needed}: "
+            f"--resume {folder}: the model has {length} {noun} and {name} has {parameters}: "
             "--resume needs the same data; start a new run with others"
         )
     known = checkpoint.values.get("data")

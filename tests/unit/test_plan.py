@@ -158,7 +158,7 @@ def test_of_loads_that_are_as_good_one_is_taken_that_survives_the_loss_of_a_work
 
 def test_a_probe_ends_where_the_clock_has_no_more_digits():
     """Virtual time that comes to the end of a wait, rounded."""
-    config = RunConfig(data="synthetic:rows=5000,features=30", objective="logistic")
+    config = RunConfig(data="synthetic:rows=5000,features=30", objective="huber")
     source = open_source(config.data, config.seed)
     assert len(probe(config, SimulatedTransport(12), source, 20, 15.0).finish) == 20
 

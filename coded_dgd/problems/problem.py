@@ -93,6 +93,17 @@ class Problem:
             total += evaluation.gradient(self.objective, X, y, beta, weights)
         return total
 
+    def product(self, vector: Floats) -> Floats:
+        """Return the product of the Hessian of an objective of degree 2 and a vector, (p,).
+
+        It includes the ridge. It is the gradient without labels, so that no digits are lost to a
+        difference with the gradient at beta = 0.
+        """
+        total = self.ridge * vector
+        for X, _ in self.source.windows():
+            total += evaluation.gradient(self.objective, X, None, vector, None)
+        return total
+
     def loss(self, beta: Floats) -> float:
         """Return the loss at `beta`, including the ridge."""
         rows = sum(

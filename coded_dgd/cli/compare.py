@@ -101,8 +101,7 @@ def compare(
             f"{transport.workers} workers ({config.transport}), delay {config.delay}"
         )
         told = dict.fromkeys(
-            f"{each.trainer.config.optimizer}, step size {each.start.step:.3g}"
-            for each in contenders
+            f"{each.trainer.config.optimizer}{each.start.stepping}" for each in contenders
         )
         say(f"{start.problem.source.describe()}; {config.objective}, {', '.join(told)}")
         cautions = itertools.chain.from_iterable(each.start.cautions for each in contenders)

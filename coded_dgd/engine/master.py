@@ -116,28 +116,32 @@ class Master:
             All messages have arrived, but they do not decode within the guard.
         """
         record, point = self._begin(iteration), self.optimizer.point
+        product = self.optimizer.asks_product
         try:
             with self._phase(Activity.BROADCAST, iteration, self._left[iteration]):
-                self.group.broadcast(iteration, point)  # it overtakes beta_t of earlier iterations
+                # it overtakes beta_t of earlier iterations
+                self.group.broadcast(iteration, point, product)
                 if self._dispatcher:
                     self._dispatcher.begin(iteration)
             with self._phase(Activity.WAIT, iteration):
                 self._wait(record)
             with self._phase(Activity.DECODE, iteration):
-                gradient = self._decode()
+                answer = self._decode(product)
             with self._phase(Activity.UPDATE, iteration):
-                gradient += self.ridge * point
-                if self.scheme.exact and self.quadratic is not None:
-                    record.loss = self.quadratic.loss_at(point, gradient)
+                answer += self.ridge * point
+                self._step(answer)
+                # records speak of the gradient at beta, and the answer may be something else
+                known = self.optimizer.gradient_at_beta
+                gradient, at = (answer, point) if known is None else (known, self.optimizer.beta)
+                record.loss = self._loss_of(gradient, at)
                 record.gradient_norm = norm(gradient)
-                self._step(gradient, record.loss)
             self._event(Activity.IDLE)
         finally:
             self.arrivals.end()
         self._end(record)
         if self.exact_gradient is not None:
             with self._phase(Activity.CHECK, iteration):
-                record.gradient_error = self._error(gradient, point)
+                record.gradient_error = self._error(gradient, at)
             self._event(Activity.IDLE)
             record.check_time = self._seconds[Activity.CHECK]
         return record
@@ -328,8 +332,8 @@ class Master:
         self._event(Activity.WEIGHTS, self.group.code_id, iteration, at=begin)
         self._event(Activity.WAIT, self.group.code_id, iteration)
 
-    def _decode(self) -> Floats:
-        """Return the gradient of the data, decoded from the payloads that have arrived."""
+    def _decode(self, product: bool) -> Floats:
+        """Return the gradient of the data, or the product, decoded from the arrived payloads."""
         weights, order = self.decoder.weights, self.decoder.order
         if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
             used = np.flatnonzero(weights)
@@ -338,28 +342,30 @@ class Master:
             weights, self.arrivals.rows(order), self.group.layout
         )
         gradient = self.group.layout.unpack(gradient)
-        if self.scheme.coded:
+        if self.scheme.coded and not product:
             assert self.quadratic is not None
             gradient += self.quadratic.gradient
         return gradient
 
-    def _step(self, gradient: Floats, known: float | None) -> None:
-        """Update beta, and pass the loss at the point to an optimizer that needs it.
-
-        Parameters
-        ----------
-        known : float, optional
-            The loss with the ridge, if it follows from the gradient; otherwise messages carry it.
-        """
+    def _step(self, answer: Floats) -> None:
+        """Update beta, and pass the loss at the point to an optimizer that needs it."""
         if not self.optimizer.needs_loss:
-            self.optimizer.update(gradient)
+            self.optimizer.update(answer)
             return
         layout, decoder, point = self.group.layout, self.decoder, self.optimizer.point
+        loss = self._loss_of(answer, point)
         if layout.extras:
             rows = self.arrivals.rows(decoder.order)
             losses = self.group.transport.payloads.extras(rows, layout)[:, 0]
-            known = float(decoder.weights @ losses) + penalty(self.ridge, point)
-        self.optimizer.update(gradient, known)
+            data_loss: float = (decoder.weights @ losses).item()
+            loss = data_loss + penalty(self.ridge, point)
+        self.optimizer.update(answer, loss)
+
+    def _loss_of(self, gradient: Floats, point: Floats) -> float | None:
+        """Return the loss at a point if it follows from the gradient there, else None."""
+        if not self.scheme.exact or self.quadratic is None:
+            return None
+        return self.quadratic.loss_at(point, gradient)
 
     def _error(self, gradient: Floats, point: Floats) -> float:
         """Return the relative error of the gradient.

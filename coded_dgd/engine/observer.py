@@ -19,7 +19,8 @@ class Start:
     """What is known when the first beta_t leaves."""
 
     problem: Problem
-    step: float
+    step: float | None
+    """First step size; None if the optimizer finds the lengths of its steps."""
     forecast: GuardForecast | None
     """Forecast of how the guard will act; None if decoding weights cannot amplify errors."""
     startup_time: float
@@ -30,6 +31,11 @@ class Start:
     """Reasons against using the scheme with these data."""
     kernel: str
     """How workers compute (`engine.kernels`)."""
+
+    @property
+    def stepping(self) -> str:
+        """Return what to add to the name of the optimizer: its step size, if it has one."""
+        return "" if self.step is None else f", step size {self.step:.3g}"
 
 
 class Stop(NamedTuple):

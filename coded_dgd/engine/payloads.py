@@ -124,7 +124,8 @@ class Payloads:
 
     def extras(self, rows: Sequence[int], layout: Layout) -> Floats:
         """Return the extras of the messages in these rows, of shape (rows, extras)."""
-        return np.array([layout.parts(self.body(row, layout))[0] for row in rows])
+        found = [layout.parts(self.body(row, layout))[0] for row in rows]
+        return np.array(found, np.float64).reshape(len(rows), len(layout.extras))
 
     def combine(self, weights: Floats, rows: Sequence[int], layout: Layout) -> Floats:
         """Return the weighted sum of the payloads in these rows.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,21 +13,23 @@ from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import objectives, optimizers, step_sizes, trial
 from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.optimizers import Choice
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source, open_source
-from coded_dgd.problems.step_sizes import StepSizeRule
+from coded_dgd.problems.step_sizes import Schedule, StepSizeRule
 from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A configuration with the scheme, delays and objective that it stands for."""
+    """A configuration with the scheme, delays, objective and optimizer that it stands for."""
 
     config: RunConfig
     scheme: Scheme
     delay: DelayModel
     objective: Objective
+    optimizer: Choice
     step_size: StepSizeRule
 
     def problem(self, source: Source | None = None) -> Problem:
@@ -43,6 +45,27 @@ class Setup:
         return Problem(
             trial.admit(self.objective, data, remedies.NOT_QUADRATIC), self.objective, config.ridge
         )
+
+    def schedule(self, problem: Problem) -> Schedule:
+        """Return the step sizes of the optimizer for a problem.
+
+        Raises
+        ------
+        UsageError
+            The problem lacks something that the step sizes need.
+        """
+        return self.optimizer.schedule(self.config.step_size, self.step_size, problem)
+
+    def check_optimizer(self, scheme: Scheme) -> None:
+        """Refuse gradients of a scheme if they do not suit the optimizer.
+
+        Raises
+        ------
+        Infeasible
+            The optimizer needs exact gradients, or another objective.
+        """
+        quadratic = self.objective.degree == 2
+        self.optimizer.check(scheme.name, exact=is_exact(scheme), quadratic=quadratic)
 
 
 def prepare(config: RunConfig, workers: int | None, objective: Objective | None = None) -> Setup:
@@ -61,17 +84,22 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
         The configuration does not work. The message says how to fix it.
     """
     workers = check_workers(config, workers)
-    optimizers.find(config.optimizer)
     objective = objective or objectives.create(config.objective)
     scheme = scheme_of(config, workers)
     scheme.check_objective(objective, config.objective)
+    optimizer = optimizers.suiting(
+        config.optimizer, quadratic=objective.degree == 2, exact=is_exact(scheme)
+    )
+    optimizer.check_step_size(config.step_size)
     setup = Setup(
-        config,
+        replace(config, optimizer=optimizer.text),
         scheme,
         delays.create(config.delay, config.seed),
         objective,
+        optimizer,
         step_sizes.parse(config.step_size),
     )
+    setup.check_optimizer(scheme)
     if not scheme.data_dependent:
         check_delay(setup)
     return setup
@@ -93,6 +121,11 @@ def scheme_of(config: RunConfig, workers: int) -> Scheme:
         seed=config.seed,
         **config.scheme_options,
     )
+
+
+def is_exact(scheme: Scheme) -> bool:
+    """Return whether a scheme decodes the exact gradient at the point of the same iteration."""
+    return scheme.exact and not scheme.oldest
 
 
 def check_workers(config: RunConfig, workers: int | None) -> int:

@@ -32,7 +32,7 @@ from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible
 from coded_dgd.guard import GuardedDecoder
 from coded_dgd.host.process import process_age
-from coded_dgd.problems import optimizers, trial
+from coded_dgd.problems import trial
 from coded_dgd.problems.layout import EXTRAS, Layout
 from coded_dgd.problems.norms import norm
 from coded_dgd.problems.objectives.least_squares import is_least_squares
@@ -88,9 +88,8 @@ class Trainer:
         self._fit(setup.scheme)
         if setup.scheme.data_dependent:
             check_delay(setup)
-        self._schedule = setup.step_size(self.problem)
-        start = problem.start(config.seed)
-        self.optimizer = optimizers.find(config.optimizer)(start, self._schedule)
+        self._schedule = setup.schedule(self.problem)
+        self.optimizer = setup.optimizer(problem.start(config.seed), self._schedule)
         self.trail = Trail(self.optimizer.beta)
         self.log: list[Iteration] = []
         self.stages: list[Stage] = []
@@ -123,6 +122,14 @@ class Trainer:
     @property
     def converged(self) -> bool:
         """Whether the gradient is as small as the configuration's ``stop_at`` demands.
+
+        The gradient has to be one that workers have computed (`Optimizer.confirmed`).
+        """
+        return self.optimizer.confirmed and self._is_small
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether the recorded gradient is that small.
 
         With an approximate scheme a zero gradient means that no message came in time.
         """
@@ -164,11 +171,11 @@ class Trainer:
                 f"{remedies.CALMER_IN_SINGLE if single else remedies.CALMER_IN_DOUBLE}"
             )
         kernel = self.stage.master.group.kernel
-        return Start(
-            self.problem, self._schedule(1), outlook, process_age(), time(), cautions, kernel
-        )
+        step = self._schedule(1) if self.optimizer.uses_step_size else None
+        return Start(self.problem, step, outlook, process_age(), time(), cautions, kernel)
 
     def _fit(self, scheme: Scheme) -> None:
+        self.setup.check_optimizer(scheme)
         if scheme.coded and self.source.weights is not None:
             raise Infeasible(
                 f"{scheme.name} encodes rows of this objective without their sample weights: use "
@@ -292,6 +299,8 @@ class Trainer:
         self._clock = self.transport.clock()
         self.stage.spans.append(self._clock - begin)
         self._refuse_divergence()
+        if self._is_small:
+            self.optimizer.confirm()
         return record
 
     def change(self, config: RunConfig, workers: Sequence[int], same_shards: bool) -> None:
@@ -429,11 +438,9 @@ class Trainer:
         return not size <= EXPLOSION * self.first_norm or not np.isfinite(size)
 
     def _diverged(self, size: float) -> NoReturn:
-        curvature = self.problem.lipschitz()
-        safe = f"--step-size {1 / curvature:.2g} or --step-size auto is safe" if curvature else ""
         raise Diverged(
             f"diverged in iteration {self.iteration - 1} (gradient {size:.1e}): "
-            f"{safe or 'a smaller --step-size may help'} for these data"
+            f"{self.optimizer.remedy(self.problem)}"
         )
 
     def state(self) -> Checkpoint:

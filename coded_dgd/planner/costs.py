@@ -12,7 +12,7 @@ from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.guard import GuardedDecoder, replay_messages
 from coded_dgd.planner.measurements import Measurements, Network
-from coded_dgd.problems import evaluation
+from coded_dgd.problems import evaluation, optimizers
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
@@ -45,6 +45,8 @@ class Sizes:
     """Bytes of a number on workers and in messages."""
     parameters: int = 0
     """Number of parameters of the model; by default one for each column."""
+    vectors: int = 2
+    """Number of vectors of that length that the optimizer keeps on rank 0."""
 
     def __post_init__(self) -> None:
         if not self.parameters:
@@ -63,6 +65,7 @@ class Sizes:
         sampled_rows: int | None = None,
     ) -> Sizes:
         """Return the sizes of a run; by default schemes are fitted to all rows."""
+        choice = optimizers.suiting(config.optimizer, quadratic=objective.degree == 2)
         return cls(
             source.rows,
             source.features,
@@ -71,6 +74,7 @@ class Sizes:
             is_least_squares(objective),
             np.dtype(config.dtype).itemsize,
             evaluation.size(objective, source.features),
+            choice.vectors,
         )
 
 

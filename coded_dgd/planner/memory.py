@@ -139,6 +139,7 @@ def master(
         handing += min(DATA_IN_FLIGHT + 2 * largest * at_once, tasks * height * width)
         handing += scheme.coded * tasks * at_once
     kept = 8.0 * int(scheme.expected.sum()) * sizes.payload(scheme)
+    kept += 8.0 * sizes.vectors * sizes.parameters
     if scheme.of_gram_matrix:
         kept += 2 * 8.0 * sizes.features**2
     return base + data + max(reading, handing) + kept

@@ -72,8 +72,8 @@ class Progress(Observer):
     def start(self, start: Start) -> None:
         config = self._setup.config
         self._say(
-            f"{start.problem.source.describe()}; {config.objective}, {config.optimizer}, "
-            f"step size {start.step:.3g}"
+            f"{start.problem.source.describe()}; {config.objective}, {config.optimizer}"
+            f"{start.stepping}"
         )
         if start.kernel in KERNELS:
             self._say(f"{KERNELS[start.kernel]} (--kernel {start.kernel})")

@@ -56,7 +56,7 @@ SIMULATED = ["run", "--transport", "simulated", "--workers", "5", "--iterations"
         (["--ridge", "-1"], "--ridge has to be 0 or more"),
         (["--stop-at", "2"], "0 <= F < 1"),
         (["--objective", "least-square"], "did you mean 'least-squares'?"),
-        (["--optimizer", "adam"], "there are: gd, nesterov"),
+        (["--optimizer", "sgd"], "there are: adam, cg, gd, lbfgs, momentum, nesterov"),
         (["--transport", "carrier-pigeon"], "--help"),
         (["--laod", "3"], "--load"),
         (["--config", "nowhere.toml"], "nowhere.toml"),

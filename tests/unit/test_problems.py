@@ -240,9 +240,15 @@ def started(name, schedule):
     return optimizers.find(name)(np.zeros(10), schedule)
 
 
-def run(optimizer, gradient, steps):
+def quadratic():
+    """The problem whose gradient is `ill_conditioned`."""
+    curvatures = np.geomspace(1e-3, 1, 10)
+    return problem(np.diag(np.sqrt(curvatures)), np.sqrt(curvatures))
+
+
+def run(optimizer, whole, steps):
     for _ in range(steps):
-        optimizer.update(gradient(optimizer.point))
+        optimizers.iterate(optimizer, whole)
     return optimizer.beta
 
 
@@ -266,8 +272,8 @@ def test_nesterov_by_hand():
 
 def test_nesterov_is_faster_where_the_curvatures_differ():
     left = {
-        name: np.linalg.norm(run(started(name, lambda _: 1.0), ill_conditioned, 150) - 1)
-        for name in optimizers.names()
+        name: np.linalg.norm(run(started(name, lambda _: 1.0), quadratic(), 150) - 1)
+        for name in ("gd", "nesterov")
     }
     assert left["nesterov"] < 0.2 * left["gd"]
 
@@ -276,12 +282,12 @@ def test_nesterov_is_faster_where_the_curvatures_differ():
 def test_arrays_are_replaced_and_never_written(name):
     optimizer = started(name, lambda _: 0.5)
     kept = []
-    for _ in range(4):
-        gradient = ill_conditioned(optimizer.point)
+    for _ in range(12):
+        gradient, loss = optimizers.answer(optimizer, quadratic())
         for array in (optimizer.beta, optimizer.point, gradient):
             array.flags.writeable = False
             kept.append((array, array.copy()))
-        optimizer.update(gradient)
+        optimizer.update(gradient, loss)
     for array, before in kept:
         np.testing.assert_array_equal(array, before)
 
@@ -290,10 +296,10 @@ def test_arrays_are_replaced_and_never_written(name):
 def test_optimizers_start_at_zero_and_reach_the_optimum(name):
     X, y = random_data(60, 10)
     whole = problem(X, y)
-    step = 1 / whole.lipschitz()
+    step = 0.05 if name == "adam" else 1 / whole.lipschitz()
     optimizer = started(name, lambda _: step)
     assert not optimizer.beta.any() and not optimizer.point.any()
-    np.testing.assert_allclose(run(optimizer, whole.gradient, 400), whole.optimum(), rtol=1e-6)
+    np.testing.assert_allclose(run(optimizer, whole, 400), whole.optimum(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["least-squares", "logistic"])

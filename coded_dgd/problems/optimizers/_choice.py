@@ -156,14 +156,24 @@ def find(text: str) -> Choice:
     return choice
 
 
-def resolve(text: str, *, exact: bool, quadratic: bool) -> str:
-    """Return the name of an optimizer; for ``auto``, of the one that suits.
+def suiting(text: str, *, quadratic: bool, exact: bool = True) -> Choice:
+    """Return the choice of a text, and for ``auto`` the one that suits.
 
     Conjugate gradients suit quadratic objectives, L-BFGS other ones, and momentum approximate
     gradients, whose errors would spoil the memory of the other two.
+
+    Parameters
+    ----------
+    quadratic : bool
+        Whether the objective is of degree 2.
+    exact : bool
+        Whether gradients are exact.
+
+    Raises
+    ------
+    UsageError
+        See `find`.
     """
     if text != AUTO:
-        return text
-    if not exact:
-        return "momentum"
-    return "cg" if quadratic else "lbfgs"
+        return find(text)
+    return find(("cg" if quadratic else "lbfgs") if exact else "momentum")

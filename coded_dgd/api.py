@@ -21,7 +21,15 @@ class Training:
     """The result that `train` returns on rank 0."""
 
     coef_: NDArray[np.float64]
-    """Parameters of the model, of shape (p,); one for each column if the model is linear in X."""
+    """Coefficients of the columns of X, in the shape of scikit-learn: (l,) for a regression, (1, l)
+    for two classes, (K, l) for K outputs. For a model that is not linear in X, all parameters."""
+    intercept_: float | NDArray[np.float64]
+    """Intercept: a number for a regression, else of shape (1,) or (K,); 0 without ``intercept``."""
+    classes_: NDArray[np.float64] | None
+    """Labels of the classes, ascending; None for a regression."""
+    parameters_: NDArray[np.float64]
+    """All parameters, of shape (p,), as in ``beta.npy``: for each output the coefficients and then,
+    with ``intercept``, the intercept."""
     n_iter_: int
     """Number of iterations done."""
     history: list[Any]
@@ -155,10 +163,18 @@ def _train(
     if objective is not None:
         options["objective"] = type(own).__name__ if own else objective
     given = arguments.parse(X, y, unnamed, options)
-    outcome, summary = running.run(given.config, master, given.records, given.source, own)
+    outcome, model, summary = running.run(given.config, master, given.records, given.source, own)
     if outcome.not_converged:
         warnings.warn(outcome.not_converged, ConvergenceWarning, stacklevel=3)
-    return Training(outcome.beta, len(outcome.log), outcome.log, summary.to_json())
+    return Training(
+        coef_=model.coef,
+        intercept_=model.intercept if model.intercept.ndim else float(model.intercept),
+        classes_=model.classes,
+        parameters_=model.parameters,
+        n_iter_=len(outcome.log),
+        history=outcome.log,
+        summary=summary.to_json(),
+    )
 
 
 def _instance(objective: str | Objective | type[Objective] | None) -> Objective | None:

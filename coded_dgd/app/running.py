@@ -29,6 +29,7 @@ from coded_dgd.planner import memory
 from coded_dgd.planner.memory import Peaks
 from coded_dgd.problems import labels
 from coded_dgd.problems.fingerprint import fingerprint
+from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.sources import Source, in_memory
 from coded_dgd.report.progress import Progress
@@ -96,6 +97,7 @@ class FinishedRun(NamedTuple):
     """A run that has ended normally."""
 
     outcome: Outcome
+    model: Model
     summary: Summary
 
 
@@ -187,11 +189,12 @@ def _run(
         outcome.not_converged = convergence.verdict(outcome)
         if outcome.not_converged:
             everybody.warning(outcome.not_converged)
+        model = Model.of(outcome.start.problem, outcome.beta, config.objective, config.dtype)
         path = place.folder.path if place.folder else None
         result = summarize(outcome, path, forecast.peaks, _planned(plan, outcome))
         if place.folder:
-            place.folder.finish(outcome, result)
-    return FinishedRun(outcome, result)
+            place.folder.finish(outcome, model, result)
+    return FinishedRun(outcome, model, result)
 
 
 def _choose(config: RunConfig, master: Transport | None, source: Source, held: float) -> Plan:

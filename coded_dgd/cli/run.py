@@ -152,7 +152,7 @@ def run(
         log_level=log_level,
         quiet=quiet,
     )
-    outcome, result = running.run(config, master, records)
+    outcome, _, result = running.run(config, master, records)
     if not quiet:
         click.echo(table.format_table(result, outcome), err=True)
     if as_json:

@@ -14,6 +14,7 @@ from coded_dgd.problems.sparse import CompressedRows, Entries
 class DerivedSource(Source):
     """A derived source has the rows of another source, changed in one respect.
 
+    The names of columns stay those of the other source.
     Subclasses define `changed` for dense rows and `changed_entries` for sparse ones.
 
     Parameters
@@ -37,6 +38,10 @@ class DerivedSource(Source):
 
     def feature_title(self, feature: int) -> str:
         return self.source.feature_title(feature)
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        return self.source.names
 
     def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
         return self.changed(start, *self.source.read(start, stop))

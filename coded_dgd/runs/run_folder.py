@@ -7,7 +7,8 @@ A run folder is never overwritten.
 ``arrivals.npz``      arrival time of each message; ``--delay trace:`` replays it
                       (``arrivals-2.npz``, ... for the next stages)
 ``ideal.npy``         ideal completion time of each iteration, if delays are injected
-``beta.npy``          the result
+``model.npz``, ``model.json``  the model (`problems.model`)
+``beta.npy``          its parameters alone, of shape (p,)
 ``checkpoint-*.ckpt``  the latest two checkpoints; ``--resume`` continues from them
 ``owner.json``        the process that runs, or was the last to run, in the folder
 ``log.txt``           failures: lost workers, with their tracebacks; why the run has stopped
@@ -40,6 +41,7 @@ from coded_dgd.engine.stage import PLANS, Stage, ended_stages
 from coded_dgd.errors import CodedDGDError, StorageError
 from coded_dgd.files import replacing, writing
 from coded_dgd.kinds import misfit
+from coded_dgd.problems.model import Model
 from coded_dgd.runs.folder import new_folder, remove_folder
 from coded_dgd.runs.log_file import ENDED, LOG, RESUMED, STOPPED, written
 from coded_dgd.runs.run_lock import RunLock
@@ -155,11 +157,12 @@ class RunFolder(Observer):
         with writing(self.path / LOG), (self.path / LOG).open("a", encoding="utf-8") as log:
             log.write(written(line, details))
 
-    def finish(self, outcome: Outcome, summary: Summary) -> None:
+    def finish(self, outcome: Outcome, model: Model, summary: Summary) -> None:
         """Write the results, each file atomically, and the summary last."""
         self._lock.check()
         with replacing(self.path / "beta.npy") as file:
-            np.save(file, outcome.beta)
+            np.save(file, model.parameters)
+        model.write(self.path)
         if outcome.ideal is not None:
             with replacing(self.path / IDEAL) as file:
                 np.save(file, outcome.ideal)

@@ -69,7 +69,7 @@ def test_all_pairs_train_alike(tmp_path, way, pair):
     assert found.summary["classes"] == list(pair)
     assert expected.summary["classes"] == [-1, 1]
     if not options.get("data", "").endswith(".svm"):
-        assert found.summary["accuracy"] == np.mean(np.sign(X @ found.coef_) == SIGNS)
+        assert found.summary["accuracy"] == np.mean(np.sign(X @ found.parameters_) == SIGNS)
         assert found.summary["accuracy"] > 0.7
 
 

@@ -32,12 +32,22 @@ class Columns:
 
     def title(self, place: int) -> str:
         """Return the name of a column in errors; `place` counts from 0."""
-        name = self.names[place] if self.names is not None and place < len(self.names) else ""
+        name = self._name(place)
         return f"column {place + 1}" + (f" ({name!r})" if name else "")
 
     def feature_title(self, feature: int) -> str:
         """Return the name of a feature's column in errors; `feature` counts from 0."""
         return self.title(feature + (feature >= self.label))
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of the features' columns, in order; None if the table has no header."""
+        places = (place for place in range(self.width) if place != self.label)
+        return None if self.names is None else tuple(map(self._name, places))
+
+    def _name(self, place: int) -> str:
+        """Return the name of a column, or "" for none."""
+        return self.names[place] if self.names is not None and place < len(self.names) else ""
 
     def label_title(self) -> str:
         """Return the name of the label's column in errors."""

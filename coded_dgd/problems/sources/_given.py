@@ -56,15 +56,15 @@ def real_array(name: str, given: Any) -> NDArray[Any]:
     return array
 
 
-def column_names(given: Any) -> list[str]:
-    """Return the names, in errors, of the columns of a frame of pandas, polars or pyarrow.
+def column_names(given: Any) -> list[Any]:
+    """Return the names of the columns of a frame of pandas, polars or pyarrow, of any type.
 
     The list is empty for any other object.
     """
     if all(hasattr(given, each) for each in ("to_numpy", "columns", "dtypes")):
-        return [shown(name) for name in given.columns]
+        return [*given.columns]
     if all(hasattr(given, each) for each in ("column_names", "columns")):
-        return [shown(name) for name in given.column_names]
+        return [*given.column_names]
     return []
 
 
@@ -75,7 +75,7 @@ def _columns(frame: Any) -> Iterator[Any]:
     return iter(frame.get_columns() if hasattr(frame, "get_columns") else frame.columns)
 
 
-def _joined(name: str, frame: Any, names: list[str]) -> NDArray[Any]:
+def _joined(name: str, frame: Any, names: list[Any]) -> NDArray[Any]:
     """Return a frame as one array.
 
     If all columns have one real numpy type, numpy converts the frame. Otherwise the columns are
@@ -86,7 +86,7 @@ def _joined(name: str, frame: Any, names: list[str]) -> NDArray[Any]:
     if isinstance(one, np.dtype) and one.kind in REAL_KINDS:
         return np.asarray(frame)
     columns = zip(names, _columns(frame), strict=True)
-    arrays = [real_array(f"{name}, column {title}", each) for title, each in columns]
+    arrays = [real_array(f"{name}, column {shown(title)}", each) for title, each in columns]
     kept = all(each.dtype.kind == "f" and each.dtype.itemsize <= 4 for each in arrays)
     joined = np.empty((len(arrays[0]), len(arrays)), np.float32 if kept else np.float64, order="F")
     for place, array in enumerate(arrays):

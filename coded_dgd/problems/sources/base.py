@@ -97,6 +97,11 @@ class Source(ABC):
         """
         return self.columns.feature_title(feature) if self.columns else f"column {feature + 1}"
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the columns of X; None if they have none."""
+        return self.columns.feature_names if self.columns else None
+
     def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
         """Return rows `start` to `stop`, counted from 0, `stop` excluded.
 

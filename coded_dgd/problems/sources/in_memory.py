@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.errors import CodedDGDError, DataError, one_line
+from coded_dgd.errors import CodedDGDError, DataError, one_line, shown
 from coded_dgd.problems.sources._given import column_names, real_array
 from coded_dgd.problems.sources.base import ArraySource, Source, refuse_misshapen, refuse_unreal
 from coded_dgd.problems.sources.sparse import SparseSource
@@ -51,7 +51,7 @@ def open_arrays(X: Any, y: Any) -> Source:
         return _GivenArrays(X, y, names)
     refuse_misshapen(NAME, X, y)
     with _reading("X"):
-        return _GivenRows(_compressed(X), y)
+        return _GivenRows(_compressed(X), y, names)
 
 
 @contextmanager
@@ -73,43 +73,42 @@ def _reading(name: str) -> Iterator[None]:
         ) from None
 
 
-class _GivenArrays(ArraySource):
-    """This source has dense X and y.
+class _Given(Source):
+    """A given source has X and y of a program, and maybe names of the columns of X."""
 
-    Parameters
-    ----------
-    names : list of str
-        Names of the columns of X; empty if they have none.
-    """
+    _names: list[Any]
 
-    def __init__(self, X: NDArray[Any], y: NDArray[Any], names: list[str]) -> None:
-        super().__init__(NAME, X, y, "in memory")
-        self._names = names
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        texts = (name if isinstance(name, str) else shown(name) for name in self._names)
+        return tuple(texts) if self._names else None
 
     def feature_title(self, feature: int) -> str:
-        name = f" ({self._names[feature]})" if self._names else ""
+        name = f" ({shown(self._names[feature])})" if self._names else ""
         return super().feature_title(feature) + name
 
     def _place(self, row: int, feature: int | None) -> str:
-        return _place(self, row, feature)
+        if feature is None:
+            return f"y, row {row + 1}"
+        return f"X, row {row + 1}, {self.feature_title(feature)}"
 
 
-class _GivenRows(SparseSource):
+class _GivenArrays(_Given, ArraySource):
+    """This source has dense X and y."""
+
+    def __init__(self, X: NDArray[Any], y: NDArray[Any], names: list[Any]) -> None:
+        super().__init__(NAME, X, y, "in memory")
+        self._names = names
+
+
+class _GivenRows(_Given, SparseSource):
     """This source has sparse X, compressed by rows as in scipy, and y."""
 
-    def __init__(self, rows: Any, y: NDArray[Any]) -> None:
+    def __init__(self, rows: Any, y: NDArray[Any], names: list[Any]) -> None:
         with np.errstate(over="ignore"):  # wider floats may become infinite; refused later
             labels = y.reshape(-1).astype(np.float64, copy=False)
         super().__init__(NAME, labels, rows.indptr, rows.indices, rows.data, rows.shape[1])
-
-    def _place(self, row: int, feature: int | None) -> str:
-        return _place(self, row, feature)
-
-
-def _place(source: Source, row: int, feature: int | None) -> str:
-    if feature is None:
-        return f"y, row {row + 1}"
-    return f"X, row {row + 1}, {source.feature_title(feature)}"
+        self._names = names
 
 
 def _refuse_different_indexes(X: Any, y: Any) -> None:

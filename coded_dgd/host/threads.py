@@ -44,18 +44,35 @@ def set_threads(number: int | None = None) -> None:
     Parameters
     ----------
     number : int, optional
-        By default the `share` of a rank; 1 without a launcher, since in virtual time one process
-        stands for many.
+        By default the `share` of a rank.
     """
     if os.environ.get(FOR_ALL):
         return
     if number is None:
-        ranks = ranks_on_host()
-        number = share(cores(), cores(os.getppid()), ranks) if ranks else 1
+        number = _own_share()
     for name in VARIABLES:
         if not os.environ.get(name):
             os.environ[name] = str(number)
             _set_here.add(name)
+
+
+def _own_share() -> int:
+    """Return the `share` of this rank.
+
+    It is 1 without a launcher, since in virtual time one process stands for many.
+    """
+    ranks = ranks_on_host()
+    return share(cores(), cores(os.getppid()), ranks) if ranks else 1
+
+
+def for_other_libraries() -> int:
+    """Return the number of threads for libraries whose number is set after they are loaded.
+
+    It is that of numpy's BLAS if the user or `set_threads` has set it, else the `share` of this
+    rank, as in a script of the user that has loaded numpy before.
+    """
+    found = threads()
+    return found.number if found.variable or _set_here else _own_share()
 
 
 def threads() -> Threads:

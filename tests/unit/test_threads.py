@@ -140,3 +140,19 @@ def test_a_run_shows_them_where_the_user_has_set_them(clean, tmp_path):
     assert "BLAS" not in said[0]
     assert "2 BLAS threads per rank (OMP_NUM_THREADS)" in said[1]
     assert '"blas_threads": 2' in (tmp_path / "two" / "summary.json").read_text()
+
+
+def test_other_libraries_take_as_many(clean):
+    machine(clean, 64, 64)
+    assert threads.for_other_libraries() == 1  # without a launcher
+    clean.setenv("OMPI_COMM_WORLD_RANK", "0")
+    clean.setenv("OMPI_COMM_WORLD_SIZE", "16")
+    assert threads.for_other_libraries() == 4  # in a script that has set nothing
+    clean.setenv("OMP_NUM_THREADS", "3")
+    assert threads.for_other_libraries() == 3
+
+
+def test_other_libraries_take_what_has_been_set(clean):
+    machine(clean, 64, 64)
+    threads.set_threads(6)
+    assert threads.for_other_libraries() == 6

@@ -47,6 +47,8 @@ class Sizes:
     """Number of parameters of the model; by default one for each column."""
     vectors: int = 2
     """Number of vectors of that length that the optimizer keeps on rank 0."""
+    overhead: float = 0.0
+    """Bytes that the objective needs in each process besides the data."""
 
     def __post_init__(self) -> None:
         if not self.parameters:
@@ -75,6 +77,7 @@ class Sizes:
             np.dtype(config.dtype).itemsize,
             evaluation.size(objective, source.features),
             choice.vectors,
+            objective.overhead_bytes,
         )
 
 

@@ -62,7 +62,7 @@ def peaks(
     local = config.encode == "local"
     if local:
         held += data + _encoding(scheme, sizes)
-    return Peaks(held, master(scheme, sizes, data, base if base > 0 else MASTER, sharing, local))
+    return Peaks(held, master(scheme, sizes, data, base if base > 0 else None, sharing, local))
 
 
 def without_data(workers: int) -> float:
@@ -92,7 +92,7 @@ def worker(
     height, at_once = block_rows(scheme, sizes), _rows_at_once(scheme, sizes, sharing)
     numbers = sizes.features + (not scheme.coded)
     row = block_row = float(sizes.itemsize * numbers)
-    base = without_data(scheme.workers)
+    base = without_data(scheme.workers) + sizes.overhead
     if kernel == "gram":  # a matrix of l rows in the place of a block
         block_row *= sizes.features / height
     elif kernel == "sparse" and density is not None:
@@ -108,7 +108,7 @@ def master(
     scheme: Scheme,
     sizes: Sizes,
     data: float,
-    base: float = MASTER,
+    base: float | None = None,
     sharing: Sequence[HostGroup] = (),
     local: bool = False,
 ) -> float:
@@ -118,11 +118,13 @@ def master(
     ----------
     data : float
         Bytes of the opened data.
-    base : float
-        Bytes of rank 0 without data.
+    base : float, optional
+        Bytes of rank 0 without data, as measured; by default they are estimated.
     local : bool
         Whether workers read the data themselves.
     """
+    if base is None:
+        base = MASTER + sizes.overhead
     width = 8.0 * (sizes.features + 1)
     window = min(WINDOW_BYTES, sizes.rows * width)
     reading = 2 * window  # the next window is read while the last one is in memory

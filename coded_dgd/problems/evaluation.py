@@ -18,8 +18,8 @@ Gradient = Callable[[Reals, Reals | None, Reals, Reals | None], Reals]
 
 
 def is_built_in(objective: Objective) -> bool:
-    """Return whether the objective belongs to this package, so that it needs no trial."""
-    return type(objective).__module__.startswith("coded_dgd.")
+    """Return whether all code of the objective belongs to this package, so it needs no trial."""
+    return type(objective).__module__.startswith("coded_dgd.") and not objective.runs_own_code
 
 
 def gradient_of(objective: Objective) -> Gradient:

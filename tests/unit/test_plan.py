@@ -545,3 +545,14 @@ def test_tasks_are_timed_as_the_run_will_compute_them():
         )
         probe(config, Told(4), open_source(config.data, config.seed), 2, 5.0)
         assert kernels == expected
+
+
+def test_what_an_objective_needs_besides_the_data_is_predicted_for_every_process(monkeypatch):
+    objective = objectives.create("logistic")
+    monkeypatch.setattr(type(objective), "overhead_bytes", 3e8)
+    source = open_source("synthetic:rows=400,features=20", 0)
+    heavy = Sizes.of(source, objective, RunConfig())
+    light = replace(heavy, overhead=0.0)
+    scheme = schemes.create("uc-mmc", 4, None, 2)
+    assert memory.worker(scheme, heavy) - memory.worker(scheme, light) == 3e8
+    assert memory.master(scheme, heavy, 0.0) - memory.master(scheme, light, 0.0) == 3e8

@@ -45,6 +45,14 @@ class Objective(ABC):
     If the number p of parameters is not l, c bounds the largest eigenvalue of the Hessian by c
     times the largest eigenvalue of X^T X."""
 
+    runs_own_code: ClassVar[bool] = False
+    """Whether an objective of this package runs code of the user, so that it is tried like one."""
+
+    overhead_bytes: ClassVar[float] = 0.0
+    """Memory in bytes that the objective needs in each process besides the data.
+
+    It is that of the libraries that the objective imports; memory predictions include it."""
+
     def size(self, features: int) -> int:
         """Return p, the number of parameters of the model for data of l columns; by default l."""
         return features

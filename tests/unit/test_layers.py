@@ -12,7 +12,7 @@ FLOORS = [
     {"files", "kinds", "reading", "spec", "streams"},
     {"codes", "host", "registry"},
     {"delays", "origin", "problems"},
-    {"schemes"},
+    {"schemes", "torch"},
     {"config", "guard"},
     {"batch", "theory"},
     {"engine", "planner"},

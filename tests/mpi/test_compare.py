@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from launching import command, mpiexec, mpirun, processes_mentioning
 
@@ -93,3 +94,47 @@ def test_the_benchmark_of_figure_2(tmp_path):
         assert {close.strip(), sampled.strip()} <= {"yes", "NO"}
     assert "--load" in rows[2][2]
     assert (tmp_path / "out" / "mmc-fig2-measured.png").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_times_to_a_target(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3)) * [1, 20, 1]
+    y = np.sign(X @ [1, 0.1, -1] + rng.standard_normal(60))
+    np.save(tmp_path / "data.npy", np.column_stack([X, y]))
+    done = command(
+        sys.executable, str(BENCHMARKS / "time_to_accuracy.py"), "--data", "data.npy", "--workers",
+        "4", "--optimizers", "gd,nesterov", "--schemes", "uc-mmc", "--target", "1e-3", "--delay",
+        "shifted-exponential:mu=500,alpha=0.001", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    _, loop, gd, nesterov, _ = (line.split() for line in done.out.splitlines())
+    assert loop[:4] == ["logistic", "scipy", "Allreduce", "1"]
+    assert gd == ["logistic", "gd", "uc-mmc", "4", "not", "reached", ">200", "-"]
+    assert nesterov[:4] == ["logistic", "nesterov", "uc-mmc", "4"]
+    assert float(nesterov[6]) == pytest.approx(float(nesterov[4]) / float(loop[4]), rel=0.1)
+    assert 5 < int(loop[5]) < int(nesterov[5]) < 200
+
+
+def test_a_target_on_real_ranks(tmp_path):
+    options = [
+        "--schemes", "uncoded,uc-mmc", "--load", "2", "--delay", FAST, "--optimizers",
+        "gd,nesterov", "--until", "1e-3", "--data", "synthetic:rows=61,features=8", "--json",
+    ]  # fmt: skip
+    done = compare(5, *options, "--out", str(tmp_path / "out"), cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert processes_mentioning(str(tmp_path)) == []
+    results = done.json["results"]
+    assert [each["name"] for each in results] == [
+        f"{scheme} + {optimizer}"
+        for scheme in ("uncoded", "uc-mmc")
+        for optimizer in ("gd", "nesterov")
+    ]
+    for each in results:
+        found = each["to_target"]
+        assert found["reached"]
+        assert found["iterations"] == each["iterations"] < 60
+        assert found["ideal_seconds"] < found["seconds"] < found["ideal_seconds"] + 1.0
+        assert found["seconds"] <= each["training_time"]
+    counts = [each["iterations"] for each in results]
+    assert counts[:2] == counts[2:]  # the optimizer decides, not the scheme

@@ -90,7 +90,8 @@ def optimizer_names(text: str | None) -> list[str] | None:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--optimizers names {name} twice: once is enough")
-        optimizers.find(name)
+        if name != optimizers.AUTO:
+            optimizers.find(name)
     return names
 
 

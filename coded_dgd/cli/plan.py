@@ -55,11 +55,15 @@ PROBE_SECONDS = 8.0
     help="Memory that a worker may need at its peak, in bytes: such as 2GB or 500MB.",
 )
 @click.option("--exact", is_flag=True, help="Only schemes whose gradients are exact.")
-@click.option(
+@options.fraction_of_gradient(
     "--target",
-    type=float,
-    help="Plan for reaching ||gradient|| <= F ||first gradient||.  [default: where T iterations "
-    "with exact gradients get]",
+    "Plan for reaching ||gradient|| <= F ||first gradient||.  [default: where T iterations with "
+    "exact gradients get]",
+)
+@click.option(
+    "--optimizers",
+    help="Names of optimizers, with commas: plan for the one that needs the fewest iterations to "
+    "the --target.  [default: that of --optimizer]",
 )
 @options.transport
 @options.seed
@@ -76,6 +80,7 @@ def plan(
     memory_per_worker: str | None,
     exact: bool,
     target: float | None,
+    optimizers: str | None,
     as_json: bool,
     quiet: bool,
     **configuration: Any,
@@ -88,8 +93,9 @@ def plan(
     """
     if probe < 1:
         raise UsageError(f"--probe {probe}: give 1 iteration or more")
-    if target is not None and not 0 < target < 1:
-        raise UsageError(f"--target {target:g} is a fraction of the first gradient: 0 < F < 1")
+    optimizer_names = options.optimizer_names(optimizers)
+    if optimizer_names is not None and target is None:
+        raise UsageError("--optimizers are chosen among by the time to a target: give --target F")
     names = None if schemes is None else [name.strip() for name in listed(schemes)]
     loads = None if load is None else [each for each in predicting.parse_loads(load) if each]
     memory = inf if memory_per_worker is None else parse_bytes(memory_per_worker)
@@ -125,7 +131,11 @@ def plan(
             _print_adaptation(record["adaptation"], as_json, quiet)
             return
         if record is not None:
-            changed: dict[str, Any] = {"names": names, "loads": loads}
+            changed: dict[str, Any] = {
+                "names": names,
+                "loads": loads,
+                "optimizer_names": optimizer_names,
+            }
             changed = {key: value for key, value in changed.items() if value is not None}
             if limits != Limits():
                 changed["limits"] = limits
@@ -149,6 +159,7 @@ def plan(
         injected=delays.create(config.delay, config.seed).injects,
         names=names,
         loads=loads,
+        optimizer_names=optimizer_names,
     )
     _print(made, to_json(made), format_plan(made), as_json, quiet)
 

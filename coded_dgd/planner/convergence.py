@@ -1,21 +1,22 @@
-"""Short runs on a sample predict how many iterations approximate gradients need."""
+"""Short runs on a sample predict how many iterations optimizers and schemes need."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 
 from coded_dgd.errors import Infeasible
+from coded_dgd.planner.descent import beginning, choice, descend
 from coded_dgd.planner.observations import Bools, Floats
-from coded_dgd.problems import evaluation, optimizers
+from coded_dgd.problems import evaluation
 from coded_dgd.problems.norms import norm
 from coded_dgd.problems.objectives import follows_slope
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource, Source
-from coded_dgd.problems.step_sizes import StepSizeRule
 from coded_dgd.schemes.base import ReplicationScheme, Scheme
 
 SAMPLE_ROWS = 2000
@@ -51,16 +52,16 @@ def sample(source: Source) -> ArraySource:
 
 
 class Race:
-    """A race runs gradient descent on a sample, with exact and with approximate gradients.
+    """A race runs an optimizer on a sample, with exact and with approximate gradients.
 
     Parameters
     ----------
     problem : Problem
         Problem on the sample.
-    step_size : StepSizeRule
-        Rule for the step sizes.
     optimizer : str
         Name of the optimizer.
+    step_size : str
+        Step size as of ``--step-size``, for the sample.
     iterations : int
         Number T of iterations with exact gradients.
     target : float, optional
@@ -69,64 +70,45 @@ class Race:
     Raises
     ------
     Infeasible
-        If exact gradients do not reach the target.
+        If exact gradients do not reach the target, or the optimizer does not suit the problem.
     """
 
     def __init__(
         self,
         problem: Problem,
-        step_size: StepSizeRule,
         optimizer: str,
+        step_size: str,
         iterations: int,
         target: float | None = None,
         seed: int = 0,
     ) -> None:
-        self.problem, self.seed = problem, seed
-        self._start = problem.start(seed)
-        self._optimizer, self._schedule = optimizers.find(optimizer), step_size(problem)
+        self.problem, self.optimizer, self.seed = problem, optimizer, seed
+        self._step_size = step_size
         self._X, self._y = problem.source.read(0, problem.source.rows)
-        longest = iterations if target is None else max(iterations, LONGEST)
-        norms = self._exact(longest, target or 0.0)
+        longest = iterations + 1 if target is None else max(iterations, LONGEST)
+        exact = beginning(choice(optimizer, problem, exact=True), problem, step_size, seed)
+        norms = descend(exact(), problem, target or 0.0, longest)
         self.target = max(float(norms[-1]), ROUNDING) if target is None else target
         if norms[-1] > self.target:
             raise Infeasible(
                 f"--target {target:g}: exact gradients are at {norms[-1]:.2g} of the first after "
                 f"{longest} iterations: use a larger target, or another --step-size or --optimizer"
             )
-        self.iterations = iterations if target is None else max(len(norms) - 1, 1)
-        """Number of iterations that exact gradients need to reach the target."""
+        self.iterations = iterations if target is None else len(norms)
+        """Number of iterations with exact gradients until one of them is at the target."""
 
-    def _slope(self, points: Floats) -> Floats:
-        """Return the slopes of the losses at points, of shape (points, K, rows)."""
+    def _slope(self, point: Floats) -> Floats:
+        """Return the derivative of each row's loss: (outputs, m), or (m,) for one output."""
         objective = self.problem.objective
         assert follows_slope(objective)
-        margins: Floats = (points.reshape(-1, self._X.shape[1]) @ self._X.T).reshape(
-            len(points), objective.outputs, -1
-        )
-        slopes = [
-            evaluation.slope(objective, z[0] if len(z) == 1 else z.T, self._y).T for z in margins
-        ]
-        return np.array(slopes, np.float64).reshape(margins.shape)
+        margins = objective.margins(self._X, point)
+        slope: Floats = evaluation.slope(objective, margins, self._y).astype(np.float64).T
+        weights = self.problem.source.weights
+        return slope if weights is None else slope * weights
 
-    def _gradients(self, slope: Floats) -> Floats:
-        """Return the gradients of schemes, of shape (schemes, p), without the ridge."""
-        gradients: Floats = slope.reshape(-1, self._X.shape[0]) @ self._X
-        return gradients.reshape(len(slope), -1)
-
-    def _exact(self, longest: int, target: float) -> Floats:
-        """Return the norms of exact gradients, relative to the first, up to the target."""
-        norms: list[float] = []
-        optimizer = self._optimizer(self._start, self._schedule)
-        for _ in range(longest + 1):
-            with np.errstate(over="ignore", invalid="ignore"):
-                gradient = self.problem.gradient(optimizer.point)
-                norms.append(norm(gradient))
-                if norms[-1] <= target * norms[0]:
-                    break
-                optimizer.update(gradient)
-        if not np.isfinite(norms[-1]):
-            raise Infeasible("gradient descent diverges with this --step-size: use auto, or less")
-        return np.array(norms) / (norms[0] or 1.0)
+    def _gradient(self, slope: Floats, point: Floats) -> Floats:
+        gradient: Floats = (slope @ self._X).ravel() + self.problem.ridge * point
+        return gradient
 
     def run(self, schemes: Sequence[Scheme], arrivals: Sequence[Bools]) -> list[float]:
         """Return the number of iterations to the target for each scheme; inf if it misses it.
@@ -135,38 +117,36 @@ class Race:
         ----------
         arrivals : for each scheme, (patterns, M, J) bools
             Messages that had arrived when the iteration was complete.
+
+        Raises
+        ------
+        Infeasible
+            If the optimizer needs exact gradients.
         """
         if not schemes:
             return []
         if not follows_slope(self.problem.objective):
             return [inf] * len(schemes)
+        approximate = choice(self.optimizer, self.problem, exact=False)
+        begin = beginning(approximate, self.problem, self._step_size, self.seed)
         weights = [self._row_weights(s, a) for s, a in zip(schemes, arrivals, strict=True)]
         rng = np.random.default_rng(self.seed)
-        racing = list(range(len(schemes)))
         found = [inf] * len(schemes)
-        ridge = self.problem.ridge
-        runs = [self._optimizer(self._start, self._schedule) for _ in schemes]
-        first = norm(self.problem.gradient(self._start)) or 1.0
+        racing = {k: begin() for k in range(len(schemes))}
+        first = norm(self.problem.gradient(self.problem.start(self.seed))) or 1.0
         for iteration in range(round(min(LONGEST, max(50, FACTOR * self.iterations))) + 1):
-            points = np.array([runs[k].point for k in racing])
-            with np.errstate(over="ignore", invalid="ignore"):
-                slope = self._slope(points)
-                exact = self._gradients(slope) + ridge * points
-                norms = np.linalg.norm(exact / first, axis=1)
-                for k in [k for k, norm in zip(racing, norms, strict=True) if norm <= self.target]:
-                    found[k] = float(max(iteration, 1))
-                alive = [
-                    found[k] == inf and norm < 1e6 for k, norm in zip(racing, norms, strict=True)
-                ]
-                racing = [k for k, still in zip(racing, alive, strict=True) if still]
-                if not racing:
-                    break
-                slope, points = slope[alive], points[alive]
-                for row, k in enumerate(racing):
-                    slope[row] *= weights[k][rng.integers(len(weights[k]))]
-                gradients = self._gradients(slope) + ridge * points
-                for k, gradient in zip(racing, gradients, strict=True):
-                    runs[k].update(gradient)
+            for k, optimizer in list(racing.items()):
+                point = optimizer.point
+                with np.errstate(over="ignore", invalid="ignore"):
+                    slope = self._slope(point)
+                    size = norm(self._gradient(slope, point)) / first
+                    if size <= self.target:
+                        found[k] = float(max(iteration, 1))
+                    if found[k] < inf or not size < 1e6:
+                        del racing[k]
+                        continue
+                    slope = slope * weights[k][rng.integers(len(weights[k]))]
+                    optimizer.update(self._gradient(slope, point))
         return found
 
     def _row_weights(self, scheme: Scheme, arrived: Bools) -> Floats:
@@ -174,6 +154,47 @@ class Race:
         partition = Partition(self.problem.source.rows, scheme.blocks)
         heights = [np.subtract(*partition.bounds(b)[::-1]) for b in range(scheme.blocks)]
         return np.repeat(block_factors(scheme, arrived), heights, axis=1)
+
+
+class Outlook(NamedTuple):
+    """An outlook says how many iterations with exact gradients an optimizer needs."""
+
+    optimizer: str
+    iterations: int | None
+    """Number of iterations to the target; None if it is not reached."""
+    reason: str | None = None
+    """Why it is not reached."""
+
+
+def soonest(names: Sequence[str], race: Callable[[str], Race]) -> tuple[Race, list[Outlook]]:
+    """Return the race of the optimizer that needs the fewest iterations, and all outlooks.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the optimizers.
+    race : callable
+        Returns the race of an optimizer; the races have the same target.
+
+    Raises
+    ------
+    Infeasible
+        If no optimizer reaches the target.
+    """
+    races: list[Race] = []
+    outlooks: list[Outlook] = []
+    for name in names:
+        try:
+            found = race(name)
+        except Infeasible as error:
+            outlooks.append(Outlook(name, None, str(error)))
+        else:
+            races.append(found)
+            outlooks.append(Outlook(name, found.iterations))
+    if not races:
+        reasons = "; ".join(f"{each.optimizer}: {each.reason}" for each in outlooks)
+        raise Infeasible(f"none of the optimizers reaches the target: {reasons}")
+    return min(races, key=lambda each: each.iterations), outlooks
 
 
 def block_factors(scheme: Scheme, arrived: Bools) -> Floats:

@@ -11,12 +11,12 @@ from coded_dgd.config import RunConfig
 from coded_dgd.errors import Infeasible
 from coded_dgd.planner.candidates import LARGEST_LOAD, candidates
 from coded_dgd.planner.contention import share_cores
-from coded_dgd.planner.convergence import Race, sample
+from coded_dgd.planner.convergence import Outlook, Race, sample, soonest
 from coded_dgd.planner.costs import Sizes
 from coded_dgd.planner.fitting import Fit, fit
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.problems import evaluation, objectives, step_sizes, trial
+from coded_dgd.problems import evaluation, objectives, trial
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.schemes import BASELINE, remedies
@@ -48,6 +48,8 @@ class Plan:
     """Target ||gradient|| / ||first gradient||."""
     iterations: int
     """Number of iterations that exact gradients need to reach the target."""
+    outlooks: list[Outlook]
+    """Outlooks of the optimizers to choose among; empty if there is one."""
     finalists: list[Entry] = field(repr=False)
     """Best entry of each scheme, ranked."""
     entries: list[Entry] = field(repr=False)
@@ -80,6 +82,7 @@ def make_plan(
     injected: bool,
     names: Sequence[str] | None = None,
     loads: Sequence[int] | None = None,
+    optimizer_names: Sequence[str] | None = None,
     weights: Mapping[str, Sequence[float]] | None = None,
 ) -> Plan:
     """Predict all candidates and rank them.
@@ -98,6 +101,8 @@ def make_plan(
         Schemes to choose among; by default all.
     loads : sequence of int, optional
         Computation loads to try; by default that of the configuration, or 1 to 20.
+    optimizer_names : sequence of str, optional
+        Optimizers to choose among, which needs a target; by default that of the configuration.
     weights : mapping, optional
         `Plan.weights` of an earlier plan, to reproduce it. By default the times are measured.
 
@@ -121,14 +126,17 @@ def make_plan(
     fits = fit(times, alike=held_up is not None)
     some = sample(source)
     problem = Problem(some, objective, config.ridge * some.rows / source.rows)
-    race = Race(
-        problem,
-        step_sizes.parse(_for_sample(config.step_size, source.rows / some.rows)),
-        config.optimizer,
-        config.iterations,
-        limits.target,
-        config.seed,
-    )
+    step_size = _for_sample(config.step_size, source.rows / some.rows)
+
+    def race_of(optimizer: str) -> Race:
+        return Race(problem, optimizer, step_size, config.iterations, limits.target, config.seed)
+
+    outlooks: list[Outlook] = []
+    if optimizer_names is None:
+        race = race_of(config.optimizer)
+    else:
+        race, outlooks = soonest(optimizer_names, race_of)
+        config = replace(config, optimizer=race.optimizer)
     sizes = Sizes.of(source, objective, config, some.rows)
     judge = Judge(here, fits[0], sizes, limits, data_bytes, injected, weights, held_up)
     entries = [
@@ -170,6 +178,7 @@ def make_plan(
         judge.weights,
         race.target,
         race.iterations,
+        outlooks,
         finalists,
         entries,
     )
@@ -225,7 +234,12 @@ def _run_race(race: Race, entries: Sequence[Entry], judge: Judge) -> None:
         entry.refusal = f"not among the {RACERS} fastest approximate ones"
     racing = approximate[:RACERS]
     schemes = [each.candidate.scheme for each in racing if each.candidate.scheme is not None]
-    found = race.run(schemes, [judge.arrivals(each) for each in racing])
+    try:
+        found = race.run(schemes, [judge.arrivals(each) for each in racing])
+    except Infeasible:
+        for entry in racing:
+            entry.refusal = f"approximate, and {race.optimizer} needs exact gradients"
+        return
     for entry, iterations in zip(racing, found, strict=True):
         entry.iterations = max(iterations, race.iterations)
         if iterations == inf:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.job import Outcome
+from coded_dgd.planner.convergence import Outlook
 from coded_dgd.planner.judging import Entry
 from coded_dgd.planner.planning import Plan
 from coded_dgd.report.columns import line, number
@@ -30,6 +31,11 @@ def format_plan(plan: Plan) -> str:
         f"messages: {1e3 * network.latency[-1]:.2f} ms there and back, "
         f"{1e6 * network.service[-1]:.0f} us each at the master"
     )
+    if plan.outlooks:
+        lines.append(
+            f"iterations until the gradient is {plan.target:g} of the first: "
+            f"{', '.join(_outlook(each) for each in plan.outlooks)}"
+        )
     lines.append("")
     lines.append(line(["", *COLUMNS], WIDTHS))
     lines += [_row(entry) for entry in plan.finalists if not entry.refusal]
@@ -39,6 +45,11 @@ def format_plan(plan: Plan) -> str:
         lines.append(f"{count} left out: {reason}")
     if len(reasons) > REASONS:
         lines.append(f"{len(reasons) - REASONS} more reasons are in --json")
+    lines += [
+        f"optimizer {each.optimizer} is left out: {each.reason}"
+        for each in plan.outlooks
+        if each.iterations is None
+    ]
     lines += ["", why(plan), "", f"    {command(plan)}"]
     return "\n".join(lines)
 
@@ -112,6 +123,10 @@ def _goodness(plan: Plan) -> str:
         text = f"what was measured itself; {nearest.name} is off by {nearest.distance:.2f}"
         return f"{text}, Kolmogorov-Smirnov"
     return f"off by {best.distance:.3f}, Kolmogorov-Smirnov p = {best.p_value:.2g}"
+
+
+def _outlook(outlook: Outlook) -> str:
+    return f"{outlook.optimizer} {number(outlook.iterations, 'd')}"
 
 
 def _row(entry: Entry) -> str:

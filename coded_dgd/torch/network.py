@@ -81,20 +81,23 @@ class Network:
             losses = (_summed(self._losses(X[rows], y[rows]), weights, rows) for rows in pieces)
             return sum(map(float, losses))
 
-    def right(self, X: Reals, y: Reals, beta: Reals, threshold: float) -> int:
-        """Return the number of rows whose class is predicted.
+    def right(
+        self, X: Reals, y: Reals, beta: Reals, weights: Reals | None, threshold: float
+    ) -> float:
+        """Return the sum of the weights of the rows whose class is predicted.
 
         Parameters
         ----------
         threshold : float
             A single output above it stands for class 1; of several outputs the largest counts.
         """
-        found = 0
+        found = 0.0
         with self._at(beta, X, y) as pieces, torch.no_grad():
             for rows in pieces:
                 outputs = self._outputs(X[rows])
                 classes = outputs > threshold if outputs.ndim == 1 else outputs.argmax(1)
-                found += int((classes == _tensor(y[rows])).sum())
+                right = (classes == _tensor(y[rows])).to(torch.float64)
+                found += float(_summed(right, weights, rows))
         return found
 
     def _outputs(self, X: Reals) -> Tensor:

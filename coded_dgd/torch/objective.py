@@ -116,11 +116,13 @@ class TorchObjective(Objective):
             self._classes = len(classes)
             self._networks.clear()
 
-    def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
+    def scores(
+        self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
+    ) -> dict[str, float]:
         if not self._classifies:
             return {}
-        right = self._network(X.dtype).right(X, y, beta, self._threshold)
-        return {"accuracy": float(right)}
+        right = self._network(X.dtype).right(X, y, beta, weights, self._threshold)
+        return {"accuracy": right}
 
     def _network(self, dtype: np.dtype[Any]) -> Network:
         """Return the network of that type, which is made at the first call."""

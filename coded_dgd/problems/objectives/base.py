@@ -186,8 +186,7 @@ class LinearModel(Objective):
     def loss(self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None) -> float:
         """Return the sum over rows of weight * loss, by `losses` of the margins in float64."""
         margins = self.margins(X, beta).astype(np.float64, copy=False)
-        losses = self.losses(margins, y)
-        return float(losses.sum() if weights is None else weights @ losses)
+        return total(self.losses(margins, y), weights)
 
     def gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
         """Return the gradient X^T (weights * slope) in one pass over memory.
@@ -197,16 +196,16 @@ class LinearModel(Objective):
         if X.nbytes <= SMALL_BYTES:
             return self._gradient(X, y, beta, weights)
         rows = rows_at_once(len(X), X.shape[1], X.itemsize)
-        total = np.zeros(len(beta), X.dtype)
+        summed = np.zeros(len(beta), X.dtype)
         for start in range(0, len(X), rows):
             piece = slice(start, start + rows)
-            total += self._gradient(
+            summed += self._gradient(
                 X[piece],
                 None if y is None else y[piece],
                 beta,
                 None if weights is None else weights[piece],
             )
-        return total
+        return summed
 
     def _gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
         slope = self.slope(self.margins(X, beta), y).T
@@ -216,6 +215,11 @@ class LinearModel(Objective):
             slope = slope.astype(X.dtype)
         gradient: Reals = slope.dot(X)
         return gradient if self.outputs == 1 else gradient.ravel()
+
+
+def total(values: NDArray[Any], weights: Reals | None) -> float:
+    """Return the sum over rows of weight * value; the arrays have shape (k,)."""
+    return float(values.sum() if weights is None else weights @ values)
 
 
 def follows_slope(objective: Objective) -> TypeGuard[LinearModel]:

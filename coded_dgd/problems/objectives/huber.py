@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from coded_dgd.errors import UsageError
-from coded_dgd.problems.objectives.base import LinearModel, Reals
+from coded_dgd.problems.objectives.base import LinearModel, Reals, total
 
 
 class Huber(LinearModel):
@@ -46,5 +46,7 @@ class Huber(LinearModel):
         losses: Reals = squared * (size - squared / 2)
         return losses
 
-    def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
-        return {"mean_absolute_error": float(np.abs(self.margins(X, beta) - y).sum())}
+    def scores(
+        self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
+    ) -> dict[str, float]:
+        return {"mean_absolute_error": total(np.abs(self.margins(X, beta) - y), weights)}

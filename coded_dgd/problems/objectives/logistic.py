@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from coded_dgd.problems.objectives.base import LinearModel, Reals
+from coded_dgd.problems.objectives.base import LinearModel, Reals, total
 
 
 class Logistic(LinearModel):
@@ -41,8 +41,7 @@ class Logistic(LinearModel):
     def scores(
         self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
     ) -> dict[str, float]:
-        right = _signs(X @ beta) == _signs(y)
-        return {"accuracy": float(right.sum() if weights is None else weights @ right)}
+        return {"accuracy": total(_signs(X @ beta) == _signs(y), weights)}
 
 
 def _signs(y: Reals) -> Reals:

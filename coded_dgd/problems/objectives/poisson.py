@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coded_dgd.problems.objectives.base import LinearModel, Reals
+from coded_dgd.problems.objectives.base import LinearModel, Reals, total
 
 
 class Poisson(LinearModel):
@@ -25,7 +25,9 @@ class Poisson(LinearModel):
     def check_labels(self, y: Reals) -> str | None:
         return None if y[0] >= 0 else "numbers that are 0 or more"
 
-    def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
+    def scores(
+        self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
+    ) -> dict[str, float]:
         z = self.margins(X, beta)
         entropy = y * np.log(np.where(y > 0, y, 1.0))
-        return {"mean_poisson_deviance": 2 * float((entropy - y + self.losses(z, y)).sum())}
+        return {"mean_poisson_deviance": 2 * total(entropy - y + self.losses(z, y), weights)}

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.problems.objectives.base import LinearModel, Reals
+from coded_dgd.problems.objectives.base import LinearModel, Reals, total
 
 MOST_CLASSES = 1000
 """Maximum number of classes; more different labels are rather numbers to predict."""
@@ -53,9 +53,11 @@ class Softmax(LinearModel):
     def encode_labels(self, classes: Reals) -> Reals | None:
         return np.arange(float(len(classes)))
 
-    def scores(self, X: Reals, y: Reals, beta: Reals) -> dict[str, float]:
+    def scores(
+        self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
+    ) -> dict[str, float]:
         predicted = self.margins(X, beta).argmax(axis=1)
-        return {"accuracy": float(np.count_nonzero(predicted == y))}
+        return {"accuracy": total(predicted == y, weights)}
 
 
 def _below_largest(z: Reals) -> Reals:

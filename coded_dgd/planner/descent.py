@@ -1,0 +1,83 @@
+"""A descent runs an optimizer in this process, with exact gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from coded_dgd.errors import Diverged, Infeasible
+from coded_dgd.planner.observations import Floats
+from coded_dgd.problems import optimizers, step_sizes
+from coded_dgd.problems.norms import norm
+from coded_dgd.problems.optimizers import Choice, Optimizer
+from coded_dgd.problems.problem import Problem
+
+Begin = Callable[[], Optimizer]
+"""A function that makes an optimizer at the start of a problem."""
+
+
+def choice(name: str, problem: Problem, *, exact: bool) -> Choice:
+    """Return the optimizer of this name, which may be auto, for exact or approximate gradients.
+
+    Raises
+    ------
+    UsageError
+        If the name is unknown; Infeasible if the optimizer does not suit problem or gradients.
+    """
+    quadratic = problem.objective.degree == 2
+    found = optimizers.suiting(name, exact=exact, quadratic=quadratic)
+    found.check("approximate schemes", exact=exact, quadratic=quadratic)
+    return found
+
+
+def beginning(chosen: Choice, problem: Problem, step_size: str, seed: int) -> Begin:
+    """Return what makes the optimizer at the start of a problem.
+
+    Parameters
+    ----------
+    step_size : str
+        Step size as of ``--step-size``.
+    seed : int
+        Seed of the initial parameters.
+
+    Raises
+    ------
+    UsageError
+        If the step size cannot be read, or does not suit optimizer or problem.
+    """
+    chosen.check_step_size(step_size)
+    schedule = chosen.schedule(step_size, step_sizes.parse(step_size), problem)
+    start = problem.start(seed)
+    return lambda: chosen(start, schedule)
+
+
+def descend(optimizer: Optimizer, problem: Problem, target: float, longest: int) -> Floats:
+    """Return the norms of the recorded gradients, relative to the first one.
+
+    Parameters
+    ----------
+    target : float
+        Relative norm at which the descent ends, once the gradient is confirmed.
+    longest : int
+        Largest number of iterations.
+
+    Raises
+    ------
+    Infeasible
+        If the descent diverges.
+    """
+    norms: list[float] = []
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            while len(norms) < longest:
+                norms.append(norm(optimizers.iterate(optimizer, problem)))
+                if norms[-1] <= target * norms[0]:
+                    if optimizer.confirmed:
+                        break
+                    optimizer.confirm()
+        if not np.isfinite(norms[-1]):
+            raise Diverged(f"exact gradients diverge: {optimizer.remedy(problem)}")
+    except Diverged as error:
+        raise Infeasible(str(error)) from None
+    return np.array(norms) / (norms[0] or 1.0)

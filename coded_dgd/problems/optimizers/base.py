@@ -58,7 +58,8 @@ class Optimizer(ABC):
     uses_step_size: ClassVar[bool] = True
     """Whether the schedule has an effect; if not, ``--step-size`` is refused."""
     auto_step: ClassVar[float | None] = None
-    """Step size of ``--step-size auto``; None for 1 / largest curvature."""
+    """Step size of ``--step-size auto`` where steps do not grow with the gradient; None for
+    1 / largest curvature."""
     vectors: int = 2
     """Largest number of vectors of length p that the optimizer keeps."""
 

@@ -151,9 +151,34 @@ def test_two_classes_by_one_output(last, loss):
     assert result.summary["accuracy"] > 0.95
 
 
-def test_a_regression_with_a_bias_finds_it():
-    make = lambda: nn.Linear(4, 1)  # noqa: E731
-    result = run(TorchObjective(make, functional.mse_loss), NUMBERS, iterations=200, step_size=0.01)
+def test_training_is_that_of_a_plain_loop():
+    objective = TorchObjective(classifier, functional.cross_entropy)
+    found = train(
+        X[:47], Y[:47], objective=objective, transport="simulated", scheme="gc", workers=4, load=2,
+        iterations=50, step_size=0.02, ridge=0.1, seed=6, optimizer="gd",
+    ).coef_  # fmt: skip
+    torch.manual_seed(6)
+    module = classifier().double()
+    parameters = [*module.parameters()]
+    rows, labels = torch.from_numpy(X[:47]), torch.from_numpy(Y[:47] / 10).long()
+    for _ in range(50):
+        losses = functional.cross_entropy(module(rows), labels, reduction="sum")
+        ridge = 0.05 * sum((each**2).sum() for each in parameters)
+        gradients = torch.autograd.grad(losses + ridge, parameters)
+        with torch.no_grad():
+            for each, gradient in zip(parameters, gradients, strict=True):
+                each -= 0.02 * gradient
+    expected = nn.utils.parameters_to_vector(parameters).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [48, 45])
+def test_a_regression_with_a_bias_finds_it(rows):
+    objective = TorchObjective(lambda: nn.Linear(4, 1), functional.mse_loss)
+    result = train(
+        X[:rows], NUMBERS[:rows], objective=objective, transport="simulated", workers=4, load=2,
+        scheme="uc-mmc", iterations=200, step_size=0.01,
+    )  # fmt: skip
     np.testing.assert_allclose(result.coef_, [1, -2, 0.5, 0, 0.5], atol=1e-6)
     assert "accuracy" not in result.summary
 

@@ -189,12 +189,17 @@ class RunConfig:
         low=0,
     )
     optimizer: str = option(
-        "gd", "How to step: gd for gradient descent, nesterov for accelerated gradient descent."
+        "gd",
+        "How to step: gd (gradient descent), nesterov (accelerated; restart=gradient restarts "
+        "where momentum leads uphill), momentum:factor=0.9, adam, cg (conjugate gradients, for "
+        "quadratic objectives), lbfgs:pairs=10 (with a line search, each trial an iteration), auto "
+        "(cg or lbfgs, and momentum where gradients are approximate), or MODULE:CLASS of your own.",
     )
     step_size: str = option(
         "auto",
-        "Length of a step: a number, auto (1 / largest curvature), theorem1:epsilon=1e-6, or "
-        "power-law:scale=1612,power=0.7 (divided by rows and largest eigenvalue of X^T X).",
+        "Length of a step: a number, auto (1 / largest curvature, and 0.001 for adam), "
+        "theorem1:epsilon=1e-6, or power-law:scale=1612,power=0.7 (divided by rows and largest "
+        "eigenvalue of X^T X). cg and lbfgs find their own.",
     )
     iterations: int = option(
         100,

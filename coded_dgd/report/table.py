@@ -56,6 +56,9 @@ def format_table(result: Summary, outcome: Outcome) -> str:
     lines.append(_item("loss", loss))
     if text := describe_stop(result):
         lines.append(_item("gradient norm", text))
+    final = result.final_gradient_norm_ratio
+    if outcome.setup.optimizer.kind.needs_exact and final is not None:
+        lines.append(_item("true gradient norm", f"{final:.1e} of the first, at the end"))
     if "accuracy" in result.scores:
         lines.append(_item("accuracy", f"{result.scores['accuracy']:.2%} of the rows"))
     if result.straggler_probability is not None:

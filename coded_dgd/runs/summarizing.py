@@ -85,6 +85,7 @@ def summarize(
         overrun=max(record.overrun for record in log),
         straggler_probability=outcome.stages[0].master.decoder.learnt.straggler_probability,
         loss=start.problem.loss(outcome.beta),
+        final_gradient_norm_ratio=_final_ratio(outcome),
         scores=start.problem.scores(outcome.beta),
         classes=None if classes is None else list(classes),
         distance_to_optimum=None if optimum is None else norm(outcome.beta - optimum),
@@ -139,6 +140,12 @@ def _expected(outcome: Outcome) -> Prediction | None:
         return None
     found = predict(setup.scheme, setup.delay, realisations=REALISATIONS)
     return found if np.isfinite(found.mean) else None
+
+
+def _final_ratio(outcome: Outcome) -> float | None:
+    """Return the ratio of the exact gradient norm at the end to the first one recorded."""
+    first = next((record.gradient_norm for record in outcome.log if record.gradient_norm), None)
+    return first and norm(outcome.start.problem.gradient(outcome.beta)) / first
 
 
 def mean(log: Sequence[Iteration], figure: str) -> float:

@@ -135,6 +135,8 @@ class Summary:
     stop_reason: str | None = None
     converged: bool | None = None
     gradient_norm_ratio: float | None = None
+    final_gradient_norm_ratio: float | None = None
+    """Ratio of the exact gradient norm at the model returned to the first recorded one."""
     transport: str
     completion_time: Distribution
     ideal_completion_time: Distribution | None

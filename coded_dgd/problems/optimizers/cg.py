@@ -14,9 +14,11 @@ from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.step_sizes import Schedule
 
 TINY = 1e-12
-"""Curvature p^T Q p, relative to ||p|| ||Q p||, that is not distinguished from rounding errors."""
+"""Curvature p^T Q p, relative to ||p|| ||Q p||, that may consist of rounding errors."""
+NEGATIVE = 1e-6
+"""Size of a negative curvature, likewise, that cannot consist of errors."""
 DRIFT = 0.1
-"""Relative error of the recursion from which on a computed gradient replaces it."""
+"""Relative error of the recursion from which on the method begins again."""
 
 
 class ConjugateGradients(Optimizer):
@@ -28,10 +30,10 @@ class ConjugateGradients(Optimizer):
     beta <- beta + step p,  g <- g + step q,  p <- -g + (g^T q / p^T q) p.
 
     So g follows from a recursion. Every so many products, and where `confirm` asks for it, an
-    iteration computes the gradient at beta, which replaces g in the formula of the direction, so
-    that errors of products do not add up (van der Vorst and Ye, "Residual replacement strategies
-    for Krylov subspace iterative methods", 2000). Directions are scaled by powers of two to norms
-    from 1/2 to 1, which is exact and keeps small ones within the range of float32.
+    iteration computes the gradient at beta. If g differs from it, because errors of products have
+    added up, the method begins again (compare van der Vorst and Ye, "Residual replacement
+    strategies for Krylov subspace iterative methods", 2000). Directions are scaled by powers of
+    two to norms from 1/2 to 1, which is exact and keeps small ones within the range of float32.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ class ConjugateGradients(Optimizer):
     needs_exact: ClassVar[bool] = True
     needs_quadratic: ClassVar[bool] = True
     uses_step_size: ClassVar[bool] = False
-    vectors = 4
+    vectors = 5
 
     def __init__(self, start: Floats, schedule: Schedule, every: int = 50) -> None:
         super().__init__(start, schedule)
@@ -91,31 +93,32 @@ class ConjugateGradients(Optimizer):
             self._ask_product()
 
     def _check(self, gradient: Floats) -> None:
-        """Take the computed gradient; go on from it if the recursion has gone astray."""
+        """Take the computed gradient; begin again from it if the recursion has gone astray."""
         self._computed, self._products = gradient, 0
         drift = np.inf if self._gradient is None else norm(self._gradient - gradient)
         if not drift <= DRIFT * norm(gradient):
-            self._gradient = gradient
+            self._gradient, self._ratio = gradient, 0.0
 
     def _advance(self, product: Floats) -> None:
         """Step along the direction, to the minimum on this line."""
         assert self._gradient is not None
-        direction, gradient = self._direction, self._gradient
-        curvature, size = float(direction @ product), norm(direction) * norm(product)
-        if curvature < -(TINY**0.5) * size:
+        direction, (scaled, exponent) = self._direction, _scaled(product)
+        curvature = float(direction @ scaled)
+        if curvature < -NEGATIVE:
             raise Diverged(
                 "the objective has no minimum: its curvature is negative along a direction, so "
                 "cg cannot go on: use a larger --ridge"
             )
-        if not curvature > TINY * size:  # nothing is known of the line's minimum: begin again
-            self._ratio, self._direction = 0.0, np.zeros(len(direction))
-            self._computed = None
+        self._computed = None
+        if not curvature > TINY:  # nothing is known of the line's minimum: begin again
+            self._ratio = 0.0
             self._ask_gradient()
             return
-        self._step = -float(gradient @ direction) / curvature
+        step = -float(self._gradient @ direction) / curvature
+        self._step = float(np.ldexp(step, -exponent))
         self.beta = self.beta + self._step * direction
-        self._computed, self._gradient = None, gradient + self._step * product
-        self._ratio = float(self._gradient @ product) / curvature
+        self._gradient = self._gradient + step * scaled
+        self._ratio = float(self._gradient @ scaled) / curvature
         self._products += 1
         if self._products >= self._every:
             self._ask_gradient()
@@ -132,11 +135,10 @@ class ConjugateGradients(Optimizer):
         direction = self._ratio * self._direction - gradient
         if not gradient @ direction < 0:  # errors have grown as large as the gradient
             direction = -gradient
-        size = norm(direction)
-        if not size > 0:
+        if not direction.any():
             self._ask_gradient()
             return
-        self._direction = np.ldexp(direction, -int(np.frexp(size)[1]))
+        self._direction, _ = _scaled(direction)
         self._asks_product, self.point = True, self._direction
 
     def remedy(self, problem: Problem) -> str:
@@ -147,11 +149,19 @@ class ConjugateGradients(Optimizer):
             "direction": self._direction,
             "scalars": np.array([self._ratio, self._step, self._products, self._asks_product]),
         }
-        known = {} if self._gradient is None else {"gradient": self._gradient}
+        vectors = {"gradient": self._gradient, "computed": self._computed}
+        known = {name: each for name, each in vectors.items() if each is not None}
         return {**super().state(), **known, **more}
 
     def restore(self, state: Mapping[str, Floats]) -> None:
         super().restore(state)
         self._direction, self._gradient = state["direction"], state.get("gradient")
+        self._computed = state.get("computed")
         self._ratio, self._step, products, asks = state["scalars"].tolist()
         self._products, self._asks_product = int(products), bool(asks)
+
+
+def _scaled(vector: Floats) -> tuple[Floats, int]:
+    """Return a vector times a power of two, with a norm from 1/2 to 1, and the exponent undone."""
+    exponent = int(np.frexp(norm(vector))[1])
+    return np.ldexp(vector, -exponent), exponent

@@ -100,8 +100,8 @@ class Problem:
         difference with the gradient at beta = 0.
         """
         total = self.ridge * vector
-        for X, _ in self.source.windows():
-            total += evaluation.gradient(self.objective, X, None, vector, None)
+        for X, _, weights in self._rows():
+            total += evaluation.gradient(self.objective, X, None, vector, weights)
         return total
 
     def loss(self, beta: Floats) -> float:

@@ -443,8 +443,39 @@ def test_a_run_does_what_one_process_does(name, scheme, options, ridge, check):
         assert max(record.gradient_error for record in outcome.log) < 1e-8
 
 
+@pytest.mark.parametrize(
+    ("scheme", "options"),
+    [
+        ("uc-mmc", {"load": 3, "kernel": "products"}),
+        ("uc-mmc", {"load": 3, "kernel": "gram"}),
+        ("gc", {"load": 3}),
+        ("lcc-mmc", {"load": 3}),
+        ("mds-mmc", {"load": 2}),
+    ],
+)
+@pytest.mark.parametrize("name", ["cg", "lbfgs"])
+def test_products_and_losses_know_sample_weights_and_the_intercept(name, scheme, options):
+    data = source()
+    data.intercept = True  # the last column has no ridge
+    if scheme in ("uc-mmc", "gc") and options.get("kernel") != "gram":
+        data.weights = np.random.default_rng(1).uniform(0, 3, 80)
+    X, y = data.read(0, 80)
+    weights = np.ones(80) if data.weights is None else data.weights
+    penalty = np.diag([0.7] * (PARAMETERS - 1) + [0.0])
+    optimum = np.linalg.solve(X.T * weights @ X + penalty, X.T @ (weights * y))
+    outcome = simulate(
+        scheme=scheme, optimizer=name, ridge=0.7, source=data, stop_at=1e-10, iterations=60,
+        check_gradient=True, **options,
+    )  # fmt: skip
+    assert outcome.status == "converged"
+    np.testing.assert_allclose(outcome.beta, optimum, rtol=1e-8)
+    assert max(record.gradient_error for record in outcome.log) < 1e-8
+    vector = np.arange(PARAMETERS, dtype=float)
+    product = X.T @ (weights * (X @ vector)) + penalty @ vector
+    np.testing.assert_allclose(outcome.start.problem.product(vector), product)
+
+
 def test_the_recursion_alone_does_not_end_a_run(monkeypatch):
-    """Products that are too small by a constant factor make the recursion converge to nothing."""
     kind = optimizers.find("cg").kind
     update, told = kind.update, []
 

@@ -1,10 +1,11 @@
 """A network of PyTorch on real ranks: the same parameters as in one process, also after a loss."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from launching import alone, mpirun, several
+from launching import alone, command, mpiexec, mpirun, several
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed")
@@ -82,3 +83,13 @@ def test_a_module_that_draws_random_numbers_is_one_line(folder):
     assert done.code == 2
     (said,) = done.said
     assert "a forward pass draws random numbers, as Dropout does" in said
+
+
+def test_the_example_is_right_on_images_that_it_has_not_seen(tmp_path):
+    done = command(
+        mpiexec(), "-n", "3", sys.executable, "-m", "mpi4py", str(EXAMPLES / "digits.py"),
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert float(done.out.split()[1]) >= 0.97
+    assert (tmp_path / "digits.npz").exists()

@@ -274,3 +274,11 @@ use_test_venv() {
     say "$("$python" --version) ($python), ${version%%$'\n'*} ($mpiexec)"
     cd "$root" || exit
 }
+
+# Adds PyTorch to the venv for the tests that need it, which skip without it. The label names a build
+# for processors alone, where pip is offered one: any other would bring gigabytes for graphics cards.
+add_torch() {
+    "$python" -c 'import torch' 2>/dev/null ||
+        pip_install --only-binary :all: 'torch==2.13.0+cpu' >"$venv/torch.log" 2>&1 ||
+        say "its tests are skipped, as pip cannot install PyTorch; pip's log: $venv/torch.log"
+}

@@ -20,6 +20,7 @@ from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import CodedDGDError, Diverged, Infeasible, Undecodable, UsageError
 from coded_dgd.host.process import process_age
+from coded_dgd.problems import optimizers
 from coded_dgd.schemes import remedies
 
 
@@ -79,7 +80,8 @@ def configurations(
 ) -> list[RunConfig]:
     """Return a configuration for each scheme with each optimizer.
 
-    Sizes and options of schemes go to the schemes that take them.
+    Sizes and options of schemes go to the schemes that take them. Among several optimizers the
+    step size goes to those that take one.
 
     Parameters
     ----------
@@ -102,10 +104,14 @@ def configurations(
             raise UsageError(f"--schemes names {name} twice: once is enough")
     given = {"blocks": config.blocks, "load": config.load, **config.scheme_options}
     nothing: dict[str, Any] = dict.fromkeys(given)
+    steppers: list[dict[str, Any]] = [
+        {"optimizer": name, "step_size": optimizers.step_size_for(name, config.step_size)}
+        for name in optimizer_names or ()
+    ]
     return [
-        replace(config, scheme=scheme, optimizer=optimizer, **(nothing | taken))
+        replace(config, scheme=scheme, **stepper, **(nothing | taken))
         for scheme, taken in schemes.share(scheme_names, given).items()
-        for optimizer in optimizer_names or [config.optimizer]
+        for stepper in steppers or [{}]
     ]
 
 

@@ -15,11 +15,11 @@ from coded_dgd.engine import job
 from coded_dgd.engine.comparison import compare, configurations
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
-from coded_dgd.problems import optimizers
-from coded_dgd.problems.norms import norm
+from coded_dgd.planner.descent import descend
 
 WORKERS = 8
 TARGET = 1e-3
+OPTIMIZERS = "gd,nesterov,cg,lbfgs"
 DATA = "synthetic:rows=61,features=8"
 OPTIONS = [
     "--transport", "simulated", "--workers", str(WORKERS), "--load", "4", "--data", DATA,
@@ -52,17 +52,11 @@ def run(schemes, steppers, **options):
 
 
 def counted(config, target):
-    """Gradients that an optimizer takes in one process, the last one being small enough."""
+    """Iterations that an optimizer takes in one process, the last with a gradient small enough."""
     setup = prepare(config, None)
     problem = setup.problem()
-    schedule = setup.step_size(problem)
-    optimizer = optimizers.find(config.optimizer)(problem.start(config.seed), schedule)
-    norms = []
-    while not norms or norms[-1] > target * norms[0]:
-        gradient = problem.gradient(optimizer.point)
-        norms.append(norm(gradient))
-        optimizer.update(gradient)
-    return len(norms)
+    optimizer = setup.optimizer(problem.start(config.seed), setup.schedule(problem))
+    return len(descend(optimizer, problem, target, 1000))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +66,7 @@ def told(tmp_path_factory):
     done = subprocess.run(
         [
             sys.executable, "-m", "coded_dgd", "compare", *OPTIONS, "--json", "--out", str(out),
-            "--schemes", "uncoded,lcc,uc-mmc", "--optimizers", "gd,nesterov",
+            "--schemes", "uncoded,lcc,uc-mmc", "--optimizers", OPTIMIZERS,
             "--until", str(TARGET),
         ],
         capture_output=True, text=True, check=False,
@@ -82,7 +76,9 @@ def told(tmp_path_factory):
 
 
 NAMES = [
-    f"{scheme} + {each}" for scheme in ("uncoded", "lcc", "uc-mmc") for each in ("gd", "nesterov")
+    f"{scheme} + {each}"
+    for scheme in ("uncoded", "lcc", "uc-mmc")
+    for each in OPTIMIZERS.split(",")
 ]
 
 
@@ -102,7 +98,7 @@ def test_names_are_unique_everywhere(told):
     assert [each["name"] for each in result["results"]] == NAMES
     assert json.loads((out / "comparison.json").read_text()) == result
     assert (result["parameters"]["until"], result["parameters"]["optimizers"]) == (
-        TARGET, ["gd", "nesterov"],
+        TARGET, OPTIMIZERS.split(","),
     )  # fmt: skip
     with (out / "schemes.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -112,8 +108,8 @@ def test_names_are_unique_everywhere(told):
     ]
     table = err.splitlines()
     (header,) = (number for number, line in enumerate(table) if line.startswith("scheme "))
-    assert [line.split("  ")[0] for line in table[header + 1 : header + 7]] == NAMES
-    assert len({len(line) for line in table[header : header + 7]}) == 1
+    assert [line.split("  ")[0] for line in table[header + 1 : header + 1 + len(NAMES)]] == NAMES
+    assert len({len(line) for line in table[header : header + 1 + len(NAMES)]}) == 1
 
 
 def test_who_has_arrived_takes_no_further_turn(told):
@@ -181,6 +177,35 @@ def test_what_is_not_reached_is_no_result(capsys, tmp_path):
     assert all(row[2:8] == ["not", "reached", "-", ">5", "-", "-"] for row in rows)
     assert "speed-up: over uncoded, and unknown as that has not reached it" in err
     assert (out / "schemes.csv").exists()
+
+
+def test_optimizers_that_need_exact_gradients_leave_approximate_schemes_out():
+    comparison, said = run(["uc-mmc", "sgc", "lcc"], ["nesterov", "cg", "lbfgs"])
+    assert list(comparison.left_out) == ["sgc + cg", "sgc + lbfgs"]
+    assert len(comparison.outcomes) == 7
+    assert said == [f"{name} is left out: {why}" for name, why in comparison.left_out.items()]
+    assert all("needs exact gradients" in why for why in comparison.left_out.values())
+
+
+def test_an_optimizer_for_quadratic_objectives_is_left_out_of_others(tmp_path):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((50, 3))
+    y = X @ [1, -1, 2] + rng.standard_normal(50) > 0
+    np.save(tmp_path / "data.npy", np.column_stack([X, y]))
+    options = {"objective": "logistic", "data": str(tmp_path / "data.npy"), "ridge": 1.0}
+    comparison, _ = run(["uc-mmc", "lcc"], ["cg", "lbfgs", "auto"], **options)
+    assert list(comparison.outcomes) == ["uc-mmc + lbfgs", "uc-mmc + auto"]
+    lbfgs, auto = comparison.outcomes.values()
+    np.testing.assert_array_equal(lbfgs.beta, auto.beta)
+    assert auto.setup.config.optimizer == "lbfgs"
+    assert len(lbfgs.log) == counted(lbfgs.setup.config, TARGET)
+
+
+def test_a_step_size_goes_to_those_that_take_one():
+    comparison, said = run(["uc-mmc"], ["gd", "cg", "lbfgs"], step_size="0.005")
+    assert said == []
+    steps = [outcome.start.step for outcome in comparison.outcomes.values()]
+    assert steps == [0.005, None, None]
 
 
 def test_a_gradient_of_nothing_is_no_arrival():

@@ -5,11 +5,21 @@ from __future__ import annotations
 import sys
 
 from coded_dgd import registry
-from coded_dgd.problems.optimizers._choice import AUTO, Choice, find, suiting
+from coded_dgd.problems.optimizers._choice import AUTO, Choice, find, step_size_for, suiting
 from coded_dgd.problems.optimizers._exact import answer, iterate
 from coded_dgd.problems.optimizers.base import Optimizer
 
-__all__ = ["AUTO", "Choice", "Optimizer", "answer", "find", "iterate", "names", "suiting"]
+__all__ = [
+    "AUTO",
+    "Choice",
+    "Optimizer",
+    "answer",
+    "find",
+    "iterate",
+    "names",
+    "step_size_for",
+    "suiting",
+]
 
 
 def names() -> list[str]:

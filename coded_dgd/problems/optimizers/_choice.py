@@ -177,3 +177,14 @@ def suiting(text: str, *, quadratic: bool, exact: bool = True) -> Choice:
     if text != AUTO:
         return find(text)
     return find(("cg" if quadratic else "lbfgs") if exact else "momentum")
+
+
+def step_size_for(text: str, step_size: str) -> str:
+    """Return the step size for one of several optimizers: auto for one that finds its own.
+
+    Raises
+    ------
+    UsageError
+        See `find`.
+    """
+    return step_size if text == AUTO or find(text).kind.uses_step_size else AUTO

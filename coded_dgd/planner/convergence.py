@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from coded_dgd.errors import Infeasible
-from coded_dgd.planner.descent import beginning, choice, descend
+from coded_dgd.planner.descent import Begin, beginning, choice, descend
 from coded_dgd.planner.observations import Bools, Floats
 from coded_dgd.problems import evaluation
 from coded_dgd.problems.norms import norm
@@ -58,10 +58,12 @@ class Race:
     ----------
     problem : Problem
         Problem on the sample.
+    rows : int
+        Number of rows of the data.
     optimizer : str
         Name of the optimizer.
     step_size : str
-        Step size as of ``--step-size``, for the sample.
+        Step size as of ``--step-size``, for the data.
     iterations : int
         Number T of iterations with exact gradients.
     target : float, optional
@@ -76,6 +78,7 @@ class Race:
     def __init__(
         self,
         problem: Problem,
+        rows: int,
         optimizer: str,
         step_size: str,
         iterations: int,
@@ -83,11 +86,10 @@ class Race:
         seed: int = 0,
     ) -> None:
         self.problem, self.optimizer, self.seed = problem, optimizer, seed
-        self._step_size = step_size
+        self._rows, self._step_size = rows, step_size
         self._X, self._y = problem.source.read(0, problem.source.rows)
         longest = iterations + 1 if target is None else max(iterations, LONGEST)
-        exact = beginning(choice(optimizer, problem, exact=True), problem, step_size, seed)
-        norms = descend(exact(), problem, target or 0.0, longest)
+        norms = descend(self._begin(exact=True)(), problem, target or 0.0, longest)
         self.target = max(float(norms[-1]), ROUNDING) if target is None else target
         if norms[-1] > self.target:
             raise Infeasible(
@@ -96,6 +98,11 @@ class Race:
             )
         self.iterations = iterations if target is None else len(norms)
         """Number of iterations with exact gradients until one of them is at the target."""
+
+    def _begin(self, *, exact: bool) -> Begin:
+        """Return what makes the optimizer for exact or approximate gradients."""
+        chosen = choice(self.optimizer, self.problem, exact=exact)
+        return beginning(chosen, self.problem, self._rows, self._step_size, self.seed)
 
     def _slope(self, point: Floats) -> Floats:
         """Return the derivative of each row's loss: (outputs, m), or (m,) for one output."""
@@ -113,6 +120,8 @@ class Race:
     def run(self, schemes: Sequence[Scheme], arrivals: Sequence[Bools]) -> list[float]:
         """Return the number of iterations to the target for each scheme; inf if it misses it.
 
+        It is also inf if gradients of the sample do not determine what the optimizer does.
+
         Parameters
         ----------
         arrivals : for each scheme, (patterns, M, J) bools
@@ -125,10 +134,9 @@ class Race:
         """
         if not schemes:
             return []
-        if not follows_slope(self.problem.objective):
+        begin = self._begin(exact=False)
+        if not follows_slope(self.problem.objective) or begin().needs_loss:
             return [inf] * len(schemes)
-        approximate = choice(self.optimizer, self.problem, exact=False)
-        begin = beginning(approximate, self.problem, self._step_size, self.seed)
         weights = [self._row_weights(s, a) for s, a in zip(schemes, arrivals, strict=True)]
         rng = np.random.default_rng(self.seed)
         found = [inf] * len(schemes)
@@ -187,6 +195,8 @@ def soonest(names: Sequence[str], race: Callable[[str], Race]) -> tuple[Race, li
         try:
             found = race(name)
         except Infeasible as error:
+            if len(names) == 1:
+                raise
             outlooks.append(Outlook(name, None, str(error)))
         else:
             races.append(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
@@ -31,13 +32,16 @@ def choice(name: str, problem: Problem, *, exact: bool) -> Choice:
     return found
 
 
-def beginning(chosen: Choice, problem: Problem, step_size: str, seed: int) -> Begin:
-    """Return what makes the optimizer at the start of a problem.
+def beginning(chosen: Choice, problem: Problem, rows: int, step_size: str, seed: int) -> Begin:
+    """Return what makes the optimizer at the start of a problem on a sample.
 
     Parameters
     ----------
+    rows : int
+        Number of rows of the data from which the sample has been taken.
     step_size : str
-        Step size as of ``--step-size``.
+        Step size as of ``--step-size``, for the data. It is scaled for the sample if it is a number
+        by which the optimizer multiplies the gradient, a sum over rows.
     seed : int
         Seed of the initial parameters.
 
@@ -47,6 +51,9 @@ def beginning(chosen: Choice, problem: Problem, step_size: str, seed: int) -> Be
         If the step size cannot be read, or does not suit optimizer or problem.
     """
     chosen.check_step_size(step_size)
+    if chosen.kind.auto_step is None:
+        with suppress(ValueError):
+            step_size = str(float(step_size) * rows / problem.source.rows)
     schedule = chosen.schedule(step_size, step_sizes.parse(step_size), problem)
     start = problem.start(seed)
     return lambda: chosen(start, schedule)

@@ -16,7 +16,7 @@ from coded_dgd.planner.costs import Sizes
 from coded_dgd.planner.fitting import Fit, fit
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.problems import evaluation, objectives, trial
+from coded_dgd.problems import evaluation, objectives, optimizers, trial
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.schemes import BASELINE, remedies
@@ -25,6 +25,8 @@ FINALISTS = 8
 """Number of schemes that are predicted again, more precisely, besides the baseline."""
 RACERS = 24
 """Number of approximate schemes whose convergence is tried."""
+SLACK = 2
+"""Largest number of iterations of a run to the target, as a multiple of the forecast."""
 SAME = 0.005
 """Relative difference of times below which two candidates count as equal."""
 
@@ -49,7 +51,7 @@ class Plan:
     iterations: int
     """Number of iterations that exact gradients need to reach the target."""
     outlooks: list[Outlook]
-    """Outlooks of the optimizers to choose among; empty if there is one."""
+    """Outlooks of the optimizers to choose among, or of the only one."""
     finalists: list[Entry] = field(repr=False)
     """Best entry of each scheme, ranked."""
     entries: list[Entry] = field(repr=False)
@@ -66,7 +68,7 @@ class Plan:
         if entry.candidate.scheme is not None and not entry.candidate.scheme.exact:
             values["iterations"] = round(entry.iterations)
         elif self.limits.target is not None:
-            values["iterations"] = max(self.config.iterations, self.iterations)
+            values["iterations"] = max(self.config.iterations, SLACK * self.iterations)
             values["stop_at"] = self.limits.target
         return replace(self.config, scheme=entry.candidate.name, **values)
 
@@ -126,17 +128,20 @@ def make_plan(
     fits = fit(times, alike=held_up is not None)
     some = sample(source)
     problem = Problem(some, objective, config.ridge * some.rows / source.rows)
-    step_size = _for_sample(config.step_size, source.rows / some.rows)
+    step_sizes = {config.optimizer: config.step_size}
+    if optimizer_names:
+        step_sizes = {
+            name: optimizers.step_size_for(name, config.step_size) for name in optimizer_names
+        }
 
-    def race_of(optimizer: str) -> Race:
-        return Race(problem, optimizer, step_size, config.iterations, limits.target, config.seed)
+    rows = source.rows
 
-    outlooks: list[Outlook] = []
-    if optimizer_names is None:
-        race = race_of(config.optimizer)
-    else:
-        race, outlooks = soonest(optimizer_names, race_of)
-        config = replace(config, optimizer=race.optimizer)
+    def race_of(name: str) -> Race:
+        step_size = step_sizes[name]
+        return Race(problem, rows, name, step_size, config.iterations, limits.target, config.seed)
+
+    race, outlooks = soonest(list(step_sizes), race_of)
+    config = replace(config, optimizer=race.optimizer, step_size=step_sizes[race.optimizer])
     sizes = Sizes.of(source, objective, config, some.rows)
     judge = Judge(here, fits[0], sizes, limits, data_bytes, injected, weights, held_up)
     entries = [
@@ -204,14 +209,6 @@ def _finalists(entries: Sequence[Entry], judge: Judge) -> list[Entry]:
         chosen.append(min(close, key=lambda each: each.worker_memory))
     baseline = [each for each in chosen[FINALISTS:] if each.candidate.name == BASELINE]
     return chosen[:FINALISTS] + baseline
-
-
-def _for_sample(step_size: str, ratio: float) -> str:
-    """Return the step size for a sample; a number is for the sum over all rows and is scaled."""
-    try:
-        return str(float(step_size) * ratio)
-    except ValueError:
-        return step_size
 
 
 def _run_race(race: Race, entries: Sequence[Entry], judge: Judge) -> None:

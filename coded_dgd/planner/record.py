@@ -35,7 +35,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "choice": describe(plan.choice),
         "target": plan.target,
         "iterations": plan.iterations,
-        **({"optimizers": [each._asdict() for each in plan.outlooks]} if plan.outlooks else {}),
+        "optimizers": [each._asdict() for each in plan.outlooks],
         "delays": [
             {
                 "delay": each.text,

@@ -31,7 +31,7 @@ def format_plan(plan: Plan) -> str:
         f"messages: {1e3 * network.latency[-1]:.2f} ms there and back, "
         f"{1e6 * network.service[-1]:.0f} us each at the master"
     )
-    if plan.outlooks:
+    if len(plan.outlooks) > 1:
         lines.append(
             f"iterations until the gradient is {plan.target:g} of the first: "
             f"{', '.join(_outlook(each) for each in plan.outlooks)}"

@@ -12,6 +12,8 @@ from coded_dgd.advising.probe import WHOLE, probe
 from coded_dgd.cli import run_command_line
 from coded_dgd.cli.plan import parse_bytes
 from coded_dgd.config import RunConfig
+from coded_dgd.engine import job
+from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.planner import memory
@@ -45,9 +47,8 @@ def measurements(delay=PAPER, network=IDEAL, workers=WORKERS, iterations=30):
 
 
 def plan(delay=PAPER, network=IDEAL, limits=None, **options):
-    given = {"names": None, "loads": None, "injected": True} | {
-        key: options.pop(key) for key in ("names", "loads", "injected") if key in options
-    }
+    given = {"names": None, "loads": None, "injected": True, "optimizer_names": None}
+    given |= {key: options.pop(key) for key in given.keys() & options.keys()}
     config = RunConfig(scheme="auto", delay=delay, data=DATA, **options)
     source = open_source(config.data, config.seed)
     found = limits or Limits()
@@ -215,6 +216,58 @@ def test_approximate_schemes_take_more_iterations():
 def test_a_target_that_is_not_reached_is_refused():
     with pytest.raises(Infeasible, match="--target 1e-09: exact gradients are at"):
         plan(limits=Limits(target=1e-9), step_size="1e-6")
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "gd",
+        "nesterov",
+        "nesterov:restart=gradient",
+        "momentum",
+        "cg",
+        "cg:every=5",
+        "lbfgs",
+        "auto",
+    ],
+)
+def test_forecasts_count_what_a_run_takes(optimizer):
+    found = plan(limits=Limits(target=1e-3), names=["uc-mmc", "lcc-mmc"], optimizer=optimizer)
+    for entry in found.finalists:
+        config = replace(found.configured(entry), workers=WORKERS, transport="simulated")
+        done = job.run(prepare(config, None), SimulatedTransport(WORKERS))
+        assert done.status == "converged"
+        assert len(done.log) == found.iterations < config.iterations
+
+
+def test_the_optimizer_that_gets_there_soonest_is_planned_for():
+    names = ["gd", "cg", "lbfgs", "nesterov", "adam:decay=2"]
+    with pytest.raises(UsageError, match="adam"):
+        plan(limits=Limits(target=1e-3), optimizer_names=names)
+    found = plan(
+        limits=Limits(target=1e-3),
+        optimizer_names=names[:-1],
+        step_size="1e-9",  # which cg and lbfgs do not take
+        iterations=30,
+    )
+    counts = {each.optimizer: each.iterations for each in found.outlooks}
+    assert counts["gd"] is counts["nesterov"] is None
+    assert counts["cg"] <= counts["lbfgs"]
+    assert found.config.optimizer == "cg"
+    assert found.iterations == counts["cg"]
+    assert "--optimizer cg" in command(found)
+    assert "--step-size" not in command(found)
+    text = format_plan(found)
+    assert f"gd -, cg {counts['cg']}, lbfgs {counts['lbfgs']}, nesterov -" in text
+    assert "optimizer gd is left out: --target 0.001: exact gradients are at" in text
+    refusals = {each.refusal for each in found.entries if each.refusal}
+    assert "approximate, and cg needs exact gradients" in refusals
+    assert to_json(found)["optimizers"][0]["iterations"] is None
+
+
+def test_no_optimizer_gets_there():
+    with pytest.raises(Infeasible, match=r"none of the optimizers .*: gd: .*; nesterov: "):
+        plan(limits=Limits(target=1e-9), optimizer_names=["gd", "nesterov"], step_size="1e-9")
 
 
 def test_plans_are_replayed_from_their_record():
@@ -426,6 +479,8 @@ def test_plan_and_auto_as_commands(tmp_path, monkeypatch, capsys):
         (["--from", "nowhere"], "nowhere is no run folder"),
         (["--memory-per-worker", "much"], "--memory-per-worker 'much'"),
         (["--target", "2"], "--target 2 is a fraction"),
+        (["--optimizers", "gd,lbfgs"], "--optimizers are chosen among by the time to a target"),
+        (["--optimizers", "newton", "--target", "0.1"], "unknown --optimizer 'newton'"),
         (["--probe", "0"], "--probe 0"),
         ([*ALONE, "--schemes", "nosuch"], "unknown scheme 'nosuch'"),
         ([*ALONE, "--load", "x"], "--load 'x'"),

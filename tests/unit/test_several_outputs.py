@@ -137,7 +137,7 @@ def test_a_model_of_ones_own():
     X = three_classes()[0]
     result = train(X, X @ [1.0, 2.0, -1.0, 0.5, 3.0], objective=Two(), **RUN)
     np.testing.assert_allclose(
-        result.coef_, [1, 2, -1, 0.5, 3, -1, -2, 1, -0.5, -3], rtol=1e-4, atol=1e-4
+        result.coef_, [[1, 2, -1, 0.5, 3], [-1, -2, 1, -0.5, -3]], rtol=1e-4, atol=1e-4
     )
 
 

@@ -118,6 +118,6 @@ def test_a_run_is_what_one_process_does(scheme, optimizer):
     for t in range(1, 31):
         before, beta = beta, point - step * problem.gradient(point)
         point = beta + (t / (t + 3) if optimizer == "nesterov" else 0) * (beta - before)
-    np.testing.assert_allclose(result.coef_, beta, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(result.coef_, beta.reshape(3, 5), rtol=1e-8, atol=1e-10)
     assert result.summary["accuracy"] > 0.7
     assert list(result.summary["classes"]) == [2, 5, 11]

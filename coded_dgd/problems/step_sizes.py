@@ -89,7 +89,8 @@ def inverse_curvature(problem: Problem) -> Schedule:
     curvature = problem.lipschitz()
     if curvature is None:
         raise UsageError(
-            "--step-size auto needs a bound of the objective's curvature: give a number"
+            "--step-size auto needs a bound of the objective's curvature: give a number, or use "
+            "--optimizer lbfgs or adam"
         )
     return constant(1 / curvature if curvature > 0 else 1.0)(problem)
 

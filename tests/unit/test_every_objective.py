@@ -90,6 +90,9 @@ def test_repeated_rows_count_as_often_as_their_weights_say(text):
     assert objective.loss(X, y, beta, weights) == pytest.approx(
         objective.loss(more, labels, beta), rel=1e-12
     )
+    assert objective.scores(X, y, beta, weights) == pytest.approx(
+        objective.scores(more, labels, beta), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("text", CASES)

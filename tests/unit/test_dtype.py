@@ -5,13 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from coded_dgd import registry, schemes
+from coded_dgd import registry, schemes, train
 from coded_dgd.config import DEFAULT_GUARDS, RunConfig
 from coded_dgd.engine import job, protocol
 from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
-from coded_dgd.errors import DataError, UsageError
+from coded_dgd.errors import DataError, Diverged, UsageError
 from coded_dgd.planner import memory
 from coded_dgd.planner.costs import Sizes
 from coded_dgd.problems.layout import Layout
@@ -137,3 +137,13 @@ def test_a_worker_is_planned_with_half_the_memory():
         for itemsize in (8, 4)
     )
     assert double == pytest.approx(2 * single)
+
+
+def test_what_only_float32_cannot_hold_is_divergence():
+    """Messages overflow before the gradient of rank 0, in float64, does."""
+    X = np.random.default_rng(0).standard_normal((40, 5))
+    with pytest.raises(Diverged, match="diverged in iteration 0"):
+        train(
+            X, X @ np.ones(5), dtype="float32", step_size=1e36, scheme="uc-mmc", load=2, workers=4,
+            transport="simulated",
+        )  # fmt: skip

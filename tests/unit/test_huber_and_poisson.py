@@ -105,8 +105,34 @@ def test_poisson_needs_a_step_size():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_above_its_largest_margin_the_poisson_loss_is_a_tangent(dtype):
+    z = np.array([59.9, 60.0, 61.0, 1000.0, 1e30], dtype)
+    y, power = np.full(5, 2.0, dtype), np.exp(60.0)
+    slope, losses = POISSON.slope(z, y), POISSON.losses(z.astype(float), y)
+    precise = 1e-13 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(slope[1:], power, rtol=precise)
+    np.testing.assert_allclose(losses[1:], power * (z[1:] - 59.0), rtol=precise)
+    assert losses[0] == pytest.approx(np.exp(59.9), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("seed", [3, 38])
+def test_a_line_search_comes_back_from_powers_that_are_too_large(seed, dtype):
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_t(1.2, (60, 4)) * 100, np.zeros(60)
+    y[rng.integers(0, 60, 10)] = rng.integers(1, 1000, 10)
+    result = train(
+        X, y, objective="poisson", optimizer="lbfgs", iterations=300, ridge=0.01, dtype=dtype,
+        **OPTIONS,
+    )  # fmt: skip
+    norms = [record.gradient_norm for record in result.history]
+    assert norms[-1] < 1e-4 * norms[0]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("step", [1.0, 1e3, 1e30])
-def test_powers_that_overflow_are_divergence(step, dtype):
+def test_powers_that_are_too_large_are_divergence(step, dtype):
     with pytest.raises(Diverged, match=r"diverged in iteration \d.*: a smaller --step-size may"):
         train(*counts(), objective="poisson", step_size=step, dtype=dtype, **OPTIONS)
 

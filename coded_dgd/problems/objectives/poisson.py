@@ -6,20 +6,26 @@ import numpy as np
 
 from coded_dgd.problems.objectives.base import LinearModel, Reals, total
 
+LARGEST = 60.0
+"""Margin up to which the mean is exp(z); exp(60) = 1e26 is a float32 and exceeds all counts."""
+
 
 class Poisson(LinearModel):
     """``poisson`` is the sum of exp(z) - y z with z = x^T beta, for labels y >= 0 such as counts.
 
     It is the negative log-likelihood, up to a constant, of labels with a Poisson distribution of
-    mean exp(z). The Hessian X^T diag(exp(z)) X has no bound.
+    mean exp(z). The Hessian X^T diag(exp(z)) X has no useful bound. Above z = `LARGEST` the loss
+    goes on as its tangent, so that a step that is much too long has a finite loss, and a line
+    search takes a shorter one.
     """
 
     def slope(self, z: Reals, y: Reals | None) -> Reals:
-        slope: Reals = np.exp(z) if y is None else np.exp(z) - y
-        return slope
+        mean: Reals = np.exp(np.minimum(z, LARGEST))
+        return mean if y is None else mean - y
 
     def losses(self, z: Reals, y: Reals) -> Reals:
-        losses: Reals = np.exp(z) - y * z
+        bounded = np.minimum(z, LARGEST)
+        losses: Reals = np.exp(bounded) * (1 + z - bounded) - y * z
         return losses
 
     def check_labels(self, y: Reals) -> str | None:

@@ -188,6 +188,16 @@ class RunConfig:
         metavar="L",
         low=0,
     )
+    intercept: bool = option(
+        False,
+        "Give the model an intercept, to which --ridge does not apply; dense columns are centred "
+        "meanwhile.",
+    )
+    standardize: bool = option(
+        False,
+        "Divide each column by its standard deviation while training; the model comes back in the "
+        "units of the data.",
+    )
     optimizer: str = option(
         "gd",
         "How to step: gd (gradient descent), nesterov (accelerated; restart=gradient restarts "

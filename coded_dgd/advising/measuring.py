@@ -36,11 +36,17 @@ def open_data(config: RunConfig) -> tuple[Source, float]:
 
 
 def admit(config: RunConfig, source: Source) -> Source:
-    """Return the data with labels as the objective needs them; see `problems.trial.admit`."""
+    """Return the data as the objective trains on them; see `problems.trial.admit`."""
     from coded_dgd.problems import objectives, trial
     from coded_dgd.schemes import remedies
 
-    return trial.admit(objectives.create(config.objective), source, remedies.NOT_QUADRATIC)
+    return trial.admit(
+        objectives.create(config.objective),
+        source,
+        remedies.NOT_QUADRATIC,
+        intercept=config.intercept,
+        standardize=config.standardize,
+    )
 
 
 def measure(

@@ -123,7 +123,8 @@ reading = combined(*map(configured, ("header", "label", "format", "features")))
 data = combined(configured("data"), reading)
 delivery = combined(configured("encode"), configured("share_blocks"))
 training = combined(
-    *map(configured, ("objective", "ridge", "optimizer", "step_size", "dtype")),
+    *map(configured, ("objective", "ridge", "intercept", "standardize")),
+    *map(configured, ("optimizer", "step_size", "dtype")),
 )
 kernel = configured("kernel")
 job = combined(sizes, load, of_schemes, data, delivery, training, kernel)

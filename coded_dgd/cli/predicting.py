@@ -96,6 +96,8 @@ def predict(
         data=config.data,
         seed=config.seed,
         reading=config.reading,
+        intercept=config.intercept,
+        standardize=config.standardize,
         blocks=config.blocks,
         **config.scheme_options,
     )

@@ -42,9 +42,14 @@ class Setup:
         """
         config = self.config
         data = source or open_source(config.data, config.seed, config.reading)
-        return Problem(
-            trial.admit(self.objective, data, remedies.NOT_QUADRATIC), self.objective, config.ridge
+        prepared = trial.admit(
+            self.objective,
+            data,
+            remedies.NOT_QUADRATIC,
+            intercept=config.intercept,
+            standardize=config.standardize,
         )
+        return Problem(prepared, self.objective, config.ridge)
 
     def schedule(self, problem: Problem) -> Schedule:
         """Return the step sizes of the optimizer for a problem.

@@ -117,7 +117,13 @@ def make_plan(
         largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
         loads = [config.load] if config.load else range(1, largest + 1)
     objective = objectives.create(config.objective)
-    source = trial.admit(objective, source, remedies.NOT_QUADRATIC)
+    source = trial.admit(
+        objective,
+        source,
+        remedies.NOT_QUADRATIC,
+        intercept=config.intercept,
+        standardize=config.standardize,
+    )
     length = evaluation.size(objective, source.features)
     here, held_up = measured, None
     if measured.hosts and not injected:

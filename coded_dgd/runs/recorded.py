@@ -17,6 +17,7 @@ from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import scheme_of
 from coded_dgd.errors import CodedDGDError, DataError, UsageError
 from coded_dgd.problems import objectives
+from coded_dgd.problems.preparation import prepare
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import open_source
 from coded_dgd.runs.summary import Summary
@@ -109,7 +110,9 @@ class RecordedRun:
         scheme = scheme_of(config, self.summary.workers)
         if scheme.data_dependent:
             source = open_source(config.data, config.seed, config.reading)
-            problem = Problem(source, objectives.create("least-squares"))
+            objective = objectives.create(config.objective)
+            prepared = prepare(source, objective, config.intercept, config.standardize)
+            problem = Problem(prepared, objective)
             scheme.fit(source.rows, problem.block_norms)
             if scheme.blocks != self.summary.blocks:
                 raise DataError(f"{config.data}: not the data of this run any more")

@@ -165,6 +165,12 @@ def _differences(
             f"--resume {folder}: {name} is not what the run was trained on ({', '.join(found)}): "
             "give the same data, start a new run, or add --allow-different-data"
         )
+    if found and (setup.config.intercept or setup.config.standardize):
+        raise UsageError(
+            f"--resume {folder}: the columns of the run are centred and scaled by the data that it "
+            f"was trained on, and {name} is not those ({', '.join(found)}): give the same data, or "
+            "start a new run"
+        )
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from coded_dgd import schemes
 from coded_dgd.errors import Infeasible
 from coded_dgd.problems import objectives
+from coded_dgd.problems.preparation import prepare
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import AS_THEY_ARE, Reading, open_source
 from coded_dgd.schemes.base import Scheme
@@ -37,6 +38,8 @@ def cases(
     data: str = "",
     seed: int = 0,
     reading: Reading = AS_THEY_ARE,
+    intercept: bool = False,
+    standardize: bool = False,
     **options: Any,
 ) -> Iterator[PredictedCase]:
     """Build every scheme at every load; each scheme gets the sizes and options that it takes.
@@ -45,8 +48,9 @@ def cases(
     ----------
     data : str
         Data for `open_source`, like `seed` and `reading`. They are opened once, and only if a
-        scheme
-        depends on them.
+        scheme depends on them.
+    intercept, standardize : bool
+        How the data are prepared, see `prepare`.
     **options
         Options for `schemes.create`, `blocks` among them.
 
@@ -59,7 +63,9 @@ def cases(
 
     @cache
     def problem() -> Problem:
-        return Problem(open_source(data, seed, reading), objectives.create("least-squares"))
+        objective = objectives.create("least-squares")
+        source = open_source(data, seed, reading)
+        return Problem(prepare(source, objective, intercept, standardize), objective)
 
     for name, share in shares.items():
         done = set()

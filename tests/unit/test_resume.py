@@ -207,6 +207,8 @@ OTHER = {
     "features": "8",
     "objective": "logistic",
     "ridge": "0.5",
+    "intercept": True,
+    "standardize": True,
     "optimizer": "nesterov",
     "step_size": "0.001",
     "delay": "none",
@@ -225,7 +227,8 @@ def test_every_option_may_differ_or_not():
 @pytest.mark.parametrize("option", OTHER)
 def test_a_difference_that_matters_is_named(stopped, tmp_path, monkeypatch, capsys, option):
     monkeypatch.chdir(tmp_path)
-    assert resume("parts", f"--{option.replace('_', '-')}", OTHER[option]) == 2
+    value = [] if OTHER[option] is True else [OTHER[option]]
+    assert resume("parts", f"--{option.replace('_', '-')}", *value) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"--{option.replace('_', '-')} {OTHER[option]} differs from the run's" in line
     assert "start a new run" in line

@@ -27,10 +27,11 @@ from coded_dgd.files import replacing
 from coded_dgd.host.interrupts import Interrupts, Waiting
 from coded_dgd.planner import memory
 from coded_dgd.planner.memory import Peaks
-from coded_dgd.problems import labels
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.preparation import preparation_of
+from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source, in_memory
 from coded_dgd.report.progress import Progress
 from coded_dgd.report.timeline import TimelineFile
@@ -177,14 +178,15 @@ def _run(
     if plan:
         config = plan.configured(plan.choice)
     prepared = setup.prepare(config, None if master is None else master.workers, objective)
+    problem = prepared.problem(source)
     transport = master or SimulatedTransport(prepared.scheme.workers, objective)
-    adviser = _adviser(config, transport, source, given, plan) if config.adapt else None
+    adviser = _adviser(config, transport, problem.source, given, plan) if config.adapt else None
     progress = _progress(prepared, plan, records.quiet)
-    forecast = _MemoryForecast(prepared, source, held, progress)
+    forecast = _MemoryForecast(prepared, problem.source, held, progress)
     logs = _logs(records, transport)
-    place = _place(records, lock, prepared, source)
+    place = _place(records, lock, prepared, problem)
     with Observers([*logs, *filter(None, [place.folder]), progress, forecast]) as everybody:
-        outcome = _train(prepared, transport, everybody, source, place, plan, adviser)
+        outcome = _train(prepared, transport, everybody, problem, place, plan, adviser)
         everybody.stopped(outcome.stop)
         outcome.not_converged = convergence.verdict(outcome)
         if outcome.not_converged:
@@ -258,15 +260,15 @@ class _Place(NamedTuple):
     """State in the folder of a resumed run."""
 
 
-def _place(records: Records, lock: RunLock | None, prepared: Setup, source: Source) -> _Place:
+def _place(records: Records, lock: RunLock | None, prepared: Setup, problem: Problem) -> _Place:
     """Create the run folder, or continue with the folder of `lock`."""
     if not (records.folder or lock):
         return _Place()
     config, found = prepared.config, None
-    data = fingerprint(source, config.data)
+    data = fingerprint(preparation_of(problem.source)[0], config.data)
     if lock:
         other_workers, other_data = records.allow_different_workers, records.allow_different_data
-        length = labels.parameters(source, prepared.objective)
+        length = problem.parameters
         found = resuming.find(lock.folder, prepared, data, length, other_workers, other_data)
         folder = RunFolder.reopen(lock, prepared, found.resume[0] if found.resume else None)
     else:
@@ -279,7 +281,7 @@ def _train(
     prepared: Setup,
     transport: Transport,
     everybody: Observer,
-    source: Source,
+    problem: Problem,
     place: _Place,
     plan: Plan | None,
     adviser: Adviser | None,
@@ -299,7 +301,7 @@ def _train(
             if found.differences:
                 differ = ", ".join(found.differences)
                 everybody.warning(f"goes on with other data than before: {differ}")
-        return job.run(prepared, transport, everybody, source, keeper, resume, adviser)
+        return job.run(prepared, transport, everybody, problem, keeper, resume, adviser)
 
 
 def _planned(plan: Plan | None, outcome: Outcome) -> Planned | None:

@@ -23,7 +23,7 @@ from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.host.process import process_age
-from coded_dgd.problems.sources import Source
+from coded_dgd.problems.problem import Problem
 
 Resume = tuple[Checkpoint, list[Iteration]]
 """A checkpoint, and the records of the iterations before it."""
@@ -156,7 +156,7 @@ def run(
     setup: Setup,
     transport: Transport,
     observer: Observer | None = None,
-    source: Source | None = None,
+    problem: Problem | None = None,
     keeper: Keeper | None = None,
     resume: Resume | None = None,
     adviser: Adviser | None = None,
@@ -167,8 +167,8 @@ def run(
     ----------
     observer : Observer, optional
         Is informed of all events; the caller has entered its context.
-    source : Source, optional
-        The data; by default those that the configuration names.
+    problem : Problem, optional
+        The problem; by default on the data that the configuration names.
     keeper : Keeper, optional
         Writes checkpoints, the last one when the run ends.
     resume : Resume, optional
@@ -187,7 +187,7 @@ def run(
         trainer = Trainer(
             setup,
             transport,
-            setup.problem(source),
+            problem or setup.problem(),
             keeper.folder if keeper else None,
             observer,
         )

@@ -68,7 +68,7 @@ def encoded(source: Source, objective: Objective) -> Source:
     encodes = own.encode_labels is not Objective.encode_labels
     if not (checks or encodes):
         return source
-    if isinstance(source, EncodedLabels):
+    if source.classes is not None:
         evaluation.learn_classes(objective, np.array(source.classes))
         return source
     classes = np.unique(np.concatenate([np.unique(y) for _, y in source.windows()]))

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from coded_dgd.errors import UsageError
-from coded_dgd.problems import evaluation
 from coded_dgd.problems.derived import DerivedSource
 from coded_dgd.problems.labels import Coding, EncodedLabels, encoded
 from coded_dgd.problems.objectives import Objective, follows_slope
@@ -87,9 +84,7 @@ def prepare(
         If the objective is no loss of X beta and is to have an intercept, or cannot have weights.
     """
     if isinstance(source, PreparedSource):
-        if source.classes is not None:
-            evaluation.learn_classes(objective, np.array(source.classes))
-        return source
+        return source if source.classes is None else encoded(source, objective)
     name = type(objective).__name__
     if intercept and not follows_slope(objective):
         raise UsageError(

@@ -50,7 +50,8 @@ def run(transport=None, data=None, **options):
     given = {"delay": "shifted-exponential:mu=10,alpha=0.01", "iterations": 25, "seed": 3}
     config = RunConfig(workers=WORKERS, transport="simulated", **{**given, **options})
     setup = prepare(config, None)
-    return job.run(setup, transport or SimulatedTransport(WORKERS), source=data or source())
+    problem = setup.problem(data or source())
+    return job.run(setup, transport or SimulatedTransport(WORKERS), problem=problem)
 
 
 # The layout itself
@@ -181,7 +182,7 @@ def test_a_size_or_a_start_that_cannot_be_is_refused(objective, words):
     config = RunConfig(workers=WORKERS, transport="simulated", scheme="uncoded", step_size="0.01")
     setup = prepare(config, None, objective)
     with pytest.raises(UsageError, match=words) as caught:
-        job.run(setup, SimulatedTransport(WORKERS, objective), source=source())
+        job.run(setup, SimulatedTransport(WORKERS, objective), problem=setup.problem(source()))
     assert "\n" not in str(caught.value)
 
 

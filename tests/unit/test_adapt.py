@@ -123,10 +123,10 @@ class Counting(SimulatedTransport):
 
 def train(config, transport):
     prepared = prepare(config, None)
-    source = prepared.problem().source
-    advice = adviser(config, transport, source, config.scheme_options, None, False)
+    problem = prepared.problem()
+    advice = adviser(config, transport, problem.source, config.scheme_options, None, False)
     said = Recorder()
-    outcome = job.run(prepared, transport, said, source, adviser=advice)
+    outcome = job.run(prepared, transport, said, problem, adviser=advice)
     return outcome, said.lines
 
 

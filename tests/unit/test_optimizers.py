@@ -357,7 +357,7 @@ def test_a_parameter_out_of_range_is_refused_before_there_are_data(text, words):
 def simulate(workers=6, source=None, **options):
     config = RunConfig(**{"transport": "simulated", "workers": workers, **options})
     prepared = prepare(config, None)
-    return job.run(prepared, SimulatedTransport(workers), source=source)
+    return job.run(prepared, SimulatedTransport(workers), problem=prepared.problem(source))
 
 
 @pytest.mark.parametrize(

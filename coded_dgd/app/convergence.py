@@ -162,18 +162,19 @@ def _remedy(outcome: Outcome, norms: Floats, noisy: bool, more: float) -> str:
             "its gradients are approximate: wait for more workers, take a smaller --step-size, "
             "--optimizer gd, or a scheme that is exact"
         )
-    found = [_of_step(outcome, more), _of_columns(outcome.start.problem.source, norms)]
-    return "; ".join(filter(None, found)) or (
-        "scale the columns of X and subtract their means, or use --optimizer nesterov and more "
-        "--iterations"
-    )
+    kind = outcome.setup.optimizer.kind
+    patience = f"use {'--optimizer nesterov and ' if kind.uses_step_size else ''}more --iterations"
+    columns = _of_columns(outcome.start.problem.source, norms)
+    found = filter(None, [_of_step(outcome, more), columns and f"{columns}, or {patience}"])
+    return "; ".join(found) or (f"scale the columns of X and subtract their means, or {patience}")
 
 
 def _of_step(outcome: Outcome, more: float) -> str:
     problem, size = outcome.start.problem, outcome.step_size
-    if outcome.setup.config.step_size == "auto":
+    by_curvature = outcome.setup.optimizer.kind.auto_step is None
+    if by_curvature and outcome.setup.config.step_size == "auto":
         return ""
-    if problem.objective.curvature is None:
+    if not by_curvature or problem.objective.curvature is None:
         return (
             "take a larger --step-size, or a smaller one where ||gradient|| goes up and down from "
             "one iteration to the next"
@@ -202,5 +203,5 @@ def _of_columns(source: Source, norms: Floats) -> str:
         f"the norms of the columns of X differ by a factor of "
         f"{norms[largest] / norms[low].min():,.0f} ({source.feature_title(largest)} has the "
         f"largest; more than {SPREAD:.0f} times smaller: {named}): scale the columns to similar "
-        "norms and subtract their means, or use --optimizer nesterov and more --iterations"
+        "norms and subtract their means"
     )

@@ -184,6 +184,23 @@ def test_an_objective_without_a_bound_is_judged_by_its_gradients():
     assert "column 3 has the largest" in said
 
 
+@pytest.mark.parametrize(
+    ("options", "words", "nonsense"),
+    [
+        ({}, "or use --optimizer nesterov and more --iterations", "--step-size"),
+        ({"optimizer": "cg"}, "or use more --iterations", "nesterov"),
+        ({"optimizer": "lbfgs"}, "or use more --iterations", "--step-size"),
+        ({"optimizer": "adam"}, "take a larger --step-size", "--step-size auto"),
+        ({"optimizer": "adam", "step_size": 1e-4}, "take a larger --step-size", "1 / L"),
+    ],
+)
+def test_a_remedy_suits_the_optimizer(options, words, nonsense):
+    X, y = good(240, 60)
+    _, said = run(X * np.geomspace(1, 1e4, 60), y, **({"iterations": 40} | options))
+    assert words in said
+    assert nonsense not in said
+
+
 def test_of_large_data_a_sample_of_rows_is_read(monkeypatch):
     X, y = good()
     X[:, 2] *= 200

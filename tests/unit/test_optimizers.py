@@ -193,6 +193,7 @@ def along(function, slope, step, most=20):
     search = LineSearch(Trial(0.0, function(0.0), slope(0.0)), step)
     for _ in range(most):
         step = search.step
+        assert np.isfinite(search.state()).all()  # or no checkpoint can hold it
         search = LineSearch.restored(search.state())
         if search.take(function(step), slope(step)):
             return step, search.trials

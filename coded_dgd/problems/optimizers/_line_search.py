@@ -29,6 +29,11 @@ class Trial(NamedTuple):
     loss: float
     slope: float
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether loss and slope are finite."""
+        return isfinite(self.loss) and isfinite(self.slope)
+
 
 class LineSearch:
     """A line search takes trials at steps > 0 until one suffices.
@@ -93,17 +98,21 @@ class LineSearch:
         return trial.step + min(max(ahead, width), FARTHER * width)
 
     def state(self) -> Floats:
-        """Return all numbers of the search, of shape (11,)."""
-        high = self.high or Trial(inf, inf, inf)
+        """Return the numbers of the search, all of them finite.
+
+        There are 8, and those of `high` if it exists; its step alone if its loss is not finite.
+        """
+        high = () if self.high is None else self.high if self.high.is_finite else self.high[:1]
         return np.array([self.step, self.trials, *self.begin, *self.low, *high])
 
     @classmethod
     def restored(cls, state: Floats) -> LineSearch:
         """Return the search that `state` describes."""
         step, trials, *rest = state.tolist()
-        found = cls(Trial(*rest[:3]), step)
-        found.trials, found.low = int(trials), Trial(*rest[3:6])
-        found.high = Trial(*rest[6:]) if isfinite(rest[6]) else None
+        begin, low, high = rest[:3], rest[3:6], rest[6:]
+        found = cls(Trial(*begin), step)
+        found.trials, found.low = int(trials), Trial(*low)
+        found.high = Trial(*high, *[inf] * (3 - len(high))) if high else None
         return found
 
 
@@ -116,7 +125,7 @@ def _between(low: Trial, high: Trial, noise: float) -> float:
     """
     width, rise = high.step - low.step, high.slope - low.slope
     fall = low.slope * width
-    if not (isfinite(high.loss) and isfinite(high.slope)):
+    if not high.is_finite:
         part = INSIDE
     elif abs(high.loss - low.loss) <= noise:
         part = -low.slope / rise if rise > 0 else 0.5

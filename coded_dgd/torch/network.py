@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from coded_dgd.errors import UsageError, located
+from coded_dgd.errors import UsageError, answer
 from coded_dgd.host.threads import for_other_libraries
 from coded_dgd.torch.row_losses import RowLosses
 
@@ -22,6 +22,7 @@ ROWS = 1024
 """Number of rows computed at once, which bounds the memory of intermediate results."""
 THREADS = for_other_libraries()
 """Number of threads of PyTorch while a network computes."""
+COPIES = ", so copies of a block would give different gradients"
 
 
 class Network:
@@ -48,7 +49,7 @@ class Network:
         self._loss = copy.deepcopy(loss).to("cpu", dtype) if isinstance(loss, nn.Module) else loss
         self._trained = [each for each in self.module.parameters() if each.requires_grad]
         if not self._trained:
-            raise _refusal("it has no parameters that require gradients")
+            raise _refusal("it has no parameters that require gradients", "add layers that have")
         self._checked = False
 
     @property
@@ -76,10 +77,12 @@ class Network:
         return gradient
 
     def loss(self, X: Reals, y: Reals, beta: Reals, weights: Reals | None) -> float:
-        """Return the sum over rows of weight * loss."""
+        """Return the sum over rows of weight * loss, added in float64."""
         with self._at(beta, X, y) as pieces, torch.no_grad():
-            losses = (_summed(self._losses(X[rows], y[rows]), weights, rows) for rows in pieces)
-            return sum(map(float, losses))
+            return sum(
+                float(_summed(self._losses(X[rows], y[rows]).double(), weights, rows))
+                for rows in pieces
+            )
 
     def right(
         self, X: Reals, y: Reals, beta: Reals, weights: Reals | None, threshold: float
@@ -102,31 +105,27 @@ class Network:
 
     def _outputs(self, X: Reals) -> Tensor:
         """Return what the module returns for rows, of shape (k, ...); (k,) if it is one number."""
-        try:
-            found = self.module(_tensor(X))
-        except UsageError:
-            raise
-        except Exception as error:  # a user's module may raise anything
-            raise _refusal(
-                f"it cannot compute with rows of {X.shape[1]} columns ({located(error)})"
-            ) from error
+        found = answer(
+            f"TorchObjective: the module, which is given rows of shape (k, {X.shape[1]}),",
+            lambda: self.module(_tensor(X)),
+        )
         if not isinstance(found, Tensor) or found.ndim < 1 or len(found) != len(X):
             shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise _refusal(f"it returns {shape} for {len(X)} rows, and not outputs of each row")
+            raise _refusal(
+                f"it returns {shape} for {len(X)} rows", "have it return outputs for each row"
+            )
         return found.squeeze(1) if found.shape[1:] == (1,) else found
 
     def _losses(self, X: Reals, y: Reals) -> Tensor:
         """Return the loss of each row, of shape (k,)."""
         outputs = self._outputs(X)
         labels = self._labels(outputs, y)
-        try:
-            losses = self._loss(outputs, labels)
-        except Exception as error:  # a user's loss may raise anything
-            raise UsageError(
-                f"TorchObjective: the loss cannot compute with outputs of shape "
-                f"{tuple(outputs.shape)} and labels of type {labels.dtype} ({located(error)}): "
-                "change the module's last layer, or say classifier=True or False"
-            ) from error
+        others = "" if labels.dtype == torch.int64 else " (classifier=True makes them int64)"
+        losses = answer(
+            f"TorchObjective: the loss, which is given outputs of shape {tuple(outputs.shape)} and "
+            f"labels of type {labels.dtype}{others},",
+            lambda: self._loss(outputs, labels),
+        )
         if not isinstance(losses, Tensor) or losses.shape != (len(X),):
             found = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else f"{losses!r}"
             raise UsageError(
@@ -168,34 +167,41 @@ class Network:
         """
         drawn = torch.get_rng_state()
         before = {name: each.clone() for name, each in self.module.named_buffers()}
+        half = (len(X) + 1) // 2
         with torch.no_grad():
             losses = self._losses(X, y)
             if not torch.equal(drawn, torch.get_rng_state()):
-                raise _refusal(
-                    "a forward pass draws random numbers, as Dropout does, so copies of a block "
-                    "would give different gradients",
-                    "leave that out, or return module.eval() from make_module",
-                )
+                raise _refusal(f"a forward pass draws random numbers, as Dropout does{COPIES}")
             for name, buffer in self.module.named_buffers():
                 if not torch.equal(before[name], buffer):
                     raise _refusal(
-                        f"a forward pass changes its buffer {name}, as BatchNorm does, so copies "
-                        "of a block would give different gradients",
+                        f"a forward pass changes its buffer {name}, as BatchNorm does{COPIES}",
                         "use LayerNorm or GroupNorm, or return module.eval() from make_module",
                     )
-            half = (len(X) + 1) // 2
-            parts = [self._losses(X[rows], y[rows]) for rows in (slice(half), slice(half, None))]
-        near = torch.finfo(losses.dtype).eps ** 0.5 * losses.abs().max()
-        if (torch.cat(parts) - losses).abs().max() > near:
+            again, first = self._losses(X, y), self._losses(X[:half], y[:half])
+        near = torch.finfo(losses.dtype).eps ** 0.5
+        if _apart(again, losses) > near:
             raise _refusal(
-                "the loss of a row depends on the other rows, as with BatchNorm, so it is no sum "
-                "over blocks",
+                "the same rows have other losses after other calls, so it keeps something between "
+                f"calls, or draws random numbers{COPIES}"
+            )
+        if _apart(first, losses[:half]) > near:
+            raise _refusal(
+                "the loss of a row depends on the other rows, as with BatchNorm, and so on the "
+                "blocks that a worker holds",
                 "use LayerNorm or GroupNorm, or return module.eval() from make_module",
             )
 
 
-def _refusal(fault: str, remedy: str = "change make_module") -> UsageError:
+def _refusal(
+    fault: str, remedy: str = "leave that out, or return module.eval() from make_module"
+) -> UsageError:
     return UsageError(f"TorchObjective: the module cannot be trained, as {fault}: {remedy}")
+
+
+def _apart(losses: Tensor, others: Tensor) -> float:
+    """Return the largest difference, relative to the largest loss; NaN if any is not finite."""
+    return float((losses - others).abs().max() / losses.abs().max())
 
 
 def _summed(losses: Tensor, weights: Reals | None, rows: slice) -> Tensor:

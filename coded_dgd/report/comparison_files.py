@@ -14,7 +14,7 @@ from coded_dgd.files import writing
 
 
 def write(folder: Path, description: dict[str, Any], comparison: Comparison) -> None:
-    """Write ``comparison.json``, and a CSV row per contender and per its iterations.
+    """Write ``comparison.json``, and CSV rows of contenders and of their iterations.
 
     Raises
     ------

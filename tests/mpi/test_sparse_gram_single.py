@@ -1,4 +1,4 @@
-"""Sparse rows, Gram matrices and float32 on real ranks: the model that virtual time finds."""
+"""Sparse rows, Gram matrices, float32, classes on real ranks: the model of virtual time."""
 
 import json
 
@@ -15,16 +15,17 @@ CASES = [
     (["--scheme", "gc", "--load", "2", "--dtype", "float32"], "sparse", 1e-4),
     (["--scheme", "lcc-mmc", "--load", "3", "--kernel", "gram"], "gram", 1e-9),
     (["--scheme", "mds-mmc", "--load", "2", "--dtype", "float32"], "products", 1e-4),
+    (["--scheme", "uncoded", "--objective", "softmax", "--data", "classes.svm"], "sparse", 1e-9),
 ]
 
 
-def write(path):
+def write(path, label):
     rng = np.random.default_rng(8)
     lines = []
     for row in range(120):
         columns = np.flatnonzero(rng.random(50) < 0.05) + 1 if row % 9 else []
         entries = [f"{column}:{rng.standard_normal():.6g}" for column in columns]
-        lines.append(" ".join([f"{rng.standard_normal():.4g}", *entries]))
+        lines.append(" ".join([label(rng.standard_normal()), *entries]))
     path.write_text("\n".join(lines) + " 50:1\n")
 
 
@@ -34,7 +35,8 @@ def trained(done, folder):
 
 
 def test_both_transports_find_the_same_model(tmp_path):
-    write(tmp_path / "data.svm")
+    write(tmp_path / "data.svm", "{:.4g}".format)
+    write(tmp_path / "classes.svm", lambda number: f"{min(round(abs(number)), 2) + 5}")
     common = [
         "run", "--data", "data.svm", "--iterations", "20", "--delay", "none", "--json", "--quiet",
     ]  # fmt: skip

@@ -12,13 +12,20 @@ import pytest
 import scipy.optimize
 from scipy.optimize import minimize
 
-from coded_dgd.problems import objectives
+from coded_dgd.config import RunConfig
+from coded_dgd.engine import job
+from coded_dgd.engine.setup import prepare
+from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.problems import objectives, preparation
+from coded_dgd.problems.model import Model
+from coded_dgd.problems.sources.base import ArraySource
 
 datasets = pytest.importorskip("sklearn.datasets")
 linear_model = pytest.importorskip("sklearn.linear_model")
 metrics = pytest.importorskip("sklearn.metrics")
 preprocessing = pytest.importorskip("sklearn.preprocessing")
 
+WORKERS = 6
 PRECISE = 1e-6
 """Largest difference of coefficients, relative to the largest coefficient."""
 
@@ -184,3 +191,28 @@ def test_values_are_those_of_scikit_learn(fitted):
         expected = each.sum() if weights is None else weights @ each
         np.testing.assert_array_equal(model.outliers_, residual > delta)
     assert loss == pytest.approx(expected, rel=1e-9)
+
+
+def trained(X, y, weights, reference, **options):
+    """Coefficients and intercepts of a whole run in virtual time."""
+    config = RunConfig(
+        transport="simulated", workers=WORKERS, objective=reference.objective,
+        ridge=reference.ridge, iterations=2000, stop_at=1e-10, **options,
+    )  # fmt: skip
+    setup = prepare(config, None)
+    source = ArraySource("data", X, y, "in memory")
+    source.weights = weights
+    prepared = preparation.prepare(source, setup.objective, intercept=True)
+    outcome = job.run(setup, SimulatedTransport(WORKERS), source=prepared)
+    assert outcome.status == "converged"
+    model = Model.of(outcome.start.problem, outcome.beta, config.objective, config.dtype)
+    return np.atleast_2d(model.coef), np.atleast_1d(model.intercept)
+
+
+def test_whole_runs_end_there(fitted):
+    runs = [("uc-mmc", "lbfgs"), ("gc", "lbfgs")]
+    if fitted[-1].objective == "least-squares":
+        runs += [("uc-mmc", "cg"), ("lcc-mmc", "cg"), ("mds-mmc", "cg")]
+    for scheme, optimizer in runs:
+        found = trained(*fitted, scheme=scheme, load=3, optimizer=optimizer)
+        assert_same(*found, fitted[-1])

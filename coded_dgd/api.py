@@ -42,6 +42,7 @@ def train(
     X: Any = None,
     y: Any = None,
     *unnamed: NoReturn,
+    sample_weight: Any = None,
     objective: str | Objective | type[Objective] | None = None,
     comm: Any = None,
     **options: Any,
@@ -59,6 +60,8 @@ def train(
         The data, needed on rank 0 only. Without them, `data` says where they are. docs/data.md
         lists what is accepted; missing and masked values, text, dates and complex numbers are
         refused.
+    sample_weight : (m,) array, optional
+        Weights of the rows, 0 or more; a weight of 2 counts as two copies of the row.
     objective : str, Objective or class, optional
         A name, such as ``"module:Class:key=value"``, or the user's own object or class, the same
         on every rank; least squares by default.
@@ -117,7 +120,7 @@ def train(
     if not isinstance(options["transport"], str) or options["transport"] != "mpi":
         if comm is not None:
             raise UsageError('train: comm means nothing to transport="simulated": leave it out')
-        return _train(None, X, y, unnamed, objective, options)
+        return _train(None, X, y, unnamed, sample_weight, objective, options)
     from coded_dgd.engine.transports.mpi.master import MPIMaster
     from coded_dgd.engine.transports.mpi.rendezvous import communicator, meet
 
@@ -139,7 +142,7 @@ def train(
     master = MPIMaster(private, hard=False)
     try:
         master.assemble()
-        return _train(master, X, y, unnamed, objective, options)
+        return _train(master, X, y, unnamed, sample_weight, objective, options)
     except BaseException as error:
         master.error = error
         raise
@@ -154,6 +157,7 @@ def _train(
     X: Any,
     y: Any,
     unnamed: tuple[Any, ...],
+    sample_weight: Any,
     objective: str | Objective | type[Objective] | None,
     options: dict[str, Any],
 ) -> Training:
@@ -162,7 +166,7 @@ def _train(
     own = _instance(objective)
     if objective is not None:
         options["objective"] = type(own).__name__ if own else objective
-    given = arguments.parse(X, y, unnamed, options)
+    given = arguments.parse(X, y, unnamed, sample_weight, options)
     outcome, model, summary = running.run(given.config, master, given.records, given.source, own)
     if outcome.not_converged:
         warnings.warn(outcome.not_converged, ConvergenceWarning, stacklevel=3)

@@ -163,6 +163,12 @@ class RunConfig:
         "[default: the largest index]",
         metavar="N",
     )
+    weights: str | None = option(
+        None,
+        "File of sample weights, 0 or more, one for each row: .npy of shape (rows,), or text with "
+        "one number in each line.  [default: w in .npz and .h5; else each row counts once]",
+        metavar="FILE",
+    )
     encode: str = option(
         "master",
         "Who makes the (coded) blocks of the data: master, rank 0, which sends them; local, each "
@@ -333,7 +339,7 @@ class RunConfig:
     @property
     def reading(self) -> Reading:
         """How a data file is read."""
-        return Reading(self.header, self.label, self.format, self.features)
+        return Reading(self.header, self.label, self.format, self.features, self.weights)
 
     @property
     def scheme_options(self) -> dict[str, float | str | None]:
@@ -378,7 +384,8 @@ def _plain(name: str, value: Any) -> Any:
             return str(number) if name in TEXT_OR_NUMBER else number
         if name == "dtype" and isinstance(value, (type, np.dtype)):
             return np.dtype(value).name
-        return fsdecode(value) if name == "data" and isinstance(value, PathLike) else value
+        path = name in ("data", "weights") and isinstance(value, PathLike)
+        return fsdecode(value) if path else value
     except (OverflowError, TypeError, ValueError):
         return value
 

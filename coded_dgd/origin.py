@@ -14,7 +14,7 @@ from typing import Any
 from coded_dgd import registry
 
 LINE = "# relative paths are understood from "
-PATHS = {"data": "", "delay": "trace:"}
+PATHS = {"data": "", "weights": "", "delay": "trace:"}
 """Options that may hold a path, with the prefix of the path."""
 NO_PATH = "synthetic:"
 CLASSES = ("scheme", "objective", "optimizer")

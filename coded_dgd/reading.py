@@ -14,7 +14,7 @@ LARGEST_INDEX = 2**31 - 1
 
 @dataclass(frozen=True)
 class Reading:
-    """The options ``--header``, ``--label``, ``--format`` and ``--features`` of ``--data``.
+    """The options ``--header``, ``--label``, ``--format``, ``--features`` and ``--weights``.
 
     Parameters
     ----------
@@ -26,6 +26,8 @@ class Reading:
         One of `FORMATS`; None for the one that the suffix of the file names.
     features : int, optional
         Number of columns of an svm file; None for the largest index in it.
+    weights : str, optional
+        Path of a file of sample weights; None for those in the data file, if it has any.
 
     Raises
     ------
@@ -37,6 +39,7 @@ class Reading:
     label: str | None = None
     format: str | None = None
     features: int | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         if self.header not in HEADERS:

@@ -36,13 +36,17 @@ class Arguments(NamedTuple):
     config: RunConfig
 
 
-def parse(X: Any, y: Any, unnamed: tuple[Any, ...], options: dict[str, Any]) -> Arguments:
+def parse(
+    X: Any, y: Any, unnamed: tuple[Any, ...], weights: Any, options: dict[str, Any]
+) -> Arguments:
     """Check all arguments of `train`, and return the parts of the run.
 
     Parameters
     ----------
     unnamed : tuple
         Positional arguments after X and y.
+    weights : array, optional
+        The argument `sample_weight`.
     options : dict
         Options of ``coded-dgd run``, by name with underscores.
 
@@ -58,7 +62,7 @@ def parse(X: Any, y: Any, unnamed: tuple[Any, ...], options: dict[str, Any]) -> 
         )
     written, options = _split(options)
     _refuse_unknown(options)
-    source = _source(X, y, options)
+    source = _source(X, y, weights, options)
     records = _records(written, options)
     return Arguments(source, records, _configuration(records, options))
 
@@ -103,21 +107,27 @@ def _records(given: dict[str, Any], options: dict[str, Any]) -> Records:
     return found
 
 
-def _source(X: Any, y: Any, options: dict[str, Any]) -> Source | None:
+def _source(X: Any, y: Any, weights: Any, options: dict[str, Any]) -> Source | None:
     """Return the data that were given as arrays, if any."""
     if (X is None) != (y is None):
         raise UsageError("train takes X and y together, or data=... instead of both")
     if X is None:
+        if weights is not None:
+            raise UsageError(
+                "train: sample_weight belongs to X and y: beside data=... give weights=FILE"
+            )
         return None
     if "data" in options:
         raise UsageError("train takes X and y, or data=... instead: leave one of them out")
     if options.get("encode") == "local":
         raise UsageError('encode="local" needs data=..., a file that every rank can read')
+    if options.get("weights") is not None:
+        raise UsageError("train: weights names a file: with X and y give sample_weight=... instead")
     for name in (field.name for field in fields(Reading)):
         if options.get(name) is not None:
             raise UsageError(f"train: {name} says how to read a file, and X and y are arrays")
     options["data"] = NAME
-    return open_arrays(X, y)
+    return open_arrays(X, y, weights)
 
 
 def _configuration(records: Records, options: dict[str, Any]) -> RunConfig:

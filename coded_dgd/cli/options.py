@@ -119,7 +119,7 @@ of_schemes = combined(
     configured("normalisation", schemes.help_of("normalisation"), type=str),
     configured("early_stop", schemes.help_of("early_stop"), type=str),
 )
-reading = combined(*map(configured, ("header", "label", "format", "features")))
+reading = combined(*map(configured, ("header", "label", "format", "features", "weights")))
 data = combined(configured("data"), reading)
 delivery = combined(configured("encode"), configured("share_blocks"))
 training = combined(

@@ -57,6 +57,10 @@ class Assignments:
         self._data = config.data
         if not self._data.startswith("synthetic:"):
             self._data = str(Path(self._data).absolute())
+        self._reading = config.reading
+        if self._reading.weights is not None:
+            whole = str(Path(self._reading.weights).absolute())
+            self._reading = replace(self._reading, weights=whole)
         self._local = config.encode == "local"
         raw, self._preparation = preparation_of(source)
         self._classes, self._weights = source.classes, source.weights is not None
@@ -79,7 +83,7 @@ class Assignments:
             local_encoding = LocalEncoding.of(
                 self._data,
                 config.seed,
-                config.reading,
+                self._reading,
                 self._fingerprint,
                 scheme.blocks,
                 getting,

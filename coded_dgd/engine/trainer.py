@@ -175,6 +175,11 @@ class Trainer:
         return Start(self.problem, step, outlook, process_age(), time(), cautions, kernel)
 
     def _fit(self, scheme: Scheme) -> None:
+        if scheme.coded and self.source.weights is not None:
+            raise Infeasible(
+                f"{scheme.name} combines rows of the data, which goes with sample weights for "
+                f"--objective least-squares alone: use {remedies.COPIES}, or leave the weights out"
+            )
         self.setup.check_optimizer(scheme)
         if scheme.coded and self.source.weights is not None:
             raise Infeasible(

@@ -84,8 +84,9 @@ def configuration(
         if not origin.same(name, getattr(before, name), value)
     }
     # If the original data are gone, the checkpoint's fingerprint checks the new ones.
-    moved = other_data or origin.is_gone("data", before.data)
-    allowed = (*HARMLESS, *["workers"] * other_workers, *["data"] * moved)
+    files = ("data", "weights")
+    moved = [name for name in files if other_data or origin.is_gone(name, getattr(before, name))]
+    allowed = (*HARMLESS, *["workers"] * other_workers, *moved)
     for name, value in changed.items():
         if name not in allowed:
             option = f"--{name.replace('_', '-')}"

@@ -213,6 +213,7 @@ OTHER = {
     "label": "price",
     "format": "csv",
     "features": "8",
+    "weights": "w.npy",
     "objective": "logistic",
     "ridge": "0.5",
     "intercept": True,

@@ -22,6 +22,7 @@ from coded_dgd.problems.sources._compression import (
     refuse_damaged,
 )
 from coded_dgd.problems.sources._content import TEXT, refuse_other
+from coded_dgd.problems.sources._weights import read_weights
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.reading import Reading
 from coded_dgd.spec import nearest
@@ -38,6 +39,8 @@ READERS = {
     ".h5": "hdf5",
     ".hdf5": "hdf5",
 }
+WEIGHTED = ("npz", "hdf5")
+"""Formats that hold sample weights."""
 AS_THEY_ARE = Reading()
 
 ONLY = {
@@ -90,7 +93,7 @@ def open_source(
         from coded_dgd.problems.sources import synthetic
 
         _refuse_idle(text, reading, (), "synthetic data")
-        return synthetic.open_text(text, seed)
+        return _weighted(synthetic.open_text(text, seed), reading)
     path = Path(text)
     _refuse_unreadable(path)
     name = _reader(path, reading)
@@ -111,6 +114,18 @@ def open_source(
             f"{path} does not fit in memory: convert it to .npy, or to .npz without compression, "
             "which need not"
         ) from None
+    return _weighted(source, reading)
+
+
+def _weighted(source: Source, reading: Reading) -> Source:
+    """Return the source with the sample weights of ``--weights``, if these are given."""
+    if reading.weights is not None:
+        if source.weights is not None:
+            raise DataError(
+                f"{source.name} has sample weights w of its own: leave --weights out, or write the "
+                "data without w"
+            )
+        source.weights = read_weights(Path(reading.weights), source.rows)
     return source
 
 
@@ -123,13 +138,19 @@ def save(source: Source, path: Path) -> None:
     Raises
     ------
     DataError
-        If the suffix is unknown.
+        If the suffix is unknown, or files of that format hold no sample weights.
     UsageError
         If such a file cannot exist, or an optional package is missing.
     StorageError
         If the disk is full or fails.
     """
-    writer = _module(_reader(path))
+    name = _reader(path)
+    if source.weights is not None and name not in WEIGHTED:
+        raise DataError(
+            f"{path}: {name} files hold no sample weights: name it .npz or .h5, or leave the "
+            "weights in a file for --weights"
+        )
+    writer = _module(name)
     otherwise = "name another file"
     try:
         with replacing(path, otherwise) as plain, compressed(plain, path) as file:
@@ -183,7 +204,7 @@ def _foreign(path: Path, suffix: str, reading: Reading | None) -> str:
 def _refuse_idle(text: str, reading: Reading, taken: tuple[str, ...], what: str) -> None:
     """Refuse options that do nothing for these data."""
     for option in reading.given:
-        if option not in taken:
+        if option not in (*taken, "weights"):
             raise DataError(
                 f"{text}: --{option} does nothing for {what}, as {ONLY[option]}: leave it out"
             )

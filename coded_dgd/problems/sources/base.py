@@ -88,7 +88,11 @@ class Source(ABC):
     def describe(self) -> str:
         """Return a description of the source in one short line."""
         label = f", {self.columns.describe()}" if self.columns else ""
-        return f"{self.name}: {self.rows} rows x {self.features} features{label}, {self.storage}"
+        weights = "" if self.weights is None else ", sample weights"
+        return (
+            f"{self.name}: {self.rows} rows x {self.features} features{label}{weights}, "
+            f"{self.storage}"
+        )
 
     def feature_title(self, feature: int) -> str:
         """Return the name of a column of X in messages.

@@ -1,4 +1,4 @@
-"""An HDF5 file has datasets X and y, which are read by slices."""
+"""An HDF5 file has datasets X and y, which are read by slices, and maybe sample weights w."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import IO, Any
 
 from coded_dgd.errors import DataError, UsageError, one_line
 from coded_dgd.problems.sources._hdf5_parts import refuse_absent, refuse_broken_link
+from coded_dgd.problems.sources._weights import sample_weights
 from coded_dgd.problems.sources.base import ArraySource, Source, refuse_unreal
 from coded_dgd.reading import Reading
 
@@ -17,7 +18,7 @@ DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # h5py raise
 
 
 def open_file(path: Path, reading: Reading) -> ArraySource:
-    """Return the source of a file with datasets X (m x l) and y (m).
+    """Return the source of a file with datasets X (m x l), y (m) and maybe w (m).
 
     Raises
     ------
@@ -35,9 +36,14 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
         raise DataError(f"{path} {_why_closed(error)}") from None
     try:
         X, y = (_dataset(h5py, file, path, name) for name in ("X", "y"))
+        weighted = file.get("w", getlink=True) is not None  # also where the link is broken
+        w = _dataset(h5py, file, path, "w")[...] if weighted else None
     except DAMAGED as error:
         raise DataError(f"{path} cannot be read ({one_line(error)}): write it again") from None
-    return ArraySource(str(path), X, y, "read by slices")
+    source = ArraySource(str(path), X, y, "read by slices")
+    if w is not None:
+        source.weights = sample_weights(f"{path}, dataset w", w, source.rows)
+    return source
 
 
 def write(file: IO[bytes], source: Source) -> None:
@@ -56,6 +62,8 @@ def write(file: IO[bytes], source: Source) -> None:
             stop = start + len(labels)
             X[start:stop], y[start:stop] = rows, labels
             start = stop
+        if source.weights is not None:
+            written["w"] = source.weights
 
 
 def _h5py(name: str) -> Any:

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from coded_dgd.errors import CodedDGDError, DataError, one_line, shown
 from coded_dgd.problems.sources._given import column_names, real_array
+from coded_dgd.problems.sources._weights import sample_weights
 from coded_dgd.problems.sources.base import ArraySource, Source, refuse_misshapen, refuse_unreal
 from coded_dgd.problems.sources.sparse import SparseSource
 
-NAME = "X, y"
+NAME, WEIGHTS = "X, y", "sample_weight"
 
 
-def open_arrays(X: Any, y: Any) -> Source:
-    """Return the source of X and y.
+def open_arrays(X: Any, y: Any, weights: Any = None) -> Source:
+    """Return the source of X and y, and of sample weights if there are any.
 
     Arrays of real numbers are held without a copy, whatever their type and layout. Other objects
     are converted if the conversion is unambiguous.
@@ -29,6 +30,7 @@ def open_arrays(X: Any, y: Any) -> Source:
     ----------
     X : (m, l) array, data frame, sparse matrix, or list of rows
     y : (m,) or (m, 1) array, column of a data frame, or list
+    weights : (m,) or (m, 1) array, column of a data frame, or list, optional
 
     Raises
     ------
@@ -37,7 +39,8 @@ def open_arrays(X: Any, y: Any) -> Source:
         finite are refused when they are read.
     """
     with _reading(NAME):
-        _refuse_different_indexes(X, y)
+        _refuse_different_indexes(X, "y", y)
+        _refuse_different_indexes(X, WEIGHTS, weights)
     with _reading("X"):
         names = column_names(X)
         X = _unpacked(X) if names else X
@@ -47,11 +50,17 @@ def open_arrays(X: Any, y: Any) -> Source:
             X = real_array("X", X)
     with _reading("y"):
         y = real_array("y", _dense_labels(y))
-    if not _is_sparse(X):
-        return _GivenArrays(X, y, names)
-    refuse_misshapen(NAME, X, y)
-    with _reading("X"):
-        return _GivenRows(_compressed(X), y, names)
+    if _is_sparse(X):
+        refuse_misshapen(NAME, X, y)
+        with _reading("X"):
+            source: Source = _GivenRows(_compressed(X), y, names)
+    else:
+        source = _GivenArrays(X, y, names)
+    if weights is not None:
+        with _reading(WEIGHTS):
+            given = real_array(WEIGHTS, weights)
+        source.weights = sample_weights(WEIGHTS, given, source.rows)
+    return source
 
 
 @contextmanager
@@ -111,14 +120,15 @@ class _GivenRows(_Given, SparseSource):
         self._names = names
 
 
-def _refuse_different_indexes(X: Any, y: Any) -> None:
-    """Refuse frames with different indexes, which leave the pairing of rows and labels unclear."""
+def _refuse_different_indexes(X: Any, name: str, y: Any) -> None:
+    """Refuse frames with different indexes, which leave the pairing of rows unclear."""
     if not (hasattr(X, "iloc") and hasattr(y, "iloc")) or len(X) != len(y):
         return
     if not X.index.equals(y.index):
         raise DataError(
-            "X and y have different indexes, and it is not clear which label belongs to which row: "
-            "give y.loc[X.index] to pair them by index, or y.to_numpy() to pair them by position"
+            f"X and {name} have different indexes, and it is not clear which of their rows belong "
+            f"together: give {name}.loc[X.index] to pair them by index, or {name}.to_numpy() to "
+            "pair them by position"
         )
 
 

@@ -1,4 +1,7 @@
-"""A .npz file of NumPy has arrays X and y, memory-mapped in the file unless compressed."""
+"""A .npz file of NumPy has arrays X, y and maybe sample weights w.
+
+X and y are memory-mapped in the file unless it is compressed.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
+from coded_dgd.problems.sources._weights import sample_weights
 from coded_dgd.problems.sources.base import ArraySource, Source
 from coded_dgd.problems.sources.npy import read_array, write_header
 from coded_dgd.reading import Reading
@@ -26,7 +30,7 @@ UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError
 
 
 def open_file(path: Path, reading: Reading) -> ArraySource:
-    """Return the source of a file that ``np.savez(path, X=X, y=y)`` wrote.
+    """Return the source of a file that ``np.savez(path, X=X, y=y)`` wrote, maybe with weights w.
 
     Raises
     ------
@@ -36,12 +40,17 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     try:
         with zipfile.ZipFile(path) as archive:
             X, y = (_read_member(archive, path, name) for name in ("X", "y"))
+            weighted = "w.npy" in archive.namelist()
+            w = _read_member(archive, path, "w") if weighted else None
     except UNREADABLE:
         raise DataError(
             f"{path} is damaged or not a .npz: write it with numpy.savez(path, X=X, y=y)"
         ) from None
     mapped = isinstance(X, np.memmap)
-    return ArraySource(str(path), X, y, "memory-mapped" if mapped else "in memory")
+    source = ArraySource(str(path), X, y, "memory-mapped" if mapped else "in memory")
+    if w is not None:
+        source.weights = sample_weights(f"{path}, array w", w, source.rows)
+    return source
 
 
 def write(file: IO[bytes], source: Source) -> None:
@@ -55,9 +64,11 @@ def write(file: IO[bytes], source: Source) -> None:
                 member.write(rows.astype(source.dtype).tobytes())
                 y[start : start + len(labels)] = labels
                 start += len(labels)
-        with archive.open("y.npy", "w", force_zip64=True) as member:
-            write_header(member, y.shape, y.dtype)
-            member.write(y.tobytes())
+        for name, array in (("y", y), ("w", source.weights)):
+            if array is not None:
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    write_header(member, array.shape, array.dtype)
+                    member.write(array.tobytes())
 
 
 def _read_member(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[Any]:

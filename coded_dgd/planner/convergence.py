@@ -39,15 +39,16 @@ def sample(source: Source) -> ArraySource:
     """Return a sample of rows from all parts of the data; all rows if they are few."""
     wanted = max(1, min(source.rows, SAMPLE_ROWS, SAMPLE_BYTES // (8 * source.features)))
     chunks = Partition(source.rows, min(CHUNKS, wanted))
-    size = wanted // chunks.blocks
-    if wanted == source.rows:
-        X, y = source.read(0, source.rows)
-    else:
-        starts = [chunks.bounds(chunk)[0] for chunk in range(chunks.blocks)]
-        parts = [source.read(start, start + size) for start in starts]
-        X, y = np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+    whole = wanted == source.rows
+    starts = [0] if whole else [chunks.bounds(chunk)[0] for chunk in range(chunks.blocks)]
+    size = wanted if whole else wanted // chunks.blocks
+    parts = [source.read(start, start + size) for start in starts]
+    X, y = np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
     found = ArraySource(source.name, X, y, "a sample in memory")
     found.intercept = source.intercept
+    if source.weights is not None:
+        rows = np.concatenate([np.arange(start, start + size) for start in starts])
+        found.weights = source.weights[rows]
     return found
 
 

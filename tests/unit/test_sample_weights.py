@@ -10,8 +10,11 @@ import scipy.sparse as sp
 from coded_dgd import train
 from coded_dgd.cli import run_command_line
 from coded_dgd.errors import DataError, Infeasible, UsageError
+from coded_dgd.planner import convergence
+from coded_dgd.problems import objectives
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.objectives.least_squares import LeastSquares
+from coded_dgd.problems.preparation import prepare
 from coded_dgd.problems.sources import Reading, open_source, save
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.problems.sources.in_memory import open_arrays
@@ -204,6 +207,17 @@ def test_weights_are_part_of_the_fingerprint():
     other = open_arrays(X, Y, bad(2, 9.0))
     marks = {str(fingerprint(each, "")) for each in (plain, one, other)}
     assert len(marks) == 3
+
+
+@pytest.mark.parametrize("limit", [2000, 20])
+def test_a_sample_of_the_planner_keeps_weights_and_intercept(monkeypatch, limit):
+    monkeypatch.setattr(convergence, "SAMPLE_ROWS", limit)
+    marked = np.column_stack([X, WEIGHTS])
+    source = prepare(open_arrays(marked, Y, WEIGHTS), objectives.create("huber"), intercept=True)
+    some = convergence.sample(source)
+    assert some.intercept and some.rows == min(limit, ROWS)
+    marks = some.read(0, some.rows)[0][:, 4] + WEIGHTS @ WEIGHTS / WEIGHTS.sum()
+    np.testing.assert_allclose(some.weights, marks, atol=1e-12)
 
 
 def test_train_says_where_weights_belong():

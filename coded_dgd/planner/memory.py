@@ -25,6 +25,8 @@ SPARSE = 25e6
 """Bytes that a worker needs to compute with sparse rows."""
 MASTER = 115e6
 """Bytes of rank 0 without data, with the command line and scipy."""
+OF_WORKER, OF_MASTER = 4, 8
+"""Number of vectors of length p on a worker, and on rank 0 besides messages and the optimizer."""
 FACTORISING = 6
 """Memory for computing the optimum by QR, in windows of data."""
 
@@ -93,6 +95,7 @@ def worker(
     numbers = sizes.features + (not scheme.coded)
     row = block_row = float(sizes.itemsize * numbers)
     base = without_data(scheme.workers) + sizes.overhead
+    base += 8.0 * OF_WORKER * sizes.parameters
     if kernel == "gram":  # a matrix of l rows in the place of a block
         block_row *= sizes.features / height
     elif kernel == "sparse" and density is not None:
@@ -141,7 +144,7 @@ def master(
         handing += min(DATA_IN_FLIGHT + 2 * largest * at_once, tasks * height * width)
         handing += scheme.coded * tasks * at_once
     kept = 8.0 * int(scheme.expected.sum()) * sizes.payload(scheme)
-    kept += 8.0 * sizes.vectors * sizes.parameters
+    kept += 8.0 * (OF_MASTER + sizes.vectors) * sizes.parameters
     if scheme.of_gram_matrix:
         kept += 2 * 8.0 * sizes.features**2
     return base + data + max(reading, handing) + kept

@@ -1,9 +1,19 @@
 """Memory: predicted before the run, and measured by every rank."""
 
+import numpy as np
 import pytest
 from launching import mpirun
 
 pytestmark = pytest.mark.mpi
+
+
+def foreseen(done):
+    """The prediction, which is held against what was measured."""
+    assert done.code == 0, done.err
+    predicted, measured = done.json["memory"]["predicted"], done.json["memory"]["measured"]
+    for where in ("worker", "master"):
+        assert 0.85 <= predicted[where] / measured[where] <= 1.15
+    return predicted
 
 
 @pytest.mark.parametrize(
@@ -29,8 +39,16 @@ def test_the_prediction_is_within_15_percent(tmp_path, options):
         5, "--scheme", *options, "--data", "synthetic:rows=60000,features=100", "--delay", "none",
         "--iterations", "3", "--json", cwd=tmp_path,
     )  # fmt: skip
-    assert done.code == 0, done.err
-    predicted, measured = done.json["memory"]["predicted"], done.json["memory"]["measured"]
-    for where in ("worker", "master"):
-        assert 0.85 <= predicted[where] / measured[where] <= 1.15
+    predicted = foreseen(done)
     assert f"memory: at most {predicted['worker'] / 1e6:.0f} MB on a worker" in done.err
+
+
+def test_a_model_may_have_more_parameters_than_a_worker_has_numbers(tmp_path):
+    """300 classes of 2,000 columns: vectors of 4.8 MB, and blocks of 2.4 MB."""
+    X = np.random.default_rng(0).standard_normal((600, 2000))
+    np.save(tmp_path / "data.npy", np.column_stack([X, np.arange(600) % 300]))
+    done = mpirun(
+        5, "--scheme", "uncoded", "--data", "data.npy", "--objective", "softmax",
+        "--iterations", "3", "--delay", "none", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    foreseen(done)

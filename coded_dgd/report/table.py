@@ -59,8 +59,9 @@ def format_table(result: Summary, outcome: Outcome) -> str:
     final = result.final_gradient_norm_ratio
     if outcome.setup.optimizer.kind.needs_exact and final is not None:
         lines.append(_item("true gradient norm", f"{final:.1e} of the first, at the end"))
-    if "accuracy" in result.scores:
-        lines.append(_item("accuracy", f"{result.scores['accuracy']:.2%} of the rows"))
+    for name, score in result.scores.items():
+        text = f"{score:.2%} of the rows" if name == "accuracy" else f"{score:.6g}"
+        lines.append(_item(name.replace("_", " "), text))
     if result.straggler_probability is not None:
         lines.append(_item("straggler probability", f"{result.straggler_probability:.3f}"))
     if result.overrun and result.overrun >= 1e-4:

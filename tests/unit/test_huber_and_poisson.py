@@ -150,4 +150,5 @@ def test_the_command_line_takes_a_delta(tmp_path, capsys):
     ]
     command += ["--objective", "huber:delta=0.3", "--json"]
     assert run_command_line(command) == 0
-    assert json.loads(capsys.readouterr().out)["mean_absolute_error"] > 0
+    out, err = capsys.readouterr()
+    assert f"mean absolute error         {json.loads(out)['mean_absolute_error']:.6g}\n" in err

@@ -231,9 +231,12 @@ def _products(trainer: Trainer) -> Floats | None:
 
 def block_gradients(problem: Problem, point: Floats, blocks: int) -> Floats:
     """Return the gradients of the objective on each of N blocks, of shape (N, p)."""
-    partition = Partition(problem.source.rows, blocks)
+    source, partition = problem.source, Partition(problem.source.rows, blocks)
     found = np.zeros((blocks, problem.parameters))
     for block in range(blocks):
-        X, y = problem.source.read(*partition.bounds(block))
-        found[block] = evaluation.gradient(problem.objective, X, y, point, None)
+        first, end = partition.bounds(block)
+        weights = None if source.weights is None else source.weights[first:end]
+        found[block] = evaluation.gradient(
+            problem.objective, *source.read(first, end), point, weights
+        )
     return found

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from coded_dgd import schemes, train
+from coded_dgd.advising.live import block_gradients
 from coded_dgd.cli import run_command_line
 from coded_dgd.errors import UsageError
 from coded_dgd.planner.convergence import Race, block_factors, sample
@@ -115,6 +116,19 @@ def test_a_race_takes_the_iterations_that_one_process_takes(objective):
     needed = in_one_process(problem, step, 0.4, factors)
     assert race.run([scheme], [arrived]) == [needed]
     assert needed != race.iterations - 1
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradients_of_blocks_add_up(weighted):
+    model = objectives.create("softmax")
+    source = ArraySource("data", *three_classes(), "in memory")
+    if weighted:
+        source.weights = np.random.default_rng(0).random(61)
+    problem = Problem(encoded(source, model), model)
+    point = np.random.default_rng(1).standard_normal(15)
+    found = block_gradients(problem, point, 7)
+    assert found.shape == (7, 15)
+    np.testing.assert_allclose(found.sum(axis=0), problem.gradient(point), rtol=1e-12)
 
 
 class Two(LinearModel):

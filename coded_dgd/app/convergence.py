@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.engine.job import Outcome
 from coded_dgd.problems import remaining
+from coded_dgd.problems.objectives import follows_slope
 from coded_dgd.problems.sources import Source
 
 Floats = NDArray[np.float64]
@@ -54,9 +55,10 @@ def verdict(outcome: Outcome) -> str | None:
         return None
     problem = outcome.start.problem
     bounded = problem.objective.curvature is not None
+    linear = follows_slope(problem.objective) or problem.parameters == problem.source.features
+    outputs = -(-problem.parameters // problem.source.features)
     with np.errstate(all="ignore"):
-        # the bound is for models with one parameter for each column
-        if bounded and problem.parameters == problem.source.features and _is_read(problem.source):
+        if bounded and linear and _is_read(problem.source, outputs):
             return _by_loss(outcome)
         return _by_gradients(outcome, ratio)
 

@@ -152,10 +152,15 @@ class Problem:
         return np.sqrt(squares)
 
     def gram_product(self, vector: Floats) -> Floats:
-        """Return X^T W X v, of shape (l,), for W with the sample weights in its diagonal."""
-        total = np.zeros(self.source.features)
+        """Return X^T W X v for W with the sample weights in its diagonal.
+
+        Parameters
+        ----------
+        vector : (l,) array, or (K, l) array for K vectors
+        """
+        total = np.zeros_like(vector)
         for X, _, weights in self._rows():
-            product = X @ vector
+            product = (X @ vector.T).T
             total += (product if weights is None else weights * product) @ X
         return total
 

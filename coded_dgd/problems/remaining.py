@@ -25,8 +25,8 @@ def lower_bound(problem: Problem, beta: Floats, norms: Floats, seconds: float) -
     loss from `beta` to `beta` + v is at most the quadratic
     g^T v + 1/2 v^T (c X^T X + ridge I) v. Conjugate gradients minimise the quadratic. They are
     preconditioned by the norms of the columns, so the bound does not depend on the units of the
-    columns. For least squares the bound is exact, apart from the iterations that are left out. The
-    model must have one parameter for each column.
+    columns. For least squares the bound is exact, apart from the iterations that are left out.
+    For a model of K outputs, X^T X is the same for each output. The model must be linear in X.
 
     Parameters
     ----------
@@ -44,14 +44,16 @@ def lower_bound(problem: Problem, beta: Floats, norms: Floats, seconds: float) -
     if curvature is None:
         return None
     deadline = monotonic() + seconds
-    diagonal = curvature * norms**2 + problem.ridge
+    outputs = problem.parameters // len(norms)
+    diagonal = np.tile(curvature * norms**2, outputs) + problem.ridge
     inverse = np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0)
     residual = -problem.gradient(beta)
     scaled = inverse * residual
     direction, square = scaled, float(residual @ scaled)
     gained = 0.0
     for _ in range(ITERATIONS):
-        product = curvature * problem.gram_product(direction) + problem.ridge * direction
+        products = problem.gram_product(direction.reshape(outputs, -1)).ravel()
+        product = curvature * products + problem.ridge * direction
         curved = float(direction @ product)
         if not curved > 0:
             break

@@ -3,16 +3,18 @@
 import json
 import os
 import signal
+import warnings
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from coded_dgd import schemes, train
 from coded_dgd.advising.live import block_gradients
 from coded_dgd.cli import run_command_line
 from coded_dgd.errors import UsageError
 from coded_dgd.planner.convergence import Race, block_factors, sample
-from coded_dgd.problems import objectives
+from coded_dgd.problems import objectives, remaining
 from coded_dgd.problems.labels import encoded
 from coded_dgd.problems.objectives import LinearModel
 from coded_dgd.problems.problem import Problem
@@ -129,6 +131,33 @@ def test_gradients_of_blocks_add_up(weighted):
     found = block_gradients(problem, point, 7)
     assert found.shape == (7, 15)
     np.testing.assert_allclose(found.sum(axis=0), problem.gradient(point), rtol=1e-12)
+
+
+def test_what_is_left_to_gain_is_no_more_than_there_is():
+    X, y = three_classes()
+    model = objectives.create("softmax")
+    source = ArraySource("data", X * [1, 10, 1000, 1, 1], y, "in memory")
+    problem = Problem(encoded(source, model), model, 0.3)
+    norms, start = problem.column_norms(), np.zeros(15)
+    found = minimize(problem.loss, start, jac=problem.gradient, method="BFGS", tol=1e-9)
+    for beta in (start, 0.9 * found.x):
+        left, gain = (
+            remaining.lower_bound(problem, beta, norms, 9.0),
+            problem.loss(beta) - found.fun,
+        )
+        assert 0.1 * gain < left <= gain
+    assert remaining.lower_bound(problem, found.x, norms, 9.0) < 1e-6
+
+
+@pytest.mark.parametrize(("optimizer", "said"), [("lbfgs", False), ("gd", True)])
+def test_a_run_that_has_not_converged_says_how_much_its_loss_can_be_lowered(optimizer, said):
+    X, y = three_classes()
+    options = {**RUN, "objective": "softmax", "optimizer": optimizer, "ridge": 0.01}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(X * [1, 1, 30, 1, 1], y, **options)
+    text = " ".join(str(each.message) for each in caught)
+    assert ("can be lowered by" in text) == said, text
 
 
 class Two(LinearModel):

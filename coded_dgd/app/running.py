@@ -26,6 +26,7 @@ from coded_dgd.errors import UsageError
 from coded_dgd.files import replacing
 from coded_dgd.host.interrupts import Interrupts, Waiting
 from coded_dgd.planner import memory
+from coded_dgd.planner.loading import loading
 from coded_dgd.planner.memory import Peaks
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.model import Model
@@ -182,7 +183,7 @@ def _run(
     transport = master or SimulatedTransport(prepared.scheme.workers, objective)
     adviser = _adviser(config, transport, problem.source, given, plan) if config.adapt else None
     progress = _progress(prepared, plan, records.quiet)
-    forecast = _MemoryForecast(prepared, problem.source, held, progress)
+    forecast = _Forecast(prepared, problem.source, held, progress)
     logs = _logs(records, transport)
     place = _place(records, lock, prepared, problem)
     with Observers([*logs, *filter(None, [place.folder]), progress, forecast]) as everybody:
@@ -313,8 +314,8 @@ def _planned(plan: Plan | None, outcome: Outcome) -> Planned | None:
     return planning.beside(plan, outcome)
 
 
-class _MemoryForecast(Observer):
-    """Predicts peak memory before data are distributed over MPI.
+class _Forecast(Observer):
+    """Predicts peak memory and the loading of libraries before data are distributed over MPI.
 
     Parameters
     ----------
@@ -341,3 +342,4 @@ class _MemoryForecast(Observer):
                 group.host_groups,
             )
             self._progress.memory(self.peaks)
+            self._progress.loading(loading(self._setup.objective))

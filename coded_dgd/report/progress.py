@@ -69,6 +69,14 @@ class Progress(Observer):
             f"{peaks.master / 1e6:.0f} MB on rank 0"
         )
 
+    def loading(self, seconds: float) -> None:
+        """Show how long workers load what the objective needs, if it needs anything."""
+        if seconds:
+            self._say(
+                "start-up: workers load what the objective needs, for about "
+                f"{seconds:.0f} s on idle cores"
+            )
+
     def start(self, start: Start) -> None:
         config = self._setup.config
         self._say(

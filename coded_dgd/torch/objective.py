@@ -66,6 +66,7 @@ class TorchObjective(Objective):
 
     runs_own_code: ClassVar[bool] = True
     overhead_bytes: ClassVar[float] = 215e6  # of PyTorch 2.13 for the CPU
+    overhead_seconds: ClassVar[float] = 1.0
 
     def __init__(
         self,

@@ -68,12 +68,13 @@ def test_a_killed_worker_changes_nothing(folder, fault_tolerance, scheme):
     assert_same(folder, scheme, one_process(folder))
 
 
-def test_memory_is_predicted_with_pytorch(folder):
+def test_memory_and_start_up_are_predicted_with_pytorch(folder):
     done = mpirun(3, *line("uncoded", "--iterations", "3"), cwd=folder)
     assert done.code == 0, done.err
     predicted, measured = done.json["memory"]["predicted"], done.json["memory"]["measured"]
     for where in ("worker", "master"):
         assert 0.85 <= predicted[where] / measured[where] <= 1.15
+    assert "start-up: workers load what the objective needs, for about" in done.err
 
 
 def test_a_module_that_draws_random_numbers_is_one_line(folder):

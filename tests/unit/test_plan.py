@@ -16,7 +16,7 @@ from coded_dgd.engine import job
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, UsageError
-from coded_dgd.planner import memory
+from coded_dgd.planner import loading, memory
 from coded_dgd.planner.candidates import candidates
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.costs import Sizes, iteration, once, received
@@ -611,3 +611,14 @@ def test_what_an_objective_needs_besides_the_data_is_predicted_for_every_process
     scheme = schemes.create("uc-mmc", 4, None, 2)
     assert memory.worker(scheme, heavy) - memory.worker(scheme, light) == 3e8
     assert memory.master(scheme, heavy, 0.0) - memory.master(scheme, light, 0.0) == 3e8
+
+
+def test_workers_of_a_host_load_libraries_at_the_same_time(monkeypatch):
+    objective = objectives.create("logistic")
+    monkeypatch.setattr(loading, "ranks_on_host", lambda: 9)
+    monkeypatch.setattr(loading, "cores", lambda _: 2)
+    assert loading.loading(objective) == 0
+    monkeypatch.setattr(type(objective), "overhead_seconds", 1.5)
+    assert loading.loading(objective) == 1.5 * 8 / 2
+    monkeypatch.setattr(loading, "cores", lambda _: 64)
+    assert loading.loading(objective) == 1.5

@@ -53,6 +53,9 @@ class Objective(ABC):
 
     It is that of the libraries that the objective imports; memory predictions include it."""
 
+    overhead_seconds: ClassVar[float] = 0.0
+    """Processor time in seconds that each process needs to import those libraries."""
+
     def size(self, features: int) -> int:
         """Return p, the number of parameters of the model for data of l columns; by default l."""
         return features

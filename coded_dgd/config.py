@@ -186,7 +186,7 @@ class RunConfig:
         "least-squares",
         "What to minimise: least-squares (1/2 ||X beta - y||^2), logistic (two classes), softmax "
         "(several classes), huber:delta=1.35 (least squares, robust), poisson (counts), or "
-        "MODULE:CLASS of your own.",
+        "MODULE:CLASS or MODULE:OBJECT of your own.",
     )
     ridge: float = option(
         0.0,

@@ -30,8 +30,8 @@ def line(scheme, *more):
     return ["--scheme", scheme, *SCHEMES.get(scheme, ()), *TRAINING, "--out", scheme, *more]
 
 
-def one_process(folder):
-    done = alone(*line("uncoded", "--transport", "simulated", "--workers", "1"), cwd=folder)
+def one_process(folder, *more):
+    done = alone(*line("uncoded", "--transport", "simulated", "--workers", "1", *more), cwd=folder)
     assert done.code == 0, done.err
     return np.load(folder / "uncoded" / "beta.npy")
 
@@ -50,12 +50,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_parameters_are_those_of_one_process(folder):
-    lines = [["run", *line(scheme)] for scheme in SCHEMES]
+@pytest.mark.parametrize("more", [()], ids=["all rows"])
+def test_the_parameters_are_those_of_one_process(folder, more):
+    lines = [["run", *line(scheme, *more)] for scheme in SCHEMES]
     for done in several(1 + WORKERS, lines, folder):
         assert done.code == 0, done.err
         assert done.json["accuracy"] > 0.95
-    expected = one_process(folder)
+    expected = one_process(folder, *more)
     for scheme in SCHEMES:
         assert_same(folder, scheme, expected)
 

@@ -63,8 +63,9 @@ class Plan:
         return self.entries[0]
 
     def configured(self, entry: Entry) -> RunConfig:
-        """Return the configuration that runs an entry."""
-        values: dict[str, Any] = {"load": None, **entry.candidate.options}
+        """Return the configuration that runs an entry, with the options that its scheme takes."""
+        values: dict[str, Any] = dict.fromkeys(["load", "blocks", *self.config.scheme_options])
+        values |= entry.candidate.options
         if entry.candidate.scheme is not None and not entry.candidate.scheme.exact:
             values["iterations"] = round(entry.iterations)
         elif self.limits.target is not None:

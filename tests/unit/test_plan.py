@@ -213,6 +213,13 @@ def test_approximate_schemes_take_more_iterations():
     assert config.iterations >= found.iterations
 
 
+def test_options_of_other_schemes_are_not_passed_on():
+    found = plan(names=["uncoded", "lcc", "erasurehead"], wait="fastest:7", blocks=8, iterations=5)
+    for entry in found.entries:
+        if entry.refusal is None:
+            prepare(replace(found.configured(entry), workers=WORKERS, transport="simulated"), None)
+
+
 def test_a_target_that_is_not_reached_is_refused():
     with pytest.raises(Infeasible, match="--target 1e-09: exact gradients are at"):
         plan(limits=Limits(target=1e-9), step_size="1e-6")

@@ -478,7 +478,7 @@ def test_workers_read_as_rank_0_does():
     mark = str(fingerprint(open_source(path, 0, reading), path))
     local_encoding = LocalEncoding.of(path, 0, reading, mark, 4, np.array([0, 1]), False)
     assignment = {
-        "local_encoding": vars(local_encoding) | {"reading": vars(reading)},
+        "local_encoding": asdict(local_encoding),
         "ends": [1],
         "shared_slice": None,
     }

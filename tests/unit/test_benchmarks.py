@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -55,3 +56,23 @@ def test_theory():
     assert "lcc-mmc-3" in small
     assert "lcc-mmc-3" not in large  # infeasible at r = 2
     assert "uc-mmc-pg" in large.split("seconds")[1]
+
+
+def test_optimizers(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 12)) * np.geomspace(1, 20, 12)
+    labels = np.sign(X @ rng.standard_normal(12) + rng.standard_normal(200))
+    rows = zip(labels, X, strict=True)
+    lines = [
+        " ".join([f"{label:+.0f}", *(f"{column + 1}:{x:.17g}" for column, x in enumerate(row))])
+        for label, row in rows
+    ]
+    (tmp_path / "classes.svm").write_text("\n".join(lines) + "\n")
+    out = benchmark("optimizers.py", tmp_path / "classes.svm", "--seeds", "2", "--workers", "12")
+    rows = [line.split() for line in out.splitlines()]
+    ours = {(row[0], row[2], row[3]): row for row in rows if "to" in row[4:]}
+    assert all(int(row[6]) <= 30 for (_, name, _), row in ours.items() if name == "cg")
+    assert all(float(row[7]) <= 1.01 * float(row[3]) for row in ours.values())
+    for row in rows:
+        if row and row[0] == "scipy":
+            assert int(ours["gc", "lbfgs", row[2]][6]) <= 1.2 * int(row[3]) + 3

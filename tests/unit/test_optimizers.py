@@ -492,6 +492,28 @@ def test_the_recursion_alone_does_not_end_a_run(monkeypatch):
     assert confirmation.gradient_norm == pytest.approx(last.gradient_norm, rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gd", "--step-size auto is safe for these data"),
+        ("nesterov", "--step-size auto is safe for these data"),
+        ("momentum", "--step-size auto is safe for these data"),
+        ("adam", "a smaller --step-size, such as the 0.001"),
+        ("cg", "use a larger --ridge"),
+        ("lbfgs", "use a larger --ridge, or --optimizer gd"),
+    ],
+)
+def test_the_message_of_a_divergence_names_a_remedy(monkeypatch, name, words):
+    steps = {} if name in ("cg", "lbfgs") else {"step_size": "1"}
+    if name in ("adam", "cg", "lbfgs"):  # it does not diverge here
+        monkeypatch.setattr("coded_dgd.engine.trainer.EXPLOSION", 1e-9)
+    with pytest.raises(Diverged, match=words) as caught:
+        simulate(scheme="uncoded", optimizer=name, source=source(), iterations=40, **steps)
+    assert "\n" not in str(caught.value)
+    if name in ("cg", "lbfgs"):
+        assert "--step-size" not in str(caught.value)
+
+
 def test_no_eigenvalue_is_computed_for_an_optimizer_without_step_size(monkeypatch):
     monkeypatch.setattr(Problem, "largest_eigenvalue", lambda self: 1 / 0)
     assert simulate(scheme="uncoded", optimizer="cg", source=source(), iterations=3).log

@@ -316,6 +316,34 @@ class BallForgets(Ball):
         Optimizer.restore(self, state)
 
 
+class BallProduct(Ball):
+    asks_product = True
+
+
+class BallUnconfirmed(Ball):
+    confirmed = False
+
+    def confirm(self):
+        self.point = 2 * self.beta
+
+
+class BallKnows(Ball):
+    gradient_at_beta = np.zeros(2)
+
+
+class BallForgetsWhatItAsks(Ball):
+    needs_quadratic = True
+    asked = 0
+
+    @property
+    def asks_product(self):
+        return self.asked > 3
+
+    def update(self, gradient, loss=None):
+        super().update(np.zeros_like(gradient))
+        self.asked += 1
+
+
 OPTIMIZERS = {
     BallNoSuper: r"sets no beta: have it begin with super\(\).__init__\(start, schedule\)",
     BallShape: r"leaves .* of shape \(2,\) as beta, and has to leave a float64 array of shape",
@@ -325,6 +353,10 @@ OPTIMIZERS = {
     BallRaises: r"update raised IndexError: .* \(test_own_classes.py, line \d+\)",
     BallNoState: "state has to return a dict of names and arrays of numbers",
     BallForgets: "a resumed run would take other steps: have state return",
+    BallProduct: "asks_product is true: have the class set needs_quadratic = True",
+    BallUnconfirmed: "confirm has to set point to beta, and asks_product to False",
+    BallKnows: r"leaves .* of shape \(2,\) as gradient_at_beta, and has to leave a float64 array",
+    BallForgetsWhatItAsks: "a resumed run would take other steps",
 }
 
 

@@ -104,3 +104,35 @@ def test_resuming_and_several_schemes_side_by_side(tmp_path, data):
     assert compared.code == 0, compared.err
     assert len(compared.json["results"]) == 3
     assert all(each["gradient_error"]["max"] <= 1e-9 for each in compared.json["results"])
+
+
+def test_workers_prepare_the_data_as_rank_0_does(tmp_path):
+    """An intercept, scaled columns and sample weights, against one process."""
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((61, 4)) * [1, 5, 0.1, 1] + [100, 0, -3, 1e4]
+    y = X @ [1.0, -1.0, 3.0, 0.5] + rng.standard_normal(61)
+    weights = rng.integers(0, 3, 61).astype(float)
+    np.savez(tmp_path / "data.npz", X=X, y=y)
+    np.savetxt(tmp_path / "w.txt", weights)
+    prepared = ["--data", "data.npz", "--weights", "w.txt", "--intercept", "--standardize"]
+    common = [*QUICK, *prepared, "--ridge", "2", "--load", "2", "--optimizer", "nesterov"]
+    kinds = [("lcc-mmc", "least-squares"), ("gc", "least-squares"), ("uc-mmc", "huber:delta=1e9")]
+    lines = [
+        ["run", *common, "--blocks", "2", "--scheme", scheme, "--objective", objective,
+         "--iterations", "300", "--encode", way, "--out", f"{scheme}-{way}"]
+        for scheme, objective in kinds
+        for way in ("local", "master")
+    ]  # fmt: skip
+    for done in several(3, lines, tmp_path):
+        assert done.code == 0, done.err
+    mean, total = weights @ X / weights.sum(), weights.sum()
+    deviation = np.sqrt(weights @ (X - mean) ** 2 / total)
+    Z, level = (X - mean) / deviation, weights @ y / total
+    beta = np.linalg.solve(
+        Z.T @ (weights[:, None] * Z) + 2 * np.eye(4), Z.T @ (weights * (y - level))
+    )
+    expected = np.append(beta / deviation, level - beta / deviation @ mean)
+    for scheme, _ in kinds:
+        for way in ("local", "master"):
+            found = np.load(tmp_path / f"{scheme}-{way}" / "beta.npy")
+            np.testing.assert_allclose(found, expected, rtol=1e-9)

@@ -47,7 +47,7 @@ SCHEME_OPTIONS = (
 )
 
 
-TEXT_OR_NUMBER = ("step_size", "p", "label")
+TEXT_OR_NUMBER = ("step_size", "batch", "p", "label")
 """Options whose text may be a number."""
 
 
@@ -216,6 +216,12 @@ class RunConfig:
         "Length of a step: a number, auto (1 / largest curvature, and 0.001 for adam), "
         "theorem1:epsilon=1e-6, or power-law:scale=1612,power=0.7 (divided by rows and largest "
         "eigenvalue of X^T X). cg and lbfgs find their own.",
+    )
+    batch: str = option(
+        "1.0",
+        "Rows of each gradient, drawn anew in each iteration: a fraction of all rows, such as 0.1, "
+        "or a number of rows, such as 256; 1.0 is all rows, and 1 is one row.",
+        metavar="F|ROWS",
     )
     iterations: int = option(
         100,

@@ -159,6 +159,11 @@ def _sampled(source: Source) -> Floats:
 
 def _remedy(outcome: Outcome, norms: Floats, noisy: bool, more: float) -> str:
     """Return the likely causes, each with its remedy."""
+    if noisy and outcome.start.problem.batches:
+        return (
+            "its gradients are those of batches: take a --step-size that decreases, such as "
+            "power-law, or a larger --batch"
+        )
     if noisy:
         return (
             "its gradients are approximate: wait for more workers, take a smaller --step-size, "

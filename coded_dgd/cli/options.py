@@ -124,7 +124,7 @@ data = combined(configured("data"), reading)
 delivery = combined(configured("encode"), configured("share_blocks"))
 training = combined(
     *map(configured, ("objective", "ridge", "intercept", "standardize")),
-    *map(configured, ("optimizer", "step_size", "dtype")),
+    *map(configured, ("optimizer", "step_size", "batch", "dtype")),
 )
 kernel = configured("kernel")
 job = combined(sizes, load, of_schemes, data, delivery, training, kernel)

@@ -14,6 +14,7 @@ from coded_dgd.config import RunConfig
 from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Assignment, Ready, SharedSlice
 from coded_dgd.errors import Interrupted
+from coded_dgd.problems import batches
 from coded_dgd.problems.encoding import LocalEncoding
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.partition import Partition
@@ -64,6 +65,8 @@ class Assignments:
         self._local = config.encode == "local"
         raw, self._preparation = preparation_of(source)
         self._classes, self._weights = source.classes, source.weights is not None
+        drawn = batches.create(config.batch, source.rows, config.seed)
+        self._batch = None if drawn is None else (drawn.rows, drawn.size)
         self._fingerprint = str(fingerprint(raw, self._data)) if self._local else ""
         self._shared_slices: dict[int, SharedSlice] = {}
 
@@ -125,6 +128,7 @@ class Assignments:
             seed=config.seed,
             search=tuple(registry.searched),
             rows=None if scheme.coded else self._rows(worker),
+            batch=self._batch,
             kernel=group.kernel,
             timeline=transport.events is not None,
             log=logs and logs.file(group.members[worker] + 1),

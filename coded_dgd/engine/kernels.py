@@ -11,6 +11,7 @@ from math import inf
 
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.problems import batches
 from coded_dgd.problems.objectives import Objective, follows_slope
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.sources import Source
@@ -40,11 +41,16 @@ def choose(config: RunConfig, objective: Objective, source: Source, scheme: Sche
         The requested kernel does not work with this scheme.
     """
     wanted, local = config.kernel, config.encode == "local"
+    whole = batches.parse(config.batch) is None
     quadratic, linear = is_least_squares(objective), follows_slope(objective)
     if wanted == "gram" and not quadratic:
         raise UsageError("--kernel gram is for --objective least-squares: use --kernel auto")
     if wanted == "gram" and scheme.of_gram_matrix:
         raise Infeasible(f"--kernel gram: {scheme.name} has a way of its own: use --kernel auto")
+    if wanted == "gram" and not whole:
+        raise UsageError(
+            "--kernel gram sums all rows before a batch of them is drawn: use --kernel auto"
+        )
     if wanted == "sparse" and local:
         raise UsageError("--kernel sparse needs --encode master: workers read dense rows")
     if wanted == "sparse" and (source.density is None or not linear):
@@ -69,7 +75,8 @@ def choose(config: RunConfig, objective: Objective, source: Source, scheme: Sche
     )  # least number of times that each is computed, on average
     fits = source.features <= height and height * source.features > SMALL
     pays = times > break_even(height, source.features)
-    return "gram" if quadratic and not scheme.of_gram_matrix and fits and pays else "products"
+    possible = quadratic and whole and not scheme.of_gram_matrix
+    return "gram" if possible and fits and pays else "products"
 
 
 def break_even(height: int, features: int) -> float:

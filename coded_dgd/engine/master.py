@@ -57,7 +57,7 @@ class Master:
     ridge : float or (p,) array
         Factors of the L2 penalty.
     exact_gradient : callable, optional
-        Computes the exact gradient on rank 0, to check the decoded one.
+        Computes the exact gradient of an iteration on rank 0, to check the decoded one.
     on_loss : callable, optional
         Called with the report of each worker that is lost while an iteration runs.
     """
@@ -71,7 +71,7 @@ class Master:
         log: ArrivalLog,
         quadratic: Quadratic | None,
         ridge: Ridge = 0.0,
-        exact_gradient: Callable[[Floats], Floats] | None = None,
+        exact_gradient: Callable[[Floats, int], Floats] | None = None,
         on_loss: Callable[[Report], None] = lambda _: None,
     ) -> None:
         self.group, self.scheme, self.decoder = group, group.scheme, decoder
@@ -141,7 +141,7 @@ class Master:
         self._end(record)
         if self.exact_gradient is not None:
             with self._phase(Activity.CHECK, iteration):
-                record.gradient_error = self._error(gradient, at)
+                record.gradient_error = self._error(gradient, at, iteration)
             self._event(Activity.IDLE)
             record.check_time = self._seconds[Activity.CHECK]
         return record
@@ -367,7 +367,7 @@ class Master:
             return None
         return self.quadratic.loss_at(point, gradient)
 
-    def _error(self, gradient: Floats, point: Floats) -> float:
+    def _error(self, gradient: Floats, point: Floats, iteration: int) -> float:
         """Return the relative error of the gradient.
 
         It is relative to the norm of the exact gradient, or of the first one if that is larger.
@@ -375,7 +375,7 @@ class Master:
         so an error relative to its own norm would say nothing.
         """
         assert self.exact_gradient is not None
-        exact = self.exact_gradient(point)
+        exact = self.exact_gradient(point, iteration)
         size = norm(exact)
         self.first_exact_norm = self.first_exact_norm or size
         scale = max(size, self.first_exact_norm)

@@ -149,6 +149,8 @@ class Assignment:
     """First row and end of each task among the rows of the data; None if blocks are coded.
 
     Further rows of a block are padding."""
+    batch: tuple[int, int] | None = None
+    """Number of rows of the data, and of a batch of them; None if all rows take part."""
     kernel: str = "products"
     """How the gradient of a block is computed (`engine.kernels`)."""
     timeline: bool = False
@@ -165,7 +167,7 @@ class Assignment:
     def from_json(cls, text: bytes | bytearray) -> Assignment:
         """Return the assignment that was written as JSON."""
         fields = json.loads(text)
-        for name in ("ends", "coefficients", "classes", "search"):
+        for name in ("ends", "coefficients", "classes", "search", "batch"):
             if fields[name] is not None:
                 fields[name] = tuple(fields[name])
         if fields["rows"] is not None:

@@ -11,7 +11,7 @@ from coded_dgd.config import DEFAULT_WORKERS, RunConfig
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
-from coded_dgd.problems import objectives, optimizers, step_sizes, trial
+from coded_dgd.problems import batches, objectives, optimizers, step_sizes, trial
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.optimizers import Choice
 from coded_dgd.problems.problem import Problem
@@ -49,7 +49,8 @@ class Setup:
             intercept=config.intercept,
             standardize=config.standardize,
         )
-        return Problem(prepared, self.objective, config.ridge)
+        drawn = batches.create(config.batch, data.rows, config.seed)
+        return Problem(prepared, self.objective, config.ridge, drawn)
 
     def schedule(self, problem: Problem) -> Schedule:
         """Return the step sizes of the optimizer for a problem.
@@ -70,7 +71,9 @@ class Setup:
             The optimizer needs exact gradients, or another objective.
         """
         quadratic = self.objective.degree == 2
-        self.optimizer.check(scheme.name, exact=is_exact(scheme), quadratic=quadratic)
+        who = "mini-batches" if is_exact(scheme) else scheme.name
+        exact = is_exact(scheme) and batches.parse(self.config.batch) is None
+        self.optimizer.check(who, exact=exact, quadratic=quadratic)
 
 
 def prepare(config: RunConfig, workers: int | None, objective: Objective | None = None) -> Setup:
@@ -91,9 +94,10 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
     workers = check_workers(config, workers)
     objective = objective or objectives.create(config.objective)
     scheme = scheme_of(config, workers)
-    scheme.check_objective(objective, config.objective)
+    whole = batches.parse(config.batch) is None
+    scheme.check_objective(objective, config.objective, batches=not whole)
     optimizer = optimizers.suiting(
-        config.optimizer, quadratic=objective.degree == 2, exact=is_exact(scheme)
+        config.optimizer, quadratic=objective.degree == 2, exact=is_exact(scheme) and whole
     )
     optimizer.check_step_size(config.step_size)
     setup = Setup(

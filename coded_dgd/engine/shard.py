@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from math import ceil
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from coded_dgd import delays, registry
 from coded_dgd.engine.protocol import Assignment, Floats, Point, Reals, result_size
 from coded_dgd.engine.shared_blocks import SharedBlocks
 from coded_dgd.problems import evaluation, objectives
+from coded_dgd.problems.batches import Batches
 from coded_dgd.problems.blocks import (
     Arrays,
     Blocks,
@@ -20,9 +22,20 @@ from coded_dgd.problems.blocks import (
     no_rows,
 )
 from coded_dgd.problems.objectives import LinearModel, Objective
+from coded_dgd.problems.task_rows import Integers, TaskRows
 
 ROWS_AT_ONCE = 256
 """Rows of data in one computation, between two checks for a newer point."""
+
+
+class Draws(NamedTuple):
+    """What is drawn at random for an iteration."""
+
+    iteration: int
+    times: Floats
+    """Injected finish times of the tasks, in seconds after the point."""
+    batch: list[Integers] | None
+    """Rows of each task that belong to the batch; None if all rows take part."""
 
 
 class Shard:
@@ -59,16 +72,21 @@ class Shard:
         objective = objective or objectives.create(assignment.objective)
         if assignment.classes is not None:
             evaluation.learn_classes(objective, np.array(assignment.classes))
-        self.blocks = _blocks(assignment, objective, own)
+        counts = [last - first for first, last in assignment.rows or ()]
+        self._rows = TaskRows(assignment.height, counts)
+        self._batches = assignment.batch and Batches(*assignment.batch, assignment.seed)
+        self.blocks = _blocks(assignment, objective, own, self._rows)
         # Small tasks of one message are computed together.
         rows = assignment.columns if assignment.kernel == "gram" else assignment.height
+        if self._batches:
+            rows = ceil(rows / self._batches.scale)
         self.tasks_at_once = max(1, ROWS_AT_ONCE // max(1, rows))
         self._factors: Reals | None = (
             None
             if assignment.coefficients is None
             else np.array(assignment.coefficients, self.dtype)
         )
-        self._drawn: tuple[int, Floats] = (-1, np.empty(0))
+        self._drawn = Draws(-1, np.empty(0), None)
         self._labels = True
 
     def load(self, start: int, X: Any, y: Reals | None) -> None:
@@ -86,25 +104,29 @@ class Shard:
     def begin(self, point: Point) -> Reals:
         """Compute for this point from now on, and return beta in the type of the blocks."""
         self._labels = not point.product
+        self._rows.chosen = self.draw(point.iteration).batch
         return point.beta.astype(self.dtype, copy=False)
 
     def warm_up(self) -> None:
         """Compute once with zeros, since the first call is slow and would delay an iteration."""
-        self.finish_times(0)
+        self.draw(0)
         if self.assignment.tasks:
             beta: Reals = np.zeros(self.layout.parameters, self.dtype)
             self.compute(0, 1, beta)
             self.extras(0, 1, beta)
 
-    def finish_times(self, iteration: int) -> Floats:
-        """Return the injected finish times of the tasks, which are kept for the next call.
+    def draw(self, iteration: int) -> Draws:
+        """Return what is drawn at random for an iteration, which is kept for the next call.
 
         Call it ahead of the iteration, since at its start all workers compute at once.
         """
-        if self._drawn[0] != iteration:
+        if self._drawn.iteration != iteration:
             times = self.delay.finish_times(iteration, self.assignment.worker, self.work)
-            self._drawn = iteration, times
-        return self._drawn[1]
+            batch = None
+            if self._batches:
+                batch = self._batches.chosen(iteration, self.assignment.rows or ())
+            self._drawn = Draws(iteration, times, batch)
+        return self._drawn
 
     def new_message(self) -> tuple[Reals, Floats]:
         """Return a message of zeros, and the view of its header."""
@@ -123,23 +145,26 @@ class Shard:
     def compute(self, first: int, last: int, beta: Reals) -> Reals:
         """Return the sum of the results of tasks `first`..`last` - 1, times their factors."""
         factors = self._coefficients(first, last)
-        return self.blocks.result(first, last, beta, factors, self._labels)
+        result = self.blocks.result(first, last, beta, factors, self._labels)
+        return result * self._batches.scale if self._batches else result
 
     def extras(self, first: int, last: int, beta: Reals) -> list[float]:
         """Return the sums of the extras over the same tasks; see `layout.EXTRAS`."""
         if not self.layout.extras:
             return []
         assert isinstance(self.blocks, LabelledBlocks)
-        return [self.blocks.loss(first, last, beta, self._coefficients(first, last))]
+        loss = self.blocks.loss(first, last, beta, self._coefficients(first, last))
+        return [loss * self._batches.scale if self._batches else loss]
 
     def _coefficients(self, first: int, last: int) -> Reals | None:
         return None if self._factors is None else self._factors[first:last]
 
 
-def _blocks(assignment: Assignment, objective: Objective, arrays: Arrays | None) -> Blocks:
+def _blocks(
+    assignment: Assignment, objective: Objective, arrays: Arrays | None, rows: TaskRows
+) -> Blocks:
     """Return the blocks of a shard, of the kind that the kernel of the assignment needs."""
     dtype = assignment.layout.dtype
-    rows = [last - first for first, last in assignment.rows or ()]
     if assignment.kernel == "gram":
         return GramBlocks(assignment.tasks, assignment.columns, assignment.labels, dtype)
     if assignment.kernel == "sparse":

@@ -136,7 +136,7 @@ class Trainer:
         if not self.log:
             return False
         size = self.log[-1].gradient_norm
-        if not size and not self.setup.scheme.exact:
+        if not size and not (self.setup.scheme.exact and self.problem.batches is None):
             return False
         return size <= self.config.stop_at * self.first_norm
 
@@ -194,7 +194,12 @@ class Trainer:
             )
 
     def _quadratic(self, data: Distributed) -> Quadratic | None:
-        """Return the objective at beta = 0 if it is of degree 2, else None."""
+        """Return the objective at beta = 0 if that and a gradient give the loss, else None.
+
+        They do if the objective is of degree 2, and the gradient is not that of a batch.
+        """
+        if self.problem.batches:
+            return None
         objective = self.setup.objective
         if is_least_squares(objective) and self.source.weights is None:  # of the distribution
             return data.least_squares

@@ -83,13 +83,14 @@ class Worker:
                     if isinstance(signal, Point):
                         return signal
                     self._tasks.append(signal)
-                shard.finish_times(iteration + 1)
+                shard.draw(iteration + 1)
             event(Activity.SEND, code_id, iteration, index)
             header[0], header[1], header[2] = code_id, iteration, index
             header[3], header[4] = compute_seconds, overrun
             send(message)
             self.results += 1
         event(Activity.IDLE)
+        shard.draw(iteration + 1)
         return None
 
     def _told_tasks(
@@ -102,6 +103,7 @@ class Worker:
             instant = due[min(done, len(due) - 1)]
             while (number := self._next_task(point)) is None:
                 event(Activity.IDLE)
+                shard.draw(iteration + 1)
                 signal = yield inf
                 if isinstance(signal, Point):
                     return signal
@@ -130,7 +132,7 @@ class Worker:
         shard = self.shards[point.code_id]
         if shard.assignment.replaces is not None:
             self.shards.pop(shard.assignment.replaces, None)
-        due: list[float] = (self.clock() + shard.finish_times(point.iteration)).tolist()
+        due: list[float] = (self.clock() + shard.draw(point.iteration).times).tolist()
         return shard, due, shard.begin(point)
 
     def _next_task(self, point: Point) -> int | None:

@@ -21,7 +21,7 @@ from coded_dgd.planner.fitting import fit, slow_workers
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.observations import Floats, ObservedTimes, TaskTimes
-from coded_dgd.problems import labels, objectives
+from coded_dgd.problems import batches, labels, objectives
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
 
@@ -310,6 +310,7 @@ class _Predictor:
                 self.problem.block_norms,
                 names=names,
                 given=given | rule,
+                batches=batches.parse(config.batch) is not None,
                 seed=config.seed,
             ):
                 if each.scheme is not None and (each.scheme.exact or now.products is not None):

@@ -46,6 +46,7 @@ def candidates(
     *,
     names: Sequence[str] | None = None,
     given: dict[str, Any] | None = None,
+    batches: bool = False,
     seed: int = 0,
 ) -> Iterator[Candidate]:
     """Yield every scheme at every load and with all option values to try.
@@ -60,6 +61,8 @@ def candidates(
         Schemes to try. By default all schemes and their variants.
     given : dict, optional
         Options that are not varied.
+    batches : bool
+        Whether gradients are those of mini-batches.
     """
     fixed = {key: value for key, value in (given or {}).items() if value is not None}
     for name, options in _variants(workers, blocks, loads, names, fixed):
@@ -71,7 +74,7 @@ def candidates(
             given_here["blocks"] = blocks
         try:
             scheme = schemes.create(name, workers, seed=seed, **given_here)
-            scheme.check_objective(objective, "this objective")
+            scheme.check_objective(objective, "this objective", batches)
             scheme.fit(rows, block_norms)
         except (Infeasible, UsageError) as error:
             yield Candidate(name, given_here, None, str(error))

@@ -16,7 +16,7 @@ from coded_dgd.planner.costs import Sizes
 from coded_dgd.planner.fitting import Fit, fit
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.problems import evaluation, objectives, optimizers, trial
+from coded_dgd.problems import batches, evaluation, objectives, optimizers, trial
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.schemes import BASELINE, remedies
@@ -162,6 +162,7 @@ def make_plan(
             problem.block_norms,
             names=names,
             given=config.scheme_options,
+            batches=batches.parse(config.batch) is not None,
             seed=config.seed,
         )
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.problems import evaluation
 from coded_dgd.problems.objectives import Objective, follows_slope
-from coded_dgd.problems.task_rows import TaskRows, taken
+from coded_dgd.problems.task_rows import Counts, TaskRows, taken
 
 Reals = NDArray[np.floating[Any]]
 """Arrays of the one floating-point type with which a worker computes."""
@@ -89,22 +88,21 @@ class GradientBlocks(DenseBlocks, LabelledBlocks):
 
     Parameters
     ----------
-    rows : sequence of int
-        Number of rows of each task that are data, not padding; empty if all rows are data.
+    rows : TaskRows, optional
+        Rows that take part; by default all.
     """
 
-    def __init__(self, arrays: Arrays, objective: Objective, rows: Sequence[int] = ()) -> None:
+    def __init__(self, arrays: Arrays, objective: Objective, rows: TaskRows | None = None) -> None:
         super().__init__(arrays)
         self._gradient = evaluation.gradient_of(objective)
         self._objective = objective
-        self._rows = self._summed = TaskRows(self.X.shape[1], rows)
-        if follows_slope(objective) and evaluation.is_built_in(objective):
-            self._summed = TaskRows(self.X.shape[1])
+        self._rows = rows or TaskRows(self.X.shape[1])
+        self._padding = follows_slope(objective) and evaluation.is_built_in(objective)
 
     def result(
         self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
     ) -> Reals:
-        X, y, weights, counts = self._taken(self._summed, first, last)
+        X, y, weights, counts = self._taken(first, last, self._padding)
         if not len(X):
             return np.zeros_like(beta)
         if factors is not None:
@@ -115,21 +113,21 @@ class GradientBlocks(DenseBlocks, LabelledBlocks):
     def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
         losses = np.zeros(last - first)
         for place, task in enumerate(range(first, last)):
-            X, y, weights, _ = self._taken(self._rows, task, task + 1)
+            X, y, weights, _ = self._taken(task, task + 1)
             assert y is not None
             if len(X):
                 losses[place] = evaluation.loss(self._objective, X, y, beta, weights)
         return weighted(losses, factors)
 
     def _taken(
-        self, rows: TaskRows, first: int, last: int
-    ) -> tuple[Reals, Reals | None, Reals | None, int | list[int]]:
+        self, first: int, last: int, padding: bool = False
+    ) -> tuple[Reals, Reals | None, Reals | None, Counts]:
         """Return the rows of these tasks, their labels and weights, and their number per task."""
-        index, counts = rows.index(first, last)
+        rows, counts = self._rows.numbers(first, last, padding=padding)
         tasks = slice(first, last)
-        y = None if self.y is None else taken(self.y[tasks], index)
-        weights = None if self.weights is None else taken(self.weights[tasks], index)
-        return taken(self.X[tasks], index), y, weights, counts
+        y = None if self.y is None else taken(self.y[tasks], rows)
+        weights = None if self.weights is None else taken(self.weights[tasks], rows)
+        return taken(self.X[tasks], rows), y, weights, counts
 
 
 class ProductBlocks(DenseBlocks):

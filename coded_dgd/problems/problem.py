@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.problems import evaluation
+from coded_dgd.problems.batches import Batches
 from coded_dgd.problems.norms import SMALLEST_SQUARE, norms_of, refusal
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
@@ -60,6 +61,8 @@ class Problem:
     objective : Objective
     ridge : float
         lambda >= 0; R(theta) = ||theta||^2 / 2 in Ozfatura et al., eq. (1).
+    batches : Batches, optional
+        Draws the rows of each iteration's gradient; by default these are all rows.
 
     Attributes
     ----------
@@ -74,8 +77,14 @@ class Problem:
         If the objective does not return a valid number of parameters.
     """
 
-    def __init__(self, source: Source, objective: Objective, ridge: float = 0.0) -> None:
-        self.source, self.objective = source, objective
+    def __init__(
+        self,
+        source: Source,
+        objective: Objective,
+        ridge: float = 0.0,
+        batches: Batches | None = None,
+    ) -> None:
+        self.source, self.objective, self.batches = source, objective, batches
         self.parameters = evaluation.size(objective, source.features)
         self.ridge: Ridge = ridge
         if ridge and source.intercept:
@@ -86,11 +95,18 @@ class Problem:
         """Return the initial parameters for this seed, of shape (p,)."""
         return evaluation.start(self.objective, self.source.features, seed)
 
-    def gradient(self, beta: Floats) -> Floats:
-        """Return the gradient at `beta`, including the ridge, of shape (p,)."""
-        total = self.ridge * beta
-        for X, y, weights in self._rows():
-            total += evaluation.gradient(self.objective, X, y, beta, weights)
+    def gradient(self, beta: Floats, iteration: int | None = None) -> Floats:
+        """Return the gradient at `beta`, including the ridge, of shape (p,).
+
+        Parameters
+        ----------
+        iteration : int, optional
+            Iteration whose batch stands for all rows, if there are batches; by default the
+            gradient is that of all rows.
+        """
+        total, scale = self.ridge * beta, self._scale(iteration)
+        for X, y, weights in self._rows(iteration):
+            total += scale * evaluation.gradient(self.objective, X, y, beta, weights)
         return total
 
     def product(self, vector: Floats) -> Floats:
@@ -104,10 +120,11 @@ class Problem:
             total += evaluation.gradient(self.objective, X, None, vector, weights)
         return total
 
-    def loss(self, beta: Floats) -> float:
-        """Return the loss at `beta`, including the ridge."""
-        rows = sum(
-            evaluation.loss(self.objective, X, y, beta, weights) for X, y, weights in self._rows()
+    def loss(self, beta: Floats, iteration: int | None = None) -> float:
+        """Return the loss at `beta`, including the ridge; `iteration` is that of `gradient`."""
+        rows = self._scale(iteration) * sum(
+            evaluation.loss(self.objective, X, y, beta, weights)
+            for X, y, weights in self._rows(iteration)
         )
         return rows + penalty(self.ridge, beta)
 
@@ -121,12 +138,22 @@ class Problem:
         count = self.source.rows if weights is None else weights.sum()
         return {name: float(value / count) for name, value in sums.items()}
 
-    def _rows(self) -> Iterator[tuple[Floats, Floats, Floats | None]]:
-        """Yield all rows in windows: X, y, and the sample weights or None."""
+    def _rows(self, iteration: int | None = None) -> Iterator[tuple[Floats, Floats, Floats | None]]:
+        """Yield all rows, or a batch, in windows: X, y, and the sample weights or None."""
         first, weights = 0, self.source.weights
         for X, y in self.source.windows():
-            yield X, y, None if weights is None else weights[first : first + len(y)]
-            first += len(y)
+            last = first + len(y)
+            own = None if weights is None else weights[first:last]
+            if self.batches and iteration is not None:
+                [rows] = self.batches.chosen(iteration, [(first, last)])
+                X, y, own = X[rows], y[rows], None if own is None else own[rows]
+            if len(y):
+                yield X, y, own
+            first = last
+
+    def _scale(self, iteration: int | None) -> float:
+        """Return the factor by which the rows of an iteration stand for all rows."""
+        return self.batches.scale if self.batches and iteration is not None else 1.0
 
     @cached_property
     def quadratic(self) -> Quadratic:

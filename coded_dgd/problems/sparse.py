@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coded_dgd.problems import evaluation
 from coded_dgd.problems.blocks import LabelledBlocks, Reals, labels_and_weights, weighted
 from coded_dgd.problems.objectives import LinearModel
+from coded_dgd.problems.task_rows import EVERY, Counts, Numbers, TaskRows
 
 if TYPE_CHECKING:
     from coded_dgd.problems.partition import Partition
@@ -133,9 +134,9 @@ def _sums(places: NDArray[Any], values: Reals, length: int) -> Floats:
 
 
 class _Part(NamedTuple):
-    """A part holds scipy matrices of the rows of some tasks and of their transpose, and labels.
+    """A part holds some rows of tasks, as scipy matrices of the rows and of their transpose.
 
-    Labels and weights have shape (tasks * k,), or are None.
+    Labels and weights have shape (rows,), or are None.
     """
 
     X: Any
@@ -143,24 +144,33 @@ class _Part(NamedTuple):
     y: Reals | None
     weights: Reals | None
 
+    def taken(self, rows: Numbers) -> _Part:
+        """Return some of the rows."""
+        if rows is EVERY:
+            return self
+        X = self.X[rows]
+        labels = (None if each is None else each[rows] for each in (self.y, self.weights))
+        return _Part(X, X.T, *labels)
+
 
 class SparseBlocks(LabelledBlocks):
     """On blocks of sparse rows a task is the gradient of a loss of X beta.
 
-    Only workers that hold such blocks import scipy.sparse.
+    Only workers that hold such blocks import scipy.sparse. Padding has no entries, so that it
+    changes no product; it is left in where the objective is built in.
 
     Parameters
     ----------
-    rows : sequence of int
-        Number of rows of each task that are data, not padding; only needed for losses, since rows
-        without entries change no product.
+    rows : TaskRows
+        Rows that take part.
     """
 
-    def __init__(self, dtype: str, objective: LinearModel, rows: Sequence[int] = ()) -> None:
+    def __init__(self, dtype: str, objective: LinearModel, rows: TaskRows) -> None:
         from scipy.sparse import csr_array
 
         self._csr = csr_array
         self._dtype, self.objective, self._rows = dtype, objective, rows
+        self._padding = evaluation.is_built_in(objective)
         self._windows: list[tuple[SparseRows, Reals | None]] = []
         self._starts: list[int] = []
         self._parts: dict[tuple[int, int, int], _Part] = {}
@@ -173,12 +183,15 @@ class SparseBlocks(LabelledBlocks):
         self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
     ) -> Reals:
         total: Reals = np.zeros(len(beta), self._dtype)
-        for number, (rows, _) in enumerate(self._windows):
-            part = self._part(number, first, last)
+        for number in range(len(self._windows)):
+            rows, counts = self._numbers(number, first, last, self._padding)
+            part = self._part(number, first, last).taken(rows)
+            if not part.X.shape[0]:
+                continue
             margins = self.objective.margins(part.X, beta)
             slope = evaluation.slope(self.objective, margins, part.y if labels else None).T
             if factors is not None:
-                slope = slope * np.repeat(factors, rows.height)
+                slope = slope * np.repeat(factors, counts)
             if part.weights is not None:
                 slope = slope * part.weights
             product = part.transposed @ slope.T.astype(self._dtype, copy=False)
@@ -186,21 +199,33 @@ class SparseBlocks(LabelledBlocks):
         return total
 
     def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
+        # the margins are columns, so that a model that only defines loss works
         outputs = self.objective.outputs
         losses, identity = np.zeros(last - first), np.eye(outputs, dtype=self._dtype).ravel()
-        for number, start in enumerate(self._starts):
-            part, height = self._part(number, first, last), self._windows[number][0].height
+        for number in range(len(self._windows)):
+            part = self._part(number, first, last)
+            rows, counts = self._numbers(number, first, last)
+            if self._rows.chosen is not None:  # otherwise a copy of all entries would cost more
+                part, rows = part.taken(rows), EVERY
             assert part.y is not None
-            z = self.objective.margins(part.X, beta).reshape(-1, height, outputs)
-            y = part.y.reshape(-1, height)
-            weights = None if part.weights is None else part.weights.reshape(-1, height)
-            for place, task in enumerate(range(first, last)):
-                rows = min(self._rows[task] - start, height)
-                if rows > 0:  # the margins are columns, so a model that only defines loss works
-                    margins, labels = z[place, :rows], y[place, :rows]
-                    own = None if weights is None else weights[place, :rows]
-                    losses[place] += evaluation.loss(self.objective, margins, labels, identity, own)
+            z = self.objective.margins(part.X, beta).reshape(-1, outputs)
+            places = np.cumsum(np.broadcast_to(counts, last - first))[:-1]
+            every = part.weights
+            weights = [None] * (last - first) if every is None else np.split(every[rows], places)
+            tasks = zip(
+                np.split(z[rows], places), np.split(part.y[rows], places), weights, strict=True
+            )
+            for place, (margins, y, own) in enumerate(tasks):
+                if len(y):
+                    losses[place] += evaluation.loss(self.objective, margins, y, identity, own)
         return weighted(losses, factors)
+
+    def _numbers(
+        self, number: int, first: int, last: int, padding: bool = False
+    ) -> tuple[Numbers, Counts]:
+        """Return which rows of these tasks in one window take part; see `TaskRows.numbers`."""
+        start, height = self._starts[number], self._windows[number][0].height
+        return self._rows.numbers(first, last, start, height, padding)
 
     def _part(self, number: int, first: int, last: int) -> _Part:
         """Return the rows of these tasks in one window, without copying their entries."""
@@ -218,12 +243,8 @@ class SparseBlocks(LabelledBlocks):
                 ),
                 shape=(of.stop - of.start, rows.features),
             )
-            self._parts[key] = _Part(
-                X,
-                X.T,
-                *(
-                    None if each is None else each[first:last].ravel()
-                    for each in labels_and_weights(y)
-                ),
+            labels = (
+                None if each is None else each[first:last].ravel() for each in labels_and_weights(y)
             )
+            self._parts[key] = _Part(X, X.T, *labels)
         return self._parts[key]

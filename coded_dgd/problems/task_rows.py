@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.integer[Any]]
 Reals = NDArray[np.floating[Any]]
-Index = tuple[int | Integers, slice | Integers] | None
-"""Index of the rows of an array of shape (tasks, k, ...); None stands for all rows."""
+Numbers = slice | Integers
+"""Numbers of rows of several tasks, where those of a task follow those of the task before."""
+Counts = int | list[int]
+"""Number of rows of each task, or the same number for all."""
+
+EVERY = slice(None)
 
 
 class TaskRows:
@@ -27,29 +31,53 @@ class TaskRows:
 
     def __init__(self, height: int, counts: Sequence[int] = ()) -> None:
         self.height, self._counts = height, counts
+        self.chosen: Sequence[Integers] | None = None
+        """Rows of each block that belong to the batch, ascending; None if all rows take part."""
 
-    def count(self, task: int) -> int:
-        """Return the number of rows of a task that are data."""
-        return self._counts[task] if self._counts else self.height
+    def numbers(
+        self,
+        first: int,
+        last: int,
+        start: int = 0,
+        height: int | None = None,
+        padding: bool = False,
+    ) -> tuple[Numbers, Counts]:
+        """Return which rows of tasks `first` to `last` - 1 take part, and how many of each task.
 
-    def index(self, first: int, last: int) -> tuple[Index, int | list[int]]:
-        """Return the index of the rows of tasks `first` to `last` - 1, and their number per task.
+        Numbers of rows begin with the first task. `EVERY`, as such, stands for all rows.
 
-        The index is for arrays whose first task is `first`. All rows of a task, or some rows of a
-        single task, are a view; rows of several tasks are copied.
+        Parameters
+        ----------
+        start, height : int
+            First row of a window in each block, and its number of rows of each block; by default
+            the window is the whole blocks.
+        padding : bool
+            Whether padding may be among the rows where that makes them simpler.
         """
-        counts = [self.count(task) for task in range(first, last)]
-        if min(counts) == self.height:
-            return None, self.height
+        height = self.height if height is None else height
+        if self.chosen is not None:
+            rows = [_between(each, start, start + height) for each in self.chosen[first:last]]
+            return _joined(rows, height)
+        ends = self._counts[first:last] or [self.height] * (last - first)
+        counts = [min(max(end - start, 0), height) for end in ends]
+        if padding or min(counts) == height:
+            return EVERY, height
         if last == first + 1:
-            return (0, slice(counts[0])), counts
-        return _joined([np.arange(count) for count in counts]), counts
+            return slice(counts[0]), counts
+        return _joined([np.arange(count) for count in counts], height)
 
 
-def taken(array: Reals, index: Index) -> Reals:
-    """Return the rows with this index of an array of shape (tasks, k, ...), as (rows, ...)."""
-    return array.reshape(-1, *array.shape[2:]) if index is None else array[index]
+def taken(array: Reals, rows: Numbers) -> Reals:
+    """Return rows of an array of shape (tasks, k, ...), as (rows, ...); a slice is a view."""
+    return array.reshape(-1, *array.shape[2:])[rows]
 
 
-def _joined(rows: Sequence[Integers]) -> Index:
-    return np.repeat(np.arange(len(rows)), [len(each) for each in rows]), np.concatenate(rows)
+def _between(rows: Integers, start: int, stop: int) -> Integers:
+    """Return the rows from `start` to `stop` - 1 of ascending ones, counted from `start`."""
+    first, last = np.searchsorted(rows, [start, stop])
+    return rows[first:last] - start
+
+
+def _joined(rows: Sequence[Integers], height: int) -> tuple[Numbers, Counts]:
+    numbers = np.concatenate([place * height + each for place, each in enumerate(rows)])
+    return numbers, [len(each) for each in rows]

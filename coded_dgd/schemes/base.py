@@ -206,19 +206,26 @@ class Scheme(ABC):
         del rows, features, iterations
         return []
 
-    def check_objective(self, objective: Objective, name: str) -> None:
+    def check_objective(self, objective: Objective, name: str, batches: bool = False) -> None:
         """Refuse an objective whose gradient cannot be decoded.
 
         Parameters
         ----------
         name : str
             Name of the objective in the message.
+        batches : bool
+            Whether gradients are those of mini-batches.
 
         Raises
         ------
         Infeasible
             If it cannot be decoded; the message names schemes that can.
         """
+        if self.coded and batches:
+            raise Infeasible(
+                f"{self.name} combines all rows of the data once, before a batch of them is drawn: "
+                "use uc-mmc, gc or another replication-based scheme, or leave --batch out"
+            )
         if self.coded and objective.degree != 2:
             raise Infeasible(
                 f"{self.name} decodes gradients of degree 2 in the data, which that of {name} is "

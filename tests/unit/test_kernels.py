@@ -23,6 +23,7 @@ from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import open_source
 from coded_dgd.problems.sparse import SparseBlocks, SparseRows, windows
+from coded_dgd.problems.task_rows import TaskRows
 from coded_dgd.schemes.base import ReplicationScheme, Scheme
 
 NAMES = [*schemes.names(), "lcc-mmc-2"]
@@ -104,7 +105,7 @@ def test_without_labels_a_task_is_a_product():
     kinds = {
         GradientBlocks(no_rows(3, 50, 7, True, "float64"), LeastSquares()): X,
         GramBlocks(3, 7, True, "float64"): X,
-        SparseBlocks("float64", LeastSquares()): sparse_rows,
+        SparseBlocks("float64", LeastSquares(), TaskRows(50)): sparse_rows,
     }
     stacked, factors = X[1:].reshape(-1, 7), np.array([2.0, -1.0])
     for blocks, rows in kinds.items():
@@ -198,7 +199,7 @@ class ThreeOutputs(LinearModel):
 @pytest.mark.parametrize(("dtype", "precise"), [("float64", 1e-12), ("float32", 1e-5)])
 @pytest.mark.parametrize("factors", [None, [1.0, -2.0, 0.5]])
 def test_sparse_rows_of_a_model_with_several_outputs(sparse_file, dtype, precise, factors):
-    source, model, rows = open_source(sparse_file, 0), ThreeOutputs(), (20, 20, 21)
+    source, model, rows = open_source(sparse_file, 0), ThreeOutputs(), TaskRows(21, (20, 20, 21))
     sparse = SparseBlocks(dtype, model, rows)
     dense = GradientBlocks(no_rows(3, 21, source.features, True, dtype), model, rows)
     for start, X, y in windows(Partition(source.rows, 3), source, 2000):

@@ -192,10 +192,28 @@ class Problem:
         return total
 
     def lipschitz(self) -> float | None:
-        """Return a bound of the curvature of the whole problem; None if the objective has none."""
+        """Return a bound of the curvature of the whole problem; None if the objective has none.
+
+        With batches of B of m rows it is their expected smoothness, which is larger, since a batch
+        may consist of the largest rows: (m (B - 1) L + (m - B) m L_1) / (B (m - 1)), where L is the
+        bound for all rows and L_1 the one for the largest row (Gower et al., "SGD: general analysis
+        and improved rates", ICML 2019, Proposition 3.8, for sums instead of means).
+        """
         if self.objective.curvature is None:
             return None
-        return self.objective.curvature * self.largest_eigenvalue() + float(np.max(self.ridge))
+        bound = self.largest_eigenvalue()
+        if self.batches and self.batches.size < self.source.rows:
+            m, size = self.source.rows, self.batches.size
+            bound = m * ((size - 1) * bound + (m - size) * self._largest_row) / (size * (m - 1))
+        return self.objective.curvature * bound + float(np.max(self.ridge))
+
+    @cached_property
+    def _largest_row(self) -> float:
+        """Largest squared norm of a row of X, times its sample weight."""
+        return max(
+            float((np.einsum("kl,kl->k", X, X) * (1.0 if weights is None else weights)).max())
+            for X, _, weights in self._rows()
+        )
 
     def largest_eigenvalue(self) -> float:
         """Return the largest eigenvalue of X^T W X, within 0.1 %, from above.

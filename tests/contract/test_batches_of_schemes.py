@@ -76,6 +76,17 @@ def test_the_batch_does_not_depend_on_the_scheme_or_the_blocks():
             np.testing.assert_allclose(one, two, rtol=1e-10)
 
 
+def test_a_step_of_auto_suits_the_batches():
+    """Expected smoothness is between the bounds of all rows and of m times the largest row."""
+    one, some, most = (
+        begin("uncoded", "logistic", batch=batch).problem.lipschitz() for batch in ("1", "10", "31")
+    )
+    source, whole = source_of("logistic"), begin("uncoded", "logistic").problem.lipschitz()
+    rows = (source.read(0, source.rows)[0] ** 2).sum(axis=1)
+    assert one == pytest.approx(0.25 * source.rows * rows.max() + 0.7)
+    assert one > some > most == whole
+
+
 X = np.random.default_rng(0).standard_normal((61, 4))
 Y = X @ [1.0, -2.0, 0.5, 3.0] + 1
 

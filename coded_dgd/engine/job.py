@@ -76,8 +76,16 @@ class Outcome:
 
     @property
     def exact(self) -> bool:
-        """Whether the gradients of all stages are exact."""
-        return all(stage.scheme.exact for stage in self.stages)
+        """Whether the gradients of all stages are exact gradients of all rows."""
+        return self.start.problem.batches is None and all(
+            stage.scheme.exact for stage in self.stages
+        )
+
+    @property
+    def epochs(self) -> float:
+        """Number of passes over the data: iterations times the fraction of rows of a batch."""
+        batches = self.start.problem.batches
+        return len(self.log) / (batches.scale if batches else 1)
 
     @property
     def stop(self) -> Stop:

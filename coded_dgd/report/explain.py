@@ -24,9 +24,11 @@ def headline(run: RecordedRun) -> str:
     """Return one line that says what was run."""
     it = run.summary
     so_far = "" if run.finished else f"of {run.config.iterations} "
+    partly = it.epochs is not None and it.epochs < it.iterations
+    epochs = f" ({it.epochs:.4g} epochs)" if partly else ""
     return (
         f"{it.scheme} on {it.workers} workers, N = {it.blocks} blocks, "
-        f"load r = {it.load}, {it.iterations} {so_far}iterations, {it.status}"
+        f"load r = {it.load}, {it.iterations} {so_far}iterations{epochs}, {it.status}"
     )
 
 

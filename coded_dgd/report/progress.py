@@ -83,6 +83,12 @@ class Progress(Observer):
             f"{start.problem.source.describe()}; {config.objective}, {config.optimizer}"
             f"{start.stepping}"
         )
+        if batches := start.problem.batches:
+            self._status.epoch = 1 / batches.scale
+            self._say(
+                f"gradients of batches of {batches.size} of {batches.rows} rows: "
+                f"{batches.scale:.3g} iterations are an epoch"
+            )
         if start.kernel in KERNELS:
             self._say(f"{KERNELS[start.kernel]} (--kernel {start.kernel})")
         for caution in start.cautions:

@@ -54,6 +54,8 @@ def format_table(result: Summary, outcome: Outcome) -> str:
     if result.distance_to_optimum is not None:
         loss += f", ||beta - optimum|| = {result.distance_to_optimum:.2e}"
     lines.append(_item("loss", loss))
+    if result.epochs is not None and result.epochs < result.iterations:
+        lines.append(_item("epochs", f"{result.epochs:.4g} in {result.iterations} iterations"))
     if text := describe_stop(result):
         lines.append(_item("gradient norm", text))
     final = result.final_gradient_norm_ratio

@@ -23,6 +23,8 @@ class Status:
 
     def __init__(self, planned: float | None = None) -> None:
         self._planned = planned
+        self.epoch = 1.0
+        """Fraction of the rows that take part in an iteration."""
         self._most = 0  # maximum number of live workers
         self._times: deque[float] = deque(maxlen=RECENT)
         self.record: Iteration | None = None
@@ -42,6 +44,8 @@ class Status:
             value = f"gradient norm {record.gradient_norm:.6g}"
         else:
             value = f"loss {record.loss:.6g}"
+        if self.epoch < 1:
+            value = f"epoch {(record.iteration + 1) * self.epoch:.1f}, {value}"
         found = [value, f"p50 {np.median(self._times):.4f} s"]
         if self._planned is not None:
             found += [f"mean {np.mean(self._times):.4f} s (planned {self._planned:.4f})"]

@@ -63,6 +63,7 @@ def summarize(
         blocks=scheme.blocks,
         load=scheme.load,
         iterations=len(log),
+        epochs=outcome.epochs,
         status=outcome.status,
         stop_reason=stop.reason,
         converged=stop.converged,

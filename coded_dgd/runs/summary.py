@@ -130,6 +130,8 @@ class Summary:
     blocks: int
     load: int
     iterations: int
+    epochs: float | None = None
+    """Number of passes over the data; a mini-batch is a part of one."""
     status: str
     """``done`` after all iterations, ``converged`` by ``--stop-at``, or why the run ended early."""
     stop_reason: str | None = None

@@ -22,6 +22,7 @@ INSTEAD = {
     "delay": 'text such as "shifted-exponential:mu=10,alpha=0.01"',
     "objective": "a name, an Objective, or a class of one",
     "scheme": 'a name, or "MODULE:CLASS" of a class that can be imported',
+    "weights": "a path, or with arrays X and y the weights as sample_weight=...",
     "wait": '"all", "fastest:K" or "deadline:SECONDS"',
 }
 """Description of the values of options that are easily given in another form."""

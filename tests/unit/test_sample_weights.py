@@ -223,6 +223,8 @@ def test_a_sample_of_the_planner_keeps_weights_and_intercept(monkeypatch, limit)
 def test_train_says_where_weights_belong():
     with pytest.raises(UsageError, match="sample_weight belongs to X and y"):
         train(data="data.npy", sample_weight=WEIGHTS, transport="simulated")
+    with pytest.raises(UsageError, match="weights has to be text.* the weights as sample_weight"):
+        train(X, Y, weights=WEIGHTS, transport="simulated")
     with pytest.raises(UsageError, match="weights names a file: with X and y give sample_weight"):
         train(X, Y, weights="w.npy", transport="simulated")
 
@@ -273,3 +275,28 @@ def test_a_comparison_and_a_plan_take_weights(run, capsys):
     assert losses[0] == pytest.approx(losses[1], rel=1e-9)
     plan = ["plan", "--probe", "3", "--schemes", "uc-mmc,sgc", "--objective", "huber"]
     assert run_command_line([*plan, *given]) == 0
+
+
+def test_weights_that_were_moved_are_named_anew(run, tmp_path):
+    assert run("--out", "parts") == 0
+    (tmp_path / "w.npy").rename("v.npy")
+    again = ["run", "--resume", "parts", "--iterations", "16", "--quiet"]
+    assert run_command_line([*again, "--weights", "v.npy"]) == 0
+    assert json.loads((tmp_path / "parts" / "summary.json").read_text())["iterations"] == 16
+
+
+def test_arrays_go_on_with_their_weights_only(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"scheme": "uc-mmc", "load": 2, "transport": "simulated", "workers": 5}
+    train(X, Y, sample_weight=WEIGHTS, out="r", iterations=4, **options)
+    with pytest.raises(UsageError, match=r"is not what the run was trained on"):
+        train(X, Y, resume="r", iterations=8, **options)
+    found = train(X, Y, sample_weight=WEIGHTS, resume="r", iterations=8, **options)
+    whole = train(X, Y, sample_weight=WEIGHTS, iterations=8, **options)
+    np.testing.assert_array_equal(found.coef_, whole.coef_)
+
+
+def test_paths_of_weights_may_be_objects(run, tmp_path):
+    given = {"scheme": "gc", "load": 2, "transport": "simulated", "workers": 5, "iterations": 5}
+    found = train(data=tmp_path / "data.npy", weights=tmp_path / "w.npy", **given)
+    np.testing.assert_array_equal(found.coef_, train(X, Y, sample_weight=WEIGHTS, **given).coef_)

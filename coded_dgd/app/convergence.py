@@ -171,9 +171,19 @@ def _remedy(outcome: Outcome, norms: Floats, noisy: bool, more: float) -> str:
         )
     kind = outcome.setup.optimizer.kind
     patience = f"use {'--optimizer nesterov and ' if kind.uses_step_size else ''}more --iterations"
+    remedy = " or ".join(filter(None, [_scaling(outcome), patience]))
     columns = _of_columns(outcome.start.problem.source, norms)
-    found = filter(None, [_of_step(outcome, more), columns and f"{columns}, or {patience}"])
-    return "; ".join(found) or (f"scale the columns of X and subtract their means, or {patience}")
+    found = filter(None, [_of_step(outcome, more), columns and f"{columns}: {remedy}"])
+    return "; ".join(found) or remedy
+
+
+def _scaling(outcome: Outcome) -> str:
+    """Return the options that would scale and centre the columns; empty if they are given."""
+    config, problem = outcome.setup.config, outcome.start.problem
+    centred = config.intercept or problem.source.density is not None
+    centring = follows_slope(problem.objective) and not centred
+    options = ["--standardize"] * (not config.standardize) + ["--intercept"] * centring
+    return f"add {' and '.join(options)}," if options else ""
 
 
 def _of_step(outcome: Outcome, more: float) -> str:
@@ -209,6 +219,5 @@ def _of_columns(source: Source, norms: Floats) -> str:
     return (
         f"the norms of the columns of X differ by a factor of "
         f"{norms[largest] / norms[low].min():,.0f} ({source.feature_title(largest)} has the "
-        f"largest; more than {SPREAD:.0f} times smaller: {named}): scale the columns to similar "
-        "norms and subtract their means"
+        f"largest; more than {SPREAD:.0f} times smaller: {named})"
     )

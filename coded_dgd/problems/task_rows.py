@@ -58,9 +58,10 @@ class TaskRows:
         if self.chosen is not None:
             rows = [_between(each, start, start + height) for each in self.chosen[first:last]]
             return _joined(rows, height)
-        ends = self._counts[first:last] or [self.height] * (last - first)
-        counts = [min(max(end - start, 0), height) for end in ends]
-        if padding or min(counts) == height:
+        if padding or not self._counts:
+            return EVERY, height
+        counts = [min(max(end - start, 0), height) for end in self._counts[first:last]]
+        if min(counts) == height:
             return EVERY, height
         if last == first + 1:
             return slice(counts[0]), counts

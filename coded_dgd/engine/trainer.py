@@ -181,11 +181,6 @@ class Trainer:
                 f"--objective least-squares alone: use {remedies.COPIES}, or leave the weights out"
             )
         self.setup.check_optimizer(scheme)
-        if scheme.coded and self.source.weights is not None:
-            raise Infeasible(
-                f"{scheme.name} encodes rows of this objective without their sample weights: use "
-                f"{remedies.COPIES}, or --objective least-squares"
-            )
         scheme.fit(self.source.rows, self.problem.block_norms)
         if scheme.scales_tasks and (fault := trial.weights_fault(self.problem)):
             raise Infeasible(

@@ -92,7 +92,8 @@ def test_coded_schemes_refuse_what_they_cannot_weigh():
             squares = (X @ beta - y) ** 2
             return float(squares.sum() if weights is None else weights @ squares)
 
-    with pytest.raises(Infeasible, match="sample weights for --objective least-squares alone: use uc-mmc"):
+    words = "sample weights for --objective least-squares alone: use uc-mmc"
+    with pytest.raises(Infeasible, match=words):
         begin("lcc-mmc", Twice(), weighted("least-squares"))
 
 

@@ -223,7 +223,7 @@ def test_a_sample_of_the_planner_keeps_weights_and_intercept(monkeypatch, limit)
 def test_train_says_where_weights_belong():
     with pytest.raises(UsageError, match="sample_weight belongs to X and y"):
         train(data="data.npy", sample_weight=WEIGHTS, transport="simulated")
-    with pytest.raises(UsageError, match="weights has to be text.* the weights as sample_weight"):
+    with pytest.raises(UsageError, match=r"weights has to be text.* the weights as sample_weight"):
         train(X, Y, weights=WEIGHTS, transport="simulated")
     with pytest.raises(UsageError, match="weights names a file: with X and y give sample_weight"):
         train(X, Y, weights="w.npy", transport="simulated")

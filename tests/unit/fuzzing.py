@@ -580,7 +580,11 @@ VALID: dict[str, list[str]] = {
     ],
     "delay": DELAYS,
     "objective": ["least-squares", "logistic", "json:JSONDecoder"],
-    "optimizer": ["gd", "nesterov"],
+    "optimizer": [
+        "gd", "nesterov", "nesterov:restart=gradient", "nesterov:restart=", "momentum:factor=0.5",
+        "momentum:factor=nan", "adam", "adam:epsilon=1e300", "cg", "cg:every=0", "lbfgs:pairs=2",
+        "lbfgs:pairs=99999999999999999999", "auto", "auto:pairs=2",
+    ],
     "step-size": [
         "auto", "0.1", "1e-3", "1e300", "theorem1", "theorem1:epsilon=1e-6", "theorem1:epsilon=0",
         "power-law:scale=1612,power=0.7", "power-law:scale=1e308,power=-300", "power-law",

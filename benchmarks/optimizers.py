@@ -36,7 +36,7 @@ def iterations_to(target: float, config: RunConfig, source: Source) -> tuple[int
     """Run in virtual time; return the number of iterations and the true relative gradient."""
     prepared = setup.prepare(config, None)
     transport = SimulatedTransport(prepared.scheme.workers)
-    outcome = job.run(prepared, transport, source=source)
+    outcome = job.run(prepared, transport, problem=prepared.problem(source))
     if outcome.status != "converged":
         raise SystemExit(f"{config.scheme}: {target:g} is not reached")
     problem = outcome.start.problem

@@ -43,7 +43,9 @@ def prepared(scheme, optimizer, objective, **options):
 
 def run(scheme, optimizer, objective, losses=None, **options):
     setup = prepared(scheme, optimizer, objective, **options)
-    return job.run(setup, SimulatedTransport(WORKERS, losses=losses), source=source(objective))
+    return job.run(
+        setup, SimulatedTransport(WORKERS, losses=losses), problem=setup.problem(source(objective))
+    )
 
 
 def assert_solved(outcome, limit=1e-8):
@@ -107,7 +109,7 @@ def test_sparse_rows_answer_products_and_losses(optimizer):
     X, y = source("least-squares").read(0, 61)
     data = open_arrays(csr_array(np.where(np.abs(X) < 1, 0, X)), y)
     setup = prepared("uc-mmc", optimizer, "least-squares", load=3, kernel="sparse")
-    outcome = job.run(setup, SimulatedTransport(WORKERS), source=data)
+    outcome = job.run(setup, SimulatedTransport(WORKERS), problem=setup.problem(data))
     assert outcome.start.kernel == "sparse"
     assert_solved(outcome)
 

@@ -20,7 +20,8 @@ class Adam(Optimizer):
     With moving averages m_t of the gradient and v_t of its squares, both corrected for their start
     at zero, it steps by -step * m_t / (sqrt(v_t) + epsilon) (Kingma and Ba, "Adam: a method for
     stochastic optimization", 2015, Algorithm 1). A step changes a parameter by about the step size,
-    whatever the gradient is.
+    whatever the gradient is, and may lead away from a model with a small gradient. So `beta` is the
+    model of the latest gradient, and `point` is one step ahead: T iterations take T - 1 steps.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class Adam(Optimizer):
     """
 
     auto_step: ClassVar[float | None] = 1e-3
-    vectors = 4
+    vectors = 5
 
     def __init__(
         self,
@@ -58,14 +59,20 @@ class Adam(Optimizer):
             )
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
         self._mean, self._square = np.zeros(len(start)), np.zeros(len(start))
+        self._gradient: Floats | None = None
+
+    @property
+    def gradient_at_beta(self) -> Floats | None:
+        return self._gradient
 
     def update(self, gradient: Floats, loss: float | None = None) -> None:
         self.steps += 1
+        self.beta, self._gradient = self.point, gradient
         self._mean = self._beta1 * self._mean + (1 - self._beta1) * gradient
         self._square = self._beta2 * self._square + (1 - self._beta2) * gradient**2
         mean = self._mean / (1 - self._beta1**self.steps)
         size = np.sqrt(self._square / (1 - self._beta2**self.steps)) + self._epsilon
-        self.beta = self.point = self.beta - self._schedule(self.steps) * mean / size
+        self.point = self.beta - self._schedule(self.steps) * mean / size
 
     def remedy(self, problem: Problem) -> str:
         return "a smaller --step-size, such as the 0.001 of --step-size auto, may help"

@@ -18,6 +18,9 @@ class Momentum(Optimizer):
     (Polyak, "Some methods of speeding up the convergence of iteration methods", 1964). For
     quadratic objectives it converges with step < 2 (1 + factor) / L.
 
+    A step may lead away from a model with a small gradient. So `beta` is the model of the latest
+    gradient, and `point` is one step ahead: T iterations take T - 1 steps.
+
     Parameters
     ----------
     factor : float
@@ -29,7 +32,7 @@ class Momentum(Optimizer):
         If the factor is out of range.
     """
 
-    vectors = 3
+    vectors = 4
 
     def __init__(self, start: Floats, schedule: Schedule, factor: float = 0.9) -> None:
         super().__init__(start, schedule)
@@ -38,11 +41,17 @@ class Momentum(Optimizer):
                 f"optimizer momentum: factor={factor:g} is out of range: choose 0 <= factor < 1"
             )
         self._factor, self._velocity = factor, np.zeros(len(start))
+        self._gradient: Floats | None = None
+
+    @property
+    def gradient_at_beta(self) -> Floats | None:
+        return self._gradient
 
     def update(self, gradient: Floats, loss: float | None = None) -> None:
         self.steps += 1
+        self.beta, self._gradient = self.point, gradient
         self._velocity = self._factor * self._velocity - self._schedule(self.steps) * gradient
-        self.beta = self.point = self.beta + self._velocity
+        self.point = self.beta + self._velocity
 
     def state(self) -> dict[str, Floats]:
         return {**super().state(), "velocity": self._velocity}

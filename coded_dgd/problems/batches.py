@@ -24,6 +24,7 @@ from coded_dgd.errors import UsageError
 
 Integers = NDArray[np.integer[Any]]
 Words = NDArray[np.uint64]
+Halves = NDArray[np.uint32]
 
 ROUNDS = 8
 """Rounds of the Feistel network, an even number.
@@ -33,9 +34,9 @@ FEWEST_BITS = 6
 """Binary digits of the least domain; in smaller ones the draws of pairs are not uniform."""
 PURPOSE = 9
 """Number that keeps these draws apart from others with the same seed."""
-FIRST_FACTOR, SECOND_FACTOR = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
-"""Factors of the final mix of MurmurHash3, which is the round function."""
-SHIFT = np.uint64(33)
+FACTORS = np.array([0x85EBCA6B, 0xC2B2AE35], np.uint32)
+SHIFTS = np.array([16, 13, 16], np.uint32)
+"""Factors and shifts of the final mix of MurmurHash3, which is the round function."""
 
 
 def parse(text: str) -> int | float | None:
@@ -104,8 +105,8 @@ class Batches:
         self.rows, self.size, self._seed = rows, size, seed
         bits = max(FEWEST_BITS, (rows - 1).bit_length())
         self._low_bits = np.uint64(bits // 2)
-        self._low = np.uint64((1 << (bits // 2)) - 1)
-        self._high = np.uint64((1 << (bits - bits // 2)) - 1)
+        self._low = np.uint32((1 << (bits // 2)) - 1)
+        self._high = np.uint32((1 << (bits - bits // 2)) - 1)
 
     @property
     def scale(self) -> float:
@@ -134,28 +135,31 @@ class Batches:
 
     def _places(self, iteration: int, rows: Words) -> Words:
         """Return where the permutation of an iteration puts some rows."""
-        keys = np.random.SeedSequence(self._seed, spawn_key=(PURPOSE, iteration))
-        words = np.asarray(keys.generate_state(ROUNDS, np.uint64), np.uint64)
-        places = self._permuted(rows, words)
+        sequence = np.random.SeedSequence(self._seed, spawn_key=(PURPOSE, iteration))
+        keys = np.asarray(sequence.generate_state(ROUNDS), np.uint32)
+        places = self._permuted(rows, keys)
         beyond = np.flatnonzero(places >= np.uint64(self.rows))
         while len(beyond):
-            places[beyond] = self._permuted(places[beyond], words)
+            places[beyond] = self._permuted(places[beyond], keys)
             beyond = beyond[places[beyond] >= np.uint64(self.rows)]
         return places
 
-    def _permuted(self, numbers: Words, keys: Words) -> Words:
+    def _permuted(self, numbers: Words, keys: Halves) -> Words:
         """Return what a permutation of the domain makes of some numbers."""
-        high, low = numbers >> self._low_bits, numbers & self._low
+        high = (numbers >> self._low_bits).astype(np.uint32)
+        low = (numbers & np.uint64(self._low)).astype(np.uint32)
         for first, second in keys.reshape(-1, 2):
-            high = high ^ (_mixed(low ^ first) & self._high)
-            low = low ^ (_mixed(high ^ second) & self._low)
-        permuted: Words = (high << self._low_bits) | low
+            high ^= _mixed(low ^ first) & self._high
+            low ^= _mixed(high ^ second) & self._low
+        permuted: Words = (high.astype(np.uint64) << self._low_bits) | low
         return permuted
 
 
-def _mixed(words: Words) -> Words:
-    """Return a hash of each word; the arithmetic is modulo 2^64."""
-    words = (words ^ (words >> SHIFT)) * FIRST_FACTOR
-    words = (words ^ (words >> SHIFT)) * SECOND_FACTOR
-    mixed: Words = words ^ (words >> SHIFT)
-    return mixed
+def _mixed(words: Halves) -> Halves:
+    """Return a hash of each word, in its own memory; the arithmetic is modulo 2^32."""
+    words ^= words >> SHIFTS[0]
+    words *= FACTORS[0]
+    words ^= words >> SHIFTS[1]
+    words *= FACTORS[1]
+    words ^= words >> SHIFTS[2]
+    return words

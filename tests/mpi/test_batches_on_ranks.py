@@ -26,3 +26,15 @@ def test_the_gradient_is_that_of_the_batch_and_the_model_that_of_one_process(tmp
     models.append(np.load(tmp_path / "gc" / "beta.npy"))
     for other in models[1:]:
         np.testing.assert_allclose(other, models[0], rtol=0, atol=1e-10 * np.abs(models[0]).max())
+
+
+def test_a_spare_worker_draws_the_batches_of_the_lost_one(tmp_path, fault_tolerance):
+    done = mpirun(
+        5, "--scheme", "uncoded", "--spare", "1", "--data", "synthetic:rows=2003,features=20",
+        "--batch", "0.1", "--check-gradient", "--iterations", "15", "--json",
+        "--delay", "shifted-exponential:mu=200,alpha=0.002",
+        cwd=tmp_path, script="faulty.py", FAULTS="kill:1:3", timeout=60,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["workers_lost"] == [2]
+    assert done.json["gradient_error"]["max"] <= 1e-12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from sys import float_info
 
 import numpy as np
 
@@ -51,10 +52,12 @@ def beginning(chosen: Choice, problem: Problem, rows: int, step_size: str, seed:
         If the step size cannot be read, or does not suit optimizer or problem.
     """
     chosen.check_step_size(step_size)
+    rule = step_sizes.parse(step_size)
     if chosen.kind.auto_step is None:
         with suppress(ValueError):
-            step_size = str(float(step_size) * rows / problem.source.rows)
-    schedule = chosen.schedule(step_size, step_sizes.parse(step_size), problem)
+            scaled = float(step_size) * rows / problem.source.rows
+            rule = step_sizes.constant(min(scaled, float_info.max))
+    schedule = chosen.schedule(step_size, rule, problem)
     start = problem.start(seed)
     return lambda: chosen(start, schedule)
 
@@ -84,7 +87,11 @@ def descend(optimizer: Optimizer, problem: Problem, target: float, longest: int)
                         break
                     optimizer.confirm()
         if not np.isfinite(norms[-1]):
-            raise Diverged(f"exact gradients diverge: {optimizer.remedy(problem)}")
+            # a safe step size on the sample is none on the data
+            mend = "with this --step-size: use auto, or less"
+            if not optimizer.uses_step_size:
+                mend = f"on a sample of the data: {optimizer.remedy(problem)}"
+            raise Diverged(f"exact gradients diverge {mend}")
     except Diverged as error:
         raise Infeasible(str(error)) from None
     return np.array(norms) / (norms[0] or 1.0)

@@ -136,7 +136,7 @@ def test_a_worker_is_planned_with_half_the_memory():
         - memory.without_data(6)
         for itemsize in (8, 4)
     )
-    assert double == pytest.approx(2 * single)
+    assert double == pytest.approx(2 * single, rel=1e-3)  # points stay in float64
 
 
 def test_what_only_float32_cannot_hold_is_divergence():

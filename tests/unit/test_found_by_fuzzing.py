@@ -214,4 +214,6 @@ def test_no_path_at_all_is_nothing_to_collect(capsys):
 
 @pytest.mark.filterwarnings("error")
 def test_no_plan_for_a_step_that_diverges(capsys):
-    assert "diverges with this --step-size" in refused(capsys, *PLANNED, "--step-size", "1e308")
+    assert "gradients diverge with this --step-size" in refused(
+        capsys, *PLANNED, "--step-size", "1e308"
+    )

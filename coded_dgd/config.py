@@ -213,9 +213,9 @@ class RunConfig:
     )
     step_size: str = option(
         "auto",
-        "Length of a step: a number, auto (1 / largest curvature, and 0.001 for adam), "
-        "theorem1:epsilon=1e-6, or power-law:scale=1612,power=0.7 (divided by rows and largest "
-        "eigenvalue of X^T X). cg and lbfgs find their own.",
+        "Length of a step: a number, auto (1 / largest curvature, times 1 - factor for momentum; "
+        "0.001 for adam), theorem1:epsilon=1e-6, or power-law:scale=1612,power=0.7 (divided by "
+        "rows and largest eigenvalue of X^T X). cg and lbfgs find their own.",
     )
     batch: str = option(
         "1.0",

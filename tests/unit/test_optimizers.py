@@ -528,6 +528,26 @@ def test_the_message_of_a_divergence_names_a_remedy(monkeypatch, name, words):
         assert "--step-size" not in str(caught.value)
 
 
+@pytest.mark.parametrize("options", [{"batch": "0.1"}, {"batch": "1"}])
+def test_momentum_does_not_amplify_the_errors_of_batches(options):
+    left = {}
+    for name in ("gd", "auto"):
+        outcome = simulate(
+            scheme="uc-mmc", load=3, optimizer=name, source=source(rows=200), iterations=200,
+            **options,
+        )  # fmt: skip
+        left[outcome.setup.config.optimizer] = outcome.start.problem.loss(outcome.beta)
+    assert left["momentum"] < 1.2 * left["gd"]
+
+
+def test_the_automatic_step_of_momentum():
+    options = {"scheme": "uncoded", "source": source(), "iterations": 2}
+    plain, half = (
+        simulate(optimizer=name, **options).start.step for name in ("gd", "momentum:factor=0.5")
+    )
+    assert half == 0.5 * plain
+
+
 def test_no_eigenvalue_is_computed_for_an_optimizer_without_step_size(monkeypatch):
     monkeypatch.setattr(Problem, "largest_eigenvalue", lambda self: 1 / 0)
     assert simulate(scheme="uncoded", optimizer="cg", source=source(), iterations=3).log

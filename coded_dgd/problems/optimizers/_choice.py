@@ -47,9 +47,12 @@ class Choice:
     @property
     def vectors(self) -> int:
         """Largest number of vectors of length p that the optimizer keeps."""
-        if self.own:
-            return self.kind.vectors
-        return self(np.zeros(1), lambda _: 1.0).vectors
+        return self._specimen.vectors
+
+    @property
+    def _specimen(self) -> Optimizer | type[Optimizer]:
+        """An optimizer of one parameter; the class alone if it is one of the user."""
+        return self.kind if self.own else self(np.zeros(1), lambda _: 1.0)
 
     def __call__(self, start: Floats, schedule: Schedule) -> Optimizer:
         """Make an optimizer, and try one of a user first.
@@ -133,7 +136,8 @@ class Choice:
             return constant(1.0)(problem)
         if text == AUTO and self.kind.auto_step is not None:
             return constant(self.kind.auto_step)(problem)
-        return rule(problem)
+        schedule, scale = rule(problem), self._specimen.auto_scale
+        return schedule if text != AUTO or scale == 1 else lambda t: scale * schedule(t)
 
 
 def find(text: str) -> Choice:
@@ -151,8 +155,7 @@ def find(text: str) -> Choice:
     # the program itself passes the first two arguments
     arguments = spec.arguments("optimizer", name, given, partial(bound, None, None))
     choice = Choice(text, kind, arguments)
-    if not choice.own:
-        choice(np.zeros(1), lambda _: 1.0)  # which refuses what is out of range
+    _ = choice._specimen  # which refuses what is out of range
     return choice
 
 

@@ -60,6 +60,8 @@ class Optimizer(ABC):
     auto_step: ClassVar[float | None] = None
     """Step size of ``--step-size auto`` where steps do not grow with the gradient; None for
     1 / largest curvature."""
+    auto_scale: float = 1.0
+    """Factor of 1 / largest curvature in the step size of ``--step-size auto``."""
     vectors: int = 2
     """Largest number of vectors of length p that the optimizer keeps."""
 
@@ -120,7 +122,8 @@ class Optimizer(ABC):
         curvature = problem.lipschitz()
         if not curvature:
             return "a smaller --step-size may help for these data"
-        return f"--step-size {1 / curvature:.2g} or --step-size auto is safe for these data"
+        safe = f"{self.auto_scale / curvature:.2g}"
+        return f"--step-size {safe} or --step-size auto is safe for these data"
 
     def state(self) -> dict[str, Floats]:
         """Return the whole state on which the next steps depend."""

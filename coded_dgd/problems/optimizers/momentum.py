@@ -16,7 +16,9 @@ class Momentum(Optimizer):
 
     Its steps are beta_{t+1} = beta_t + v_t with v_t = factor * v_{t-1} - step * gradient(beta_t)
     (Polyak, "Some methods of speeding up the convergence of iteration methods", 1964). For
-    quadratic objectives it converges with step < 2 (1 + factor) / L.
+    quadratic objectives and exact gradients it converges with step < 2 (1 + factor) / L. The step
+    of ``auto`` is (1 - factor) / L: steps along a constant gradient add up to that of gradient
+    descent, and errors of approximate gradients are not amplified.
 
     A step may lead away from a model with a small gradient. So `beta` is the model of the latest
     gradient, and `point` is one step ahead: T iterations take T - 1 steps.
@@ -40,6 +42,7 @@ class Momentum(Optimizer):
             raise UsageError(
                 f"optimizer momentum: factor={factor:g} is out of range: choose 0 <= factor < 1"
             )
+        self.auto_scale = 1 - factor
         self._factor, self._velocity = factor, np.zeros(len(start))
         self._gradient: Floats | None = None
 

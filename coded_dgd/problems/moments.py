@@ -61,6 +61,8 @@ def _of_entries(
         return np.bincount(columns, terms, source.features).astype(np.float64, copy=False)
 
     mean = sums(of_entry * values) / total
-    zeros = total - sums(of_entry)
+    counted = sums((of_entry > 0).astype(np.float64))
+    has_zeros = counted < np.count_nonzero(weights)  # their weight alone may be a rounding error
+    zeros = np.where(has_zeros, np.maximum(total - sums(of_entry), 0.0), 0.0)
     deviations = values - mean[columns]
-    return mean, (sums(of_entry * deviations**2) + np.maximum(zeros, 0.0) * mean**2) / total
+    return mean, (sums(of_entry * deviations**2) + zeros * mean**2) / total

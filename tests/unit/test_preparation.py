@@ -41,9 +41,9 @@ def source(X=X, y=Y, weights=None, kind=Short):
     return made
 
 
-def sparse(weights=None):
-    rows = sp.csr_array(SPARSE)
-    made = SparseSource("data", Y, rows.indptr, rows.indices, rows.data, FEATURES)
+def sparse(weights=None, X=SPARSE):
+    rows = sp.csr_array(X)
+    made = SparseSource("data", Y, rows.indptr, rows.indices, rows.data, X.shape[1])
     made.weights = weights
     return made
 
@@ -81,6 +81,13 @@ def test_a_constant_column_has_no_deviation_whatever_its_size():
     assert column_moments(source(constant))[1][:3].tolist() == [0, 0, 0]
     scaling = Scaling.of(source(constant), intercept=False, standardize=True)
     assert scaling.scales[:3] == (1, 1, 1)
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_a_constant_column_of_sparse_rows_has_no_deviation_whatever_the_weights(seed):
+    weights = np.random.default_rng(seed).choice([0, 0.1, 0.7, 3.3], ROWS)
+    constant = np.column_stack([np.full(ROWS, 3.7), np.where(weights > 0, 3.7, 0.0), SPARSE])
+    assert column_moments(sparse(weights, constant))[1][:2].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(("intercept", "standardize"), WAYS)

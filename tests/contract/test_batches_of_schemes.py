@@ -6,6 +6,7 @@ from training import NAMES, TITLES, begin, decoded, points, source_of
 
 from coded_dgd import train
 from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.problems import optimizers, step_sizes
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.problems.sources.in_memory import open_arrays
 
@@ -85,6 +86,16 @@ def test_a_step_of_auto_suits_the_batches():
     rows = (source.read(0, source.rows)[0] ** 2).sum(axis=1)
     assert one == pytest.approx(0.25 * source.rows * rows.max() + 0.7)
     assert one > some > most == whole
+
+
+def test_momentum_adds_up_no_more_of_the_errors_of_batches_than_gd():
+    """Its constant velocity is 1 / (1 - factor) steps, and so is what one gradient adds."""
+    problem = begin("uncoded", "logistic", batch="10").problem
+    rule, longest = step_sizes.parse("auto"), 1 / problem.lipschitz()
+    for name, reach in (("gd", 1), ("momentum", 10), ("momentum:factor=0.5", 2)):
+        schedule = optimizers.find(name).schedule("auto", rule, problem)
+        assert schedule(3) == pytest.approx(longest / reach)
+    assert optimizers.find("momentum").schedule("0.1", step_sizes.parse("0.1"), problem)(3) == 0.1
 
 
 X = np.random.default_rng(0).standard_normal((61, 4))

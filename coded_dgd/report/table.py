@@ -59,7 +59,8 @@ def format_table(result: Summary, outcome: Outcome) -> str:
     if text := describe_stop(result):
         lines.append(_item("gradient norm", text))
     final = result.final_gradient_norm_ratio
-    if outcome.setup.optimizer.kind.needs_exact and final is not None:
+    derived = outcome.setup.optimizer.kind.needs_exact or outcome.start.problem.batches
+    if derived and final is not None:
         lines.append(_item("true gradient norm", f"{final:.1e} of the first, at the end"))
     for name, score in result.scores.items():
         text = f"{score:.2%} of the rows" if name == "accuracy" else f"{score:.6g}"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from coded_dgd.engine.job import Outcome
 from coded_dgd.problems import remaining
 from coded_dgd.problems.objectives import follows_slope
+from coded_dgd.problems.optimizers.nesterov import Nesterov
 from coded_dgd.problems.sources import Source
 
 Floats = NDArray[np.float64]
@@ -170,7 +171,8 @@ def _remedy(outcome: Outcome, norms: Floats, noisy: bool, more: float) -> str:
             "--optimizer gd, or a scheme that is exact"
         )
     kind = outcome.setup.optimizer.kind
-    patience = f"use {'--optimizer nesterov and ' if kind.uses_step_size else ''}more --iterations"
+    faster = kind.uses_step_size and kind is not Nesterov
+    patience = f"use {'--optimizer nesterov and ' if faster else ''}more --iterations"
     remedy = " or ".join(filter(None, [_scaling(outcome), patience]))
     columns = _of_columns(outcome.start.problem.source, norms)
     found = filter(None, [_of_step(outcome, more), columns and f"{columns}: {remedy}"])

@@ -190,6 +190,7 @@ def test_an_objective_without_a_bound_is_judged_by_its_gradients():
     ("options", "words", "nonsense"),
     [
         ({}, "or use --optimizer nesterov and more --iterations", "--step-size"),
+        ({"optimizer": "nesterov"}, "or use more --iterations", "--optimizer nesterov"),
         ({"optimizer": "cg"}, "or use more --iterations", "nesterov"),
         ({"optimizer": "lbfgs"}, "or use more --iterations", "--step-size"),
         ({"optimizer": "adam"}, "take a larger --step-size", "--step-size auto"),

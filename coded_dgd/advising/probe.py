@@ -95,6 +95,7 @@ def probe(
     group = group_of_all(transport, scheme, Layout(parameters, dtype=config.dtype), real.code_id)
     # as in the run, as far as this is the same for all schemes
     group.kernel = kernels.choose(config, objective, source, scheme)
+    group.loads = objective.overhead_seconds > 0
     # delays like those of the run, but not the same
     distribute(
         source, group, replace(config, seed=config.seed + 1, encode="master", share_blocks=False)

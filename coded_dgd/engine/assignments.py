@@ -130,6 +130,7 @@ class Assignments:
             rows=None if scheme.coded else self._rows(worker),
             batch=self._batch,
             kernel=group.kernel,
+            loads=group.loads,
             timeline=transport.events is not None,
             log=logs and logs.file(group.members[worker] + 1),
             log_level=logs.level if logs else "info",

@@ -62,6 +62,7 @@ def distribute(
     without labels. Other workers get copies of blocks with their labels. Rank 0 holds one window
     of the input and the pieces that are being sent. With ``--encode local`` no blocks are sent: the
     assignment says how to make them, and training begins once every worker has done so or is lost.
+    It also waits for workers that form Gram matrices or load libraries.
 
     Parameters
     ----------
@@ -113,8 +114,8 @@ def distribute(
         kept.Xy, kept.yy = gram.Xy, gram.yy
     _refuse_out_of_range(source, data, kept, config.dtype)
     left = [worker for host_group in sharers for worker in assignments.attach(host_group)]
-    # neither reading nor forming Gram matrices is part of the first iteration
-    if (local or group.kernel == "gram") and only is None:
+    # neither reading, forming Gram matrices nor loading libraries is part of the first iteration
+    if (local or group.kernel == "gram" or group.loads) and only is None:
         assignments.settle(getting)
     if left:
         distribute(source, group, config, only=left)

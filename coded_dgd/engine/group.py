@@ -108,6 +108,8 @@ class WorkerGroup:
         self._body_length = layout.body_length
         self.kernel = "products"
         """How workers compute (`engine.kernels`)."""
+        self.loads = False
+        """Whether workers load libraries that the objective needs, which takes seconds."""
         self.host_groups: list[HostGroup] = []
         """Groups of workers that share blocks."""
         self.refused: Counter[tuple[int, str]] = Counter()

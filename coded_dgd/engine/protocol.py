@@ -153,6 +153,8 @@ class Assignment:
     """Number of rows of the data, and of a batch of them; None if all rows take part."""
     kernel: str = "products"
     """How the gradient of a block is computed (`engine.kernels`)."""
+    loads: bool = False
+    """Whether the objective loads libraries, which takes seconds."""
     timeline: bool = False
     """Whether the worker records a timeline."""
     log: str | None = None
@@ -197,7 +199,8 @@ class Assignment:
     @property
     def reports_ready(self) -> bool:
         """Whether the worker must report that it has its data, or has none."""
-        return bool(self.local_encoding or self.shared_slice or self.kernel == "gram")
+        slow = self.kernel == "gram" or self.loads
+        return bool(self.local_encoding or self.shared_slice or slow)
 
     @property
     def coming(self) -> int:

@@ -241,6 +241,7 @@ class Trainer:
             group.kernel, data = kept.group.kernel, kept.data
         else:
             group.kernel = kernels.choose(config, self.setup.objective, self.source, scheme)
+            group.loads = self.setup.objective.overhead_seconds > 0
             group.host_groups = sharing(group, config, self.source)
             if not self.stages:
                 self.observer.distributing(group)

@@ -48,6 +48,25 @@ def test_an_objective_and_an_optimizer_of_ones_own(tmp_path, monkeypatch, dtype)
     assert np.linalg.norm(beta - optimizer.beta) <= limit * np.linalg.norm(optimizer.beta)
 
 
+LOADS = """import time
+from coded_dgd.problems.objectives.least_squares import LeastSquares
+time.sleep(1)
+class Loads(LeastSquares):
+    overhead_seconds = 1.0
+"""
+
+
+def test_what_an_objective_loads_is_no_part_of_the_first_iteration(tmp_path):
+    (tmp_path / "loads.py").write_text(LOADS)
+    done = mpirun(
+        3, "--scheme", "uncoded", "--objective", "loads:Loads", "--data", DATA, "--iterations", "3",
+        "--delay", "none", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["startup_time"] > 2  # rank 0 loads first, then the workers
+    assert done.json["training_time"] < 1
+
+
 def test_codes_with_and_without_a_loss_beside_the_gradient_share_connections(tmp_path):
     (tmp_path / "own_optimizer.py").write_text((OWN / "own_optimizer.py").read_text())
     options = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeGuard, TypeVar, cast
 
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import CodedDGDError, UsageError
 from coded_dgd.spec import nearest
 
 T = TypeVar("T")
@@ -92,12 +92,22 @@ def member(path: str, noun: str) -> object:
     _search_here()
     try:
         found: object = getattr(importlib.import_module(module), name)
+    except CodedDGDError as error:  # which names the remedy
+        raise UsageError(f"{noun} {path!r} cannot be imported: {error}") from None
     except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise UsageError(
             f"{noun} {path!r} cannot be imported ({type(error).__name__}: {error}): "
-            "give MODULE:CLASS of one that can"
+            f"{_remedy(module, error)}"
         ) from None
     return found
+
+
+def _remedy(module: str, error: BaseException) -> str:
+    """Return what to do about an error at the import of a user's module."""
+    lacking = error.name if isinstance(error, ModuleNotFoundError) else None
+    if lacking is None or module.split(".")[0] == lacking.split(".")[0]:
+        return "give MODULE:CLASS of one that can"
+    return f"install {lacking}, which it imports"
 
 
 def _class(found: object, path: str, base: type[T], noun: str) -> type[T]:

@@ -87,6 +87,11 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "my_mistake.py").write_text("def f(:\n")
     (tmp_path / "my_failure.py").write_text("1 / 0\n")
     (tmp_path / "my_exit.py").write_text("raise SystemExit(0)\n")
+    (tmp_path / "my_need.py").write_text("import no_such_library.part\n")
+    (tmp_path / "my_refusal.py").write_text(
+        "from coded_dgd.errors import UsageError\n"
+        "raise UsageError('--load 0 is too small: use --load 1')\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     before = set(sys.modules)
@@ -170,6 +175,8 @@ REFUSED = {
     "my_mistake:Class": "cannot be imported",
     "my_failure:Class": "cannot be imported",
     "my_exit:Class": r"cannot be imported \(SystemExit: 0\)",
+    "my_need:Class": "No module named 'no_such_library'.: install no_such_library, which it imports",
+    "my_refusal:Class": "cannot be imported: --load 0 is too small: use --load 1$",
 }
 
 

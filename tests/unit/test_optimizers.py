@@ -13,6 +13,7 @@ from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Diverged, Infeasible, UsageError
 from coded_dgd.planner.costs import Sizes
 from coded_dgd.problems import objectives, optimizers
+from coded_dgd.problems.batches import Batches
 from coded_dgd.problems.optimizers import _trial
 from coded_dgd.problems.optimizers._line_search import LineSearch, Trial
 from coded_dgd.problems.optimizers._pairs import Pairs
@@ -546,6 +547,12 @@ def test_the_automatic_step_of_momentum():
         simulate(optimizer=name, **options).start.step for name in ("gd", "momentum:factor=0.5")
     )
     assert half == 0.5 * plain
+
+
+def test_the_remedy_of_nesterov_for_mini_batches_is_another_optimizer():
+    whole = problem()
+    batches = Problem(whole.source, whole.objective, 0.0, Batches(whole.source.rows, 1, 0))
+    assert "--optimizer momentum or gd" in started("nesterov").remedy(batches)
 
 
 def test_no_eigenvalue_is_computed_for_an_optimizer_without_step_size(monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.optimizers.base import Floats, Optimizer
+from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.step_sizes import Schedule
 
 RESTARTS = ("none", "gradient")
@@ -50,6 +51,11 @@ class Nesterov(Optimizer):
         self._since = 0 if uphill else self._since + 1
         self.point = beta + self._since / (self._since + 3) * (beta - self.beta)
         self.beta = beta
+
+    def remedy(self, problem: Problem) -> str:
+        if problem.batches:  # whose errors grow with the momentum, however short the steps are
+            return "use --optimizer momentum or gd for gradients of mini-batches"
+        return super().remedy(problem)
 
     def state(self) -> dict[str, Floats]:
         return {**super().state(), "since": np.float64(self._since)}

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from coded_dgd import registry
+from coded_dgd import registry, spec
 
 LINE = "# relative paths are understood from "
 PATHS = {"data": "", "weights": "", "delay": "trace:"}
@@ -49,9 +49,9 @@ def located(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     if folder is None:
         return found
     for name, value in options.items():
-        before, path = _split(name, value)
+        before, path, after = _split(name, value)
         if path and not path.is_absolute() and _is_there(folder / path):
-            found[name] = f"{before}{folder / path}"
+            found[name] = f"{before}{folder / path}{after}"
     if any(":" in str(options.get(name)) for name in CLASSES):
         registry.search(folder)
     return found
@@ -61,11 +61,11 @@ def relative(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     """Return options as they are written for a folder, the reverse of `located`."""
     found = dict(options)
     for name, value in options.items():
-        before, path = _split(name, value)
+        before, path, after = _split(name, value)
         if path and folder:
             whole = path.absolute()
             inside = whole.relative_to(folder) if whole.is_relative_to(folder) else whole
-            found[name] = f"{before}{inside}"
+            found[name] = f"{before}{inside}{after}"
     return found
 
 
@@ -77,8 +77,9 @@ def is_gone(name: str, value: Any) -> bool:
 
 def same(name: str, value: Any, other: Any) -> bool:
     """Return whether two values of an option mean the same, such as two paths of one file."""
-    path, another = _split(name, value)[1], _split(name, other)[1]
-    if value == other or path is None or another is None:
+    _, path, after = _split(name, value)
+    _, another, after_another = _split(name, other)
+    if value == other or path is None or another is None or after != after_another:
         return bool(value == other)
     try:
         return path.samefile(another)
@@ -94,12 +95,15 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _split(name: str, value: Any) -> tuple[str, Path | None]:
-    """Return the path that an option holds, if any, and the prefix before it."""
+def _split(name: str, value: Any) -> tuple[str, Path | None, str]:
+    """Return the prefix of the path that an option holds, the path if any, and what follows it."""
     prefix = PATHS.get(name)
     if prefix is None or not isinstance(value, str) or not value.startswith(prefix):
-        return "", None
-    text = value.removeprefix(prefix).removeprefix("file=" if prefix else "")
+        return "", None, ""
+    text, after = value.removeprefix(prefix), ""
+    if prefix:  # a delay, which may have a unit of work
+        path, per = spec.path_and("per", text.removeprefix("file="))
+        text, after = path, "" if per is None else f",per={per}"
     if not text or text.startswith(NO_PATH):
-        return "", None
-    return prefix, Path(text)
+        return "", None, ""
+    return prefix, Path(text), after

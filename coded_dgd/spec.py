@@ -58,6 +58,20 @@ def split(text: str) -> tuple[str, dict[str, str]]:
     return name, _parameters(text, rest)
 
 
+def path_and(key: str, text: str) -> tuple[str, str | None]:
+    """Split ``path,key=value`` into the path, which may have commas, and the value if there is one.
+
+    Examples
+    --------
+    >>> path_and("per", "runs/a,b.npy,per=share")
+    ('runs/a,b.npy', 'share')
+    >>> path_and("per", "runs/a,b.npy")
+    ('runs/a,b.npy', None)
+    """
+    path, found, value = text.rpartition(f",{key}=")
+    return (path, value) if found and not set(value) & {"/", ",", "="} else (text, None)
+
+
 def named(text: str) -> tuple[str, dict[str, str]]:
     """Split as `split` does, with a name that may also be an import path ``module:Class``.
 

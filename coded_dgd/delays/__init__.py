@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import isfinite
 
 from coded_dgd import registry, spec
-from coded_dgd.delays.base import DelayModel
+from coded_dgd.delays.base import DelayModel, unit_of_work
 from coded_dgd.errors import UsageError, naming
 
 SMALLEST, LARGEST = 1e-100, 1e100
@@ -21,6 +21,8 @@ def names() -> list[str]:
 
 def create(text: str, seed: int) -> DelayModel:
     """Build the delay model of ``name:key=value,...``; a lone value is its first parameter.
+
+    Every model takes ``per=task`` or ``per=share``, which becomes its `DelayModel.per`.
 
     Raises
     ------
@@ -46,9 +48,11 @@ def _create(text: str, seed: int) -> DelayModel:
     model = registry.find(sys.modules[__name__], name, DelayModel, "delay")
     first = next(iter(model.parameters), "")
     if model.takes_path:
-        given = {first: rest.removeprefix(f"{first}=")}
+        path, per = spec.path_and("per", rest)
+        given = {first: path.removeprefix(f"{first}=")}
     else:
         _, given = spec.split(text)
+        per = given.pop("per", None)
     if first and "" in given:
         if first in given:
             raise UsageError(f"{text!r} gives {first!r} twice: keep one of them")
@@ -57,7 +61,7 @@ def _create(text: str, seed: int) -> DelayModel:
         key: spec.take(given, key, convert, default)
         for key, (convert, default) in model.parameters.items()
     }
-    spec.refuse_rest(name, given, model.parameters)
+    spec.refuse_rest(name, given, [*model.parameters, "per"])
     for key, value in values.items():
         usual = not isinstance(value, float) or not isfinite(value) or value == 0
         if not usual and not SMALLEST <= abs(value) <= LARGEST:
@@ -66,4 +70,6 @@ def _create(text: str, seed: int) -> DelayModel:
                 f"{LARGEST:g}, with times in seconds"
             )
     build: Callable[..., DelayModel] = model
-    return build(seed=seed, **values)
+    built = build(seed=seed, **values)
+    built.per = None if per is None else unit_of_work(per)
+    return built

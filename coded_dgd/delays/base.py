@@ -9,7 +9,30 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.errors import UsageError
+
 Floats = NDArray[np.float64]
+
+
+TASK, SHARE = "task", "share"
+"""Units of work: a block counts as one task whatever its size, or as M/N of a task, so that any
+number N of blocks is the same work."""
+
+
+def unit_of_work(text: str) -> str:
+    """Return a text that names a unit of work.
+
+    Raises
+    ------
+    UsageError
+        If it names none.
+    """
+    if text not in (TASK, SHARE):
+        raise UsageError(
+            f"per = {text}: choose per={TASK}, where every block counts as a task, or per={SHARE}, "
+            "where a block counts as M/N of a task"
+        )
+    return text
 
 
 class DelayModel(ABC):
@@ -29,6 +52,13 @@ class DelayModel(ABC):
 
     takes_path: ClassVar[bool] = False
     """Whether the whole text after ``name:`` is a path, the value of the only parameter."""
+
+    per: str | None = None
+    """Unit of work, ``task`` or ``share``, of ``--delay name:per=...``; None if the scheme decides,
+    see `schemes.base.Scheme.work_under`."""
+
+    share = 1.0
+    """Work of 1/M of all data, in tasks of the model, if blocks count by ``share``."""
 
     may_stall = False
     """Whether some task may never finish."""

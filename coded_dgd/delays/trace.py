@@ -35,7 +35,10 @@ class Trace(Recorded):
         Arrival time of each message and the number of tasks done when it was sent. Tasks between
         two messages are spread evenly. A message that did not arrive in that run never arrives.
 
-    An entry of inf (nan in arrivals) is a task that never finishes.
+    An entry of inf (nan in arrivals) is a task that never finishes. With ``per=share``, as in
+    ``trace:FILE,per=share``, a duration or a finish time of an array is that of 1/M of all data.
+    A run folder tells which part of the data its tasks had. A smaller task is done with the
+    recorded one that it is part of.
     """
 
     parameters = {"file": (str, "")}
@@ -47,7 +50,7 @@ class Trace(Recorded):
             raise UsageError(f"a trace needs a file, as in --delay trace:FILE: {WANTED}")
         self.path = Path(file)
         try:
-            times, unit = self._read()
+            times, unit, share = self._read()
         except FileNotFoundError:
             raise DataError(f"trace {file}: there is no such file: give {WANTED}") from None
         except OSError as error:
@@ -67,20 +70,25 @@ class Trace(Recorded):
                 f"trace {file}: finish times of a worker's tasks have to ascend: sort the last axis"
             )
         super().__init__(times.astype(np.float64), unit)
+        self.share = unit / share
 
-    def _read(self) -> tuple[Floats, float]:
-        """Return the times, and the size of a recorded task in tasks of the model."""
+    def _read(self) -> tuple[Floats, float, float]:
+        """Return the times, and the size of a recorded task in tasks of the model and in shares.
+
+        A share is 1/M of all data.
+        """
         if self.path.suffix == ".csv":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an empty file is refused anyway
-                return np.loadtxt(self.path, delimiter=",", ndmin=2), 1.0
+                return np.loadtxt(self.path, delimiter=",", ndmin=2), 1.0, 1.0
         loaded = np.load(self.path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            return loaded, 1.0
+            return loaded, 1.0, 1.0
         with loaded:
             unit = float(loaded["unit"]) if "unit" in loaded else 1.0
-            if not 0 < unit < np.inf:
-                raise ValueError("a task is some tasks of the model")
+            share = float(loaded["share"]) if "share" in loaded else unit
+            if not (0 < unit < np.inf and 0 < share < np.inf):
+                raise ValueError("a task is some tasks of the model, and some shares")
             arrival, done = loaded["arrival"], loaded["tasks_done"]
         times = len(arrival) * len(done) * int(done.max(initial=0))
         if times > LARGEST:
@@ -88,7 +96,7 @@ class Trace(Recorded):
                 f"trace {self.path}: the finish times of {done.max()} tasks of {len(done)} workers "
                 f"in {len(arrival)} iterations do not fit in memory: give one of a shorter run"
             )
-        return finish_times_from_arrivals(arrival, done), unit
+        return finish_times_from_arrivals(arrival, done), unit, share
 
     def check(self, workers: int, work: Floats) -> None:
         recorded = self.times.shape[1]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from coded_dgd import registry
+from coded_dgd import delays, registry
 from coded_dgd.codes.placement import Placement
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.group import WorkerGroup
@@ -64,6 +64,8 @@ class Assignments:
             self._reading = replace(self._reading, weights=whole)
         self._local = config.encode == "local"
         raw, self._preparation = preparation_of(source)
+        delay = delays.create(config.delay, config.seed)
+        self._unit = float(group.scheme.work_under(delay)[0])
         self._classes, self._weights = source.classes, source.weights is not None
         drawn = batches.create(config.batch, source.rows, config.seed)
         self._batch = None if drawn is None else (drawn.rows, drawn.size)
@@ -120,7 +122,7 @@ class Assignments:
             weights=self._weights and not scheme.coded,
             ends=scheme.ends(worker),
             coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
-            unit=float(scheme.work[0]),
+            unit=self._unit,
             product=scheme.of_gram_matrix,
             objective=config.objective,
             classes=self._classes,

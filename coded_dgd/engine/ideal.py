@@ -89,7 +89,7 @@ class Ideal:
         iteration, decoder, delay_streams, lost = self._noted[0]
         worker = len(self._finish)
         if worker < len(delay_streams):
-            work = decoder.scheme.work
+            work = decoder.scheme.work_under(self._delay)
             self._finish.append(self._delay.finish_times(iteration, delay_streams[worker], work))
             return
         if self._replaying is None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from coded_dgd import delays, schemes
 from coded_dgd.config import DEFAULT_WORKERS, RunConfig
-from coded_dgd.delays.base import DelayModel
+from coded_dgd.delays.base import DelayModel, Floats
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import batches, objectives, optimizers, step_sizes, trial
@@ -180,15 +180,16 @@ def check_delay(setup: Setup) -> None:
         The delays do not fit the scheme. The message says how to fix it.
     """
     scheme, delay = setup.scheme, setup.delay
-    delay.check(scheme.workers, scheme.work)
+    work = scheme.work_under(delay)
+    delay.check(scheme.workers, work)
     if delay.may_stall and not scheme.dynamic:
-        _refuse_stall(setup.config, scheme, delay)
+        _refuse_stall(setup.config, scheme, delay, work)
 
 
-def _refuse_stall(config: RunConfig, scheme: Scheme, delay: DelayModel) -> None:
+def _refuse_stall(config: RunConfig, scheme: Scheme, delay: DelayModel, work: Floats) -> None:
     """Refuse delays under which some iteration never becomes decodable."""
     decoder = GuardedDecoder(scheme, config.guard)
-    for iteration, finish in enumerate(delay.trace(config.iterations, scheme.workers, scheme.work)):
+    for iteration, finish in enumerate(delay.trace(config.iterations, scheme.workers, work)):
         if np.isinf(replay(decoder, finish).completion_time):
             raise Infeasible(
                 f"{config.delay}: too few tasks ever finish in iteration {iteration} for "

@@ -138,7 +138,7 @@ def iteration(
         Number of realisations that are decoded under the guard.
     """
     rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(8,)))
-    work = scheme.message_work * task_size(scheme, sizes, injected)
+    work = scheme.message_work(delay) * task_size(scheme, sizes, injected)
     work = work + (held_up or 0.0) * (work.max() - work)
     times = delay.sample(rng, realisations, scheme.workers, work)
     times[:, ~scheme.expected] = inf

@@ -148,7 +148,8 @@ class Judge:
         scheme = entry.candidate.scheme
         assert scheme is not None
         rng = np.random.default_rng(2)
-        times = self.delay.sample(rng, REALISATIONS, scheme.workers, scheme.message_work)
+        work = scheme.message_work(self.delay)
+        times = self.delay.sample(rng, REALISATIONS, scheme.workers, work)
         times[:, ~scheme.expected] = inf
         times[np.arange(REALISATIONS), np.arange(REALISATIONS) % scheme.workers] = inf
         return float(scheme.completion_time(times).mean())
@@ -158,7 +159,8 @@ class Judge:
         scheme = entry.candidate.scheme
         assert scheme is not None
         rng = np.random.default_rng(1)
-        times = self.delay.sample(rng, PATTERNS, scheme.workers, scheme.message_work)
+        work = scheme.message_work(self.delay)
+        times = self.delay.sample(rng, PATTERNS, scheme.workers, work)
         times[:, ~scheme.expected] = inf
         done: Floats = scheme.completion_time(times)
         return times <= done[:, None, None]

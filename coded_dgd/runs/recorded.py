@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coded_dgd import delays, schemes
 from coded_dgd.config import RunConfig
-from coded_dgd.delays.base import DelayModel
+from coded_dgd.delays.base import SHARE, DelayModel
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.setup import scheme_of
@@ -97,11 +97,15 @@ class RecordedRun:
         if self.delay is None:
             return None
         try:
-            scheme = schemes.create(schemes.BASELINE, self.summary.workers, self.config.blocks)
-            self.delay.check(scheme.workers, scheme.work)
+            per = self.delay.per or schemes.find(self.config.scheme)[0].per
+            # shares of any number of blocks are the same work
+            blocks = None if per == SHARE else self.config.blocks
+            scheme = schemes.create(schemes.BASELINE, self.summary.workers, blocks)
+            work = scheme.work_under(self.delay)
+            self.delay.check(scheme.workers, work)
         except UsageError:
             return None
-        finish = self.delay.trace(len(self.log), scheme.workers, scheme.work)
+        finish = self.delay.trace(len(self.log), scheme.workers, work)
         return scheme.completion_time(scheme.message_times(finish))
 
     def _scheme(self) -> Scheme:

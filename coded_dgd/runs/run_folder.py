@@ -30,6 +30,7 @@ import numpy as np
 
 from coded_dgd import origin
 from coded_dgd.config import RunConfig
+from coded_dgd.delays.base import DelayModel
 from coded_dgd.engine.adapting import RECORDS
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.iteration import Iteration
@@ -170,7 +171,7 @@ class RunFolder(Observer):
             number = stage.number
             name = "arrivals.npz" if number == 1 else f"arrivals-{number}.npz"
             with replacing(self.path / name) as file:
-                np.savez(file, **recording(stage, arrival))
+                np.savez(file, **recording(stage, arrival, outcome.setup.delay))
             stage.master.log.close()
         with replacing(self.path / SUMMARY) as file:
             file.write(json.dumps(summary.to_json(), indent=1).encode() + b"\n")
@@ -236,18 +237,23 @@ def _open_iterations(path: Path, mode: str) -> TextIO:
         return (path / ITERATIONS).open(mode, buffering=1, encoding="utf-8")  # type: ignore[return-value]
 
 
-def recording(stage: Stage, arrival: Floats) -> dict[str, Any]:
+def recording(stage: Stage, arrival: Floats, delay: DelayModel) -> dict[str, Any]:
     """Return the content of ``arrivals.npz``.
 
     ``arrival`` : (iterations, M, J), arrival times in seconds after beta_t left, nan for no
     arrival;
     ``tasks_done`` : (M, J), number of tasks done when the message leaves, 0 if there is no message;
-    ``unit`` : size of a task in tasks of the delay model; ``ranks`` : (M,), ranks of the workers at
-    the end of the stage.
+    ``unit`` : size of a task in tasks of the delay model; ``share`` : in M-ths of all data;
+    ``ranks`` : (M,), ranks of the workers at the end of the stage.
     """
     ranks = np.array(stage.master.group.members) + 1
-    unit = float(stage.scheme.work[0])
-    return {"arrival": arrival, "tasks_done": stage.tasks_done, "unit": unit, "ranks": ranks}
+    return {
+        "arrival": arrival,
+        "tasks_done": stage.tasks_done,
+        "unit": stage.scheme.work_under(delay)[0],
+        "share": stage.scheme.workers / stage.scheme.blocks,
+        "ranks": ranks,
+    }
 
 
 def is_run_folder(path: Path) -> bool:

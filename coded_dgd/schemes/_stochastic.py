@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from coded_dgd import spec
+from coded_dgd.delays.base import SHARE
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationScheme
 from coded_dgd.schemes.rules import Finished, Rule
@@ -32,8 +33,8 @@ class StochasticScheme(ReplicationScheme):
     """A stochastic scheme copies data vectors to some workers and weights the sum of arrivals.
 
     A block is one row of the data unless ``--blocks`` says otherwise. Each worker sends one
-    message when it has done all its tasks. Delay models count a task of one row as M/N of a task,
-    because a task of other schemes has N/M times as many rows.
+    message when it has done all its tasks. Delay models count a task of one row as M/N of a task
+    unless they name another unit, because a task of other schemes has N/M times as many rows.
 
     Parameters
     ----------
@@ -50,6 +51,7 @@ class StochasticScheme(ReplicationScheme):
     """
 
     exact: ClassVar[bool] = False
+    per: ClassVar[str] = SHARE
     data_dependent: ClassVar[bool] = True
     stop_option: ClassVar[str] = "wait"
     help: ClassVar[Mapping[str, str]] = {
@@ -129,10 +131,6 @@ class StochasticScheme(ReplicationScheme):
 
     def held(self, worker: int) -> Integers:
         return self._placement[worker]
-
-    @property
-    def work(self) -> Floats:
-        return super().work * self.workers / self.blocks
 
     def ends(self, worker: int) -> tuple[int, ...]:
         tasks = self.tasks(worker)

@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.codes.placement import Placement, encode
+from coded_dgd.delays.base import SHARE, TASK, DelayModel
 from coded_dgd.errors import Infeasible
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
@@ -136,6 +137,10 @@ class Scheme(ABC):
     oldest: ClassVar[int] = 0
     """Age in iterations of the oldest messages that are used. With 0 only messages that answer the
     newest beta count. Schemes that use older ones define `suffices` and `weights_by_age`."""
+
+    per: ClassVar[str] = TASK
+    """Unit in which delay models that name none count the work of a block: ``task``, or ``share``.
+    """
 
     deadline: float | None = None
     """Seconds after which the master decodes what has arrived, whether it suffices or not."""
@@ -356,8 +361,24 @@ class Scheme(ABC):
 
     @property
     def work(self) -> Floats:
-        """Computation of the first s = 1..r tasks, in tasks of the delay model; of shape (r,)."""
-        return np.arange(1.0, self.load + 1)
+        """Computation of the first s = 1..r tasks, in the unit `per`; of shape (r,)."""
+        return self._work(self.per, 1.0)
+
+    def work_under(self, delay: DelayModel) -> Floats:
+        """Return the computation of the first s = 1..r tasks, in tasks of a delay model.
+
+        A block counts as one task, or as M/N of a task, by the unit that the delay model names. If
+        it names none, the unit is that of the scheme, `per`.
+
+        Returns
+        -------
+        (r,) array
+        """
+        return self._work(delay.per or self.per, delay.share)
+
+    def _work(self, per: str, share: float) -> Floats:
+        blocks = np.arange(1.0, self.load + 1)
+        return blocks * (self.workers * share) / self.blocks if per == SHARE else blocks
 
     @cached_property
     def _last_task(self) -> Integers:
@@ -368,10 +389,9 @@ class Scheme(ABC):
             last[worker, : len(ends)] = np.array(ends, dtype=np.int64) - 1
         return last
 
-    @property
-    def message_work(self) -> Floats:
-        """Computation done when each message leaves, in the unit of `work`; of shape (M, J)."""
-        return self.work[self._last_task]
+    def message_work(self, delay: DelayModel) -> Floats:
+        """Return the computation done when each message leaves, like `work_under`: shape (M, J)."""
+        return self.work_under(delay)[self._last_task]
 
     def message_times(self, finish: Floats) -> Floats:
         """Return the times of messages (..., M, J), given finish times of tasks (..., M, r)."""

@@ -19,9 +19,9 @@ def exact_completion(scheme: Scheme, delay: DelayModel) -> Completion | None:
         return None
     completion: Completion | None = None
     if isinstance(scheme.rule, Count):
-        completion = _count(delay, scheme.message_work, scheme.expected, scheme.rule)
+        completion = _count(delay, scheme.message_work(delay), scheme.expected, scheme.rule)
     elif isinstance(scheme.rule, Coverage):
-        completion = _coverage(delay, scheme.message_work, scheme.rule, scheme.blocks)
+        completion = _coverage(delay, scheme.message_work(delay), scheme.rule, scheme.blocks)
     if completion is not None and scheme.deadline is not None:
         completion = UntilDeadline(completion, scheme.deadline)
     return completion
@@ -36,7 +36,7 @@ def lower_limit(scheme: Scheme, delay: DelayModel) -> Completion | None:
     everything = np.ones((scheme.workers, scheme.load), dtype=np.bool_)
     if not _has_law(delay) or everything.size < scheme.blocks:
         return None
-    work = np.broadcast_to(scheme.work, everything.shape)
+    work = np.broadcast_to(scheme.work_under(delay), everything.shape)
     return _count(delay, work, everything, Count(scheme.blocks, everything))
 
 

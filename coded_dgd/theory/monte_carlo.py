@@ -115,7 +115,7 @@ def simulate(
         raise UsageError(
             f"--realisations {realisations}: give 2 to {MOST}; --jobs {jobs}: give 1 or more"
         )
-    delay.check(scheme.workers, scheme.work)
+    delay.check(scheme.workers, scheme.work_under(delay))
     keep = min(realisations, RETAINED)
     draw = _Draw(scheme, delay, realisations, seed, np.array(cdf_at, dtype=np.float64), keep)
     if jobs == 1 or draw.batches == 1:
@@ -158,7 +158,8 @@ class _Draw:
     @property
     def size(self) -> int:
         """Number of realisations in a batch."""
-        per_worker = max(self.scheme.messages, int(np.ceil(self.scheme.work[-1])))
+        work = self.scheme.work_under(self.delay)
+        per_worker = max(self.scheme.messages, int(np.ceil(work[-1])))
         return max(1, BATCH_BYTES // (8 * self.scheme.workers * per_worker))
 
     @property
@@ -169,7 +170,8 @@ class _Draw:
         scheme, start = self.scheme, index * self.size
         count = min(self.size, self.realisations - start)
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(2, index)))
-        times = self.delay.sample(rng, count, scheme.workers, scheme.message_work)
+        work = scheme.message_work(self.delay)
+        times = self.delay.sample(rng, count, scheme.workers, work)
         times[:, ~scheme.expected] = inf
         completion = scheme.completion_time(times)
         done = np.isfinite(completion)

@@ -105,7 +105,7 @@ def predict(
     >>> found.method, round(found.mean, 4), round(found.cdf(0.2), 4), found.communication_load
     ('exact', 0.1614, 0.7682, 15)
     """
-    delay.check(scheme.workers, scheme.work)
+    delay.check(scheme.workers, scheme.work_under(delay))
     completion = None
     if exact:
         from coded_dgd.theory.exact import exact_completion

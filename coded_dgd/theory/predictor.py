@@ -47,11 +47,12 @@ def forecast(
     """
     scheme = decoder.scheme
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,)))
+    work = scheme.work_under(delay)
     end = perf_counter() + seconds
     amplification: list[float] = []
     extra: list[int] = []
     while len(amplification) < samples and (not amplification or perf_counter() < end):
-        replay(decoder, delay.sample(rng, 1, scheme.workers, scheme.work)[0])
+        replay(decoder, delay.sample(rng, 1, scheme.workers, work)[0])
         amplification.append(decoder.first_amplification)
         extra.append(decoder.extra)
     return GuardForecast(len(amplification), np.array(amplification), np.array(extra, dtype=float))

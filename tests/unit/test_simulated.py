@@ -235,7 +235,7 @@ def test_the_arrivals_of_a_run_replayed_give_the_same_run(name, tmp_path):
     first = run(name, iterations=6)
     scheme = first.setup.scheme
     path = tmp_path / "arrivals.npz"
-    np.savez(path, **recording(first.stages[0], first.arrivals[0]))
+    np.savez(path, **recording(first.stages[0], first.arrivals[0], first.setup.delay))
     again = run(name, iterations=6, **chosen(name, load=scheme.load), delay=f"trace:{path}")
     np.testing.assert_allclose(completion_times(again), completion_times(first), rtol=1e-12)
     np.testing.assert_allclose(again.beta, first.beta, rtol=1e-9)

@@ -11,6 +11,7 @@ import numpy as np
 
 from coded_dgd.advising.ping_pong import measure_messages
 from coded_dgd.config import RunConfig
+from coded_dgd.delays.base import SHARE
 from coded_dgd.engine.changes import Change
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.stage import Stage
@@ -20,6 +21,7 @@ from coded_dgd.errors import UsageError
 from coded_dgd.planner.advice import Situation, advise, drifted, same_shards
 from coded_dgd.planner.candidates import LARGEST_LOAD
 from coded_dgd.planner.costs import Sizes, bytes_held, task_size
+from coded_dgd.planner.fitting import unit_of_work
 from coded_dgd.planner.measurements import Measurements, Network, Speed, measure_speed
 from coded_dgd.planner.observations import TaskTimes
 from coded_dgd.problems import evaluation, labels, objectives
@@ -35,7 +37,7 @@ CONFIRMED = 0.25
 """Relative error of a prediction up to which its law counts as confirmed."""
 LONGEST = 5 * EVERY
 """Maximum number of iterations in the window."""
-SHARE = 20.0
+PAUSE = 20.0
 """Pause after a look, as a multiple of the time that it took."""
 MOST_BLOCKS = 1000
 """Maximum number of blocks for which errors of approximate gradients are computed."""
@@ -106,7 +108,7 @@ class LiveAdviser:
             return None
         begin = clock()
         change = self._advise(trainer)
-        self._not_before = clock() + SHARE * (clock() - begin)
+        self._not_before = clock() + PAUSE * (clock() - begin)
         return change
 
     def _learn(self, trainer: Trainer) -> None:
@@ -145,7 +147,8 @@ class LiveAdviser:
         )
         hosts = tuple(group.transport.host_of(peer) for peer in group.members)
         cores = tuple(group.transport.cores_of(peer) for peer in group.members)
-        size = task_size(scheme, _sizes(trainer), injected) * float(scheme.work[0])
+        per = unit_of_work(config, scheme.workers, injected)
+        size = task_size(scheme, _sizes(trainer), injected) * float(scheme.work_by(per)[0])
         compute = float(np.median([each.compute_time for each in log])) / _tasks_of_a_message(stage)
         situation = Situation(
             config,
@@ -204,10 +207,12 @@ def _times(trainer: Trainer, first: int, end: int) -> TaskTimes:
 def _loads(trainer: Trainer) -> tuple[int, ...]:
     """Return the computation loads for which the delay model has enough tasks."""
     scheme, delay = trainer.stage.scheme, trainer.setup.delay
+    blocks = trainer.config.blocks or scheme.workers
+    size = scheme.workers * delay.share / blocks if delay.per == SHARE else 1.0
     found = []
     for load in range(1, min(scheme.blocks, max(LARGEST_LOAD, scheme.load)) + 1):
         try:
-            delay.check(scheme.workers, np.arange(1.0, load + 1))
+            delay.check(scheme.workers, np.arange(1.0, load + 1) * size)
         except UsageError:
             break
         found.append(load)

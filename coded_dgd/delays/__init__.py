@@ -43,7 +43,20 @@ def create(text: str, seed: int) -> DelayModel:
         return _create(text, seed)
 
 
-def _create(text: str, seed: int) -> DelayModel:
+def per_of(text: str) -> str | None:
+    """Return the unit of work that a delay names, without reading the file of a trace.
+
+    Raises
+    ------
+    UsageError
+        If the name of the model or the unit is unknown.
+    """
+    with naming(f"--delay {text}"):
+        return _parse(text)[2]
+
+
+def _parse(text: str) -> tuple[type[DelayModel], dict[str, str], str | None]:
+    """Return the class, its parameters as text, and the unit of work if there is one."""
     name, _, rest = text.partition(":")
     model = registry.find(sys.modules[__name__], name, DelayModel, "delay")
     first = next(iter(model.parameters), "")
@@ -53,6 +66,12 @@ def _create(text: str, seed: int) -> DelayModel:
     else:
         _, given = spec.split(text)
         per = given.pop("per", None)
+    return model, given, None if per is None else unit_of_work(per)
+
+
+def _create(text: str, seed: int) -> DelayModel:
+    model, given, per = _parse(text)
+    first = next(iter(model.parameters), "")
     if first and "" in given:
         if first in given:
             raise UsageError(f"{text!r} gives {first!r} twice: keep one of them")
@@ -61,7 +80,7 @@ def _create(text: str, seed: int) -> DelayModel:
         key: spec.take(given, key, convert, default)
         for key, (convert, default) in model.parameters.items()
     }
-    spec.refuse_rest(name, given, [*model.parameters, "per"])
+    spec.refuse_rest(text.partition(":")[0], given, [*model.parameters, "per"])
     for key, value in values.items():
         usual = not isinstance(value, float) or not isfinite(value) or value == 0
         if not usual and not SMALLEST <= abs(value) <= LARGEST:
@@ -71,5 +90,5 @@ def _create(text: str, seed: int) -> DelayModel:
             )
     build: Callable[..., DelayModel] = model
     built = build(seed=seed, **values)
-    built.per = None if per is None else unit_of_work(per)
+    built.per = per
     return built

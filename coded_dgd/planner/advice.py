@@ -12,12 +12,13 @@ from scipy import stats
 
 from coded_dgd import schemes
 from coded_dgd.config import SCHEME_OPTIONS, RunConfig
+from coded_dgd.delays.base import SHARE
 from coded_dgd.errors import UsageError
 from coded_dgd.planner.candidates import Candidate, candidates
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.convergence import block_factors
 from coded_dgd.planner.costs import IterationCost, Sizes
-from coded_dgd.planner.fitting import fit, slow_workers
+from coded_dgd.planner.fitting import fit, slow_workers, unit_of_work
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.observations import Floats, ObservedTimes, TaskTimes
@@ -357,11 +358,12 @@ class _Predictor:
             times = measured.times
         else:
             times = times.earlier(measured.network.latency_of(length))
-        if not now.injected and now.config.blocks is None:
-            # blocks are as many as workers: with fewer of them each is larger
+        per = unit_of_work(now.config, now.workers, now.injected)
+        if not now.injected and (now.config.blocks is None or per == SHARE):
+            # an equal share of the data, such as a block for each worker, is larger for fewer
             times = times.scaled(now.workers / len(workers))
         try:
-            fitted = fit(times, alike=held_up is not None)[0]
+            fitted = fit(times, held_up is not None, per)[0]
         except ValueError:  # no task was seen to end
             return None
         measured = replace(measured, times=times)

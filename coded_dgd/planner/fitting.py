@@ -10,8 +10,9 @@ import numpy as np
 from scipy import special, stats
 
 from coded_dgd import delays
+from coded_dgd.config import RunConfig
 from coded_dgd.delays._recorded import Recorded
-from coded_dgd.delays.base import DelayModel
+from coded_dgd.delays.base import SHARE, DelayModel
 from coded_dgd.delays.bernoulli import Bernoulli
 from coded_dgd.planner.laws import NOISE, ParetoLaw, Shifted
 from coded_dgd.planner.observations import Bools, Floats, ObservedTimes, TaskTimes
@@ -51,6 +52,8 @@ class Fit:
     the durations."""
     p_value: float = 1.0
     """p-value of `distance`, as if the parameters had been known."""
+    per: str | None = None
+    """Unit in which the delay model counts the work of blocks; None if schemes decide."""
     durations: Floats | None = field(default=None, repr=False)
     """Measured durations, if they are the model themselves."""
 
@@ -63,12 +66,14 @@ class Fit:
             f"{key}={value if isinstance(value, str) else format(value, '.6g')}"
             for key, value in self.parameters.items()
         )
-        return f"{self.name}:{values}"
+        return f"{self.name}:{values}" + (f",per={self.per}" if self.per else "")
 
     def model(self, seed: int) -> DelayModel:
         """Return the delay model."""
         if self.durations is not None:
-            return Recorded(self.durations)
+            recorded = Recorded(self.durations)
+            recorded.per = self.per
+            return recorded
         return delays.create(self.text, seed)
 
     def redrawn(self, rng: np.random.Generator) -> Fit:
@@ -88,7 +93,25 @@ class Fit:
         return replace(self, parameters=drawn)
 
 
-def fit(times: TaskTimes, alike: bool = False) -> list[Fit]:
+def unit_of_work(config: RunConfig, workers: int, injected: bool) -> str | None:
+    """Return the unit in which fitted delay models count the work of blocks.
+
+    Injected delays have their own unit. Real computations take times in proportion to the rows of
+    the blocks, so that they count by shares where there are more or fewer blocks than workers.
+
+    Returns
+    -------
+    str or None
+        ``task`` or ``share``; None if schemes decide.
+    """
+    if injected:
+        return delays.per_of(config.delay)
+    return SHARE if config.blocks not in (None, workers) else None
+
+
+def fit(
+    times: TaskTimes, alike: bool = False, per: str | None = None, size: float = 1.0
+) -> list[Fit]:
     """Fit all delay models that may apply and return them, the best first.
 
     If no law is close, the measured durations themselves come first. So do they if the workers are
@@ -100,6 +123,10 @@ def fit(times: TaskTimes, alike: bool = False) -> list[Fit]:
         Measured times.
     alike : bool
         Whether all workers take the same time in each iteration.
+    per : str, optional
+        Unit in which the delay models count the work of blocks; by default schemes decide.
+    size : float
+        Work of a measured task in that unit.
 
     Raises
     ------
@@ -111,14 +138,16 @@ def fit(times: TaskTimes, alike: bool = False) -> list[Fit]:
         raise ValueError("no task was seen to end")
     enough = max(FITS, 1.63 / sqrt(sample.ends))
     if not alike and _together(times) and (together := _bernoulli(times)).distance <= enough:
-        return [together]
+        return [replace(together, per=per)]  # whose durations do not depend on the work
+    times = times.scaled(1 / size)
+    sample = times.shared()
     found = _candidates(times, sample)
     found.sort(key=lambda each: each.criterion)
     if found[0].distance > enough:
         found.sort(key=lambda each: each.distance > enough)
     if alike or found[0].distance > enough:
         found.insert(0, Fit("empirical", {}, {}, inf, durations=_completed(sample)))
-    return found
+    return [replace(each, per=per) for each in found]
 
 
 def _candidates(times: TaskTimes, sample: ObservedTimes) -> list[Fit]:

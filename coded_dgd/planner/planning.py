@@ -8,12 +8,13 @@ from math import inf, isfinite
 from typing import Any
 
 from coded_dgd.config import RunConfig
+from coded_dgd.delays.base import SHARE
 from coded_dgd.errors import Infeasible
 from coded_dgd.planner.candidates import LARGEST_LOAD, candidates
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.convergence import Outlook, Race, sample, soonest
 from coded_dgd.planner.costs import Sizes
-from coded_dgd.planner.fitting import Fit, fit
+from coded_dgd.planner.fitting import Fit, fit, unit_of_work
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.problems import batches, evaluation, objectives, optimizers, trial
@@ -132,7 +133,9 @@ def make_plan(
         times = here.times
     else:
         times = measured.times.earlier(measured.network.latency_of(length))
-    fits = fit(times, alike=held_up is not None)
+    per = unit_of_work(config, workers, injected)
+    size = workers / (config.blocks or workers) if per == SHARE else 1.0
+    fits = fit(times, held_up is not None, per, size)
     some = sample(source)
     problem = Problem(some, objective, config.ridge * some.rows / source.rows)
     step_sizes = {config.optimizer: config.step_size}

@@ -362,7 +362,7 @@ class Scheme(ABC):
     @property
     def work(self) -> Floats:
         """Computation of the first s = 1..r tasks, in the unit `per`; of shape (r,)."""
-        return self._work(self.per, 1.0)
+        return self.work_by(None)
 
     def work_under(self, delay: DelayModel) -> Floats:
         """Return the computation of the first s = 1..r tasks, in tasks of a delay model.
@@ -374,11 +374,21 @@ class Scheme(ABC):
         -------
         (r,) array
         """
-        return self._work(delay.per or self.per, delay.share)
+        return self.work_by(delay.per, delay.share)
 
-    def _work(self, per: str, share: float) -> Floats:
+    def work_by(self, per: str | None, share: float = 1.0) -> Floats:
+        """Return the computation of the first s = 1..r tasks in a unit of work, of shape (r,).
+
+        Parameters
+        ----------
+        per : str, optional
+            Unit, ``task`` or ``share``; by default that of the scheme.
+        share : float
+            Work of 1/M of all data, which blocks count by ``share`` are parts of.
+        """
         blocks = np.arange(1.0, self.load + 1)
-        return blocks * (self.workers * share) / self.blocks if per == SHARE else blocks
+        by_share = (per or self.per) == SHARE
+        return blocks * (self.workers * share) / self.blocks if by_share else blocks
 
     @cached_property
     def _last_task(self) -> Integers:

@@ -20,7 +20,7 @@ from coded_dgd.planner import loading, memory
 from coded_dgd.planner.candidates import candidates
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.costs import Sizes, iteration, once, received
-from coded_dgd.planner.fitting import fit
+from coded_dgd.planner.fitting import fit, unit_of_work
 from coded_dgd.planner.judging import Limits
 from coded_dgd.planner.measurements import Measurements, Network, Speed
 from coded_dgd.planner.observations import TaskTimes
@@ -607,6 +607,40 @@ def test_tasks_are_timed_as_the_run_will_compute_them():
         )
         probe(config, Told(4), open_source(config.data, config.seed), 2, 5.0)
         assert kernels == expected
+
+
+@pytest.mark.parametrize("injected", [True, False])
+@pytest.mark.parametrize("law", [PAPER, "bernoulli:p=0.3,slow=1,fast=0.1"])
+def test_blocks_of_any_number_count_by_shares(law, injected):
+    by_share = f"{law},per=share"
+    delay = delays.create(by_share, 7)
+    finish = delay.trace(300, WORKERS, np.array([0.25, 0.5]))  # of 32 blocks, two on each worker
+    times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((300, WORKERS), np.inf))
+    config = RunConfig(
+        scheme="auto", delay=by_share if injected else "none", data=DATA, blocks=32, load=8
+    )
+    found = make_plan(
+        Measurements(times, 1e-5, IDEAL, SPEED), config, open_source(DATA, 0), WORKERS, Limits(),
+        data_bytes=1e8, injected=injected, names=["uncoded", "uc-mmc", "ignore-stragglers"],
+    )  # fmt: skip
+    assert found.fits[0].text.endswith(",per=share")
+    tried = {entry.candidate.name: entry for entry in found.entries}
+    for name in ("uncoded", "uc-mmc", "ignore-stragglers"):
+        entry = tried[name]
+        expected = predict(entry.candidate.scheme, delay).mean
+        assert entry.iteration.ideal == pytest.approx(expected, rel=0.1), name
+
+
+@pytest.mark.parametrize(
+    ("delay", "blocks", "injected", "unit"),
+    [
+        ("none", None, False, None), ("none", 8, False, None), ("none", 32, False, "share"),
+        (PAPER, 32, True, None), (f"{PAPER},per=task", 32, True, "task"),
+        (f"{PAPER},per=share", None, True, "share"), ("trace:no-file,per=share", 8, True, "share"),
+    ],
+)  # fmt: skip
+def test_fitted_laws_count_by_shares_where_blocks_differ_in_size(delay, blocks, injected, unit):
+    assert unit_of_work(RunConfig(delay=delay, blocks=blocks), WORKERS, injected) == unit
 
 
 def test_what_an_objective_needs_besides_the_data_is_predicted_for_every_process(monkeypatch):

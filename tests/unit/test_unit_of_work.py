@@ -69,10 +69,8 @@ def test_a_block_of_a_stochastic_scheme_is_a_share_unless_the_delay_counts_tasks
 def test_more_blocks_are_the_same_work_by_shares(law):
     one, four = (schemes.create("uncoded", 40, N) for N in (40, 160))
     delay = delays.create(f"{law},per=share", 3)
-    times = [
-        scheme.message_times(delay.trace(20, 40, scheme.work_under(delay)))
-        for scheme in (one, four)
-    ]
+    finish = [delay.trace(20, 40, scheme.work_under(delay)) for scheme in (one, four)]
+    times = [one.message_times(finish[0]), four.message_times(finish[1])]
     np.testing.assert_allclose(*times, rtol=1e-12)
     usual = delays.create(law, 3)
     np.testing.assert_array_equal(
@@ -188,7 +186,7 @@ def test_another_unit_is_refused_in_one_line(law, tmp_path, monkeypatch):
     assert delays.create(f"{law}{separator}per=share", 0).per == "share"
     assert delays.create(law, 0).per is None
     for wrong in ("row", "", "Share"):
-        with pytest.raises(UsageError, match="choose per=task.* or per=share") as refusal:
+        with pytest.raises(UsageError, match=r"choose per=task.* or per=share") as refusal:
             delays.create(f"{law}{separator}per={wrong}", 0)
         assert "\n" not in str(refusal.value)
 

@@ -38,6 +38,7 @@ LARGEST_SIZE, LARGEST_COUNT = 100_000, 10**9
 """Limits far above any job, since tables of schemes grow with the product of two sizes."""
 SCHEME_OPTIONS = (
     "tolerance",
+    "order",
     "redundancy",
     "wait",
     "p",
@@ -128,6 +129,7 @@ class RunConfig:
         high=LARGEST_SIZE,
     )
     tolerance: float | None = None
+    order: str | None = None
     redundancy: float | None = None
     wait: str | None = None
     p: str | None = None

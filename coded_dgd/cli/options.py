@@ -112,6 +112,7 @@ sizes = combined(configured("workers"), configured("blocks"))
 load = configured("load")
 of_schemes = combined(
     configured("tolerance", schemes.help_of("tolerance"), type=float, metavar="F"),
+    configured("order", schemes.help_of("order"), type=str),
     configured("redundancy", schemes.help_of("redundancy"), type=float, metavar="D"),
     configured("wait", schemes.help_of("wait"), type=str),
     configured("p", schemes.help_of("p"), type=str),

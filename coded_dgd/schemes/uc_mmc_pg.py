@@ -30,16 +30,23 @@ class UCMMCPG(UCMMC):
     exact: ClassVar[bool] = False
     stop_option: ClassVar[str] = "tolerance"
     help: ClassVar[Mapping[str, str]] = {
+        **UCMMC.help,
         "tolerance": "uc-mmc-pg: fraction of the blocks that may be missing, 0 <= F < 1.  "
         "[default: 0.05]",
     }
 
     def __init__(
-        self, name: str, workers: int, blocks: int, load: int, tolerance: float = 0.05
+        self,
+        name: str,
+        workers: int,
+        blocks: int,
+        load: int,
+        tolerance: float = 0.05,
+        **options: str,
     ) -> None:
         if not 0 <= tolerance < 1:
             raise Infeasible(f"--tolerance {tolerance:g} is out of range: choose 0 <= F < 1")
-        super().__init__(name, workers, blocks, load)
+        super().__init__(name, workers, blocks, load, **options)
         self.tolerance = tolerance
         self.needed = ceil((1 - tolerance) * blocks - 1e-9)
 

@@ -24,11 +24,13 @@ from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.problems.sources.gram import GramSource
 from coded_dgd.schemes.base import CodedScheme, ReplicationScheme, Scheme
 from coded_dgd.schemes.rules import Rule
+from coded_dgd.theory.monte_carlo import simulate
 
 VARIANTS = {
     # a scheme's name and options of it; the schemes as they are come first
     **{name: (name, {}) for name in [*schemes.names(), "lcc-mmc-2", "lcc-mmc-3"]},
     "uc-mmc-pg": ("uc-mmc-pg", {"tolerance": 0.3}),  # the default shows little at a small size
+    "uc-mmc last-first": ("uc-mmc", {"order": "last-first"}),
     "lcc-mmc coset": ("lcc-mmc", {"early_stop": "coset"}),
     "lcc-mmc-2 coset": ("lcc-mmc-2", {"early_stop": "coset"}),
     "erasurehead d=1": ("erasurehead", {"redundancy": 1}),
@@ -695,6 +697,47 @@ def test_replicas_are_assigned_by_equation_11(name, N, r):
     scheme = schemes.create(name, N, N, r)
     for k in range(N):
         np.testing.assert_array_equal(scheme.held(k) + 1, A[:, k])
+
+
+@pytest.mark.parametrize("name", ["uc-mmc", "uc-mmc-pg"])
+def test_backups_may_begin_with_the_last_block_of_their_owner(name):
+    scheme = schemes.create(name, 4, 10, 7, order="last-first")  # own 0 1, 2 3 4, 5 6, 7 8 9
+    assert scheme.held(0).tolist() == [0, 1, 4, 3, 2, 6, 5]
+    assert scheme.held(1).tolist() == [2, 3, 4, 6, 5, 8, 7]  # as far as they are held
+    assert scheme.held(2).tolist() == [5, 6, 9, 8, 7, 1, 0]
+    assert scheme.held(3).tolist() == [7, 8, 9, 1, 0, 3, 2]
+
+
+@pytest.mark.parametrize(("M", "N", "r"), [(4, 10, 7), (5, 5, 3), (3, 9, 9), (7, 3, 2), (1, 4, 4)])
+def test_the_order_of_work_changes_no_placement(M, N, r):
+    usual, circular, other = (
+        schemes.create("uc-mmc", M, N, r, order=order) for order in (None, "circular", "last-first")
+    )
+    np.testing.assert_array_equal(circular.block, usual.block)
+    np.testing.assert_array_equal(np.sort(other.block), np.sort(usual.block))
+    own = np.diff(np.arange(M + 1) * N // M)
+    for worker in range(M):
+        first = slice(own[worker])
+        np.testing.assert_array_equal(other.held(worker)[first], usual.held(worker)[first])
+    if N <= M:
+        np.testing.assert_array_equal(other.block, usual.block)
+
+
+@pytest.mark.parametrize(("r", "saved"), [(8, 0.12), (12, 0.13), (40, 0.10)])
+def test_backups_that_begin_at_the_last_block_save_time(r, saved):
+    delay = delays.create("shifted-exponential:mu=10,alpha=0.01,per=share", 0)
+    means = [
+        simulate(schemes.create("uc-mmc", 40, 160, r, order=order), delay, 5000, seed=0).mean
+        for order in ("circular", "last-first")
+    ]
+    assert means[1] < (1 - saved) * means[0]
+
+
+@pytest.mark.parametrize("order", ["backwards", "", "Circular"])
+def test_another_order_of_work_is_refused_in_one_line(order):
+    for name in ("uc-mmc", "uc-mmc-pg"):
+        with pytest.raises(UsageError, match=r"--order '.*': give circular or last-first"):
+            schemes.create(name, 4, order=order)
 
 
 def test_partial_gradients_are_scaled_by_the_blocks_that_are_there():

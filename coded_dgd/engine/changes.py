@@ -47,7 +47,7 @@ class Party(NamedTuple):
 
     def __str__(self) -> str:
         config = self.options
-        sizes = [f"{name} {config[name]}" for name in SHOWN[1:] if config[name] is not None]
+        sizes = [f"{name} {config[name]}" for name in SHOWN[1:] if config.get(name) is not None]
         return ", ".join([config["scheme"], *sizes, f"{len(self.ranks)} workers"])
 
 
@@ -110,7 +110,8 @@ class Adaptation(_Facts):
         for name, own in PARTIES.items():
             options = dict(plain.pop(own))
             ranks = options.pop("ranks")
-            if misfit(options, RunConfig) or options.keys() != set(NAMED):
+            # an earlier version may have had fewer options of schemes
+            if misfit(options, RunConfig) or not {*NAMED[:2]} <= options.keys() <= {*NAMED}:
                 raise ValueError(options)
             if not ranks or not all(type(rank) is int and rank >= 1 for rank in ranks):
                 raise ValueError(ranks)

@@ -14,7 +14,7 @@ from observing import Recorder
 from coded_dgd.advising.live import adviser
 from coded_dgd.api import train as train_here
 from coded_dgd.cli import run_command_line
-from coded_dgd.config import RunConfig
+from coded_dgd.config import SCHEME_OPTIONS, RunConfig
 from coded_dgd.engine import job
 from coded_dgd.engine.changes import Adaptation, Party
 from coded_dgd.engine.setup import prepare
@@ -208,8 +208,7 @@ def test_a_change_is_replayed_from_its_record(capsys):
     ids=str,
 )
 def test_what_is_no_adaptation_is_refused(spoilt):
-    names = ("tolerance", "redundancy", "wait", "p", "assignment", "normalisation", "early_stop")
-    party = Party({"scheme": "gc", "load": 2, **dict.fromkeys(names)}, [1, 2, 3])
+    party = Party({"scheme": "gc", "load": 2, **dict.fromkeys(SCHEME_OPTIONS)}, [1, 2, 3])
     sound = Adaptation(
         iteration=20, stage=2, why="why", before=party, after=party, predicted_gain=1.0,
         predicted_cost=0.1, replaced=2.0, predicted=1.0,
@@ -217,6 +216,20 @@ def test_what_is_no_adaptation_is_refused(spoilt):
     assert Adaptation.from_json(json.loads(json.dumps(sound))).to_json() == sound
     with pytest.raises((ValueError, TypeError, KeyError)):
         Adaptation.from_json({**sound, **spoilt})
+
+
+def test_an_adaptation_may_be_that_of_a_version_with_fewer_options_of_schemes():
+    party = Party({"scheme": "gc", "load": 2}, [1, 2, 3])
+    sound = Adaptation(
+        iteration=20, stage=2, why="why", before=party, after=party, predicted_gain=1.0,
+        predicted_cost=0.1, replaced=2.0, predicted=1.0,
+    ).to_json()  # fmt: skip
+    found = Adaptation.from_json(sound)
+    assert found.to_json() == sound
+    assert str(found.after) == "gc, load 2, 3 workers"
+    for spoilt in ({"load": 2}, {"scheme": "gc", "load": 2, "shape": 1}):
+        with pytest.raises(ValueError, match="load"):
+            Adaptation.from_json({**sound, "to": {**spoilt, "ranks": [1]}})
 
 
 def test_training_from_python_adapts_too():

@@ -202,6 +202,7 @@ OTHER = {
     "blocks": "12",
     "load": "3",
     "tolerance": "0.1",
+    "order": "last-first",
     "redundancy": "3.0",
     "wait": "all",
     "p": "0.5",

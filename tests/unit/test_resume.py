@@ -220,6 +220,7 @@ OTHER = {
     "intercept": True,
     "standardize": True,
     "optimizer": "nesterov",
+    "batch": "0.5",
     "step_size": "0.001",
     "delay": "none",
     "dtype": "float32",

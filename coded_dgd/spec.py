@@ -67,9 +67,13 @@ def path_and(key: str, text: str) -> tuple[str, str | None]:
     ('runs/a,b.npy', 'share')
     >>> path_and("per", "runs/a,b.npy")
     ('runs/a,b.npy', None)
+    >>> path_and("per", "per=share")
+    ('', 'share')
     """
-    path, found, value = text.rpartition(f",{key}=")
-    return (path, value) if found and not set(value) & {"/", ",", "="} else (text, None)
+    path, found, value = f",{text}".rpartition(f",{key}=")
+    if found and not set(value) & {"/", ",", "="}:
+        return path.removeprefix(","), value
+    return text, None
 
 
 def named(text: str) -> tuple[str, dict[str, str]]:

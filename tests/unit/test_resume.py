@@ -158,6 +158,19 @@ def test_an_iteration_that_is_broken_off_is_run_again(number, name, monkeypatch)
     assert_same("parts", "whole")
 
 
+def test_a_trace_counts_blocks_as_before_from_elsewhere(stop_after, monkeypatch, tmp_path):
+    np.save("t.npy", np.random.default_rng(0).uniform(0.1, 1, (5, 6)))
+    given = options("uc-mmc", "--blocks", "24", "--load", "8", "--delay", "trace:t.npy,per=share")
+    assert run(*given, "--out", "whole") == 0
+    stop_after(5)
+    assert run(*given, "--out", "parts") == 75
+    monkeypatch.undo()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert resume("../parts") == 0
+    assert_same("../parts", "../whole")
+
+
 def test_what_is_said_names_the_folder(stop_after, capsys):
     stop_after(3)
     assert run(*options("gc"), "--out", "parts") == 75

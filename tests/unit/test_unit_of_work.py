@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from coded_dgd import delays, origin, schemes
+from coded_dgd.cli import run_command_line
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import DataError, UsageError
+from coded_dgd.runs.reading import read_run
 from coded_dgd.runs.run_folder import recording
 from coded_dgd.theory import predict
 from coded_dgd.theory.exact import lower_limit
@@ -175,6 +177,28 @@ def test_the_path_of_a_trace_is_located_without_its_unit(tmp_path):
     assert not origin.same("delay", found["delay"], f"trace:{tmp_path / 'a.npy'}")
 
 
+# Run folders
+
+
+OPTIONS = ["--transport", "simulated", "--workers", "8", "--quiet"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--scheme", "sgc", "--blocks", "32"],
+        ["--scheme", "uc-mmc", "--blocks", "32", "--load", "8", "--delay", f"{LAW},per=share"],
+        ["--scheme", "uc-mmc", "--load", "2"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_saved_is_counted_by_shares_if_the_run_is(given, tmp_path):
+    path = tmp_path / "run"
+    assert run_command_line(["run", *OPTIONS, "--iterations", "4", *given, "--out", str(path)]) == 0
+    expected = completion(run(blocks=8, delay=LAW))
+    np.testing.assert_allclose(read_run(path).uncoded, expected, rtol=1e-12)
+
+
 # What is refused
 
 
@@ -189,6 +213,11 @@ def test_another_unit_is_refused_in_one_line(law, tmp_path, monkeypatch):
         with pytest.raises(UsageError, match=r"choose per=task.* or per=share") as refusal:
             delays.create(f"{law}{separator}per={wrong}", 0)
         assert "\n" not in str(refusal.value)
+
+
+def test_a_unit_is_no_file():
+    with pytest.raises(UsageError, match="a trace needs a file"):
+        delays.create("trace:per=share", 0)
 
 
 def test_a_share_of_nothing_in_a_recording_is_refused(tmp_path):

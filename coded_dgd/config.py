@@ -235,7 +235,8 @@ class RunConfig:
     )
     stop_at: float = option(
         0.0,
-        "Stop earlier, once ||gradient|| <= F ||first gradient||; 0 for never.",
+        "Stop earlier, once ||gradient|| <= F ||first gradient||, with --batch for a whole epoch; "
+        "0 for never.",
         metavar="F",
         harmless=True,
     )

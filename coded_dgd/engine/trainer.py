@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, replace
-from math import inf
+from itertools import islice
+from math import ceil, inf
 from pathlib import Path
 from time import monotonic, sleep, time
 from typing import NoReturn
@@ -129,16 +130,16 @@ class Trainer:
 
     @property
     def _is_small(self) -> bool:
-        """Whether the recorded gradient is that small.
+        """Whether the recorded gradients are that small: the latest, or those of a whole epoch.
 
-        With an approximate scheme a zero gradient means that no message came in time.
+        The gradient of one mini-batch says little about that of all rows. With an approximate
+        scheme a zero gradient means that no message came in time.
         """
-        if not self.log:
+        batches, limit = self.problem.batches, self.config.stop_at * self.first_norm
+        epoch = ceil(batches.scale) if batches else 1
+        if len(self.log) < epoch or not (self.log[-1].gradient_norm or self.setup.scheme.exact):
             return False
-        size = self.log[-1].gradient_norm
-        if not size and not (self.setup.scheme.exact and self.problem.batches is None):
-            return False
-        return size <= self.config.stop_at * self.first_norm
+        return all(record.gradient_norm <= limit for record in islice(reversed(self.log), epoch))
 
     @property
     def stage(self) -> Stage:

@@ -124,6 +124,28 @@ def test_one_row_is_not_all_rows():
     assert run(batch=61).summary["gradient_error"]["max"] < 1e-12
 
 
+@pytest.mark.parametrize("batch", [1, 5, 0.3])
+def test_one_batch_with_a_small_gradient_is_no_target_that_is_reached(batch):
+    """A row on which the model happens to be right has no gradient, whatever others have."""
+    found = train(
+        X, Y - 1, workers=5, scheme="uncoded", transport="simulated", batch=batch, stop_at=1e-3,
+        iterations=3000,
+    )  # fmt: skip
+    assert found.summary["converged"]
+    assert found.summary["final_gradient_norm_ratio"] <= 1e-3
+
+
+@pytest.mark.parametrize("weighted", [0, 61])
+def test_a_batch_without_weight_is_no_end(weighted):
+    weights = np.where(np.arange(61) < 30, 1.0, 0.0)
+    options = {"batch": 1, "iterations": 200, "objective": "huber", "ridge": 0.0, "stop_at": 1e-6}
+    found = train(
+        X, Y if weighted else 0 * Y, sample_weight=weights, workers=5, scheme="uncoded",
+        transport="simulated", step_size="1e-3", **options,
+    )  # fmt: skip
+    assert len(found.history) == (200 if weighted else 61)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [

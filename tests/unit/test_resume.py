@@ -235,6 +235,7 @@ OTHER = {
     "optimizer": "nesterov",
     "batch": "0.5",
     "step_size": "0.001",
+    "batch": "0.5",
     "delay": "none",
     "dtype": "float32",
     "kernel": "gram",

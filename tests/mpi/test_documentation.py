@@ -34,6 +34,7 @@ NOT_RUN = {
     "coded-dgd theory --scheme lcc-mmc,uc-mmc,mds-mmc --load 2..40": "half a minute",
     'eval "$(_CODED_DGD_COMPLETE=bash_source coded-dgd)"': "see test_cli_reference.py",
     "_CODED_DGD_COMPLETE=fish_source coded-dgd > ~/.config/fish/completions/coded-dgd.fish": "fish",
+    "mpiexec -n 9 python -m mpi4py examples/digits.py": "see test_torch_on_ranks.py",
     "python benchmarks/chaos.py": f"{LONG}; see test_chaos.py",
     "python benchmarks/lost_workers.py": LONG,
     "python benchmarks/who_dies.py": f"{LONG}; see test_endings.py",

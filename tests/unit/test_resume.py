@@ -233,7 +233,6 @@ OTHER = {
     "intercept": True,
     "standardize": True,
     "optimizer": "nesterov",
-    "batch": "0.5",
     "step_size": "0.001",
     "batch": "0.5",
     "delay": "none",

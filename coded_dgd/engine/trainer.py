@@ -132,12 +132,14 @@ class Trainer:
     def _is_small(self) -> bool:
         """Whether the recorded gradients are that small: the latest, or those of a whole epoch.
 
-        The gradient of one mini-batch says little about that of all rows. With an approximate
-        scheme a zero gradient means that no message came in time.
+        The gradient of one mini-batch says little about that of all rows, and a zero one nothing.
+        With an approximate scheme a zero gradient means that no message came in time.
         """
         batches, limit = self.problem.batches, self.config.stop_at * self.first_norm
         epoch = ceil(batches.scale) if batches else 1
-        if len(self.log) < epoch or not (self.log[-1].gradient_norm or self.setup.scheme.exact):
+        if len(self.log) < epoch:
+            return False
+        if not self.log[-1].gradient_norm and (batches or not self.setup.scheme.exact):
             return False
         return all(record.gradient_norm <= limit for record in islice(reversed(self.log), epoch))
 

@@ -439,7 +439,9 @@ class Trainer:
     def _refuse_overflow(self) -> None:
         """Raise if messages were refused because the model has diverged."""
         if self.log and self.stage.master.refusals:
-            size = norm(self.problem.gradient(self.optimizer.point))
+            point, size = self.optimizer.point, inf
+            if not self.optimizer.needs_loss or np.isfinite(self.problem.loss(point)):
+                size = norm(self.problem.gradient(point))
             if self._is_explosion(size):  # also of float32 alone
                 self._diverged(size)
 

@@ -555,6 +555,26 @@ def test_the_remedy_of_nesterov_for_mini_batches_is_another_optimizer():
     assert "--optimizer momentum or gd" in started("nesterov").remedy(batches)
 
 
+class Steep(objectives.LinearModel):
+    """Least squares whose loss, and not its slope, overflows away from zero."""
+
+    def slope(self, z, y):
+        return z - y
+
+    def losses(self, z, y):
+        return np.where(np.abs(z) > 0.1, np.inf, (z - y) ** 2 / 2)
+
+
+def test_a_trial_with_an_infinite_loss_is_no_failure_of_the_workers():
+    setup = prepare(
+        RunConfig(scheme="uc-mmc", load=2, workers=4, transport="simulated", optimizer="lbfgs"),
+        None,
+        Steep(),
+    )
+    with pytest.raises(Diverged, match="the loss has no minimum near"):
+        job.run(setup, SimulatedTransport(4, Steep()), problem=setup.problem(source()))
+
+
 def test_no_eigenvalue_is_computed_for_an_optimizer_without_step_size(monkeypatch):
     monkeypatch.setattr(Problem, "largest_eigenvalue", lambda self: 1 / 0)
     assert simulate(scheme="uncoded", optimizer="cg", source=source(), iterations=3).log

@@ -69,6 +69,8 @@ class Race:
         Number T of iterations with exact gradients.
     target : float, optional
         Target ||gradient|| / ||first gradient||. By default the value after T exact iterations.
+    whole : bool
+        Whether gradients are of all rows. Those of mini-batches are approximate for the optimizer.
 
     Raises
     ------
@@ -85,9 +87,10 @@ class Race:
         iterations: int,
         target: float | None = None,
         seed: int = 0,
+        whole: bool = True,
     ) -> None:
         self.problem, self.optimizer, self.seed = problem, optimizer, seed
-        self._rows, self._step_size = rows, step_size
+        self._rows, self._step_size, self._whole = rows, step_size, whole
         self._X, self._y = problem.source.read(0, problem.source.rows)
         longest = iterations + 1 if target is None else max(iterations, LONGEST)
         norms = descend(self._begin(exact=True)(), problem, target or 0.0, longest)
@@ -101,8 +104,11 @@ class Race:
         """Number of iterations with exact gradients until one of them is at the target."""
 
     def _begin(self, *, exact: bool) -> Begin:
-        """Return what makes the optimizer for exact or approximate gradients."""
-        chosen = choice(self.optimizer, self.problem, exact=exact)
+        """Return what makes the optimizer for schemes whose gradients are exact or approximate."""
+        if self._whole:
+            chosen = choice(self.optimizer, self.problem, exact=exact)
+        else:
+            chosen = choice(self.optimizer, self.problem, exact=False, who="mini-batches")
         return beginning(chosen, self.problem, self._rows, self._step_size, self.seed)
 
     def _slope(self, point: Floats) -> Floats:

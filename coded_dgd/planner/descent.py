@@ -19,8 +19,13 @@ Begin = Callable[[], Optimizer]
 """A function that makes an optimizer at the start of a problem."""
 
 
-def choice(name: str, problem: Problem, *, exact: bool) -> Choice:
+def choice(name: str, problem: Problem, *, exact: bool, who: str = "approximate schemes") -> Choice:
     """Return the optimizer of this name, which may be auto, for exact or approximate gradients.
+
+    Parameters
+    ----------
+    who : str
+        What makes gradients approximate.
 
     Raises
     ------
@@ -29,7 +34,7 @@ def choice(name: str, problem: Problem, *, exact: bool) -> Choice:
     """
     quadratic = problem.objective.degree == 2
     found = optimizers.suiting(name, exact=exact, quadratic=quadratic)
-    found.check("approximate schemes", exact=exact, quadratic=quadratic)
+    found.check(who, exact=exact, quadratic=quadratic)
     return found
 
 

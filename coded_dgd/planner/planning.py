@@ -9,7 +9,7 @@ from typing import Any
 
 from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import SHARE
-from coded_dgd.errors import Infeasible
+from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.planner.candidates import LARGEST_LOAD, candidates
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.convergence import Outlook, Race, sample, soonest
@@ -114,7 +114,15 @@ def make_plan(
     ------
     Infeasible
         If no candidate can be run, or exact gradients do not reach the target.
+    UsageError
+        If there is a target for mini-batches, whose errors the forecast does not know.
     """
+    whole = batches.parse(config.batch) is None
+    if limits.target is not None and not whole:
+        raise UsageError(
+            "--target is forecast for gradients of all rows: leave --batch out, or give a number "
+            "of --iterations instead"
+        )
     if loads is None:
         largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
         loads = [config.load] if config.load else range(1, largest + 1)
@@ -148,7 +156,9 @@ def make_plan(
 
     def race_of(name: str) -> Race:
         step_size = step_sizes[name]
-        return Race(problem, rows, name, step_size, config.iterations, limits.target, config.seed)
+        return Race(
+            problem, rows, name, step_size, config.iterations, limits.target, config.seed, whole
+        )
 
     race, outlooks = soonest(list(step_sizes), race_of)
     config = replace(config, optimizer=race.optimizer, step_size=step_sizes[race.optimizer])
@@ -165,7 +175,7 @@ def make_plan(
             problem.block_norms,
             names=names,
             given=config.scheme_options,
-            batches=batches.parse(config.batch) is not None,
+            batches=not whole,
             seed=config.seed,
         )
     ]

@@ -277,6 +277,23 @@ def test_no_optimizer_gets_there():
         plan(limits=Limits(target=1e-9), optimizer_names=["gd", "nesterov"], step_size="1e-9")
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "cg"])
+def test_an_optimizer_that_a_run_refuses_for_mini_batches_is_not_planned_for(optimizer):
+    with pytest.raises(Infeasible, match=f"{optimizer} needs exact gradients, and those of mini-b"):
+        plan(optimizer=optimizer, batch="0.1")
+
+
+def test_auto_is_forecast_as_what_a_run_takes_for_mini_batches():
+    one, other = (plan(optimizer=name, batch="0.1") for name in ("auto", "momentum"))
+    assert one.target == other.target > plan(optimizer="auto").target
+
+
+def test_a_target_for_mini_batches_is_refused():
+    """Exact gradients would promise iterations that the errors of batches do not allow."""
+    with pytest.raises(UsageError, match="leave --batch out"):
+        plan(limits=Limits(target=1e-3), batch="0.1")
+
+
 def test_plans_are_replayed_from_their_record():
     first = plan(iterations=37)
     record = json.loads(json.dumps(to_json(first), allow_nan=False))

@@ -35,6 +35,9 @@ others waiting for it:
 - What `train` raises on rank 0 it raises on all ranks of the communicator: catch it on all of
   them, or on none.
 
+[models.md](models.md) describes objectives, also of PyTorch modules (`coded_dgd.torch`), optimizers
+and the files of a model.
+
 [failures.md](failures.md) says what becomes of a job for each way in which a rank can end.
 """
 PUBLIC = {

@@ -187,13 +187,13 @@ def plant_in_master(kind, worker, iteration):
         job.STOP_SECONDS = master.STOP_SECONDS = 2.0
     elif kind == "master":
 
-        def decode(self):
+        def decode(self, product):
             raise ArithmeticError("planted in the master")
 
         Master._decode = decode
     elif kind == "kill-decode":
 
-        def decoding(self):
+        def decoding(self, product):
             if self.optimizer.steps == iteration:
                 kill(kind, worker, children(os.getppid())[int(worker) + 1])
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from coded_dgd.config import RunConfig
 from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
+from coded_dgd.problems import batches
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.partition import DATA_IN_FLIGHT, OWN_WINDOW, WINDOW
 from coded_dgd.problems.problem import OPTIMUM_FLOPS, factorised_rows, optimum_flops
@@ -17,16 +19,20 @@ from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
 
-WORKER = 41e6
+WORKER = 42e6
 """Bytes of a worker without data: an interpreter with numpy, mpi4py and an MPI."""
-CONNECTION = 0.2e6
+CONNECTION = 0.05e6
 """Bytes that each rank of the job adds to every worker."""
+RANDOM = 6e6
+"""Bytes of the random numbers of numpy, with which workers draw delays and mini-batches."""
 SPARSE = 25e6
 """Bytes that a worker needs to compute with sparse rows."""
 MASTER = 115e6
 """Bytes of rank 0 without data, with the command line and scipy."""
-OF_WORKER, OF_MASTER = 4, 8
+OF_WORKER, OF_MASTER = 4, 14
 """Number of vectors of length p on a worker, and on rank 0 besides messages and the optimizer."""
+THEORY, SOLVERS = 20e6, 22e6
+"""Bytes of scipy.integrate beside scipy.sparse.linalg, and of the latter, which it needs."""
 FACTORISING = 6
 """Memory for computing the optimum by QR, in windows of data."""
 
@@ -59,12 +65,22 @@ def peaks(
         Workers with shared blocks; the memory of a shared block is divided among its users.
     """
     sizes = Sizes.of(source, objective, config)
-    base = resident() - data  # of this process, which has finished its imports by now
+    base = resident() - data  # of this process, which has done its other imports by now
+    base += _theory(config) if base > 0 else 0.0
     held = worker(scheme, sizes, sharing, kernel, source.density)
+    if config.delay != "none" or batches.parse(config.batch) is not None:
+        held += RANDOM
     local = config.encode == "local"
     if local:
         held += data + _encoding(scheme, sizes)
     return Peaks(held, master(scheme, sizes, data, base if base > 0 else None, sharing, local))
+
+
+def _theory(config: RunConfig) -> float:
+    """Return the bytes of libraries that predict completion times and are not imported yet."""
+    if config.delay == "none" or "scipy.integrate" in sys.modules:
+        return 0.0
+    return THEORY if "scipy.sparse.linalg" in sys.modules else THEORY + SOLVERS
 
 
 def without_data(workers: int) -> float:

@@ -575,6 +575,16 @@ def test_a_trial_with_an_infinite_loss_is_no_failure_of_the_workers():
         job.run(setup, SimulatedTransport(4, Steep()), problem=setup.problem(source()))
 
 
+@pytest.mark.parametrize("units", [2.0**-90, 2.0**90])
+def test_lbfgs_takes_the_same_steps_whatever_the_units_of_the_loss(units):
+    whole = problem("logistic", ridge=0.1)
+    one, other = started("lbfgs"), started("lbfgs")
+    for _ in range(25):
+        optimizers.iterate(one, whole)
+        other.update(units * whole.gradient(other.point), units * whole.loss(other.point))
+    np.testing.assert_allclose(one.beta, other.beta, rtol=1e-6)
+
+
 def test_no_eigenvalue_is_computed_for_an_optimizer_without_step_size(monkeypatch):
     monkeypatch.setattr(Problem, "largest_eigenvalue", lambda self: 1 / 0)
     assert simulate(scheme="uncoded", optimizer="cg", source=source(), iterations=3).log

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.problems.norms import norm
+
 Floats = NDArray[np.float64]
 
 EPSILON = float(np.finfo(np.float64).eps)
@@ -31,8 +33,8 @@ class Pairs:
         self._pairs = []
 
     def add(self, s: Floats, y: Floats) -> None:
-        """Take a pair, unless it shows no positive curvature."""
-        if float(s @ y) > EPSILON * float(y @ y):
+        """Take a pair, unless it shows no positive curvature, whatever the units of the loss."""
+        if float(s @ y) > EPSILON * norm(s) * norm(y):
             self._pairs = [*self._pairs, (s, y)][-self._most :]
 
     def direction(self, gradient: Floats) -> Floats:

@@ -15,7 +15,7 @@ from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.errors import DataError, Interrupted
 from coded_dgd.problems import sparse
-from coded_dgd.problems.norms import SMALLEST_SQUARE, USUAL, norms_of, refusal
+from coded_dgd.problems.norms import SMALLEST_SQUARE, USUAL, norm, norms_of, refusal
 from coded_dgd.problems.partition import WINDOW, Partition, Window
 from coded_dgd.problems.problem import Quadratic
 from coded_dgd.problems.sharing import WORTHWHILE, HostGroup, host_groups, most_saved
@@ -150,7 +150,9 @@ def _refuse_out_of_range(source: Source, data: Source, kept: Distributed, dtype:
         rows, labels = norms_of(source)
         matrix = rows if data is source else norms_of(data)[0]
     if dtype == "float32":
-        for what, size in ((data.matrix, matrix), ("the labels", labels)):
+        weights = 0.0 if source.weights is None else norm(source.weights)
+        sizes = {data.matrix: matrix, "the labels": labels, "the sample weights": weights}
+        for what, size in sizes.items():
             if size and not 1 / FLOAT32_NORM < size < FLOAT32_NORM:
                 raise refusal(data, what, size, dtype)
     elif 0 < matrix < sqrt(SMALLEST_SQUARE) or (rows and not matrix):

@@ -107,6 +107,19 @@ def test_data_whose_squares_float32_cannot_hold_are_refused(tmp_path, name, scal
     assert len(run(name, data=data).log) == 5
 
 
+@pytest.mark.parametrize("objective", ["logistic", "least-squares"])
+@pytest.mark.parametrize("weight", [1e-60, 1e60])
+def test_sample_weights_that_float32_cannot_hold_are_refused(objective, weight):
+    """They became 0, and training ended at once with a gradient of zero."""
+    X = np.random.default_rng(2).standard_normal((40, 5))
+    options = {"scheme": "uc-mmc", "load": 2, "workers": 4, "transport": "simulated"}
+    with pytest.raises(DataError, match=r"float32 cannot hold.*--dtype float64"):
+        train(
+            X, np.sign(X[:, 0]), sample_weight=np.full(40, weight), objective=objective,
+            dtype="float32", **options,
+        )  # fmt: skip
+
+
 def test_gradient_descent_gets_as_near_as_seven_digits_go():
     double, single = (
         run("lcc-mmc", dtype=dtype, iterations=300, check_gradient=False)

@@ -71,14 +71,27 @@ def encoded(source: Source, objective: Objective) -> Source:
     if source.classes is not None:
         evaluation.learn_classes(objective, np.array(source.classes))
         return source
-    classes = np.unique(np.concatenate([np.unique(y) for _, y in source.windows()]))
-    if wanted := evaluation.label_fault(objective, classes):
-        raise DataError(f"{source.name}: the labels have to be {wanted}, {_found(classes)}")
+    classes, counted = _distinct(source)
+    for each, which in ((classes, ""), (counted, " of the rows with a weight above 0")):
+        if wanted := evaluation.label_fault(objective, each):
+            raise DataError(f"{source.name}: the labels{which} have to be {wanted}, {_found(each)}")
     codes = evaluation.label_codes(objective, classes)
     if codes is None:
         return source
     evaluation.learn_classes(objective, classes)
     return EncodedLabels(source, (tuple(classes.tolist()), tuple(codes.tolist())))
+
+
+def _distinct(source: Source) -> tuple[Floats, Floats]:
+    """Return the distinct labels, and those of rows whose sample weight is not 0, ascending."""
+    every, counted, start = [], [], 0
+    for _, y in source.windows():
+        every.append(np.unique(y))
+        if source.weights is not None:
+            counted.append(np.unique(y[source.weights[start : start + len(y)] > 0]))
+        start += len(y)
+    classes = np.unique(np.concatenate(every))
+    return classes, np.unique(np.concatenate(counted)) if counted else classes
 
 
 def parameters(source: Source, objective: Objective) -> int:

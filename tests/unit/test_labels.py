@@ -36,6 +36,17 @@ def fit(pair, **options):
     return train(objective="logistic", transport="simulated", check_gradient=True, **options)
 
 
+@pytest.mark.parametrize("objective", ["logistic", "softmax"])
+def test_one_class_alone_is_refused_where_weights_leave_out_the_other(objective):
+    """A weight of 0 is as no copy of a row, and the intercept of one class grows for ever."""
+    options = {"scheme": "uc-mmc", "workers": 5, "load": 2, "transport": "simulated"}
+    with pytest.raises(DataError, match=r"a weight above 0 have.* all of them are"):
+        train(X, SIGNS, sample_weight=1.0 * (SIGNS > 0), objective=objective, **options)
+    weights = np.where(SIGNS > 0, 0.0, 1.0)
+    weights[np.flatnonzero(SIGNS > 0)[-1]] = 0.5
+    assert train(X, SIGNS, sample_weight=weights, objective=objective, **options).n_iter_ > 0
+
+
 def write(path, pair):
     """The data with these labels; `.svm` leaves out what is small."""
     kept = np.where(X > 1, X, 0) if path.suffix == ".svm" else X

@@ -82,7 +82,7 @@ def named(text: str) -> tuple[str, dict[str, str]]:
     Raises
     ------
     UsageError
-        A parameter is given twice.
+        A parameter is given twice, or without a key.
 
     Examples
     --------
@@ -94,6 +94,8 @@ def named(text: str) -> tuple[str, dict[str, str]]:
     name, colon, rest = text.partition(":")
     member, _, parameters = rest.partition(":")
     if colon and "=" not in member:
+        if member and not member.isidentifier():
+            raise UsageError(f"{text!r}: give parameters as key=value, as in {name}:key={member}")
         name, rest = f"{name}:{member}", parameters
     return name, _parameters(text, rest)
 

@@ -575,6 +575,19 @@ def test_a_trial_with_an_infinite_loss_is_no_failure_of_the_workers():
         job.run(setup, SimulatedTransport(4, Steep()), problem=setup.problem(source()))
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("momentum:0.9", "give parameters as key=value, as in momentum:key=0.9"),
+        ("auto:pairs=3", "auto takes no parameters"),
+    ],
+)
+def test_parameters_without_a_key_or_of_auto_are_refused(text, words):
+    """They were taken for a module that is not installed, and for an unknown name."""
+    with pytest.raises(UsageError, match=words):
+        optimizers.suiting(text, quadratic=True)
+
+
 @pytest.mark.parametrize("units", [2.0**-90, 2.0**90])
 def test_lbfgs_takes_the_same_steps_whatever_the_units_of_the_loss(units):
     whole = problem("logistic", ridge=0.1)

@@ -149,6 +149,11 @@ def find(text: str) -> Choice:
         If the name is unknown, or a parameter is unknown, has the wrong type or is out of range.
     """
     name, given = spec.named(text)
+    if name == AUTO:
+        raise UsageError(
+            f"--optimizer {text}: auto takes no parameters: name the optimizer, as in "
+            "lbfgs:pairs=10"
+        )
     noun = "optimizer" if ":" in name else "--optimizer"
     kind = registry.find(sys.modules[PACKAGE], name, Optimizer, noun)
     bound: Callable[..., Optimizer] = kind

@@ -152,7 +152,7 @@ def conclude(
         log=trainer.log,
         stages=trainer.stages,
         losses=trainer.losses,
-        refused=trainer.refused,
+        refused=trainer.refusals.counts,
         adaptations=trainer.adaptations,
         training_time=training_time,
         ideal=trainer.ideal(),

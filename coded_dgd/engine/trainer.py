@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
 from itertools import islice
 from math import ceil, inf
 from pathlib import Path
 from time import monotonic, sleep, time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -49,6 +49,52 @@ OFTEN = 0.5
 """Fraction of iterations with a waiting guard from which on a warning is given."""
 EXPLOSION = 1e10
 """Growth of the gradient norm since the first iteration that counts as divergence."""
+
+
+class Refusals:
+    """Counts the messages that are not used because they make no sense, and warns of them once.
+
+    Parameters
+    ----------
+    observer : Observer
+        Is warned once for each peer and reason.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._groups: list[WorkerGroup] = []
+        self._before: Counter[tuple[int, str]] = Counter()  # before the checkpoint
+        self._noted: set[tuple[int, str]] = set()
+
+    def watch(self, group: WorkerGroup) -> None:
+        """Count the messages of one more group, too."""
+        self._groups.append(group)
+
+    @property
+    def counts(self) -> Counter[tuple[int, str]]:
+        """Number of messages not used because they make no sense, by peer and reason."""
+        return self._before + self._here
+
+    @property
+    def _here(self) -> Counter[tuple[int, str]]:
+        """Number of such messages since the checkpoint, by peer and reason."""
+        return sum((group.refused for group in self._groups), Counter())
+
+    def note(self) -> None:
+        """Warn, once for each worker and reason, that messages were not used."""
+        for peer, reason in sorted(self._here.keys() - self._noted):
+            self._observer.warning(f"messages of rank {peer + 1} are not used: {reason}")
+        self._noted = set(self._here)
+
+    def state(self) -> list[Refused]:
+        """Return the counts for a checkpoint."""
+        return [Refused(*who, count) for who, count in self.counts.items()]
+
+    def restore(self, state: Iterable[Sequence[Any]]) -> None:
+        """Continue from counts that `state` has returned."""
+        for each in state:
+            refused = Refused(*each)
+            self._before[refused.peer, refused.reason] = refused.messages
 
 
 class Trainer:
@@ -100,9 +146,8 @@ class Trainer:
         self._spares = list(range(workers, transport.workers))
         self._spawning = 0
         self._noted: set[int] = set()  # peers that are known to be lost
-        self._noted_refusals: set[tuple[int, str]] = set()
         self._losses_before = 0  # number of losses before the checkpoint
-        self._refused_before: Counter[tuple[int, str]] = Counter()
+        self.refusals = Refusals(self.observer)
         self._resumed: Checkpoint | None = None
         self._ideal = Ideal(setup.delay)
         self._clock = 0.0
@@ -275,6 +320,7 @@ class Trainer:
                 master.back(range(scheme.workers), self.iteration)
         handing_out = 0.0 if kept else self.transport.clock() - begin
         self.stages.append(Stage(number, first, master, handing_out))
+        self.refusals.watch(group)
         if self._has_ideal:
             self._ideal.begin(master.decoder, group.delay_streams)
         if self.folder is not None:
@@ -295,12 +341,12 @@ class Trainer:
                 record = self.stage.master.iterate(self.iteration)
                 break
             except TooFewWorkers as error:
-                self._note_refusals()
+                self.refusals.note()
                 self._refuse_overflow()
                 self.note(*error.reports)
                 if not self.refill(SPAWN_SECONDS):
                     self._replan(error.amplification)
-        self._note_refusals()
+        self.refusals.note()
         self.log.append(record)
         if self._has_ideal:
             self._note_ideal(record.iteration)
@@ -354,22 +400,6 @@ class Trainer:
             self._noted |= {report.peer for report in fresh}
             details = {report.traceback for report in fresh if report.traceback}
             self.observer.warning(describe(fresh), "\n".join(sorted(details)))
-
-    @property
-    def refused(self) -> Counter[tuple[int, str]]:
-        """Number of messages not used because they make no sense, by peer and reason."""
-        return self._refused_before + self._refused_here
-
-    @property
-    def _refused_here(self) -> Counter[tuple[int, str]]:
-        """Number of such messages since the checkpoint, by peer and reason."""
-        return sum((stage.master.group.refused for stage in self.stages), Counter())
-
-    def _note_refusals(self) -> None:
-        """Record, once for each worker and reason, that messages were not used."""
-        for peer, reason in sorted(self._refused_here.keys() - self._noted_refusals):
-            self.observer.warning(f"messages of rank {peer + 1} are not used: {reason}")
-        self._noted_refusals = set(self._refused_here)
 
     def refill(self, seconds: float = 0.0) -> bool:
         """Replace lost workers by spare and new ones; return whether any was replaced.
@@ -467,7 +497,7 @@ class Trainer:
             "first_norm": master.first_exact_norm,
             "absences": [astuple(absence) for absence in master.absences],
             "losses": [report.to_json() for report in self.losses],
-            "refused": [Refused(*who, count) for who, count in self.refused.items()],
+            "refused": self.refusals.state(),
             "adaptations": [each.to_json() for each in self.adaptations],
         }
         return Checkpoint(self.iteration, values, self.optimizer.state())
@@ -481,9 +511,7 @@ class Trainer:
         self.losses = [Report.from_json(report) for report in values["losses"]]
         self._losses_before = len(self.losses)
         self.adaptations = [Adaptation.from_json(each) for each in values["adaptations"]]
-        for each in values["refused"]:
-            refused = Refused(*each)
-            self._refused_before[refused.peer, refused.reason] = refused.messages
+        self.refusals.restore(values["refused"])
         self._resumed = checkpoint
         self.transport.set_clock(values["clock"])
         self._stages_before = ended_stages(checkpoint, self.setup.scheme.workers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,14 +77,6 @@ class Stage:
                 ranks=np.array(group.members) + 1,
                 hosts=[group.transport.host_of(peer) for peer in group.members],
             )
-
-
-class Refused(NamedTuple):
-    """Messages of a peer that were not used because they make no sense."""
-
-    peer: int
-    reason: str
-    messages: int
 
 
 def ended_stages(checkpoint: Checkpoint, workers: int) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, replace
 from itertools import islice
 from math import ceil, inf
 from pathlib import Path
 from time import monotonic, sleep, time
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -26,8 +25,9 @@ from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers, describe, ranks
 from coded_dgd.engine.master import Master
 from coded_dgd.engine.observer import Observer, Start
 from coded_dgd.engine.protocol import Floats, Report
+from coded_dgd.engine.refusals import Refusals
 from coded_dgd.engine.setup import Setup, check_delay, scheme_of
-from coded_dgd.engine.stage import Refused, Stage, ended_stages
+from coded_dgd.engine.stage import Stage, ended_stages
 from coded_dgd.engine.trail import Trail
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Diverged, Infeasible
@@ -49,52 +49,6 @@ OFTEN = 0.5
 """Fraction of iterations with a waiting guard from which on a warning is given."""
 EXPLOSION = 1e10
 """Growth of the gradient norm since the first iteration that counts as divergence."""
-
-
-class Refusals:
-    """Counts the messages that are not used because they make no sense, and warns of them once.
-
-    Parameters
-    ----------
-    observer : Observer
-        Is warned once for each peer and reason.
-    """
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-        self._groups: list[WorkerGroup] = []
-        self._before: Counter[tuple[int, str]] = Counter()  # before the checkpoint
-        self._noted: set[tuple[int, str]] = set()
-
-    def watch(self, group: WorkerGroup) -> None:
-        """Count the messages of one more group, too."""
-        self._groups.append(group)
-
-    @property
-    def counts(self) -> Counter[tuple[int, str]]:
-        """Number of messages not used because they make no sense, by peer and reason."""
-        return self._before + self._here
-
-    @property
-    def _here(self) -> Counter[tuple[int, str]]:
-        """Number of such messages since the checkpoint, by peer and reason."""
-        return sum((group.refused for group in self._groups), Counter())
-
-    def note(self) -> None:
-        """Warn, once for each worker and reason, that messages were not used."""
-        for peer, reason in sorted(self._here.keys() - self._noted):
-            self._observer.warning(f"messages of rank {peer + 1} are not used: {reason}")
-        self._noted = set(self._here)
-
-    def state(self) -> list[Refused]:
-        """Return the counts for a checkpoint."""
-        return [Refused(*who, count) for who, count in self.counts.items()]
-
-    def restore(self, state: Iterable[Sequence[Any]]) -> None:
-        """Continue from counts that `state` has returned."""
-        for each in state:
-            refused = Refused(*each)
-            self._before[refused.peer, refused.reason] = refused.messages
 
 
 class Trainer:

@@ -17,8 +17,8 @@ from coded_dgd.engine.checkpoint import Checkpoint, latest
 from coded_dgd.engine.iteration import Absence
 from coded_dgd.engine.job import Resume
 from coded_dgd.engine.protocol import Floats, Report
+from coded_dgd.engine.refusals import Refused
 from coded_dgd.engine.setup import Setup
-from coded_dgd.engine.stage import Refused
 from coded_dgd.errors import UsageError
 from coded_dgd.kinds import misfit
 from coded_dgd.problems.fingerprint import Fingerprint

@@ -140,7 +140,7 @@ def conclude(
     trainer: Trainer, start: Start, status: str, training_time: float, ending: Ending
 ) -> Outcome:
     """Collect the results of a trainer, with late failures of workers as losses."""
-    trainer.note(*(report for report in ending.reports if report.failure is not None))
+    trainer.staffing.note(*(report for report in ending.reports if report.failure is not None))
     trainer.measure_change()
     return Outcome(
         setup=trainer.setup,
@@ -151,7 +151,7 @@ def conclude(
         trail=trainer.trail,
         log=trainer.log,
         stages=trainer.stages,
-        losses=trainer.losses,
+        losses=trainer.staffing.losses,
         refused=trainer.refusals.counts,
         adaptations=trainer.adaptations,
         training_time=training_time,

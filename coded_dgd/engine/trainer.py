@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, replace
 from itertools import islice
 from math import ceil, inf
@@ -38,6 +38,7 @@ from coded_dgd.problems.layout import EXTRAS, Layout
 from coded_dgd.problems.norms import norm
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.problem import Problem, Quadratic
+from coded_dgd.problems.sources import Source
 from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory.predictor import forecast
@@ -49,6 +50,105 @@ OFTEN = 0.5
 """Fraction of iterations with a waiting guard from which on a warning is given."""
 EXPLOSION = 1e10
 """Growth of the gradient norm since the first iteration that counts as divergence."""
+
+
+class Staffing:
+    """Replaces lost workers by spare and new ones, and records the losses.
+
+    Parameters
+    ----------
+    transport : Transport
+    source : Source
+        Data of which a new worker gets its part.
+    observer : Observer
+        Is warned of losses and of replacements.
+    workers : int
+        Number of peers that work from the beginning; the others are spares.
+    """
+
+    def __init__(
+        self, transport: Transport, source: Source, observer: Observer, workers: int
+    ) -> None:
+        self._transport, self._source, self._observer = transport, source, observer
+        self._spares = list(range(workers, transport.workers))
+        self._spawning = 0
+        self._noted: set[int] = set()  # peers that are known to be lost
+        self._before = 0  # number of losses before the checkpoint
+        self.losses: list[Report] = []
+        """Reports of all lost workers, in the order in which the losses were noticed."""
+
+    @property
+    def losses_here(self) -> list[Report]:
+        """Losses since the checkpoint."""
+        return self.losses[self._before :]
+
+    def restore(self, losses: list[Report]) -> None:
+        """Continue from the losses before a checkpoint."""
+        self.losses, self._before = losses, len(losses)
+
+    def assign(self, members: Collection[int]) -> None:
+        """Let these peers work, and make all others spares."""
+        self._spares = [peer for peer in range(self._transport.workers) if peer not in members]
+
+    def dismiss(self, members: Iterable[int]) -> None:
+        """Make these peers spares, except those that are lost."""
+        self._spares += sorted(set(members) - set(self._transport.lost))
+
+    def note(self, *reports: Report) -> None:
+        """Record losses that are not known yet."""
+        fresh = [report for report in reports if report.peer not in self._noted]
+        if fresh:
+            self.losses += fresh
+            self._noted |= {report.peer for report in fresh}
+            details = {report.traceback for report in fresh if report.traceback}
+            self._observer.warning(describe(fresh), "\n".join(sorted(details)))
+
+    def refill(self, master: Master, iteration: int, config: RunConfig, seconds: float) -> bool:
+        """Replace lost workers by spare and new ones; return whether any was replaced.
+
+        Parameters
+        ----------
+        master : Master
+            Master of the workers.
+        iteration : int
+            Number of the next iteration.
+        seconds : float
+            How long to wait for the first new worker if some are being started.
+        """
+        group, transport = master.group, self._transport
+        self.note(*transport.lost.values())  # including spares
+        lost = group.lost
+        if not lost:
+            return False
+        self._spares = [peer for peer in self._spares if peer not in transport.lost]
+        if config.replace:
+            for _ in range(len(lost) - len(self._spares) - self._spawning):
+                transport.spawn()
+                self._spawning += 1
+        self._await_spawned(seconds)
+        filled = lost[: len(self._spares)]
+        for worker in filled:
+            group.replace(worker, self._spares.pop(0))
+        if filled:
+            master.back(filled, iteration)
+            distribute(self._source, group, config, only=filled)
+            self._observer.warning(
+                f"rank {ranks(group.members[worker] + 1 for worker in filled)} in the place of "
+                f"worker {ranks(worker + 1 for worker in filled)}"
+            )
+        return bool(filled)
+
+    def _await_spawned(self, seconds: float) -> None:
+        """Count workers that have been started as spares; wait for the first if there are none."""
+        transport, deadline = self._transport, monotonic() + seconds
+        while True:
+            spawned = transport.spawned()
+            self._spawning -= len(spawned)
+            self._spares += spawned
+            waiting = self._spawning and not self._spares and not transport.interrupted
+            if not waiting or monotonic() >= deadline:
+                break
+            sleep(1e-3)
 
 
 class Trainer:
@@ -94,13 +194,7 @@ class Trainer:
         self.trail = Trail(self.optimizer.beta)
         self.log: list[Iteration] = []
         self.stages: list[Stage] = []
-        self.losses: list[Report] = []
-        """Reports of all lost workers, in the order in which the losses were noticed."""
-        workers = setup.scheme.workers
-        self._spares = list(range(workers, transport.workers))
-        self._spawning = 0
-        self._noted: set[int] = set()  # peers that are known to be lost
-        self._losses_before = 0  # number of losses before the checkpoint
+        self.staffing = Staffing(transport, self.source, self.observer, setup.scheme.workers)
         self.refusals = Refusals(self.observer)
         self._resumed: Checkpoint | None = None
         self._ideal = Ideal(setup.delay)
@@ -210,7 +304,7 @@ class Trainer:
         self.config = replace(self.config, **last.after.options)
         scheme = scheme_of(self.config, len(members))
         self._fit(scheme)
-        self._spares = [peer for peer in range(self.transport.workers) if peer not in members]
+        self.staffing.assign(members)
         return scheme, members
 
     def _enlist(
@@ -260,7 +354,7 @@ class Trainer:
             quadratic=self._quadratic(data),
             ridge=self.problem.ridge,
             exact_gradient=self.problem.gradient if config.check_gradient else None,
-            on_loss=self.note,
+            on_loss=self.staffing.note,
         )
         if self.stages:
             master.first_exact_norm = self.stage.master.first_exact_norm
@@ -297,7 +391,7 @@ class Trainer:
             except TooFewWorkers as error:
                 self.refusals.note()
                 self._refuse_overflow()
-                self.note(*error.reports)
+                self.staffing.note(*error.reports)
                 if not self.refill(SPAWN_SECONDS):
                     self._replan(error.amplification)
         self.refusals.note()
@@ -338,7 +432,7 @@ class Trainer:
         self._enlist(
             scheme, members, delay_streams, group.replaces if kept else group.code_id, kept
         )
-        self._spares += sorted(set(group.members) - set(members) - set(self.transport.lost))
+        self.staffing.dismiss(set(group.members) - set(members))
 
     def measure_change(self) -> None:
         """Record the measured effect of the latest change of scheme."""
@@ -346,57 +440,13 @@ class Trainer:
             self.adaptations[-1].cost = self.stage.cost
             self.adaptations[-1].measured = self.stage.seconds
 
-    def note(self, *reports: Report) -> None:
-        """Record losses that are not known yet."""
-        fresh = [report for report in reports if report.peer not in self._noted]
-        if fresh:
-            self.losses += fresh
-            self._noted |= {report.peer for report in fresh}
-            details = {report.traceback for report in fresh if report.traceback}
-            self.observer.warning(describe(fresh), "\n".join(sorted(details)))
-
     def refill(self, seconds: float = 0.0) -> bool:
-        """Replace lost workers by spare and new ones; return whether any was replaced.
-
-        Parameters
-        ----------
-        seconds : float
-            How long to wait for the first new worker if some are being started.
-        """
-        group, transport = self.stage.master.group, self.transport
-        self.note(*transport.lost.values())  # including spares
-        lost = group.lost
-        if not lost:
-            return False
-        self._spares = [peer for peer in self._spares if peer not in transport.lost]
-        if self.config.replace:
-            for _ in range(len(lost) - len(self._spares) - self._spawning):
-                transport.spawn()
-                self._spawning += 1
-        deadline = monotonic() + seconds
-        while True:
-            spawned = transport.spawned()
-            self._spawning -= len(spawned)
-            self._spares += spawned
-            waiting = self._spawning and not self._spares and not transport.interrupted
-            if not waiting or monotonic() >= deadline:
-                break
-            sleep(1e-3)
-        filled = lost[: len(self._spares)]
-        for worker in filled:
-            group.replace(worker, self._spares.pop(0))
-        if filled:
-            self.stage.master.back(filled, self.iteration)
-            distribute(self.source, group, self.config, only=filled)
-            self.observer.warning(
-                f"rank {ranks(group.members[worker] + 1 for worker in filled)} in the place of "
-                f"worker {ranks(worker + 1 for worker in filled)}"
-            )
-        return bool(filled)
+        """Replace lost workers, waiting `seconds` for new ones; return whether any was replaced."""
+        return self.staffing.refill(self.stage.master, self.iteration, self.config, seconds)
 
     def _replan(self, amplification: float | None) -> None:
         """Build the code for the remaining workers, and distribute the data again."""
-        losses = self.losses[self._losses_before :]
+        losses = self.staffing.losses_here
         if self.config.on_loss != "replan":
             raise TooFewWorkers(self.iteration, losses, self._mend, amplification)
         old = self.stage.master.group
@@ -450,7 +500,7 @@ class Trainer:
             "clock": self._clock,
             "first_norm": master.first_exact_norm,
             "absences": [astuple(absence) for absence in master.absences],
-            "losses": [report.to_json() for report in self.losses],
+            "losses": [report.to_json() for report in self.staffing.losses],
             "refused": self.refusals.state(),
             "adaptations": [each.to_json() for each in self.adaptations],
         }
@@ -462,8 +512,7 @@ class Trainer:
         self.optimizer.restore(checkpoint.arrays)
         self.trail = Trail(self.optimizer.beta)
         self.log = log
-        self.losses = [Report.from_json(report) for report in values["losses"]]
-        self._losses_before = len(self.losses)
+        self.staffing.restore([Report.from_json(report) for report in values["losses"]])
         self.adaptations = [Adaptation.from_json(each) for each in values["adaptations"]]
         self.refusals.restore(values["refused"])
         self._resumed = checkpoint

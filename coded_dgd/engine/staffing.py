@@ -75,6 +75,8 @@ class Staffing:
             Master of the workers.
         iteration : int
             Number of the next iteration.
+        config : RunConfig
+            How data are distributed, and whether new workers are started.
         seconds : float
             How long to wait for the first new worker if some are being started.
         """

@@ -8,7 +8,6 @@ from itertools import islice
 from math import ceil, inf
 from pathlib import Path
 from time import time
-from typing import NoReturn
 
 import numpy as np
 
@@ -38,6 +37,7 @@ from coded_dgd.problems import trial
 from coded_dgd.problems.layout import EXTRAS, Layout
 from coded_dgd.problems.norms import norm
 from coded_dgd.problems.objectives.least_squares import is_least_squares
+from coded_dgd.problems.optimizers import Optimizer
 from coded_dgd.problems.problem import Problem, Quadratic
 from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
@@ -50,6 +50,74 @@ OFTEN = 0.5
 """Fraction of iterations with a waiting guard from which on a warning is given."""
 EXPLOSION = 1e10
 """Growth of the gradient norm since the first iteration that counts as divergence."""
+
+
+class Convergence:
+    """Judges by the norms of the gradients whether a training has converged or diverged.
+
+    Parameters
+    ----------
+    log : list of Iteration
+        Records of the iterations, to which others append.
+    problem : Problem
+    optimizer : Optimizer
+        Says what to do after a divergence.
+    stop_at : float
+        Fraction of the first gradient norm from which on a gradient is small.
+    exact : bool
+        Whether the scheme at the start is exact. If not, a zero gradient means that no message came
+        in time.
+    """
+
+    def __init__(
+        self,
+        log: Sequence[Iteration],
+        problem: Problem,
+        optimizer: Optimizer,
+        stop_at: float,
+        exact: bool,
+    ) -> None:
+        self._log, self._problem, self._optimizer = log, problem, optimizer
+        self._stop_at, self._exact = stop_at, exact
+
+    @property
+    def _first_norm(self) -> float:
+        """Norm of the first nonzero gradient; a zero one means that no message came in time."""
+        return next((record.gradient_norm for record in self._log if record.gradient_norm), 0.0)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the recorded gradients are small: the latest, or those of a whole epoch.
+
+        The gradient of one mini-batch says little about that of all rows, and a zero one nothing.
+        """
+        log, batches = self._log, self._problem.batches
+        epoch, limit = ceil(batches.scale) if batches else 1, self._stop_at * self._first_norm
+        if len(log) < epoch:
+            return False
+        if not log[-1].gradient_norm and (batches or not self._exact):
+            return False
+        return all(record.gradient_norm <= limit for record in islice(reversed(log), epoch))
+
+    def refuse_divergence(self) -> None:
+        """Raise Diverged if the latest gradient has grown too far."""
+        self._refuse(self._log[-1].gradient_norm)
+
+    def refuse_overflow(self) -> None:
+        """Raise Diverged if messages are not finite because the model has diverged."""
+        if not self._log:
+            return
+        point, size = self._optimizer.point, inf
+        if not self._optimizer.needs_loss or np.isfinite(self._problem.loss(point)):
+            size = norm(self._problem.gradient(point))
+        self._refuse(size)  # also of float32 alone
+
+    def _refuse(self, size: float) -> None:
+        if not size <= EXPLOSION * self._first_norm or not np.isfinite(size):
+            raise Diverged(
+                f"diverged in iteration {len(self._log) - 1} (gradient {size:.1e}): "
+                f"{self._optimizer.remedy(self._problem)}"
+            )
 
 
 class Trainer:
@@ -94,6 +162,9 @@ class Trainer:
         self.optimizer = setup.optimizer(problem.start(config.seed), self._schedule)
         self.trail = Trail(self.optimizer.beta)
         self.log: list[Iteration] = []
+        self._convergence = Convergence(
+            self.log, problem, self.optimizer, self.config.stop_at, setup.scheme.exact
+        )
         self.stages: list[Stage] = []
         self.staffing = Staffing(transport, self.source, self.observer, setup.scheme.workers)
         self.refusals = Refusals(self.observer)
@@ -110,32 +181,12 @@ class Trainer:
         return len(self.log)
 
     @property
-    def first_norm(self) -> float:
-        """Norm of the first nonzero gradient; a zero one means that no message came in time."""
-        return next((record.gradient_norm for record in self.log if record.gradient_norm), 0.0)
-
-    @property
     def converged(self) -> bool:
         """Whether the gradient is as small as the configuration's ``stop_at`` demands.
 
         The gradient has to be one that workers have computed (`Optimizer.confirmed`).
         """
-        return self.optimizer.confirmed and self._is_small
-
-    @property
-    def _is_small(self) -> bool:
-        """Whether the recorded gradients are that small: the latest, or those of a whole epoch.
-
-        The gradient of one mini-batch says little about that of all rows, and a zero one nothing.
-        With an approximate scheme a zero gradient means that no message came in time.
-        """
-        batches, limit = self.problem.batches, self.config.stop_at * self.first_norm
-        epoch = ceil(batches.scale) if batches else 1
-        if len(self.log) < epoch:
-            return False
-        if not self.log[-1].gradient_norm and (batches or not self.setup.scheme.exact):
-            return False
-        return all(record.gradient_norm <= limit for record in islice(reversed(self.log), epoch))
+        return self.optimizer.confirmed and self._convergence.is_small
 
     @property
     def stage(self) -> Stage:
@@ -291,7 +342,8 @@ class Trainer:
                 break
             except TooFewWorkers as error:
                 self.refusals.note()
-                self._refuse_overflow()
+                if self.stage.master.refusals:
+                    self._convergence.refuse_overflow()
                 self.staffing.note(*error.reports)
                 if not self.refill(SPAWN_SECONDS):
                     self._replan(error.amplification)
@@ -302,8 +354,8 @@ class Trainer:
         self.trail.note(self.optimizer.beta)
         self._clock = self.transport.clock()
         self.stage.spans.append(self._clock - begin)
-        self._refuse_divergence()
-        if self._is_small:
+        self._convergence.refuse_divergence()
+        if self._convergence.is_small:
             self.optimizer.confirm()
         return record
 
@@ -366,29 +418,6 @@ class Trainer:
             f"N = {scheme.blocks} blocks, load r = {scheme.load}"
         )
 
-    def _refuse_divergence(self) -> None:
-        size = self.log[-1].gradient_norm
-        if self._is_explosion(size):
-            self._diverged(size)
-
-    def _refuse_overflow(self) -> None:
-        """Raise if messages were refused because the model has diverged."""
-        if self.log and self.stage.master.refusals:
-            point, size = self.optimizer.point, inf
-            if not self.optimizer.needs_loss or np.isfinite(self.problem.loss(point)):
-                size = norm(self.problem.gradient(point))
-            if self._is_explosion(size):  # also of float32 alone
-                self._diverged(size)
-
-    def _is_explosion(self, size: float) -> bool:
-        return not size <= EXPLOSION * self.first_norm or not np.isfinite(size)
-
-    def _diverged(self, size: float) -> NoReturn:
-        raise Diverged(
-            f"diverged in iteration {self.iteration - 1} (gradient {size:.1e}): "
-            f"{self.optimizer.remedy(self.problem)}"
-        )
-
     def state(self) -> Checkpoint:
         """Return everything on which the next iterations depend, and the record of those before."""
         master = self.stage.master
@@ -412,7 +441,7 @@ class Trainer:
         values = checkpoint.values
         self.optimizer.restore(checkpoint.arrays)
         self.trail = Trail(self.optimizer.beta)
-        self.log = log
+        self.log += log
         self.staffing.restore([Report.from_json(report) for report in values["losses"]])
         self.adaptations = [Adaptation.from_json(each) for each in values["adaptations"]]
         self.refusals.restore(values["refused"])

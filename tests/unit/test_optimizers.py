@@ -521,7 +521,7 @@ def test_the_recursion_alone_does_not_end_a_run(monkeypatch):
 def test_the_message_of_a_divergence_names_a_remedy(monkeypatch, name, words):
     steps = {} if name in ("cg", "lbfgs") else {"step_size": "1"}
     if name in ("adam", "cg", "lbfgs"):  # it does not diverge here
-        monkeypatch.setattr("coded_dgd.engine.trainer.EXPLOSION", 1e-9)
+        monkeypatch.setattr("coded_dgd.engine.convergence.EXPLOSION", 1e-9)
     with pytest.raises(Diverged, match=words) as caught:
         simulate(scheme="uncoded", optimizer=name, source=source(), iterations=40, **steps)
     assert "\n" not in str(caught.value)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, replace
 from math import inf
 from pathlib import Path
 from time import time
+from typing import Any
 
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import kernels
@@ -34,6 +35,7 @@ from coded_dgd.host.process import process_age
 from coded_dgd.problems import trial
 from coded_dgd.problems.layout import EXTRAS, Layout
 from coded_dgd.problems.objectives.least_squares import is_least_squares
+from coded_dgd.problems.optimizers import Optimizer
 from coded_dgd.problems.problem import Problem, Quadratic
 from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
@@ -44,6 +46,131 @@ SPAWN_SECONDS = 30.0
 """Seconds to wait for a new worker if nothing can be decoded without it."""
 OFTEN = 0.5
 """Fraction of iterations with a waiting guard from which on a warning is given."""
+
+
+def fit(scheme: Scheme, setup: Setup, problem: Problem) -> None:
+    """Prepare a scheme for the data of a problem.
+
+    Raises
+    ------
+    Infeasible
+        The scheme does not suit the weights of rows or the optimizer.
+    """
+    source = problem.source
+    if scheme.coded and source.weights is not None:
+        raise Infeasible(
+            f"{scheme.name} combines rows of the data, which goes with sample weights for "
+            f"--objective least-squares alone: use {remedies.COPIES}, or leave the weights out"
+        )
+    setup.check_optimizer(scheme)
+    scheme.fit(source.rows, problem.block_norms)
+    if scheme.scales_tasks and (fault := trial.weights_fault(problem)):
+        raise Infeasible(
+            f"{scheme.name} has workers multiply gradients by factors, and {fault}: use "
+            f"{remedies.UNSCALED}, or multiply the gradient of each row by its weight"
+        )
+
+
+class Staging:
+    """Builds the stages of a training.
+
+    Parameters
+    ----------
+    setup : Setup
+    transport : Transport
+    problem : Problem
+    optimizer : Optimizer
+        Takes the steps in all stages.
+    folder : Path, optional
+        Where to write arrival times during the run.
+    on_loss : callable
+        Called with the report of each worker that is lost while an iteration runs.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        transport: Transport,
+        problem: Problem,
+        optimizer: Optimizer,
+        folder: Path | None,
+        on_loss: Callable[[Report], None],
+    ) -> None:
+        self._setup, self._transport = setup, transport
+        self._problem, self._source = problem, problem.source
+        self._optimizer, self._folder, self._on_loss = optimizer, folder, on_loss
+
+    def group(
+        self,
+        config: RunConfig,
+        scheme: Scheme,
+        members: Sequence[int],
+        delay_streams: Sequence[int],
+        replaces: int | None,
+        kept: Master | None,
+    ) -> WorkerGroup:
+        """Return the worker group of a stage; see `WorkerGroup`.
+
+        Parameters
+        ----------
+        kept : Master, optional
+            Master of an earlier stage whose workers keep their shards.
+        """
+        # with coded blocks the master computes the loss from the gradient
+        extras = EXTRAS if self._optimizer.needs_loss and not scheme.coded else ()
+        layout = Layout(self._problem.parameters, scheme.pieces, config.dtype, extras)
+        code_id = kept.group.code_id if kept else self._transport.new_code()
+        group = WorkerGroup(
+            self._transport, scheme, code_id, list(members), list(delay_streams), layout, replaces
+        )
+        if kept:
+            group.kernel = kept.group.kernel
+        else:
+            objective = self._setup.objective
+            group.kernel = kernels.choose(config, objective, self._source, scheme)
+            group.loads = objective.overhead_seconds > 0
+            group.host_groups = sharing(group, config, self._source)
+        return group
+
+    def stage(
+        self, config: RunConfig, group: WorkerGroup, number: int, first: int, kept: Master | None
+    ) -> Stage:
+        """Distribute the data to a worker group, unless it keeps its shards; return its stage.
+
+        Parameters
+        ----------
+        number : int
+            Number of the stage: 1, 2, ...
+        first : int
+            Number of its first iteration.
+        """
+        data = kept.data if kept else distribute(self._source, group, config)
+        scheme, folder = group.scheme, self._folder
+        path = None if folder is None else folder / f"arrivals-{number}.f8"
+        master = Master(
+            group,
+            GuardedDecoder(scheme, config.guard, data.block_norms),
+            self._optimizer,
+            data,
+            ArrivalLog(scheme.expected.shape, path, first),
+            quadratic=self._quadratic(data),
+            ridge=self._problem.ridge,
+            exact_gradient=self._problem.gradient if config.check_gradient else None,
+            on_loss=self._on_loss,
+        )
+        return Stage(number, first, master)
+
+    def _quadratic(self, data: Distributed) -> Quadratic | None:
+        """Return the objective at beta = 0 if that and a gradient give the loss, else None.
+
+        They do if the objective is of degree 2, and the gradient is not that of a batch.
+        """
+        if self._problem.batches:
+            return None
+        objective = self._setup.objective
+        if is_least_squares(objective) and self._source.weights is None:  # of the distribution
+            return data.least_squares
+        return self._problem.quadratic if objective.degree == 2 else None
 
 
 class Trainer:
@@ -81,19 +208,22 @@ class Trainer:
         self.config = config = setup.config
         self.folder = folder
         self.problem, self.source = problem, problem.source
-        self._fit(setup.scheme)
+        fit(setup.scheme, setup, problem)
         if setup.scheme.data_dependent:
             check_delay(setup)
         self._schedule = setup.schedule(self.problem)
         self.optimizer = setup.optimizer(problem.start(config.seed), self._schedule)
+        self.staffing = Staffing(transport, self.source, self.observer, setup.scheme.workers)
+        self.refusals = Refusals(self.observer)
+        self._staging = Staging(
+            setup, transport, problem, self.optimizer, folder, self.staffing.note
+        )
         self.trail = Trail(self.optimizer.beta)
         self.log: list[Iteration] = []
         self._convergence = Convergence(
             self.log, problem, self.optimizer, self.config.stop_at, setup.scheme.exact
         )
         self.stages: list[Stage] = []
-        self.staffing = Staffing(transport, self.source, self.observer, setup.scheme.workers)
-        self.refusals = Refusals(self.observer)
         self._resumed: Checkpoint | None = None
         self._ideal = Ideal(setup.delay)
         self._clock = 0.0
@@ -148,32 +278,6 @@ class Trainer:
         step = self._schedule(1) if self.optimizer.uses_step_size else None
         return Start(self.problem, step, outlook, process_age(), time(), cautions, kernel)
 
-    def _fit(self, scheme: Scheme) -> None:
-        if scheme.coded and self.source.weights is not None:
-            raise Infeasible(
-                f"{scheme.name} combines rows of the data, which goes with sample weights for "
-                f"--objective least-squares alone: use {remedies.COPIES}, or leave the weights out"
-            )
-        self.setup.check_optimizer(scheme)
-        scheme.fit(self.source.rows, self.problem.block_norms)
-        if scheme.scales_tasks and (fault := trial.weights_fault(self.problem)):
-            raise Infeasible(
-                f"{scheme.name} has workers multiply gradients by factors, and {fault}: use "
-                f"{remedies.UNSCALED}, or multiply the gradient of each row by its weight"
-            )
-
-    def _quadratic(self, data: Distributed) -> Quadratic | None:
-        """Return the objective at beta = 0 if that and a gradient give the loss, else None.
-
-        They do if the objective is of degree 2, and the gradient is not that of a batch.
-        """
-        if self.problem.batches:
-            return None
-        objective = self.setup.objective
-        if is_least_squares(objective) and self.source.weights is None:  # of the distribution
-            return data.least_squares
-        return self.problem.quadratic if objective.degree == 2 else None
-
     def _adapted(self, last: Adaptation) -> tuple[Scheme, list[int]]:
         """Return scheme and members after the change that a checkpoint records."""
         members = [rank - 1 for rank in last.after.ranks]
@@ -181,7 +285,7 @@ class Trainer:
             members = list(range(len(members)))
         self.config = replace(self.config, **last.after.options)
         scheme = scheme_of(self.config, len(members))
-        self._fit(scheme)
+        fit(scheme, self.setup, self.problem)
         self.staffing.assign(members)
         return scheme, members
 
@@ -204,53 +308,33 @@ class Trainer:
             self.measure_change()
             self.stage.master.arrivals.close()
         config, begin = self.config, self.transport.clock()
-        # with coded blocks the master computes the loss from the gradient
-        extras = EXTRAS if self.optimizer.needs_loss and not scheme.coded else ()
-        layout = Layout(self.problem.parameters, scheme.pieces, config.dtype, extras)
-        code_id = kept.group.code_id if kept else self.transport.new_code()
-        group = WorkerGroup(
-            self.transport, scheme, code_id, list(members), list(delay_streams), layout, replaces
-        )
-        if kept:
-            group.kernel, data = kept.group.kernel, kept.data
-        else:
-            group.kernel = kernels.choose(config, self.setup.objective, self.source, scheme)
-            group.loads = self.setup.objective.overhead_seconds > 0
-            group.host_groups = sharing(group, config, self.source)
-            if not self.stages:
-                self.observer.distributing(group)
-            data = distribute(self.source, group, config)
+        group = self._staging.group(config, scheme, members, delay_streams, replaces, kept)
+        if not self.stages:
+            self.observer.distributing(group)
         number = len(self.stages) + self._stages_before + 1
         first = self.iteration if number > 1 else 0
-        path = None if self.folder is None else self.folder / f"arrivals-{number}.f8"
-        master = Master(
-            group,
-            GuardedDecoder(scheme, config.guard, data.block_norms),
-            self.optimizer,
-            data,
-            ArrivalLog(scheme.expected.shape, path, first),
-            quadratic=self._quadratic(data),
-            ridge=self.problem.ridge,
-            exact_gradient=self.problem.gradient if config.check_gradient else None,
-            on_loss=self.staffing.note,
-        )
+        stage = self._staging.stage(config, group, number, first, kept)
         if self.stages:
-            master.first_exact_norm = self.stage.master.first_exact_norm
+            stage.master.first_exact_norm = self.stage.master.first_exact_norm
         elif self._resumed:
-            values = self._resumed.values
-            master.first_exact_norm = values["first_norm"]
-            if scheme.workers == values["workers"]:
-                master.decoder.learnt.restore(values["scheme"])
-            if not first:
-                master.absences = [Absence(*absence) for absence in values["absences"]]
-                master.back(range(scheme.workers), self.iteration)
-        handing_out = 0.0 if kept else self.transport.clock() - begin
-        self.stages.append(Stage(number, first, master, handing_out))
+            self._continue(stage, self._resumed.values)
+        stage.handing_out = 0.0 if kept else self.transport.clock() - begin
+        self.stages.append(stage)
         self.refusals.watch(group)
         if self._has_ideal:
-            self._ideal.begin(master.decoder, group.delay_streams)
+            self._ideal.begin(stage.master.decoder, group.delay_streams)
         if self.folder is not None:
-            self.stage.describe(self.folder)
+            stage.describe(self.folder)
+
+    def _continue(self, stage: Stage, values: Mapping[str, Any]) -> None:
+        """Continue the first stage of this process from the values of a checkpoint."""
+        master, workers = stage.master, stage.scheme.workers
+        master.first_exact_norm = values["first_norm"]
+        if workers == values["workers"]:
+            master.decoder.learnt.restore(values["scheme"])
+        if not stage.first:
+            master.absences = [Absence(*absence) for absence in values["absences"]]
+            master.back(range(workers), self.iteration)
 
     def step(self) -> Iteration:
         """Run one iteration, and repeat it if it needs new workers or a new code.
@@ -302,7 +386,7 @@ class Trainer:
         """
         group = self.stage.master.group
         scheme = scheme_of(config, len(workers))
-        self._fit(scheme)
+        fit(scheme, self.setup, self.problem)
         check_delay(replace(self.setup, config=config, scheme=scheme))
         members = [group.members[worker] for worker in workers]
         delay_streams = [group.delay_streams[worker] for worker in workers]
@@ -332,7 +416,7 @@ class Trainer:
         living = [w for w, peer in enumerate(old.members) if peer not in self.transport.lost]
         try:
             scheme = scheme_of(self.config, len(living))
-            self._fit(scheme)
+            fit(scheme, self.setup, self.problem)
         except Infeasible as infeasible:
             mend = f"there is no other plan ({infeasible})"
             raise TooFewWorkers(self.iteration, losses, mend, amplification) from None

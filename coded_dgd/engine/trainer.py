@@ -10,6 +10,7 @@ from time import time
 from typing import Any
 
 from coded_dgd.config import RunConfig
+from coded_dgd.delays.base import DelayModel
 from coded_dgd.engine.changes import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.convergence import Convergence
@@ -27,17 +28,41 @@ from coded_dgd.engine.staging import Staging, fit
 from coded_dgd.engine.trail import Trail
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Infeasible
+from coded_dgd.guard import GuardedDecoder
 from coded_dgd.host.process import process_age
 from coded_dgd.problems.problem import Problem
+from coded_dgd.problems.sources import Source
 from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
-from coded_dgd.theory.predictor import forecast
+from coded_dgd.theory import predictor
+from coded_dgd.theory.predictor import GuardForecast
 
 FORECAST_SECONDS = 0.2
 SPAWN_SECONDS = 30.0
 """Seconds to wait for a new worker if nothing can be decoded without it."""
 OFTEN = 0.5
 """Fraction of iterations with a waiting guard from which on a warning is given."""
+
+
+def look_ahead(
+    decoder: GuardedDecoder, delay: DelayModel, config: RunConfig, source: Source
+) -> tuple[GuardForecast | None, list[str]]:
+    """Return how the guard is going to act, and reasons against using the scheme with these data.
+
+    The forecast is None if decoding weights cannot amplify errors.
+    """
+    scheme, forecast = decoder.scheme, None
+    cautions = scheme.cautions(source.rows, source.features, config.iterations)
+    if scheme.amplifies:
+        forecast = predictor.forecast(decoder, delay, seconds=FORECAST_SECONDS)
+        if forecast.waiting > OFTEN:
+            single = config.dtype == "float32"
+            cautions.append(
+                f"{'--dtype float32' if single else scheme.name}: the guard ({config.guard:g}) is "
+                f"going to wait in {forecast.waiting:.0%} of iterations: use "
+                f"{remedies.CALMER_IN_SINGLE if single else remedies.CALMER_IN_DOUBLE}"
+            )
+    return forecast, cautions
 
 
 class Trainer:
@@ -122,28 +147,18 @@ class Trainer:
         changes, resumed = self.adaptations, self._resumed
         if changes and resumed and resumed.values["started"] == scheme.workers:
             scheme, members = self._adapted(changes[-1])
-        config = self.config
         self._enlist(scheme, members, members, None)
         if self._has_ideal:
             for iteration in range(self.iteration):
                 self._note_ideal(iteration)
             self.transport.meanwhile.append(self._ideal.work)
         self._clock = self.transport.clock()
-        outlook = None
-        if scheme.amplifies:
-            decoder = self.stage.master.decoder
-            outlook = forecast(decoder, self.setup.delay, seconds=FORECAST_SECONDS)
-        cautions = scheme.cautions(self.source.rows, self.source.features, config.iterations)
-        if outlook and outlook.waiting > OFTEN:
-            single = config.dtype == "float32"
-            cautions.append(
-                f"{'--dtype float32' if single else scheme.name}: the guard ({config.guard:g}) is "
-                f"going to wait in {outlook.waiting:.0%} of iterations: use "
-                f"{remedies.CALMER_IN_SINGLE if single else remedies.CALMER_IN_DOUBLE}"
-            )
-        kernel = self.stage.master.group.kernel
+        master = self.stage.master
+        forecast, cautions = look_ahead(master.decoder, self.setup.delay, self.config, self.source)
         step = self._schedule(1) if self.optimizer.uses_step_size else None
-        return Start(self.problem, step, outlook, process_age(), time(), cautions, kernel)
+        return Start(
+            self.problem, step, forecast, process_age(), time(), cautions, master.group.kernel
+        )
 
     def _adapted(self, last: Adaptation) -> tuple[Scheme, list[int]]:
         """Return scheme and members after the change that a checkpoint records."""

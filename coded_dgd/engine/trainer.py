@@ -10,7 +10,6 @@ from time import time
 from typing import Any
 
 from coded_dgd.config import RunConfig
-from coded_dgd.delays.base import DelayModel
 from coded_dgd.engine.changes import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint
 from coded_dgd.engine.convergence import Convergence
@@ -19,6 +18,7 @@ from coded_dgd.engine.iteration import Absence, Iteration
 from coded_dgd.engine.losses import OR_OPTIONS, TooFewWorkers
 from coded_dgd.engine.master import Master
 from coded_dgd.engine.observer import Observer, Start
+from coded_dgd.engine.outlook import look_ahead
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.refusals import Refusals
 from coded_dgd.engine.setup import Setup, check_delay, scheme_of
@@ -28,41 +28,12 @@ from coded_dgd.engine.staging import Staging, fit
 from coded_dgd.engine.trail import Trail
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Infeasible
-from coded_dgd.guard import GuardedDecoder
 from coded_dgd.host.process import process_age
 from coded_dgd.problems.problem import Problem
-from coded_dgd.problems.sources import Source
-from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
-from coded_dgd.theory import predictor
-from coded_dgd.theory.predictor import GuardForecast
 
-FORECAST_SECONDS = 0.2
 SPAWN_SECONDS = 30.0
 """Seconds to wait for a new worker if nothing can be decoded without it."""
-OFTEN = 0.5
-"""Fraction of iterations with a waiting guard from which on a warning is given."""
-
-
-def look_ahead(
-    decoder: GuardedDecoder, delay: DelayModel, config: RunConfig, source: Source
-) -> tuple[GuardForecast | None, list[str]]:
-    """Return how the guard is going to act, and reasons against using the scheme with these data.
-
-    The forecast is None if decoding weights cannot amplify errors.
-    """
-    scheme, forecast = decoder.scheme, None
-    cautions = scheme.cautions(source.rows, source.features, config.iterations)
-    if scheme.amplifies:
-        forecast = predictor.forecast(decoder, delay, seconds=FORECAST_SECONDS)
-        if forecast.waiting > OFTEN:
-            single = config.dtype == "float32"
-            cautions.append(
-                f"{'--dtype float32' if single else scheme.name}: the guard ({config.guard:g}) is "
-                f"going to wait in {forecast.waiting:.0%} of iterations: use "
-                f"{remedies.CALMER_IN_SINGLE if single else remedies.CALMER_IN_DOUBLE}"
-            )
-    return forecast, cautions
 
 
 class Trainer:

@@ -333,10 +333,8 @@ class RunConfig:
     )
 
     def __post_init__(self) -> None:
-        refuse_misfit(vars(self), "--")
-        for name, value in vars(self).items():
-            if isinstance(value, str) and not _is_text(value):
-                raise UsageError(f"--{name.replace('_', '-')} {_not_text(value)}")
+        refuse_misfit(vars(self), "--", RunConfig)
+        refuse_unwritable(vars(self))
         for name, declared in OPTIONS.items():
             if getattr(self, name) is not None:
                 declared.check(name, getattr(self, name))
@@ -356,11 +354,6 @@ class RunConfig:
     def scheme_options(self) -> dict[str, float | str | None]:
         """Options that only single schemes take."""
         return {name: getattr(self, name) for name in SCHEME_OPTIONS}
-
-    def to_toml(self) -> str:
-        """Return the configuration as TOML, without options that the scheme decides."""
-        given = {key: value for key, value in asdict(self).items() if value is not None}
-        return "".join(f"{key} = {_toml(value)}\n" for key, value in given.items())
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -401,13 +394,15 @@ def _plain(name: str, value: Any) -> Any:
         return value
 
 
-def refuse_misfit(values: Mapping[str, Any], where: str, declared: type = RunConfig) -> None:
+def refuse_misfit(values: Mapping[str, Any], where: str, declared: type) -> None:
     """Refuse an option whose value is not of the type that a class declares for it.
 
     Parameters
     ----------
     where : str
         Beginning of the message, before the name.
+    declared : type
+        A class that annotates a field for each option; see `kinds.misfit`.
 
     Raises
     ------
@@ -419,6 +414,12 @@ def refuse_misfit(values: Mapping[str, Any], where: str, declared: type = RunCon
         option = name.replace("_", "-") if where == "--" else name
         what = "text or a number" if name in TEXT_OR_NUMBER else wanted(name, declared)
         raise UsageError(f"{where}{option} has to be {what}, not {shown(values[name])}")
+
+
+def to_toml(config: RunConfig) -> str:
+    """Return a configuration as TOML, without options that the scheme decides."""
+    given = {key: value for key, value in asdict(config).items() if value is not None}
+    return "".join(f"{key} = {_toml(value)}\n" for key, value in given.items())
 
 
 def _toml(value: str | float | bool) -> str:
@@ -468,7 +469,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
             raise UsageError(f"--config {path} gives {name} twice: keep one of them")
         given[name] = value
     given = plain(given)
-    refuse_misfit(given, f"--config {path}: ")
+    refuse_misfit(given, f"--config {path}: ", RunConfig)
     return origin.located(given, origin.of(text))
 
 
@@ -493,6 +494,19 @@ def _text(path: Path) -> str:
             f"--config {path} is not TOML (line {line} has the byte 0x{content[error.start]:02x}, "
             "as Latin-1 text may have it): save it as UTF-8"
         ) from None
+
+
+def refuse_unwritable(values: Mapping[str, Any]) -> None:
+    """Refuse text that cannot be written into a text file, as some names of files cannot.
+
+    Raises
+    ------
+    UsageError
+        The message names the first such option, and the remedy.
+    """
+    for name, value in values.items():
+        if isinstance(value, str) and not _is_text(value):
+            raise UsageError(f"--{name.replace('_', '-')} {_not_text(value)}")
 
 
 def _is_text(value: str) -> bool:

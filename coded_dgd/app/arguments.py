@@ -82,7 +82,7 @@ def _refuse_unknown(options: dict[str, Any]) -> None:
         if name not in known:
             raise UsageError(f"train has no option {name!r}{nearest(name, known)}")
         try:
-            refuse_misfit({name: options[name]}, "train: ")
+            refuse_misfit({name: options[name]}, "train: ", RunConfig)
         except UsageError as error:
             if name in INSTEAD:
                 error.args = (f"{error}: give {INSTEAD[name]}",)

@@ -10,7 +10,7 @@ import click
 
 from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
-from coded_dgd.config import LOG_LEVELS, RunConfig, read_toml
+from coded_dgd.config import LOG_LEVELS, RunConfig, read_toml, to_toml
 
 
 def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -134,7 +134,7 @@ def run(
             resume, given, allow_different_workers, allow_different_data
         )
     if print_config:
-        click.echo(config.to_toml(), nl=False)
+        click.echo(to_toml(config), nl=False)
         return None
     master = connect(config.transport)
     from coded_dgd.app import running

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from coded_dgd.config import to_toml
 from coded_dgd.files import writing
 from coded_dgd.report import plots
 from coded_dgd.report.explain import explain, headline
@@ -85,7 +86,7 @@ def page(runs: Sequence[RecordedRun], chart: Chart | None = None) -> str:
     parts += ["<h2>Figures</h2>", _comparison(runs, names), _pictures(runs, chart)]
     for run in runs:
         parts.append(f"<h2>How {escape(run.name)} was run</h2>")
-        parts.append(_details("Configuration", run.config.to_toml()))
+        parts.append(_details("Configuration", to_toml(run.config)))
         if run.finished:
             parts.append(_details("Environment", _lines(run.summary.environment)))
         log = run.path / LOG

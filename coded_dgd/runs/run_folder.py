@@ -29,7 +29,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from coded_dgd import origin
-from coded_dgd.config import RunConfig
+from coded_dgd.config import RunConfig, to_toml
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.engine.adapting import RECORDS
 from coded_dgd.engine.checkpoint import Checkpoint
@@ -185,7 +185,7 @@ def _write_config(path: Path, config: RunConfig, started_in: Path | None) -> Non
     """Write the configuration and the folder in which the run was started, or the current one."""
     options = origin.relative(asdict(config), started_in)
     with replacing(path / CONFIG) as file:
-        file.write((origin.header(started_in) + RunConfig(**options).to_toml()).encode())
+        file.write((origin.header(started_in) + to_toml(RunConfig(**options))).encode())
 
 
 def _cut_back(path: Path, done: int, stages: int) -> None:

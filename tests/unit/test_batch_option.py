@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coded_dgd.cli import run_command_line
-from coded_dgd.config import RunConfig, plain, read_toml
+from coded_dgd.config import RunConfig, plain, read_toml, to_toml
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.problems import batches
 from coded_dgd.runs.status import Status
@@ -32,7 +32,7 @@ def run(*arguments):
 def test_whole_numbers_are_rows_and_others_fractions(tmp_path, given, size):
     config = RunConfig(**plain({"batch": given}))
     assert batches.parse(config.batch) == size
-    (tmp_path / "config.toml").write_text(config.to_toml())
+    (tmp_path / "config.toml").write_text(to_toml(config))
     assert read_toml(tmp_path / "config.toml")["batch"] == config.batch
     bare = "1.0" if given == 1.0 and isinstance(given, float) else str(given)
     (tmp_path / "own.toml").write_text(f"batch = {bare}\n")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coded_dgd import delays, registry, schemes, spec
-from coded_dgd.config import RunConfig, read_toml
+from coded_dgd.config import RunConfig, read_toml, to_toml
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes.base import Scheme
@@ -80,7 +80,7 @@ CONFIGURATIONS = [
 def test_a_configuration_survives_toml(tmp_path, options):
     config = RunConfig(**options)
     path = tmp_path / "config.toml"
-    path.write_text(config.to_toml(), encoding="utf-8")
+    path.write_text(to_toml(config), encoding="utf-8")
     values = read_toml(path)
     assert RunConfig(**values) == config
     assert None not in values.values()

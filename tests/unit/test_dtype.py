@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coded_dgd import registry, schemes, train
-from coded_dgd.config import DEFAULT_GUARDS, RunConfig
+from coded_dgd.config import DEFAULT_GUARDS, RunConfig, to_toml
 from coded_dgd.engine import job, protocol
 from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.setup import prepare
@@ -88,7 +88,7 @@ def test_the_guard_is_the_types_own_unless_it_is_given():
     assert RunConfig(dtype="float32").guard == DEFAULT_GUARDS["float32"]
     assert RunConfig().guard == RunConfig(guard=0.0).guard == DEFAULT_GUARDS["float64"]
     assert RunConfig(dtype="float32", guard=1e5).guard == 1e5
-    assert "guard = 100.0" in RunConfig(dtype="float32").to_toml()
+    assert "guard = 100.0" in to_toml(RunConfig(dtype="float32"))
 
 
 def test_an_unknown_type_is_refused():

@@ -62,8 +62,9 @@ def format_table(result: Summary, outcome: Outcome) -> str:
     derived = outcome.setup.optimizer.kind.needs_exact or outcome.start.problem.batches
     if derived and final is not None:
         lines.append(_item("true gradient norm", f"{final:.1e} of the first, at the end"))
+    counted = "rows" if outcome.start.problem.source.weights is None else "sample weights"
     for name, score in result.scores.items():
-        text = f"{score:.2%} of the rows" if name == "accuracy" else f"{score:.6g}"
+        text = f"{score:.2%} of the {counted}" if name == "accuracy" else f"{score:.6g}"
         lines.append(_item(name.replace("_", " "), text))
     if result.straggler_probability is not None:
         lines.append(_item("straggler probability", f"{result.straggler_probability:.3f}"))

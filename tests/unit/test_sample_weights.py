@@ -300,3 +300,15 @@ def test_paths_of_weights_may_be_objects(run, tmp_path):
     given = {"scheme": "gc", "load": 2, "transport": "simulated", "workers": 5, "iterations": 5}
     found = train(data=tmp_path / "data.npy", weights=tmp_path / "w.npy", **given)
     np.testing.assert_array_equal(found.coef_, train(X, Y, sample_weight=WEIGHTS, **given).coef_)
+
+
+def test_the_accuracy_is_named_as_that_of_the_weights(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    labels = np.where(np.median(Y) < Y, 1.0, 0.0)
+    np.savez("with.npz", X=X, y=labels, w=WEIGHTS)
+    np.savez("without.npz", X=X, y=labels)
+    common = ["--scheme", "uc-mmc", "--load", "2", "--workers", "5", "--transport", "simulated"]
+    for name, words in (("with", "of the sample weights"), ("without", "of the rows")):
+        given = ["--data", f"{name}.npz", "--objective", "logistic", "--out", name]
+        assert run_command_line(["run", *common, *given]) == 0
+        assert f"% {words}\n" in "".join(capsys.readouterr())

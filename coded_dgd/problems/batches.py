@@ -129,30 +129,47 @@ class Batches:
         if not bounds:
             return []
         counts = [last - first for first, last in bounds]
+        if self.size < sum(counts):  # fewer numbers to permute: the places of the batch
+            batch = self._permuted(iteration, np.arange(self.size, dtype=np.uint64), back=True)
+            sorted_rows = np.sort(batch).astype(np.int64)
+            ends = np.searchsorted(sorted_rows, np.array(bounds, np.int64)).tolist()
+            return [
+                sorted_rows[begin:end] - first
+                for (begin, end), (first, _) in zip(ends, bounds, strict=True)
+            ]
         rows = [np.arange(first, last, dtype=np.uint64) for first, last in bounds]
-        belongs = self._places(iteration, np.concatenate(rows)) < np.uint64(self.size)
+        belongs = self._permuted(iteration, np.concatenate(rows)) < np.uint64(self.size)
         return [np.flatnonzero(each) for each in np.split(belongs, np.cumsum(counts)[:-1])]
 
-    def _places(self, iteration: int, rows: Words) -> Words:
-        """Return where the permutation of an iteration puts some rows."""
-        sequence = np.random.SeedSequence(self._seed, spawn_key=(PURPOSE, iteration))
-        keys = np.asarray(sequence.generate_state(ROUNDS), np.uint32)
-        places = self._permuted(rows, keys)
-        beyond = np.flatnonzero(places >= np.uint64(self.rows))
-        while len(beyond):
-            places[beyond] = self._permuted(places[beyond], keys)
-            beyond = beyond[places[beyond] >= np.uint64(self.rows)]
-        return places
+    def _permuted(self, iteration: int, numbers: Words, back: bool = False) -> Words:
+        """Return where the permutation of an iteration puts some rows, or, back, takes them from.
 
-    def _permuted(self, numbers: Words, keys: Halves) -> Words:
-        """Return what a permutation of the domain makes of some numbers."""
+        Parameters
+        ----------
+        numbers : array
+            Rows, or, if `back` is true, places.
+        """
+        sequence = np.random.SeedSequence(self._seed, spawn_key=(PURPOSE, iteration))
+        keys = list(enumerate(np.asarray(sequence.generate_state(ROUNDS), np.uint32)))
+        rounds = keys[::-1] if back else keys
+        found = self._passed(numbers, rounds)
+        beyond = np.flatnonzero(found >= np.uint64(self.rows))
+        while len(beyond):
+            found[beyond] = self._passed(found[beyond], rounds)
+            beyond = beyond[found[beyond] >= np.uint64(self.rows)]
+        return found
+
+    def _passed(self, numbers: Words, rounds: Sequence[tuple[int, np.uint32]]) -> Words:
+        """Return what the rounds make of some numbers; each changes one half by the other."""
         high = (numbers >> self._low_bits).astype(np.uint32)
         low = (numbers & np.uint64(self._low)).astype(np.uint32)
-        for first, second in keys.reshape(-1, 2):
-            high ^= _mixed(low ^ first) & self._high
-            low ^= _mixed(high ^ second) & self._low
-        permuted: Words = (high.astype(np.uint64) << self._low_bits) | low
-        return permuted
+        for number, key in rounds:
+            if number % 2:
+                low ^= _mixed(high ^ key) & self._low
+            else:
+                high ^= _mixed(low ^ key) & self._high
+        passed: Words = (high.astype(np.uint64) << self._low_bits) | low
+        return passed
 
 
 def _mixed(words: Halves) -> Halves:

@@ -81,6 +81,18 @@ def test_what_is_large_takes_little():
     assert 4700 < len(rows) < 5300
 
 
+def test_small_batches_take_little_however_many_rows_are_held():
+    """Then the places of the batch are permuted back, with the same result."""
+    drawn = Batches(2**50, 5, seed=0)
+    whole = members(drawn, 0)
+    assert len(whole) == 5
+    for row in whole.tolist():  # one row is fewer than the batch has
+        assert drawn.chosen(0, [(row, row + 1)])[0].tolist() == [0]
+    some = Batches(1000, 30, seed=1)
+    alone = [row for row in range(1000) if len(some.chosen(2, [(row, row + 1)])[0])]
+    assert alone == members(some, 2).tolist()
+
+
 @pytest.mark.parametrize(
     ("text", "rows", "size"),
     [("0.1", 1000, 100), ("0.1", 4, 1), ("1", 9, 1), ("256", 256, 256), ("5e-1", 9, 4)],

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
-import io
-import json
-import os
-import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from math import inf
-from numbers import Integral, Real
-from os import PathLike, fsdecode
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from coded_dgd import origin, schemes
-from coded_dgd.errors import UsageError, shown
-from coded_dgd.kinds import misfit, wanted
+from coded_dgd import schemes
+from coded_dgd.errors import UsageError
 from coded_dgd.reading import FORMATS, HEADERS, Reading
-from coded_dgd.spec import nearest
+from coded_dgd.values import refuse_misfit, refuse_unwritable
 
 DEFAULT_WORKERS = 40
 DEFAULT_DELAY = "shifted-exponential:mu=10,alpha=0.01"
@@ -46,10 +35,6 @@ SCHEME_OPTIONS = (
     "normalisation",
     "early_stop",
 )
-
-
-TEXT_OR_NUMBER = ("step_size", "batch", "p", "label")
-"""Options whose text may be a number."""
 
 
 @dataclass(frozen=True)
@@ -367,164 +352,3 @@ HARMLESS = tuple(name for name, each in OPTIONS.items() if each.harmless)
 def _require(condition: bool, mend: str) -> None:
     if not condition:
         raise UsageError(mend)
-
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options in the types that a configuration holds.
-
-    Numbers become Python's, or text if the option takes text. The path of the data, a numpy type
-    and the truth value of ``header`` become text. Other values stay as they are.
-    """
-    return {name: _plain(name, value) for name, value in values.items()}
-
-
-def _plain(name: str, value: Any) -> Any:
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            return bool(value) if name != "header" else "yes" if value else "no"
-        if isinstance(value, Real):
-            nearest_float = float(value)  # raises if there is none
-            number = int(value) if isinstance(value, Integral) else nearest_float
-            return str(number) if name in TEXT_OR_NUMBER else number
-        if name == "dtype" and isinstance(value, (type, np.dtype)):
-            return np.dtype(value).name
-        path = name in ("data", "weights") and isinstance(value, PathLike)
-        return fsdecode(value) if path else value
-    except (OverflowError, TypeError, ValueError):
-        return value
-
-
-def refuse_misfit(values: Mapping[str, Any], where: str, declared: type) -> None:
-    """Refuse an option whose value is not of the type that a class declares for it.
-
-    Parameters
-    ----------
-    where : str
-        Beginning of the message, before the name.
-    declared : type
-        A class that annotates a field for each option; see `kinds.misfit`.
-
-    Raises
-    ------
-    UsageError
-        A value has the wrong type; the message names the first one.
-    """
-    name = misfit(values, declared)
-    if name is not None:
-        option = name.replace("_", "-") if where == "--" else name
-        what = "text or a number" if name in TEXT_OR_NUMBER else wanted(name, declared)
-        raise UsageError(f"{where}{option} has to be {what}, not {shown(values[name])}")
-
-
-def to_toml(config: RunConfig) -> str:
-    """Return a configuration as TOML, without options that the scheme decides."""
-    given = {key: value for key, value in asdict(config).items() if value is not None}
-    return "".join(f"{key} = {_toml(value)}\n" for key, value in given.items())
-
-
-def _toml(value: str | float | bool) -> str:
-    """Return a value as TOML: as JSON, except infinity and the control character DEL."""
-    if value == inf:
-        return "inf"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def read_toml(path: Path) -> Mapping[str, Any]:
-    """Read options of ``run`` from a TOML file, such as ``config.toml`` of a run folder.
-
-    Names may have dashes, as on the command line, or underscores. Paths relative to the folder in
-    which the run was started, as the file records it, are returned as absolute paths.
-
-    Raises
-    ------
-    UsageError
-        The file cannot be read or names an unknown option, or a value is of the wrong type.
-    """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        text = _text(path)
-        values: dict[str, Any] = tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(
-            f"--config {path}: {error.strerror}: name a file such as config.toml of a run folder"
-        ) from None
-    except ValueError as error:
-        raise UsageError(
-            f"--config {path} is not TOML ({error}): coded-dgd run --print-config shows how to "
-            "write it"
-        ) from None
-    known = [field.name for field in fields(RunConfig)]
-    given: dict[str, Any] = {}
-    for key, value in values.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            raise UsageError(
-                f"--config {path}: unknown option {key!r}{nearest(name, known)}; there are: "
-                f"{', '.join(known)}"
-            )
-        if name in given:
-            raise UsageError(f"--config {path} gives {name} twice: keep one of them")
-        given[name] = value
-    given = plain(given)
-    refuse_misfit(given, f"--config {path}: ", RunConfig)
-    return origin.located(given, origin.of(text))
-
-
-def _text(path: Path) -> str:
-    """Read a text file with any line ends, with or without a byte order mark.
-
-    Raises
-    ------
-    UsageError
-        The encoding is not UTF-8.
-    """
-    content = path.read_bytes()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
-        raise UsageError(
-            f"--config {path} is not TOML (it is UTF-16 text, or none at all): save it as UTF-8"
-        )
-    try:
-        return io.StringIO(content.decode("utf-8-sig"), newline=None).read()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UsageError(
-            f"--config {path} is not TOML (line {line} has the byte 0x{content[error.start]:02x}, "
-            "as Latin-1 text may have it): save it as UTF-8"
-        ) from None
-
-
-def refuse_unwritable(values: Mapping[str, Any]) -> None:
-    """Refuse text that cannot be written into a text file, as some names of files cannot.
-
-    Raises
-    ------
-    UsageError
-        The message names the first such option, and the remedy.
-    """
-    for name, value in values.items():
-        if isinstance(value, str) and not _is_text(value):
-            raise UsageError(f"--{name.replace('_', '-')} {_not_text(value)}")
-
-
-def _is_text(value: str) -> bool:
-    """Return whether a text can be written into a text file; some file names cannot."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _not_text(value: str) -> str:
-    """Return what is wrong with a text that cannot be written into a file, with the remedy."""
-    try:
-        name = os.fsencode(value).decode()
-    except UnicodeError:
-        return f"{value!r} is not valid UTF-8: rename the file"
-    return (
-        f"{name!a} is read as {sys.getfilesystemencoding()} under this locale: export "
-        "PYTHONUTF8=1, or LC_ALL=C.UTF-8"
-    )

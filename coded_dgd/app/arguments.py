@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from coded_dgd.app.running import NEEDS, Records, idle
-from coded_dgd.config import RunConfig, plain, refuse_misfit
+from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.in_memory import NAME, open_arrays
@@ -16,6 +16,7 @@ from coded_dgd.reading import Reading
 from coded_dgd.runs import resume as resuming
 from coded_dgd.schemes import remedies
 from coded_dgd.spec import nearest
+from coded_dgd.values import plain, refuse_misfit
 
 INSTEAD = {
     "data": "a path, or the arrays themselves as train(X, y)",

@@ -10,7 +10,8 @@ import click
 
 from coded_dgd.cli import options
 from coded_dgd.cli.connection import connect
-from coded_dgd.config import LOG_LEVELS, RunConfig, read_toml, to_toml
+from coded_dgd.config import LOG_LEVELS, RunConfig
+from coded_dgd.config_file import read_toml, to_toml
 
 
 def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:

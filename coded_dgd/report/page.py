@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from coded_dgd.config import to_toml
+from coded_dgd.config_file import to_toml
 from coded_dgd.files import writing
 from coded_dgd.report import plots
 from coded_dgd.report.explain import explain, headline

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from coded_dgd.config import RunConfig, read_toml
+from coded_dgd.config import RunConfig
+from coded_dgd.config_file import read_toml
 from coded_dgd.errors import UsageError, one_line
 from coded_dgd.runs.recorded import RecordedRun, StageArrivals
 from coded_dgd.runs.run_folder import (

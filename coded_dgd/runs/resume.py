@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from coded_dgd import origin
-from coded_dgd.config import HARMLESS, RunConfig, read_toml
+from coded_dgd.config import HARMLESS, RunConfig
+from coded_dgd.config_file import read_toml
 from coded_dgd.engine.changes import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint, latest
 from coded_dgd.engine.iteration import Absence

@@ -29,7 +29,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from coded_dgd import origin
-from coded_dgd.config import RunConfig, to_toml
+from coded_dgd.config import RunConfig
+from coded_dgd.config_file import to_toml
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.engine.adapting import RECORDS
 from coded_dgd.engine.checkpoint import Checkpoint

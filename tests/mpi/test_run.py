@@ -9,7 +9,8 @@ import pytest
 from launching import command, mpiexec, mpirun, several
 
 from coded_dgd import schemes
-from coded_dgd.config import RunConfig, read_toml
+from coded_dgd.config import RunConfig
+from coded_dgd.config_file import read_toml
 from coded_dgd.problems import objectives
 from coded_dgd.problems.labels import encoded
 from coded_dgd.problems.problem import Problem

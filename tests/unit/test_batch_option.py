@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from coded_dgd.cli import run_command_line
-from coded_dgd.config import RunConfig, plain, read_toml, to_toml
+from coded_dgd.config import RunConfig
+from coded_dgd.config_file import read_toml, to_toml
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.problems import batches
 from coded_dgd.runs.status import Status
+from coded_dgd.values import plain
 
 SMALL = [
     "--scheme", "uc-mmc", "--load", "2", "--workers", "5", "--transport", "simulated",

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coded_dgd import delays, registry, schemes, spec
-from coded_dgd.config import RunConfig, read_toml, to_toml
+from coded_dgd.config import RunConfig
+from coded_dgd.config_file import read_toml, to_toml
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes.base import Scheme

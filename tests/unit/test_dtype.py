@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from coded_dgd import registry, schemes, train
-from coded_dgd.config import DEFAULT_GUARDS, RunConfig, to_toml
+from coded_dgd.config import DEFAULT_GUARDS, RunConfig
+from coded_dgd.config_file import to_toml
 from coded_dgd.engine import job, protocol
 from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.setup import prepare

@@ -10,11 +10,11 @@ PACKAGE = Path(__file__).resolve().parents[2] / "coded_dgd"
 FLOORS = [
     {"_version", "errors"},
     {"files", "kinds", "reading", "spec", "streams"},
-    {"codes", "host", "registry"},
+    {"codes", "host", "registry", "values"},
     {"delays", "origin", "problems"},
     {"schemes", "torch"},
     {"config", "guard"},
-    {"batch", "theory"},
+    {"batch", "config_file", "theory"},
     {"engine", "planner"},
     {"runs"},
     {"advising"},

@@ -10,7 +10,7 @@ import pytest
 
 from coded_dgd import origin, registry, train
 from coded_dgd.cli import run_command_line
-from coded_dgd.config import read_toml
+from coded_dgd.config_file import read_toml
 from coded_dgd.engine.checkpoint import latest
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import fingerprint as module

@@ -15,13 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coded_dgd.cli import run_command_line
-from coded_dgd.config import RunConfig, plain
+from coded_dgd.config import RunConfig
 from coded_dgd.engine.protocol import Assignment
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.problems.encoding import LocalEncoding, fingerprint
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.sources import READERS, Reading, open_source
 from coded_dgd.reading import FORMATS
+from coded_dgd.values import plain
 
 A = np.round(np.random.default_rng(5).standard_normal((23, 6)), 3)
 BODY = "".join(",".join(map(repr, row)) + "\n" for row in A.tolist())

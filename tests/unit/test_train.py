@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from coded_dgd import train
-from coded_dgd.config import RunConfig, read_toml
+from coded_dgd.config import RunConfig
+from coded_dgd.config_file import read_toml
 from coded_dgd.delays import create as create_delay
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.objectives import Objective

@@ -24,8 +24,9 @@ from coded_dgd.planner.costs import Sizes, bytes_held, task_size
 from coded_dgd.planner.fitting import unit_of_work
 from coded_dgd.planner.measurements import Measurements, Network, Speed, measure_speed
 from coded_dgd.planner.observations import TaskTimes
-from coded_dgd.problems import evaluation, labels, objectives
+from coded_dgd.problems import evaluation, objectives
 from coded_dgd.problems.partition import Partition
+from coded_dgd.problems.preparation import labels
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
 

@@ -17,8 +17,9 @@ from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Floats, Point
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import Interrupted, Undecodable
-from coded_dgd.problems import labels, objectives
+from coded_dgd.problems import objectives
 from coded_dgd.problems.layout import Layout
+from coded_dgd.problems.preparation import labels
 from coded_dgd.problems.sources import Source
 
 TASKS = 2

@@ -22,7 +22,8 @@ from coded_dgd.planner.fitting import fit, slow_workers, unit_of_work
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.observations import Floats, ObservedTimes, TaskTimes
-from coded_dgd.problems import batches, labels, objectives
+from coded_dgd.problems import batches, objectives
+from coded_dgd.problems.preparation import labels
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
 

@@ -19,8 +19,8 @@ from coded_dgd.files import replacing
 from coded_dgd.kinds import misfit
 from coded_dgd.problems.objectives import follows_slope
 from coded_dgd.problems.preparation import preparation_of
+from coded_dgd.problems.preparation.scaling import Scaling
 from coded_dgd.problems.problem import Problem
-from coded_dgd.problems.scaling import Scaling
 
 Floats = NDArray[np.float64]
 

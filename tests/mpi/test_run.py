@@ -12,7 +12,7 @@ from coded_dgd import schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.config_file import read_toml
 from coded_dgd.problems import objectives
-from coded_dgd.problems.labels import encoded
+from coded_dgd.problems.preparation.labels import encoded
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import open_source
 

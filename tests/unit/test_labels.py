@@ -10,12 +10,11 @@ import pytest
 from coded_dgd import train
 from coded_dgd.cli import run_command_line
 from coded_dgd.errors import DataError, UsageError
-from coded_dgd.problems import labels
 from coded_dgd.problems.encoding import LocalEncoding, fingerprint
-from coded_dgd.problems.labels import encoded
 from coded_dgd.problems.objectives import Objective, create
 from coded_dgd.problems.objectives.logistic import Logistic
-from coded_dgd.problems.preparation import preparation_of, prepare
+from coded_dgd.problems.preparation import labels, preparation_of, prepare
+from coded_dgd.problems.preparation.labels import encoded
 from coded_dgd.problems.sources import Reading, open_source, save
 from coded_dgd.problems.sources.base import ArraySource
 

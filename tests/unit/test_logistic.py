@@ -12,7 +12,7 @@ from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import DataError, Infeasible
 from coded_dgd.problems import objectives
-from coded_dgd.problems.labels import encoded
+from coded_dgd.problems.preparation.labels import encoded
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
 

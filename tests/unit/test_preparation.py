@@ -9,11 +9,11 @@ import scipy.sparse as sp
 
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import preparation
-from coded_dgd.problems.moments import column_moments
 from coded_dgd.problems.objectives import Objective, create
 from coded_dgd.problems.preparation import Preparation, PreparedSource, prepare
+from coded_dgd.problems.preparation.moments import column_moments
+from coded_dgd.problems.preparation.scaling import Scaling
 from coded_dgd.problems.problem import Problem
-from coded_dgd.problems.scaling import Scaling
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.problems.sources.in_memory import open_arrays
 from coded_dgd.problems.sources.sparse import SparseSource

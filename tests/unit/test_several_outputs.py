@@ -15,8 +15,8 @@ from coded_dgd.cli import run_command_line
 from coded_dgd.errors import UsageError
 from coded_dgd.planner.convergence import Race, block_factors, sample
 from coded_dgd.problems import objectives, remaining
-from coded_dgd.problems.labels import encoded
 from coded_dgd.problems.objectives import LinearModel
+from coded_dgd.problems.preparation.labels import encoded
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.report.progress import Progress

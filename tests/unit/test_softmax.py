@@ -8,7 +8,7 @@ from scipy.special import softmax as chances_of
 from coded_dgd import train
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.problems import objectives
-from coded_dgd.problems.labels import encoded
+from coded_dgd.problems.preparation.labels import encoded
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.problems.derived import DerivedSource
+from coded_dgd.problems.preparation.derived import DerivedSource
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.problems.sparse import Entries
 

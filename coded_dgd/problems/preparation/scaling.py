@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.problems.derived import DerivedSource
-from coded_dgd.problems.moments import column_moments
+from coded_dgd.problems.preparation.derived import DerivedSource
+from coded_dgd.problems.preparation.moments import column_moments
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.problems.sparse import Entries
 

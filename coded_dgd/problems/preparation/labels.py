@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
 from coded_dgd.problems import evaluation
-from coded_dgd.problems.derived import DerivedSource
 from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.preparation.derived import DerivedSource
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.problems.sparse import Entries
 

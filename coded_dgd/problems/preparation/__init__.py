@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from coded_dgd.errors import UsageError
-from coded_dgd.problems.derived import DerivedSource
-from coded_dgd.problems.labels import Coding, EncodedLabels, encoded
 from coded_dgd.problems.objectives import Objective, follows_slope
 from coded_dgd.problems.objectives.least_squares import is_least_squares
-from coded_dgd.problems.scaling import ScaledColumns, Scaling
+from coded_dgd.problems.preparation.derived import DerivedSource
+from coded_dgd.problems.preparation.labels import Coding, EncodedLabels, encoded
+from coded_dgd.problems.preparation.scaling import ScaledColumns, Scaling
+from coded_dgd.problems.preparation.weighting import WeightedRows
 from coded_dgd.problems.sources.base import Floats, Source
 from coded_dgd.problems.sparse import Entries
-from coded_dgd.problems.weighting import WeightedRows
 
 
 @dataclass(frozen=True)

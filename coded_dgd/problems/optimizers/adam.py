@@ -9,19 +9,19 @@ from typing import ClassVar
 import numpy as np
 
 from coded_dgd.errors import UsageError
-from coded_dgd.problems.optimizers.base import Floats, Optimizer
+from coded_dgd.problems.optimizers._one_ahead import OneAhead
+from coded_dgd.problems.optimizers.base import Floats
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.step_sizes import Schedule
 
 
-class Adam(Optimizer):
+class Adam(OneAhead):
     """``adam`` scales each component of a step by the size of its recent gradients.
 
     With moving averages m_t of the gradient and v_t of its squares, both corrected for their start
     at zero, it steps by -step * m_t / (sqrt(v_t) + epsilon) (Kingma and Ba, "Adam: a method for
     stochastic optimization", 2015, Algorithm 1). A step changes a parameter by about the step size,
-    whatever the gradient is, and may lead away from a model with a small gradient. So `beta` is the
-    model of the latest gradient, and `point` is one step ahead: T iterations take T - 1 steps.
+    whatever the gradient is.
 
     Parameters
     ----------
@@ -59,20 +59,13 @@ class Adam(Optimizer):
             )
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
         self._mean, self._square = np.zeros(len(start)), np.zeros(len(start))
-        self._gradient: Floats | None = None
 
-    @property
-    def gradient_at_beta(self) -> Floats | None:
-        return self._gradient
-
-    def update(self, gradient: Floats, loss: float | None = None) -> None:
-        self.steps += 1
-        self.beta, self._gradient = self.point, gradient
+    def _step(self, gradient: Floats) -> Floats:
         self._mean = self._beta1 * self._mean + (1 - self._beta1) * gradient
         self._square = self._beta2 * self._square + (1 - self._beta2) * gradient**2
         mean = self._mean / (1 - self._beta1**self.steps)
         size = np.sqrt(self._square / (1 - self._beta2**self.steps)) + self._epsilon
-        self.point = self.beta - self._schedule(self.steps) * mean / size
+        return -self._schedule(self.steps) * mean / size
 
     def remedy(self, problem: Problem) -> str:
         return "a smaller --step-size, such as the 0.001 of --step-size auto, may help"

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from coded_dgd.errors import UsageError
-from coded_dgd.problems.optimizers.base import Floats, Optimizer
+from coded_dgd.problems.optimizers._one_ahead import OneAhead
+from coded_dgd.problems.optimizers.base import Floats
 from coded_dgd.problems.step_sizes import Schedule
 
 
-class Momentum(Optimizer):
+class Momentum(OneAhead):
     """``momentum`` is Polyak's heavy-ball method.
 
     Its steps are beta_{t+1} = beta_t + v_t with v_t = factor * v_{t-1} - step * gradient(beta_t)
@@ -19,9 +20,6 @@ class Momentum(Optimizer):
     quadratic objectives and exact gradients it converges with step < 2 (1 + factor) / L. The step
     of ``auto`` is (1 - factor) / L: steps along a constant gradient add up to that of gradient
     descent, and errors of approximate gradients are not amplified.
-
-    A step may lead away from a model with a small gradient. So `beta` is the model of the latest
-    gradient, and `point` is one step ahead: T iterations take T - 1 steps.
 
     Parameters
     ----------
@@ -44,17 +42,10 @@ class Momentum(Optimizer):
             )
         self.auto_scale = 1 - factor
         self._factor, self._velocity = factor, np.zeros(len(start))
-        self._gradient: Floats | None = None
 
-    @property
-    def gradient_at_beta(self) -> Floats | None:
-        return self._gradient
-
-    def update(self, gradient: Floats, loss: float | None = None) -> None:
-        self.steps += 1
-        self.beta, self._gradient = self.point, gradient
+    def _step(self, gradient: Floats) -> Floats:
         self._velocity = self._factor * self._velocity - self._schedule(self.steps) * gradient
-        self.point = self.beta + self._velocity
+        return self._velocity
 
     def state(self) -> dict[str, Floats]:
         return {**super().state(), "velocity": self._velocity}

@@ -9,6 +9,7 @@ from typing import Any
 
 from coded_dgd import schemes
 from coded_dgd.errors import UsageError
+from coded_dgd.problems import batches
 from coded_dgd.reading import FORMATS, HEADERS, Reading
 from coded_dgd.values import refuse_misfit, refuse_unwritable
 
@@ -329,6 +330,11 @@ class RunConfig:
             object.__setattr__(self, "guard", DEFAULT_GUARDS[self.dtype])
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
         _ = self.reading  # which refuses what is out of range
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether gradients are those of mini-batches."""
+        return batches.parse(self.batch) is not None
 
     @property
     def reading(self) -> Reading:

@@ -11,7 +11,6 @@ from math import inf
 
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import Infeasible, UsageError
-from coded_dgd.problems import batches
 from coded_dgd.problems.objectives import Objective, follows_slope
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.sources import Source
@@ -41,13 +40,12 @@ def choose(config: RunConfig, objective: Objective, source: Source, scheme: Sche
         The requested kernel does not work with this scheme.
     """
     wanted, local = config.kernel, config.encode == "local"
-    whole = batches.parse(config.batch) is None
     quadratic, linear = is_least_squares(objective), follows_slope(objective)
     if wanted == "gram" and not quadratic:
         raise UsageError("--kernel gram is for --objective least-squares: use --kernel auto")
     if wanted == "gram" and scheme.of_gram_matrix:
         raise Infeasible(f"--kernel gram: {scheme.name} has a way of its own: use --kernel auto")
-    if wanted == "gram" and not whole:
+    if wanted == "gram" and config.has_batches:
         raise UsageError(
             "--kernel gram sums all rows before a batch of them is drawn: use --kernel auto"
         )
@@ -75,7 +73,7 @@ def choose(config: RunConfig, objective: Objective, source: Source, scheme: Sche
     )  # least number of times that each is computed, on average
     fits = source.features <= height and height * source.features > SMALL
     pays = times > break_even(height, source.features)
-    possible = quadratic and whole and not scheme.of_gram_matrix
+    possible = quadratic and not config.has_batches and not scheme.of_gram_matrix
     return "gram" if possible and fits and pays else "products"
 
 

@@ -72,7 +72,7 @@ class Setup:
         """
         quadratic = self.objective.degree == 2
         who = "mini-batches" if is_exact(scheme) else scheme.name
-        exact = is_exact(scheme) and batches.parse(self.config.batch) is None
+        exact = is_exact(scheme) and not self.config.has_batches
         self.optimizer.check(who, exact=exact, quadratic=quadratic)
 
 
@@ -94,10 +94,11 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
     workers = check_workers(config, workers)
     objective = objective or objectives.create(config.objective)
     scheme = scheme_of(config, workers)
-    whole = batches.parse(config.batch) is None
-    scheme.check_objective(objective, config.objective, batches=not whole)
+    scheme.check_objective(objective, config.objective, batches=config.has_batches)
     optimizer = optimizers.suiting(
-        config.optimizer, quadratic=objective.degree == 2, exact=is_exact(scheme) and whole
+        config.optimizer,
+        quadratic=objective.degree == 2,
+        exact=is_exact(scheme) and not config.has_batches,
     )
     optimizer.check_step_size(config.step_size)
     setup = Setup(

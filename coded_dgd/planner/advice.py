@@ -22,7 +22,7 @@ from coded_dgd.planner.fitting import fit, slow_workers, unit_of_work
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.observations import Floats, ObservedTimes, TaskTimes
-from coded_dgd.problems import batches, objectives
+from coded_dgd.problems import objectives
 from coded_dgd.problems.preparation import labels
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source
@@ -312,7 +312,7 @@ class _Predictor:
                 self.problem.block_norms,
                 names=names,
                 given=given | rule,
-                batches=batches.parse(config.batch) is not None,
+                batches=config.has_batches,
                 seed=config.seed,
             ):
                 if each.scheme is not None and (each.scheme.exact or now.products is not None):

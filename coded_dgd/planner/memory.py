@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from coded_dgd.config import RunConfig
 from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
-from coded_dgd.problems import batches
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.partition import DATA_IN_FLIGHT, OWN_WINDOW, WINDOW
 from coded_dgd.problems.problem import OPTIMUM_FLOPS, factorised_rows, optimum_flops
@@ -68,7 +67,7 @@ def peaks(
     base = resident() - data  # of this process, which has done its other imports by now
     base += _theory(config) if base > 0 else 0.0
     held = worker(scheme, sizes, sharing, kernel, source.density)
-    if config.delay != "none" or batches.parse(config.batch) is not None:
+    if config.delay != "none" or config.has_batches:
         held += RANDOM
     local = config.encode == "local"
     if local:

@@ -17,7 +17,7 @@ from coded_dgd.planner.costs import Sizes
 from coded_dgd.planner.fitting import Fit, fit, unit_of_work
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.problems import batches, evaluation, objectives, optimizers, trial
+from coded_dgd.problems import evaluation, objectives, optimizers, trial
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.schemes import BASELINE, remedies
@@ -117,8 +117,7 @@ def make_plan(
     UsageError
         If there is a target for mini-batches, whose errors the forecast does not know.
     """
-    whole = batches.parse(config.batch) is None
-    if limits.target is not None and not whole:
+    if limits.target is not None and config.has_batches:
         raise UsageError(
             "--target is forecast for gradients of all rows: leave --batch out, or give a number "
             "of --iterations instead"
@@ -157,7 +156,14 @@ def make_plan(
     def race_of(name: str) -> Race:
         step_size = step_sizes[name]
         return Race(
-            problem, rows, name, step_size, config.iterations, limits.target, config.seed, whole
+            problem,
+            rows,
+            name,
+            step_size,
+            config.iterations,
+            limits.target,
+            config.seed,
+            not config.has_batches,
         )
 
     race, outlooks = soonest(list(step_sizes), race_of)
@@ -175,7 +181,7 @@ def make_plan(
             problem.block_norms,
             names=names,
             given=config.scheme_options,
-            batches=not whole,
+            batches=config.has_batches,
             seed=config.seed,
         )
     ]

@@ -6,7 +6,7 @@ from observing import Recorder
 
 from coded_dgd import delays, registry, schemes
 from coded_dgd.config import RunConfig
-from coded_dgd.engine import job, trainer
+from coded_dgd.engine import job, staging
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.base import Batch
 from coded_dgd.engine.transports.simulated import SimulatedTransport
@@ -368,7 +368,7 @@ def test_a_guard_that_no_decode_meets_is_an_error(monkeypatch):
     def strict(scheme, _, norms):
         return GuardedDecoder(scheme, 0.5, norms)  # RunConfig refuses less than 1
 
-    monkeypatch.setattr(trainer, "GuardedDecoder", strict)
+    monkeypatch.setattr(staging, "GuardedDecoder", strict)
     with pytest.raises(Undecodable, match=r"iteration 0: all messages .*: raise --guard"):
         run("lcc-mmc")
 

@@ -350,9 +350,8 @@ class Optional(NamedTuple):
 def check_options(case: Optional) -> None:
     X, y = base(8, 3, 0)
     options = {"workers": 3, "scheme": "uc-mmc", "iterations": 2} | case.options
-    if options.get("transport") != "mpi":
-        options.setdefault("transport", "simulated")
-    else:  # that is not for this process
+    transport = options.setdefault("transport", "simulated")
+    if isinstance(transport, str) and transport == "mpi":  # that is not for this process
         options["transport"] = "mip"
     options.pop("X", None)
     said = io.StringIO()

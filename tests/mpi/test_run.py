@@ -101,7 +101,7 @@ def test_the_example_script_runs_inside_a_script_of_ones_own(tmp_path):
         mpiexec(), "-n", "5", sys.executable, str(EXAMPLES / "own_script.py"), cwd=tmp_path
     )
     assert done.code == 0, done.err
-    iterations, shape, accuracy = done.out.split(maxsplit=1)[0], "(20,)", done.out.split()[-1]
+    iterations, shape, accuracy = done.out.split(maxsplit=1)[0], "(1, 20)", done.out.split()[-1]
     assert iterations == "200"
     assert shape in done.out
     assert float(accuracy) > 0.9

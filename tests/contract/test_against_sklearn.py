@@ -12,13 +12,8 @@ import pytest
 import scipy.optimize
 from scipy.optimize import minimize
 
-from coded_dgd.config import RunConfig
-from coded_dgd.engine import job
-from coded_dgd.engine.setup import prepare
-from coded_dgd.engine.transports.simulated import SimulatedTransport
-from coded_dgd.problems import objectives, preparation
-from coded_dgd.problems.model import Model
-from coded_dgd.problems.sources.base import ArraySource
+from coded_dgd import train
+from coded_dgd.problems import objectives
 
 datasets = pytest.importorskip("sklearn.datasets")
 linear_model = pytest.importorskip("sklearn.linear_model")
@@ -195,18 +190,13 @@ def test_values_are_those_of_scikit_learn(fitted):
 
 def trained(X, y, weights, reference, **options):
     """Coefficients and intercepts of a whole run in virtual time."""
-    config = RunConfig(
-        transport="simulated", workers=WORKERS, objective=reference.objective,
-        ridge=reference.ridge, iterations=2000, stop_at=1e-10, **options,
+    result = train(
+        X, y, sample_weight=weights, objective=reference.objective, ridge=reference.ridge,
+        intercept=True, transport="simulated", workers=WORKERS, iterations=2000, stop_at=1e-10,
+        **options,
     )  # fmt: skip
-    setup = prepare(config, None)
-    source = ArraySource("data", X, y, "in memory")
-    source.weights = weights
-    prepared = preparation.prepare(source, setup.objective, intercept=True)
-    outcome = job.run(setup, SimulatedTransport(WORKERS), source=prepared)
-    assert outcome.status == "converged"
-    model = Model.of(outcome.start.problem, outcome.beta, config.objective, config.dtype)
-    return np.atleast_2d(model.coef), np.atleast_1d(model.intercept)
+    assert result.summary["converged"]
+    return result.coef_, result.intercept_
 
 
 def test_whole_runs_end_there(fitted):
@@ -214,5 +204,7 @@ def test_whole_runs_end_there(fitted):
     if fitted[-1].objective == "least-squares":
         runs += [("uc-mmc", "cg"), ("lcc-mmc", "cg"), ("mds-mmc", "cg")]
     for scheme, optimizer in runs:
-        found = trained(*fitted, scheme=scheme, load=3, optimizer=optimizer)
-        assert_same(*found, fitted[-1])
+        coef, intercept = trained(*fitted, scheme=scheme, load=3, optimizer=optimizer)
+        model = fitted[-1].model
+        assert (coef.shape, np.shape(intercept)) == (model.coef_.shape, np.shape(model.intercept_))
+        assert_same(np.atleast_2d(coef), np.atleast_1d(intercept), fitted[-1])

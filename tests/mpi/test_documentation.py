@@ -39,6 +39,9 @@ NOT_RUN = {
     "python benchmarks/lost_workers.py": LONG,
     "python benchmarks/who_dies.py": f"{LONG}; see test_endings.py",
     "python benchmarks/soak.py": LONG,
+    "python benchmarks/time_to_accuracy.py --data a9a.svm": f"{LONG}; see test_compare.py",
+    "python benchmarks/optimizers.py a9a.svm": f"{LONG}; see test_benchmarks.py",
+    "python benchmarks/optimizers.py a9a.svm --seeds 1": f"{LONG}; see test_benchmarks.py",
     "python benchmarks/fuzz.py": f"{LONG}; see test_fuzz.py",
     "export PRTE_MCA_state_base_recoverable=1 PRTE_MCA_state_base_notify_errors=1 "
     "OMPI_MCA_mpi_ft_enable=1": "these tests run with it where the MPI can do it",

@@ -8,7 +8,7 @@ from math import ceil, inf
 
 import numpy as np
 
-from coded_dgd.engine.iteration import Iteration
+from coded_dgd.engine.iteration import Iteration, first_norm
 from coded_dgd.errors import Diverged
 from coded_dgd.problems.norms import norm
 from coded_dgd.problems.optimizers import Optimizer
@@ -47,18 +47,13 @@ class Convergence:
         self._stop_at, self._exact = stop_at, exact
 
     @property
-    def _first_norm(self) -> float:
-        """Norm of the first nonzero gradient; a zero one means that no message came in time."""
-        return next((record.gradient_norm for record in self._log if record.gradient_norm), 0.0)
-
-    @property
     def is_small(self) -> bool:
         """Whether the recorded gradients are small: the latest, or those of a whole epoch.
 
         The gradient of one mini-batch says little about that of all rows, and a zero one nothing.
         """
         log, batches = self._log, self._problem.batches
-        epoch, limit = ceil(batches.scale) if batches else 1, self._stop_at * self._first_norm
+        epoch, limit = ceil(batches.scale) if batches else 1, self._stop_at * first_norm(self._log)
         if len(log) < epoch:
             return False
         if not log[-1].gradient_norm and (batches or not self._exact):
@@ -79,7 +74,7 @@ class Convergence:
         self._refuse(size)  # also of float32 alone
 
     def _refuse(self, size: float) -> None:
-        if not size <= EXPLOSION * self._first_norm or not np.isfinite(size):
+        if not size <= EXPLOSION * first_norm(self._log) or not np.isfinite(size):
             raise Diverged(
                 f"diverged in iteration {len(self._log) - 1} (gradient {size:.1e}): "
                 f"{self._optimizer.remedy(self._problem)}"

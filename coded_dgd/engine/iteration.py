@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -35,6 +36,14 @@ class Iteration:
     """Number of workers of which a message was used."""
     workers_live: int = 0
     """Number of workers of the scheme that are not lost."""
+
+
+def first_norm(log: Iterable[Iteration]) -> float:
+    """Return the norm of the first nonzero gradient, or 0 if there is none.
+
+    A zero gradient of an approximate scheme means that no message came in time.
+    """
+    return next((record.gradient_norm for record in log if record.gradient_norm), 0.0)
 
 
 @dataclass

@@ -13,7 +13,7 @@ import numpy as np
 from coded_dgd.engine.adapting import Adapter, Adviser
 from coded_dgd.engine.changes import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint, Keeper
-from coded_dgd.engine.iteration import Iteration
+from coded_dgd.engine.iteration import Iteration, first_norm
 from coded_dgd.engine.observer import Observer, Start, Stop
 from coded_dgd.engine.protocol import Floats, Report
 from coded_dgd.engine.setup import Setup
@@ -117,9 +117,8 @@ def gradient_norm_ratio(log: Sequence[Iteration], exact: bool) -> float | None:
         Whether gradients are exact. If not, a zero norm stands for an iteration in which no
         message arrived in time, and is skipped.
     """
-    norms = [record.gradient_norm for record in log]
-    first = next(filter(None, norms), None)
-    if first is None:
+    norms, first = [record.gradient_norm for record in log], first_norm(log)
+    if not first:
         return None
     return (norms[-1] if exact else next(filter(None, reversed(norms)))) / first
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coded_dgd.engine.iteration import Iteration
+from coded_dgd.engine.iteration import Iteration, first_norm
 from coded_dgd.engine.job import Outcome
 from coded_dgd.host.process import peak_memory, process_age
 from coded_dgd.planner.memory import Peaks
@@ -145,8 +145,8 @@ def _expected(outcome: Outcome) -> Prediction | None:
 
 def _final_ratio(outcome: Outcome) -> float | None:
     """Return the ratio of the exact gradient norm at the end to the first one recorded."""
-    first = next((record.gradient_norm for record in outcome.log if record.gradient_norm), None)
-    return first and norm(outcome.start.problem.gradient(outcome.beta)) / first
+    first = first_norm(outcome.log)
+    return norm(outcome.start.problem.gradient(outcome.beta)) / first if first else None
 
 
 def mean(log: Sequence[Iteration], figure: str) -> float:

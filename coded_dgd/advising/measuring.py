@@ -36,17 +36,11 @@ def open_data(config: RunConfig) -> tuple[Source, float]:
 
 
 def admit(config: RunConfig, source: Source) -> Source:
-    """Return the data as the objective trains on them; see `problems.trial.admit`."""
-    from coded_dgd.problems import objectives, trial
-    from coded_dgd.schemes import remedies
+    """Return the data as the objective of the configuration trains on them."""
+    from coded_dgd import admission
+    from coded_dgd.problems import objectives
 
-    return trial.admit(
-        objectives.create(config.objective),
-        source,
-        remedies.NOT_QUADRATIC,
-        intercept=config.intercept,
-        standardize=config.standardize,
-    )
+    return admission.admit(config, objectives.create(config.objective), source)
 
 
 def measure(

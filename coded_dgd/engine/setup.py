@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from coded_dgd import delays, schemes
+from coded_dgd.admission import admit
 from coded_dgd.config import DEFAULT_WORKERS, RunConfig
 from coded_dgd.delays.base import DelayModel, Floats
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
-from coded_dgd.problems import batches, objectives, optimizers, step_sizes, trial
+from coded_dgd.problems import batches, objectives, optimizers, step_sizes
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.optimizers import Choice
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source, open_source
 from coded_dgd.problems.step_sizes import Schedule, StepSizeRule
-from coded_dgd.schemes import remedies
 from coded_dgd.schemes.base import Scheme
 
 
@@ -42,13 +42,7 @@ class Setup:
         """
         config = self.config
         data = source or open_source(config.data, config.seed, config.reading)
-        prepared = trial.admit(
-            self.objective,
-            data,
-            remedies.NOT_QUADRATIC,
-            intercept=config.intercept,
-            standardize=config.standardize,
-        )
+        prepared = admit(config, self.objective, data)
         drawn = batches.create(config.batch, data.rows, config.seed)
         return Problem(prepared, self.objective, config.ridge, drawn)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from typing import Any
 
+from coded_dgd.admission import admit
 from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import SHARE
 from coded_dgd.errors import Infeasible, UsageError
@@ -17,10 +18,10 @@ from coded_dgd.planner.costs import Sizes
 from coded_dgd.planner.fitting import Fit, fit, unit_of_work
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.problems import evaluation, objectives, optimizers, trial
+from coded_dgd.problems import evaluation, objectives, optimizers
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
-from coded_dgd.schemes import BASELINE, remedies
+from coded_dgd.schemes import BASELINE
 
 FINALISTS = 8
 """Number of schemes that are predicted again, more precisely, besides the baseline."""
@@ -126,13 +127,7 @@ def make_plan(
         largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
         loads = [config.load] if config.load else range(1, largest + 1)
     objective = objectives.create(config.objective)
-    source = trial.admit(
-        objective,
-        source,
-        remedies.NOT_QUADRATIC,
-        intercept=config.intercept,
-        standardize=config.standardize,
-    )
+    source = admit(config, objective, source)
     length = evaluation.size(objective, source.features)
     here, held_up = measured, None
     if measured.hosts and not injected:

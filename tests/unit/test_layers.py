@@ -14,7 +14,7 @@ FLOORS = [
     {"delays", "origin", "problems"},
     {"schemes", "torch"},
     {"config", "guard"},
-    {"batch", "config_file", "theory"},
+    {"admission", "batch", "config_file", "theory"},
     {"engine", "planner"},
     {"runs"},
     {"advising"},

@@ -66,8 +66,7 @@ class Setup:
         """
         quadratic = self.objective.degree == 2
         who = "mini-batches" if is_exact(scheme) else scheme.name
-        exact = is_exact(scheme) and not self.config.has_batches
-        self.optimizer.check(who, exact=exact, quadratic=quadratic)
+        self.optimizer.check(who, exact=_is_exact(scheme, self.config), quadratic=quadratic)
 
 
 def prepare(config: RunConfig, workers: int | None, objective: Objective | None = None) -> Setup:
@@ -92,7 +91,7 @@ def prepare(config: RunConfig, workers: int | None, objective: Objective | None 
     optimizer = optimizers.suiting(
         config.optimizer,
         quadratic=objective.degree == 2,
-        exact=is_exact(scheme) and not config.has_batches,
+        exact=_is_exact(scheme, config),
     )
     optimizer.check_step_size(config.step_size)
     setup = Setup(
@@ -125,6 +124,11 @@ def scheme_of(config: RunConfig, workers: int) -> Scheme:
         seed=config.seed,
         **config.scheme_options,
     )
+
+
+def _is_exact(scheme: Scheme, config: RunConfig) -> bool:
+    """Return whether a scheme decodes the exact gradient of all rows."""
+    return is_exact(scheme) and not config.has_batches
 
 
 def is_exact(scheme: Scheme) -> bool:

@@ -120,7 +120,7 @@ class PingPong:
                 height=1,
                 columns=parameters,
                 layout=layout,
-                dynamic=False,
+                own=None,
                 labels=whole,
                 ends=tuple(range(1, answers + 1)),
                 coefficients=None,

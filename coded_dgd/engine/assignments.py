@@ -117,7 +117,7 @@ class Assignments:
             height=self._partition.height,
             columns=self._columns,
             layout=group.layout,
-            dynamic=scheme.dynamic,
+            own=self._own(worker),
             labels=not scheme.coded,
             weights=self._weights and not scheme.coded,
             ends=scheme.ends(worker),
@@ -140,6 +140,10 @@ class Assignments:
             shared_slice=self._shared_slices.get(worker),
         )
         transport.assign(group.members[worker], assignment)
+
+    def _own(self, worker: int) -> tuple[int, ...] | None:
+        tasks = self._group.scheme.own_tasks(worker)
+        return None if tasks is None else tuple(tasks.tolist())
 
     def _rows(self, worker: int) -> tuple[tuple[int, int], ...]:
         """Return the first row and the end of each copied block of a worker."""

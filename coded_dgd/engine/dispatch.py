@@ -1,22 +1,18 @@
-"""Assign tasks to workers while an iteration runs, for schemes that decide then."""
+"""Send the workers of a dynamic scheme what the scheduler decides."""
 
 from __future__ import annotations
 
-from typing import NoReturn
-
-import numpy as np
+from collections.abc import Iterable
 
 from coded_dgd.engine.group import WorkerGroup
-from coded_dgd.engine.protocol import Task
-from coded_dgd.errors import UsageError, answer, shown
-from coded_dgd.schemes.dynamic import BlockProgress, DynamicScheme
-
-AHEAD = 2
-"""Number of unfinished tasks that a worker has been sent, so that it never has to wait."""
+from coded_dgd.engine.protocol import Change, OwnTasks
+from coded_dgd.scheduling.scheduler import Scheduler
+from coded_dgd.scheduling.shares import Shares
+from coded_dgd.schemes.dynamic import DynamicScheme
 
 
 class Dispatcher:
-    """Asks a dynamic scheme for tasks, and sends them to the workers.
+    """Sends words to the workers of a group. Times are in seconds after beta_t has left.
 
     Parameters
     ----------
@@ -26,70 +22,42 @@ class Dispatcher:
     """
 
     def __init__(self, group: WorkerGroup, scheme: DynamicScheme) -> None:
-        self._group, self._scheme = group, scheme
-        self._held = [scheme.held(worker).tolist() for worker in range(scheme.workers)]
+        self._group = group
+        self._scheduler, self.shares = Scheduler(scheme), Shares(scheme)
+        self._own = self.shares.lists
+        self._known: dict[int, list[int]] = {}
+        """Tasks with which each peer begins an iteration, if not those of its assignment."""
         self._iteration = 0
-        self._progress = BlockProgress()
-        self._ahead = [0] * scheme.workers
 
-    def begin(self, iteration: int) -> None:
-        """Send the first tasks of an iteration. Call it after the point has been sent."""
-        self._iteration, self._progress = iteration, BlockProgress()
-        self._ahead = [0] * self._scheme.workers
-        self.refill()
+    def divide(self, iteration: int, lost: Iterable[int]) -> None:
+        """Tell workers with which tasks they begin an iteration. Call it before beta_t leaves."""
+        lost, group = {*lost}, self._group
+        lists = self.shares.divide(lost)
+        for worker, (tasks, assigned) in enumerate(zip(lists, self._own, strict=True)):
+            peer = group.members[worker]
+            if worker not in lost and tasks != self._known.get(peer, assigned):
+                self._known[peer] = tasks
+                group.transport.tell(peer, OwnTasks(group.code_id, tuple(tasks)))
+        self._iteration = iteration
+        self._scheduler.begin(lists, lost)
 
-    def finish(self, worker: int, number: int) -> None:
-        """Note that the message of a task has arrived."""
-        self._progress.finished.add(self._held[worker][number])
-        self._ahead[worker] -= 1
+    def finish(self, worker: int, number: int, elapsed: float) -> None:
+        """Note that the result of a task has arrived."""
+        self._scheduler.finish(worker, number, elapsed)
+        if self._scheduler.complete:
+            self.shares.observe(self._scheduler.progress)
 
-    def refuse(self, worker: int) -> None:
-        """Note that a message of a worker cannot be used; others may compute the task."""
-        self._ahead[worker] -= 1
+    def refuse(self, worker: int, number: int | None, elapsed: float) -> None:
+        """Note that a result of a worker cannot be used; others may compute the task."""
+        self._scheduler.refuse(worker, number, elapsed)
 
-    def refill(self) -> None:
-        """Send tasks to the workers that have fewer than `AHEAD`, one to each in turn.
+    def lose(self, worker: int, elapsed: float) -> None:
+        """Note that a worker is lost; others may compute its tasks."""
+        self._scheduler.lose(worker, elapsed)
 
-        Raises
-        ------
-        UsageError
-            If `next_task` raises, returns what is no task, or leaves every worker without a task
-            while blocks are missing, so that nothing more would arrive.
-        """
-        lost = set(self._group.lost)
-        for ahead in range(AHEAD):
-            for worker in range(self._scheme.workers):
-                if self._ahead[worker] <= ahead and worker not in lost:
-                    self._tell(worker)
-        missing = set[int]().union(*self._held) - self._progress.finished
-        if missing and not lost and not any(self._ahead):
-            self._refuse(
-                f"returned None for every worker, though block {min(missing)} has not arrived: "
-                "return a task for a worker that holds it"
-            )
-
-    def _tell(self, worker: int) -> None:
-        """Send a worker its next task, if there is one."""
-        number = self._ask(worker)
-        if number is not None:
-            self._progress.begun[self._held[worker][number]].append(worker)
-            self._ahead[worker] += 1
-            task = Task(self._group.code_id, self._iteration, number)
-            self._group.transport.tell(self._group.members[worker], task)
-
-    def _ask(self, worker: int) -> int | None:
-        """Return the position of a worker's next task; refuse what is none in one line."""
-        who = f"scheme {self._scheme.name}: next_task"
-        number = answer(who, lambda: self._scheme.next_task(worker, self._progress))
-        if number is None:
-            return None
-        last = len(self._held[worker]) - 1
-        if not isinstance(number, (int, np.integer)) or not 0 <= number <= last:
-            self._refuse(
-                f"returned {shown(number)} for worker {worker}, and has to return a position in "
-                f"held({worker}), from 0 to {last}, or None"
-            )
-        return int(number)
-
-    def _refuse(self, fault: str) -> NoReturn:
-        raise UsageError(f"scheme {self._scheme.name}: next_task {fault}")
+    def tell(self, elapsed: float) -> None:
+        """Send the words that follow from what has happened. Call it after beta_t has left."""
+        group = self._group
+        for worker, take, drop in self._scheduler.words(elapsed):
+            change = Change(group.code_id, self._iteration, take, drop)
+            group.transport.tell(group.members[worker], change)

@@ -11,7 +11,9 @@ import numpy as np
 
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.engine.protocol import Floats
-from coded_dgd.guard import GuardedDecoder, Replayed, replay_steps
+from coded_dgd.guard import GuardedDecoder, Replayed
+from coded_dgd.scheduling.replaying import Replayer
+from coded_dgd.schemes.base import Scheme
 
 PIECE = 1e-4
 """Processor time in seconds after which a piece of work ends."""
@@ -23,7 +25,8 @@ class _Noted(NamedTuple):
     """An iteration whose ideal is not computed yet."""
 
     iteration: int
-    decoder: GuardedDecoder
+    scheme: Scheme
+    replayer: Replayer
     delay_streams: Sequence[int]
     lost: Mapping[int, float]
 
@@ -60,7 +63,8 @@ class Ideal:
         delay_streams : sequence of int
             Index of each worker in the delay model.
         """
-        self._decoder, self._delay_streams = decoder.again(), delay_streams
+        self._scheme, self._replayer = decoder.scheme, Replayer(decoder.again())
+        self._delay_streams = delay_streams
 
     def note(self, iteration: int, lost: Mapping[int, float]) -> None:
         """Note that an iteration is done.
@@ -70,7 +74,9 @@ class Ideal:
         lost : mapping of int to float
             Workers that were lost, with the seconds after beta_t was sent.
         """
-        self._noted.append(_Noted(iteration, self._decoder, self._delay_streams, lost))
+        self._noted.append(
+            _Noted(iteration, self._scheme, self._replayer, self._delay_streams, lost)
+        )
 
     def work(self) -> bool:
         """Do the next piece of work, unless it is postponed; return whether there was any."""
@@ -86,15 +92,14 @@ class Ideal:
 
     def _step(self) -> None:
         """Draw the delays of one more worker, or replay one more event."""
-        iteration, decoder, delay_streams, lost = self._noted[0]
+        iteration, scheme, replayer, delay_streams, lost = self._noted[0]
         worker = len(self._finish)
         if worker < len(delay_streams):
-            work = decoder.scheme.work_under(self._delay)
+            work = scheme.work_under(self._delay)
             self._finish.append(self._delay.finish_times(iteration, delay_streams[worker], work))
             return
         if self._replaying is None:
-            times = decoder.scheme.message_times(np.array(self._finish))
-            self._replaying = replay_steps(decoder, times, lost)
+            self._replaying = replayer.steps(np.array(self._finish), lost)
         try:
             next(self._replaying)
         except StopIteration as end:

@@ -103,6 +103,15 @@ class Master:
         """Number of late results received by other groups since the previous iteration."""
         return self.group.late_results - self._late_results
 
+    def speeds(self) -> list[float] | None:
+        """Return what is known of the speed of the workers, for a checkpoint."""
+        return self._dispatcher.shares.state() if self._dispatcher else None
+
+    def restore_speeds(self, speeds: list[float] | None) -> None:
+        """Continue from what `speeds` has returned."""
+        if self._dispatcher:
+            self._dispatcher.shares.restore(speeds)
+
     def iterate(self, iteration: int) -> Iteration:
         """Run one iteration up to the update of beta.
 
@@ -119,10 +128,12 @@ class Master:
         product = self.optimizer.asks_product
         try:
             with self._phase(Activity.BROADCAST, iteration, self._left[iteration]):
+                if self._dispatcher:
+                    self._dispatcher.divide(iteration, self.decoder.lost)
                 # it overtakes beta_t of earlier iterations
                 self.group.broadcast(iteration, point, product)
                 if self._dispatcher:
-                    self._dispatcher.begin(iteration)
+                    self._dispatcher.tell(0.0)
             with self._phase(Activity.WAIT, iteration):
                 self._wait(record)
             with self._phase(Activity.DECODE, iteration):
@@ -204,13 +215,14 @@ class Master:
                 self._take_loss(loss, record, self._clock() - left)
             for refusal in incoming.refusals:
                 self.refusals[refusal.worker] = refusal.reason
+                elapsed = self._clock() - left
                 if self._dispatcher:
-                    self._dispatcher.refuse(refusal.worker)
-                self._expect_less(refusal.worker, refusal.message, record, self._clock() - left)
+                    self._dispatcher.refuse(refusal.worker, refusal.message, elapsed)
+                self._expect_less(refusal.worker, refusal.message, record, elapsed)
             if self._decodable:
                 return
             if self._dispatcher:
-                self._dispatcher.refill()
+                self._dispatcher.tell(self._clock() - left)
             if self._clock() >= left + limit:
                 begin = self._clock()
                 self.decoder.expire()
@@ -269,7 +281,7 @@ class Master:
     def _use(self, key: tuple[int, int], record: Iteration, time: float, age: int = 0) -> bool:
         """Return whether the messages decode within the guard, with one more."""
         if self._dispatcher and not age:
-            self._dispatcher.finish(*key)
+            self._dispatcher.finish(*key, time - self._left[record.iteration])
         if not self._records_events:
             return self.decoder.arrive(key, age)
         self._message_event(Activity.USED, key, record.iteration - age, time)
@@ -299,6 +311,8 @@ class Master:
         self._event(Activity.LOST, self.group.code_id, iteration, -1, loss.report.peer)
         self.on_loss(loss.report)
         self.absences.append(Absence(loss.worker, iteration, elapsed))
+        if self._dispatcher:
+            self._dispatcher.lose(loss.worker, elapsed)
         self._expect_less(loss.worker, None, record, elapsed)
 
     def _expect_less(

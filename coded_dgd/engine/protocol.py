@@ -54,10 +54,12 @@ class Control(IntEnum):
     """The worker must send its `Greeting`."""
     HEARTBEAT = 5
     """The message carries nothing; it only shows whether the worker still receives."""
-    TASK = 6
-    """The worker must compute one `Task` of the current iteration next."""
+    CHANGE = 6
+    """The worker must make a `Change` of its list of tasks in an iteration."""
     PRODUCT = 7
     """A `Point` follows, at which the worker leaves labels out: see `Point.product`."""
+    OWN_TASKS = 8
+    """The worker begins the following iterations with other tasks: `OwnTasks`."""
 
 
 class Text(IntEnum):
@@ -124,8 +126,10 @@ class Assignment:
     """Number of columns of the data, or of Q = X^T X."""
     layout: Layout
     """Content of the worker's messages; its type is also that of the blocks and products."""
-    dynamic: bool
-    """Whether rank 0 assigns tasks one by one while an iteration runs."""
+    own: tuple[int, ...] | None
+    """Tasks with which the worker begins an iteration in which rank 0 assigns others to it.
+
+    None if the worker computes all of its tasks in order."""
     labels: bool
     """Whether the data come with labels; coded data do not."""
     ends: tuple[int, ...]
@@ -169,7 +173,7 @@ class Assignment:
     def from_json(cls, text: bytes | bytearray) -> Assignment:
         """Return the assignment that was written as JSON."""
         fields = json.loads(text)
-        for name in ("ends", "coefficients", "classes", "search", "batch"):
+        for name in ("own", "ends", "coefficients", "classes", "search", "batch"):
             if fields[name] is not None:
                 fields[name] = tuple(fields[name])
         if fields["rows"] is not None:
@@ -228,13 +232,22 @@ class Point(NamedTuple):
     product of its Hessian and `beta`."""
 
 
-class Task(NamedTuple):
-    """One more task, for schemes in which rank 0 assigns tasks while an iteration runs."""
+class Change(NamedTuple):
+    """A change of the list of tasks of a worker while an iteration runs, in dynamic schemes."""
 
     code_id: int
     iteration: int
-    number: int
-    """Number of the task among the worker's tasks."""
+    take: int
+    """Number of the task to add at the end of the list; -1 for none."""
+    drop: int
+    """Number of the task to drop, also if it is under way; -1 for none."""
+
+
+class OwnTasks(NamedTuple):
+    """The tasks with which a worker begins the following iterations, in dynamic schemes."""
+
+    code_id: int
+    tasks: tuple[int, ...]
 
 
 class Command(NamedTuple):
@@ -244,8 +257,8 @@ class Command(NamedTuple):
     argument: int
 
 
-SHORT = 4
-"""Numbers of a control message other than a point: its kind and up to three arguments."""
+SHORT = 5
+"""Numbers of a control message without a list: its kind and up to four arguments."""
 
 
 def pack_point(point: Point) -> Floats:
@@ -255,25 +268,33 @@ def pack_point(point: Point) -> Floats:
 
 
 def pack_control(kind: Control, *arguments: int) -> Floats:
-    """Return a control message other than a point as it is sent, of shape (SHORT,)."""
-    message = np.zeros(SHORT)
+    """Return a control message other than a point as it is sent, of at least SHORT numbers."""
+    message = np.zeros(max(len(arguments) + 1, SHORT))
     message[: len(arguments) + 1] = kind, *arguments
     return message
 
 
-def control_buffer(parameters: int = 0) -> Floats:
-    """Return a buffer for a point with that many parameters, or for any other control message."""
-    return np.empty(max(3 + parameters, SHORT))
+def pack_own_tasks(own: OwnTasks) -> Floats:
+    """Return the first tasks of a worker in the form in which they are sent."""
+    return pack_control(Control.OWN_TASKS, own.code_id, len(own.tasks), *own.tasks)
 
 
-def read_control(message: Floats) -> Point | Task | Command:
+def control_buffer(length: int = 0) -> Floats:
+    """Return a buffer for a point of so many parameters, a list of so many tasks, or a command."""
+    return np.empty(max(3 + length, SHORT))
+
+
+def read_control(message: Floats) -> Point | Change | OwnTasks | Command:
     """Return the content of a control message, in memory of its own."""
     kind, *arguments = message[:SHORT].tolist()
     if kind in (Control.POINT, Control.PRODUCT):
         product = kind == Control.PRODUCT
         return Point(int(arguments[0]), int(arguments[1]), message[3:].copy(), product)
-    if kind == Control.TASK:
-        return Task(*map(int, arguments))
+    if kind == Control.CHANGE:
+        return Change(*map(int, arguments))
+    if kind == Control.OWN_TASKS:
+        count = int(arguments[1])
+        return OwnTasks(int(arguments[0]), tuple(map(int, message[3 : 3 + count])))
     return Command(Control(int(kind)), int(arguments[0]))
 
 

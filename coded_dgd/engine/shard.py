@@ -86,6 +86,8 @@ class Shard:
             if assignment.coefficients is None
             else np.array(assignment.coefficients, self.dtype)
         )
+        self.own = assignment.own or ()
+        """Tasks with which an iteration begins, if rank 0 assigns others to the worker."""
         self._drawn = Draws(-1, np.empty(0), None)
         self._labels = True
 

@@ -94,6 +94,7 @@ class Staging:
         kept : Master, optional
             Master of an earlier stage whose workers keep their shards.
         """
+        scheme.place([self._transport.host_of(peer) for peer in members])
         # with coded blocks the master computes the loss from the gradient
         extras = EXTRAS if self._optimizer.needs_loss and not scheme.coded else ()
         layout = Layout(self._problem.parameters, scheme.pieces, config.dtype, extras)

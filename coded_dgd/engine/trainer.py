@@ -185,6 +185,7 @@ class Trainer:
         master.first_exact_norm = values["first_norm"]
         if workers == values["workers"]:
             master.decoder.learnt.restore(values["scheme"])
+            master.restore_speeds(values.get("speeds"))
         if not stage.first:
             master.absences = [Absence(*absence) for absence in values["absences"]]
             master.back(range(workers), self.iteration)
@@ -290,6 +291,7 @@ class Trainer:
             "workers": self.stage.scheme.workers,
             "stages": len(self.stages) + self._stages_before,
             "scheme": master.decoder.learnt.state(),
+            "speeds": master.speeds(),
             "clock": self._clock,
             "first_norm": master.first_exact_norm,
             "absences": [astuple(absence) for absence in master.absences],
@@ -315,8 +317,7 @@ class Trainer:
     @property
     def _has_ideal(self) -> bool:
         """Whether all delays were injected, and into stages that this process knows."""
-        dynamic = any(stage.scheme.dynamic for stage in self.stages)
-        return self.setup.delay.injects and not self.stages[0].first and not dynamic
+        return self.setup.delay.injects and not self.stages[0].first
 
     def ideal(self) -> Floats | None:
         """Return the completion time of each iteration on the same delays without late messages.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from itertools import count
+from itertools import pairwise
 from math import inf
 from time import perf_counter
 
 from coded_dgd.engine.events import Activity, EventRecorder, no_event
-from coded_dgd.engine.protocol import Point, Reals, Task
+from coded_dgd.engine.protocol import Change, OwnTasks, Point, Reals
 from coded_dgd.engine.shard import Shard
 
-Signal = Point | Task | None
-"""The newest point, one more task, or None for neither."""
+Signal = Point | Change | OwnTasks | None
+"""The newest point, news of the worker's tasks, or None for neither."""
 Wait = Generator[float, Signal, None]
 """A generator that yields the instant until which to wait, and is sent a `Signal`."""
 
@@ -31,7 +31,8 @@ class Worker:
         self.clock = clock
         self.shards: dict[int, Shard] = {}
         self.iteration = 0
-        self._tasks: deque[Task] = deque()
+        self._changes: deque[Change] = deque()
+        """Changes of lists of tasks that have not been applied."""
         self.results = 0
         self.events: EventRecorder | None = None
         self._event: Callable[..., None] = no_event
@@ -49,12 +50,11 @@ class Worker:
         while True:
             if isinstance(signal, Point):
                 self.iteration = signal.iteration
-                told = self.shards[signal.code_id].assignment.dynamic
-                work = self._told_tasks if told else self._all_tasks
+                fixed = self.shards[signal.code_id].assignment.own is None
+                work = self._all_tasks if fixed else self._told_tasks
                 signal = yield from work(signal, send)
             else:
-                if signal is not None:  # a task may overtake its point
-                    self._tasks.append(signal)
+                self._note(signal)
                 signal = yield inf
 
     def _all_tasks(
@@ -82,7 +82,7 @@ class Worker:
                 while (signal := (yield due[stop - 1])) is not None:
                     if isinstance(signal, Point):
                         return signal
-                    self._tasks.append(signal)
+                    self._note(signal)
                 shard.draw(iteration + 1)
             event(Activity.SEND, code_id, iteration, index)
             header[0], header[1], header[2] = code_id, iteration, index
@@ -96,36 +96,50 @@ class Worker:
     def _told_tasks(
         self, point: Point, send: Callable[[Reals], None]
     ) -> Generator[float, Signal, Point | None]:
-        """Compute and send the tasks that rank 0 assigns; return the point that overtakes."""
+        """Compute and send own tasks and those that rank 0 assigns; return the next point.
+
+        The time of the s-th task that the worker begins is that of its s-th task in the delay
+        model.
+        """
         shard, due, beta = self._begin(point)
         event, code_id, iteration = self._event, point.code_id, point.iteration
-        for done in count():  # tasks of a broken-off attempt at the iteration come on top
-            instant = due[min(done, len(due) - 1)]
-            while (number := self._next_task(point)) is None:
+        seconds = [b - a if b < inf else inf for a, b in pairwise([self.clock(), *due])]
+        tasks, begun, instant = deque(shard.own), 0, self.clock()
+        while True:
+            self._apply(point, tasks)
+            if not tasks:
                 event(Activity.IDLE)
                 shard.draw(iteration + 1)
                 signal = yield inf
                 if isinstance(signal, Point):
                     return signal
-                if signal is not None:
-                    self._tasks.append(signal)
+                self._note(signal)
+                instant = self.clock()
+                continue
+            number = tasks.popleft()
             message, header = shard.new_message()
             event(Activity.COMPUTE, code_id, iteration, number)
             begin = perf_counter()
             shard.add(message, number, number + 1, beta)
             header[0], header[1], header[2] = code_id, iteration, number
             header[3] = perf_counter() - begin
+            instant += seconds[min(begun, len(seconds) - 1)]
+            begun += 1
             if shard.delay.injects:
                 event(Activity.DELAY, code_id, iteration, number)
                 header[4] = max(0.0, self.clock() - instant)
-            while (signal := (yield instant)) is not None:
+            dropped = False
+            while not dropped and (signal := (yield instant)) is not None:
                 if isinstance(signal, Point):
                     return signal
-                self._tasks.append(signal)
-            event(Activity.SEND, code_id, iteration, number)
-            send(message)
-            self.results += 1
-        return None
+                self._note(signal)
+                dropped = self._apply(point, tasks, number)
+            if dropped:
+                instant = self.clock()
+            else:
+                event(Activity.SEND, code_id, iteration, number)
+                send(message)
+                self.results += 1
 
     def _begin(self, point: Point) -> tuple[Shard, list[float], Reals]:
         """Return the shard, the due times of its tasks, and beta, for a point."""
@@ -135,13 +149,28 @@ class Worker:
         due: list[float] = (self.clock() + shard.draw(point.iteration).times).tolist()
         return shard, due, shard.begin(point)
 
-    def _next_task(self, point: Point) -> int | None:
-        """Return the number of the next task for a point, and drop tasks of earlier points."""
-        while self._tasks:
-            task = self._tasks[0]
-            if task.iteration > point.iteration and task.code_id == point.code_id:
-                return None
-            self._tasks.popleft()
-            if (task.code_id, task.iteration) == (point.code_id, point.iteration):
-                return task.number
-        return None
+    def _note(self, news: Signal) -> None:
+        """Keep news of tasks until they apply; a change may overtake its point."""
+        if isinstance(news, OwnTasks):
+            self.shards[news.code_id].own = news.tasks
+        elif isinstance(news, Change):
+            self._changes.append(news)
+
+    def _apply(self, point: Point, tasks: deque[int], current: int | None = None) -> bool:
+        """Apply the changes for a point to a list of tasks; return whether they drop `current`.
+
+        Changes for earlier points are discarded, and those for later ones are kept.
+        """
+        dropped, later = False, deque[Change]()
+        for change in self._changes:
+            if (change.code_id, change.iteration) == (point.code_id, point.iteration):
+                if change.drop in tasks:
+                    tasks.remove(change.drop)
+                elif change.drop >= 0:
+                    dropped |= change.drop == current
+                if change.take >= 0:
+                    tasks.append(change.take)
+            elif change.iteration > point.iteration or change.code_id != point.code_id:
+                later.append(change)
+        self._changes = later
+        return dropped

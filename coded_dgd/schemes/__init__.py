@@ -13,7 +13,6 @@ from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes import _trial
 from coded_dgd.schemes.base import Scheme
 
-DEFAULT_LOAD = 10
 DEFAULT = "lcc-mmc"
 """Name of the scheme that a run has by default."""
 BASELINE = "uncoded"
@@ -134,9 +133,10 @@ def create(
     workers : int
         M.
     blocks : int, optional
-        N. By default the number of workers, or what the scheme derives from the data.
+        N. By default what the scheme says or derives from the data; for most the number of workers.
     load : int, optional
-        Computation load r. By default 10, but at least N/M and at most N.
+        Computation load r. By default what the scheme says; for most 10, but at least N/M and at
+        most N.
     seed : int
         Seed of random schemes.
     **options
@@ -176,7 +176,6 @@ def create(
     if "seed" in scheme.options:
         given["seed"] = seed
     if "load" in scheme.sizes:
-        blocks = workers if blocks is None else blocks
-        default = min(blocks, max(DEFAULT_LOAD, -(-blocks // workers)))
-        given["load"] = default if load is None else load
+        blocks = scheme.usual_blocks(workers) if blocks is None else blocks
+        given["load"] = scheme.usual_load(workers, blocks, given) if load is None else load
     return _trial.build(scheme, name, workers, blocks, **given)

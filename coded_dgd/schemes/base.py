@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -46,6 +46,8 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+DEFAULT_LOAD = 10
+"""Computation load r by default."""
 SIZES = ("blocks", "load")
 """Names of the arguments for N and r."""
 NO_NORM = 1e-300
@@ -170,6 +172,17 @@ class Scheme(ABC):
             cls.options = _options(cls)
 
     @classmethod
+    def usual_blocks(cls, workers: int) -> int:
+        """Return the number N of blocks for M workers if the user gives none."""
+        return workers
+
+    @classmethod
+    def usual_load(cls, workers: int, blocks: int, options: Mapping[str, Any]) -> int:
+        """Return the computation load r if the user gives none, but perhaps other options."""
+        del options
+        return min(blocks, max(DEFAULT_LOAD, -(-blocks // workers)))
+
+    @classmethod
     def related(cls, name: str, load: int) -> list[str]:
         """Return the names of variants of this scheme, besides `name`, to try at a load."""
         del name, load
@@ -194,6 +207,15 @@ class Scheme(ABC):
         """Return the options with values of `stop_option` that may be tried during a run."""
         del workers, blocks
         return [{}]
+
+    def place(self, hosts: Sequence[Hashable] | None) -> None:
+        """Adapt the placement to the hosts of the workers, before it is asked for.
+
+        Parameters
+        ----------
+        hosts : sequence, optional
+            Host of each worker; None if they are not known.
+        """
 
     def fit(self, rows: int, block_norms: Callable[[int], Floats]) -> None:
         """Adapt the placement to the data, before it is asked for.
@@ -245,6 +267,14 @@ class Scheme(ABC):
     @abstractmethod
     def tasks(self, worker: int) -> int:
         """Return the number of tasks of `worker`, at most r."""
+
+    def own_tasks(self, worker: int) -> Integers | None:
+        """Return the tasks with which a worker begins, if rank 0 then assigns others to it.
+
+        None, as by default, says that the worker computes all of its tasks in order.
+        """
+        del worker
+        return None
 
     @abstractmethod
     def encode(self, worker: int, blocks: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import defaultdict
+from functools import cached_property
 from typing import ClassVar, NoReturn
 
 import numpy as np
@@ -11,51 +11,54 @@ import numpy as np
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._copies import first_copies
 from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationScheme
+from coded_dgd.schemes.progress import Progress
 from coded_dgd.schemes.rules import Coverage, Rule
 
 
-class BlockProgress:
-    """This object records the progress of the blocks in one iteration.
-
-    Attributes
-    ----------
-    begun : mapping of int to list of int
-        Workers to which the task of a block has been sent, in that order.
-    finished : set of int
-        Blocks whose gradient has arrived.
-    """
-
-    def __init__(self) -> None:
-        self.begun: defaultdict[int, list[int]] = defaultdict(list)
-        self.finished: set[int] = set()
-
-
 class DynamicScheme(ReplicationScheme):
-    """In a dynamic scheme rank 0 sends the workers, who hold copies of blocks, their tasks.
+    """In a dynamic scheme rank 0 decides while an iteration runs who computes which block.
 
-    Worker i holds the blocks ``held(i)``. It sends one message for each task that it has received:
-    the gradient of that block. The number of a message is the position of its block in
-    ``held(i)``. The master decodes the sum over all blocks of one copy each. So the scheme takes
-    any objective, and no error is amplified.
+    Worker i holds the blocks ``held(i)``. A task of the worker is a position in ``held(i)``, and
+    its message is the gradient of that block. The worker begins with ``own_tasks(i)``. Rank 0
+    calls `next_task` for further ones, ahead of need, and adds them to the list of the worker. A block that waits in the list of another worker is dropped there, and so is a block
+    whose gradient has arrived. The master decodes the sum over all blocks of one copy each. So the
+    scheme takes any objective, and no error is amplified.
 
-    Rank 0 calls `next_task` as messages arrive, ahead of need. Messages do not leave at fixed
-    times, so `message_times` and `completion_time` raise `Infeasible`.
+    Messages do not leave at fixed times, so `message_times` and `completion_time` raise
+    `Infeasible`; `coded_dgd.scheduling` replays an iteration in virtual time.
     """
 
     dynamic: ClassVar[bool] = True
 
-    @abstractmethod
-    def next_task(self, worker: int, progress: BlockProgress) -> int | None:
-        """Return the next task of a worker, as a position in ``held(worker)``; None for no task.
+    shares_by_speed: bool = False
+    """Whether blocks become own tasks of other holders in proportion to the speed of workers."""
 
-        Each task of a worker may be returned at most once in an iteration. The method is called
-        again for a worker when a message of any worker has arrived.
+    combine: str = "never"
+    """Whether a worker sends one sum instead of a payload for each block: ``always``, ``never``, or
+    ``auto`` for payloads that are large."""
+
+    @abstractmethod
+    def next_task(self, worker: int, progress: Progress) -> int | None:
+        """Return one more task of a worker, as a position in ``held(worker)``; None for no task.
+
+        The task must not be in the list of the worker. The method is called when the worker is
+        about to be done with its list. After it has returned None, it is called again for this
+        worker in the same iteration only if a worker is lost or a result cannot be used.
         """
+
+    def own_tasks(self, worker: int) -> Integers:
+        """Return the tasks with which a worker begins, as positions in ``held(worker)``.
+
+        By default there are none, and rank 0 sends all tasks. No block may be an own task of two
+        workers.
+        """
+        del worker
+        return np.empty(0, dtype=np.int64)
 
     def ends(self, worker: int) -> tuple[int, ...]:
         return tuple(range(1, self.tasks(worker) + 1))
 
-    @property
+    @cached_property
     def block(self) -> Integers:
         """Block that each message carries, of shape (M, J); N if the message does not exist."""
         block = np.full(self.expected.shape, self.blocks)
@@ -63,7 +66,7 @@ class DynamicScheme(ReplicationScheme):
             block[worker, : self.tasks(worker)] = self.held(worker)
         return block
 
-    @property
+    @cached_property
     def rule(self) -> Rule:
         return Coverage(self.blocks, self.block)
 

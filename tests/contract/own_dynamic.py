@@ -28,8 +28,8 @@ class TakeNext(DynamicScheme):
 
     def next_task(self, worker, progress):
         open_tasks = [
-            (len(progress.begun[block]), number)
+            (len(progress.begun[block] + progress.waiting[block]), number)
             for number, block in enumerate(self._held[worker].tolist())
-            if block not in progress.finished and worker not in progress.begun[block]
+            if block not in progress.finished and block not in progress.lists[worker]
         ]
         return min(open_tasks)[1] if open_tasks else None

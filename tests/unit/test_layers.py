@@ -14,6 +14,7 @@ FLOORS = [
     {"delays", "origin", "problems"},
     {"schemes", "torch"},
     {"config", "guard"},
+    {"scheduling"},
     {"admission", "batch", "config_file", "theory"},
     {"engine", "planner"},
     {"runs"},
@@ -29,7 +30,7 @@ FLOORS = [
 What is imported while types are checked counts, and so does what is imported within functions.
 """
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-WITHOUT_MPI = {"delays", "problems", "codes", "schemes", "guard", "theory", "planner"}
+WITHOUT_MPI = {"delays", "problems", "codes", "schemes", "guard", "scheduling", "theory", "planner"}
 MPI_FILE = Path("engine/transports/mpi/library.py")
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 MODULES = {

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 from coded_dgd.engine.events import MASTER_EVENTS, EventRecorder, RankEvents
 from coded_dgd.engine.payloads import Payloads
-from coded_dgd.engine.protocol import Assignment, Logs, Point, Ready, Reals, Report, Task
+from coded_dgd.engine.protocol import (
+    Assignment,
+    Change,
+    Logs,
+    OwnTasks,
+    Point,
+    Ready,
+    Reals,
+    Report,
+)
 
 if TYPE_CHECKING:
     from coded_dgd.problems.sparse import SparseRows
@@ -112,8 +121,11 @@ class Transport(ABC):
         """Send a point to these peers without waiting; it overtakes any earlier one."""
 
     @abstractmethod
-    def tell(self, peer: int, task: Task) -> None:
-        """Send a task to a peer without waiting; it may overtake the point of its iteration."""
+    def tell(self, peer: int, news: Change | OwnTasks) -> None:
+        """Send a peer news of its tasks without waiting.
+
+        A change may overtake the point of its iteration. Own tasks come before the next point.
+        """
 
     @abstractmethod
     def receive(self, until: float = inf, enough: int = 1) -> Batch:

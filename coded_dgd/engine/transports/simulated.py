@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from math import inf
 
 from coded_dgd.engine.events import RankEvents
-from coded_dgd.engine.protocol import Assignment, Point, Ready, Reals, Report, Task
+from coded_dgd.engine.protocol import Assignment, Change, OwnTasks, Point, Ready, Reals, Report
 from coded_dgd.engine.shard import Shard
 from coded_dgd.engine.transports.base import Batch, Transport
-from coded_dgd.engine.worker import Wait, Worker
+from coded_dgd.engine.worker import Signal, Wait, Worker
 from coded_dgd.errors import Undecodable
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.sparse import SparseRows
@@ -94,9 +94,9 @@ class SimulatedTransport(Transport):
             if peer not in self.lost:
                 self._resume(peer, point)
 
-    def tell(self, peer: int, task: Task) -> None:
+    def tell(self, peer: int, news: Change | OwnTasks) -> None:
         if peer not in self.lost:
-            self._resume(peer, task)
+            self._resume(peer, news)
 
     def receive(self, until: float = inf, enough: int = 1) -> Batch:
         del enough
@@ -143,8 +143,8 @@ class SimulatedTransport(Transport):
         ]
         return reports, 0
 
-    def _resume(self, peer: int, event: Point | Task | None) -> None:
-        """Resume a worker with a point or a task, if any, until it waits again."""
+    def _resume(self, peer: int, event: Signal) -> None:
+        """Resume a worker with what has arrived, if anything, until it waits again."""
         instant = self._loops[peer].send(event)
         self._version[peer] += 1
         if instant < inf:

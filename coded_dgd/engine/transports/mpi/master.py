@@ -20,14 +20,15 @@ from coded_dgd.engine.events import RankEvents
 from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.protocol import (
     Assignment,
+    Change,
     Control,
     Greeting,
+    OwnTasks,
     Point,
     Ready,
     Reals,
     Release,
     Report,
-    Task,
     Text,
     error_text,
     pack_point,
@@ -167,9 +168,9 @@ class MPIMaster(Transport):
             if peer not in self.lost:
                 self._peers[peer].post(message)
 
-    def tell(self, peer: int, task: Task) -> None:
+    def tell(self, peer: int, news: Change | OwnTasks) -> None:
         if peer not in self.lost:
-            self._peers[peer].tell(task)
+            self._peers[peer].tell(news)
 
     def receive(self, until: float = inf, enough: int = 1) -> Batch:
         pause, looked = Pause(MASTER_PAUSE), monotonic()

@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from coded_dgd._version import __version__
 from coded_dgd.engine.protocol import (
     Assignment,
+    Change,
     Command,
     Control,
     Floats,
     Greeting,
+    OwnTasks,
     Point,
     Ready,
     Reals,
     Release,
     Report,
-    Task,
     Text,
     control_buffer,
     read_control,
@@ -118,7 +119,7 @@ class MPIWorker:
         """Post the next receive for control messages, which overwrites the present one."""
         self._listening = self._guarded(self._comm.Irecv, self._control, 0, CONTROL)
 
-    def _heard(self) -> Point | Task | Command | None:
+    def _heard(self) -> Point | Change | OwnTasks | Command | None:
         """Return the control message that has arrived, if any; heartbeats are only received."""
         try:
             while self._listening.Test():
@@ -150,7 +151,8 @@ class MPIWorker:
         assignment = Assignment.from_json(text)
         if assignment.log:
             self._begin_log(assignment)
-        self._control = control_buffer(assignment.layout.parameters)
+        longest = max(assignment.layout.parameters, assignment.tasks, len(self._control) - 3)
+        self._control = control_buffer(longest)
         self._listen()
         shared = None
         if assignment.shared_slice:
@@ -253,7 +255,7 @@ class MPIWorker:
             pause()
         return int(status.Get_count(datatype))
 
-    def wait(self, deadline: float) -> Point | Task | Control | None:
+    def wait(self, deadline: float) -> Point | Change | OwnTasks | Control | None:
         """Wait until `deadline` for a control message; return the newest of several points."""
         pause, longest = WORKER_PAUSE
         waited = False
@@ -266,7 +268,7 @@ class MPIWorker:
             waited = True
         if isinstance(message, Point):
             return self._newest(message, waited)
-        if isinstance(message, Task):
+        if isinstance(message, (Change, OwnTasks)):
             self._listen()
             return message
         if message.kind is Control.RELEASE:

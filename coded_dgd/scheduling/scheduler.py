@@ -1,0 +1,245 @@
+"""The scheduler keeps the lists of tasks of all workers while an iteration runs."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from coded_dgd.errors import UsageError, answer, shown
+from coded_dgd.schemes.dynamic import DynamicScheme
+from coded_dgd.schemes.progress import Progress
+
+LOOK_AHEAD = 0.003
+"""Seconds before a worker is expected to be done with its list at which it is given a task."""
+WORDS = 2.5
+"""Largest number of words per block in an iteration without losses."""
+DIGITS = 9
+"""Digits to which times are rounded, so that decisions do not depend on rounding errors."""
+NONE = -1
+"""Number that stands for no task."""
+
+
+class Word(NamedTuple):
+    """A word tells one worker to change its list of tasks."""
+
+    worker: int
+    take: int
+    """Task to add at the end of the list; `NONE` for none."""
+    drop: int
+    """Task to drop from the list, or to break off if it is under way; `NONE` for none."""
+
+
+class Scheduler:
+    """Asks a dynamic scheme for tasks, and says which words tell the workers about them.
+
+    The same decisions follow from the same events, over any transport and in virtual time. Times
+    are in seconds after the departure of beta_t.
+
+    Parameters
+    ----------
+    scheme : DynamicScheme
+    """
+
+    def __init__(self, scheme: DynamicScheme) -> None:
+        self._scheme = scheme
+        self._held = [scheme.held(worker).tolist() for worker in range(scheme.workers)]
+        self._numbers = [{block: n for n, block in enumerate(held)} for held in self._held]
+        self._needed = set[int]().union(*self._held)
+        self.words_sent = 0
+        """Number of words in this iteration."""
+        self.begin([[] for _ in self._held])
+
+    def begin(self, lists: Sequence[Iterable[int]], lost: Iterable[int] = ()) -> None:
+        """Begin an iteration.
+
+        Parameters
+        ----------
+        lists : sequence of iterable of int
+            Tasks with which each worker begins.
+        lost : iterable of int
+            Workers that compute nothing.
+        """
+        self.progress = progress = Progress(self._scheme.workers, self._scheme.blocks)
+        progress.lost.update(lost)
+        self.words_sent = 0
+        self._budget = int(WORDS * self._scheme.blocks)
+        self._drops: dict[int, list[int]] = {}
+        self._takes: dict[int, list[int]] = {}
+        self._pending = 0
+        self._short: list[tuple[float, int, int]] = []
+        """Workers with at most one task, by the time at which they need another."""
+        self._version = [0] * self._scheme.workers
+        self._asleep: set[int] = set()
+        """Workers that are not asked for until something is lost."""
+        for worker, numbers in enumerate(lists):
+            if worker not in progress.lost:
+                progress.lists[worker] = [self._held[worker][number] for number in numbers]
+                for block in progress.lists[worker]:
+                    progress.waiting[block].append(worker)
+                self._start(worker)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the result of every block has arrived."""
+        return len(self.progress.finished) >= len(self._needed)
+
+    def finish(self, worker: int, number: int, now: float) -> None:
+        """Note that the result of a task has arrived."""
+        progress, block = self.progress, self._held[worker][number]
+        progress.now = progress.latest[worker] = round(now, DIGITS)
+        progress.done[worker] += 1
+        self._remove(worker, block)
+        if block in progress.finished:
+            return
+        progress.finished.add(block)
+        for other in [*progress.begun[block], *progress.waiting[block]]:
+            if self._spent < self._budget:
+                self._drop(other, block)
+
+    def refuse(self, worker: int, number: int | None, now: float) -> None:
+        """Note that a result of a worker cannot be used, if known that of a task."""
+        self.progress.now = round(now, DIGITS)
+        blocks = self.progress.lists[worker][:1] if number is None else [self._held[worker][number]]
+        for block in blocks:
+            self._remove(worker, block)
+            self.progress.refused[block].append(worker)
+        self._wake()
+
+    def lose(self, worker: int, now: float) -> None:
+        """Note that a worker computes nothing more."""
+        self.progress.now = round(now, DIGITS)
+        for block in [*self.progress.lists[worker]]:
+            self._remove(worker, block)
+        self.progress.lost.add(worker)
+        self._wake()
+
+    def words(self, now: float) -> list[Word]:
+        """Give tasks to the workers that need some; return the words that tell all news.
+
+        Raises
+        ------
+        UsageError
+            If `next_task` raises, returns what is no task, or leaves every worker without a task
+            while blocks are missing, so that nothing more would arrive.
+        """
+        progress, short = self.progress, self._short
+        progress.now = round(now, DIGITS)
+        while short and short[0][0] <= progress.now + LOOK_AHEAD:
+            _, worker, version = heapq.heappop(short)
+            if version == self._version[worker] and worker not in progress.lost:
+                self._give(worker)
+        self._refuse_standstill()
+        return self._flush()
+
+    def _give(self, worker: int) -> None:
+        """Give a worker one more task, if there is one and enough words are left."""
+        progress, number = self.progress, self._ask(worker)
+        block = NONE if number is None else self._held[worker][number]
+        if block == NONE or (
+            self._spent + 2 > self._budget and (progress.begun[block] or progress.waiting[block])
+        ):
+            self._asleep.add(worker)
+            return
+        if not progress.begun[block]:
+            for other in [*progress.waiting[block]]:
+                self._drop(other, block)
+        progress.lists[worker].append(block)
+        progress.waiting[block].append(worker)
+        self._takes.setdefault(worker, []).append(self._numbers[worker][block])
+        self._pending += 1
+        if len(progress.lists[worker]) == 1:
+            self._start(worker)
+        else:
+            self._touch(worker)
+
+    def _drop(self, worker: int, block: int) -> None:
+        """Take a block from the list of a worker, and tell it."""
+        self._remove(worker, block)
+        self._drops.setdefault(worker, []).append(self._numbers[worker][block])
+        self._pending += 1
+
+    def _remove(self, worker: int, block: int) -> None:
+        """Take a block from the list of a worker, if it is there."""
+        blocks = self.progress.lists[worker]
+        if block not in blocks:
+            return
+        first = blocks[0] == block
+        blocks.remove(block)
+        (self.progress.begun if first else self.progress.waiting)[block].remove(worker)
+        if first:
+            self._start(worker)
+        else:
+            self._touch(worker)
+
+    def _start(self, worker: int) -> None:
+        """Note that a worker begins the first block of its list, or has an empty one."""
+        progress = self.progress
+        progress.since[worker] = progress.now
+        if progress.lists[worker]:
+            block = progress.lists[worker][0]
+            progress.waiting[block].remove(worker)
+            progress.begun[block].append(worker)
+        self._touch(worker)
+
+    def _touch(self, worker: int) -> None:
+        """Note that the list of a worker has changed."""
+        self._version[worker] += 1
+        if len(self.progress.lists[worker]) < 2:
+            free = self.progress.expected_free(worker)
+            if free < np.inf:
+                heapq.heappush(self._short, (free, worker, self._version[worker]))
+
+    def _wake(self) -> None:
+        """Ask for all workers again, since blocks may be left to nobody."""
+        for worker in sorted(self._asleep):
+            self._touch(worker)
+        self._asleep.clear()
+
+    @property
+    def _spent(self) -> int:
+        """Number of words, at most, with those that are not sent yet."""
+        return self.words_sent + self._pending
+
+    def _flush(self) -> list[Word]:
+        """Return the words that tell all changes; one word can tell of a drop and a take."""
+        words = []
+        for worker in {**self._drops, **self._takes}:
+            drops, takes = self._drops.get(worker, []), self._takes.get(worker, [])
+            for place in range(max(len(drops), len(takes))):
+                take, drop = takes[place : place + 1], drops[place : place + 1]
+                words.append(Word(worker, *(take or [NONE]), *(drop or [NONE])))
+        self._drops, self._takes, self._pending = {}, {}, 0
+        self.words_sent += len(words)
+        return words
+
+    def _ask(self, worker: int) -> int | None:
+        """Return a worker's next task; refuse what is none in one line."""
+        who = f"scheme {self._scheme.name}: next_task"
+        number = answer(who, lambda: self._scheme.next_task(worker, self.progress))
+        if number is None:
+            return None
+        last = len(self._held[worker]) - 1
+        if not isinstance(number, (int, np.integer)) or not 0 <= number <= last:
+            self._refuse(
+                f"returned {shown(number)} for worker {worker}, and has to return a position in "
+                f"held({worker}), from 0 to {last}, or None"
+            )
+        if self._held[worker][number] in self.progress.lists[worker]:
+            self._refuse(f"returned {number} for worker {worker}, in whose list that task is")
+        return int(number)
+
+    def _refuse_standstill(self) -> None:
+        progress = self.progress
+        idle = not progress.lost and not any(progress.lists) and not any(progress.refused)
+        if idle and not self.complete:
+            missing = min(self._needed - progress.finished)
+            self._refuse(
+                f"returned None for every worker, though block {missing} has not arrived: return a "
+                "task for a worker that holds it"
+            )
+
+    def _refuse(self, fault: str) -> NoReturn:
+        raise UsageError(f"scheme {self._scheme.name}: next_task {fault}")

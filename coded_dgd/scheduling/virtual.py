@@ -1,0 +1,161 @@
+"""An iteration of a dynamic scheme in virtual time: words and messages take no time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Generator, Mapping
+from math import inf
+
+import numpy as np
+
+from coded_dgd.guard import Replayed
+from coded_dgd.scheduling.scheduler import NONE, Scheduler
+from coded_dgd.scheduling.shares import Shares
+from coded_dgd.schemes.base import Floats
+from coded_dgd.schemes.dynamic import DynamicScheme
+
+LOSS = -1
+
+
+class VirtualWorkers:
+    """Replays iterations of a dynamic scheme by events, with the decisions of the real system.
+
+    Speeds of workers are learnt from one iteration to the next.
+
+    Parameters
+    ----------
+    scheme : DynamicScheme
+    late : float
+        Seconds that a word takes.
+    """
+
+    def __init__(self, scheme: DynamicScheme, late: float = 0.0) -> None:
+        self._scheduler, self._shares, self._late = Scheduler(scheme), Shares(scheme), late
+
+    @property
+    def words(self) -> int:
+        """Number of words in the latest iteration."""
+        return self._scheduler.words_sent
+
+    def run(self, finish: Floats, lost: Mapping[int, float] | None = None) -> Replayed:
+        """Replay one iteration; the parameters and the result are those of `steps`."""
+        steps = self.steps(finish, lost)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                replayed: Replayed = end.value
+                return replayed
+
+    def steps(
+        self, finish: Floats, lost: Mapping[int, float] | None = None
+    ) -> Generator[None, None, Replayed]:
+        """Replay one iteration, one event at each step.
+
+        Parameters
+        ----------
+        finish : (M, r) array
+            Finish times in seconds of tasks that a worker would do one after the other. What the
+            s-th of them takes is the time of the s-th task that the worker begins.
+        lost : mapping of int to float, optional
+            Instant in seconds at which each lost worker is lost, by worker.
+
+        Returns
+        -------
+        Replayed
+            The completion time is inf if the gradient never becomes decodable.
+        """
+        lost, scheduler = lost or {}, self._scheduler
+        gone = [worker for worker, instant in lost.items() if instant <= 0]
+        lists = self._shares.divide(gone)
+        scheduler.begin(lists, gone)
+        workers = [
+            _Worker(number, each, [] if number in gone else tasks)
+            for number, (each, tasks) in enumerate(zip(durations(finish), lists, strict=True))
+        ]
+        events: list[tuple[float, int, int]] = []
+        """Instant, worker, and the version of its current task or `LOSS`."""
+        words: list[tuple[float, int, int, int]] = []
+        order: list[tuple[int, int]] = []
+        for worker in workers:
+            worker.start(0.0, events)
+        for number, instant in lost.items():
+            if instant > 0:
+                heapq.heappush(events, (instant, number, LOSS))
+        now = 0.0
+        self._tell(workers, now, events, words)
+        while events or words:
+            if words and (not events or words[0][0] <= events[0][0]):
+                now, number, take, drop = words.pop(0)
+                if number not in scheduler.progress.lost:
+                    workers[number].hear(take, drop, now, events)
+                continue
+            now, number, version = heapq.heappop(events)
+            if version == LOSS:
+                workers[number].version = LOSS
+                scheduler.lose(number, now)
+            elif version == workers[number].version:
+                task = workers[number].current
+                order.append((number, task))
+                workers[number].current = NONE
+                workers[number].start(now, events)
+                scheduler.finish(number, task, now)
+                if scheduler.complete:
+                    self._shares.observe(scheduler.progress)
+                    return Replayed(now, order)
+            else:
+                continue
+            self._tell(workers, now, events, words)
+            yield
+        return Replayed(inf, order)
+
+    def _tell(
+        self,
+        workers: list[_Worker],
+        now: float,
+        events: list[tuple[float, int, int]],
+        words: list[tuple[float, int, int, int]],
+    ) -> None:
+        """Tell the workers the news, now or late."""
+        for number, take, drop in self._scheduler.words(now):
+            if self._late:
+                words.append((now + self._late, number, take, drop))
+            else:
+                workers[number].hear(take, drop, now, events)
+
+
+class _Worker:
+    """A worker in virtual time."""
+
+    def __init__(self, number: int, durations: list[float], tasks: list[int]) -> None:
+        self._number, self._durations = number, durations
+        self._tasks = [*tasks]
+        self._begun = 0
+        self.current, self.version = NONE, 0
+
+    def start(self, now: float, events: list[tuple[float, int, int]]) -> None:
+        """Begin the next task if none is under way."""
+        if self.current == NONE and self._tasks:
+            self.current = self._tasks.pop(0)
+            self.version += 1
+            seconds = self._durations[min(self._begun, len(self._durations) - 1)]
+            self._begun += 1
+            if seconds < inf:
+                heapq.heappush(events, (now + seconds, self._number, self.version))
+
+    def hear(self, take: int, drop: int, now: float, events: list[tuple[float, int, int]]) -> None:
+        """Change the list of tasks, and break off a task that is dropped."""
+        if drop in self._tasks:
+            self._tasks.remove(drop)
+        elif drop == self.current != NONE:
+            self.current, self.version = NONE, self.version + 1
+        if take != NONE:
+            self._tasks.append(take)
+        self.start(now, events)
+
+
+def durations(finish: Floats) -> list[list[float]]:
+    """Return the time of each task, given finish times (M, r) of tasks one after the other."""
+    with np.errstate(invalid="ignore"):
+        found = np.diff(finish, axis=1, prepend=0.0)
+    return np.where(np.isnan(found), inf, found).tolist()  # type: ignore[no-any-return]

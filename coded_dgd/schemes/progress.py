@@ -1,0 +1,81 @@
+"""The progress of the blocks in one iteration, as rank 0 sees it."""
+
+from __future__ import annotations
+
+from math import inf
+
+
+class Progress:
+    """This object tells what each worker does and has done in an iteration of a dynamic scheme.
+
+    Times are in seconds after the departure of beta_t. A worker begins with the first block of its
+    list. As soon as it is done with a block, it begins the next one of its list.
+
+    Parameters
+    ----------
+    workers, blocks : int
+        M and N.
+
+    Attributes
+    ----------
+    now : float
+        The current time.
+    lists : list of list of int
+        Blocks that each worker is to compute, in order. It computes the first one now.
+    begun : list of list of int
+        Workers that compute each block now, in the order in which they began.
+    waiting : list of list of int
+        Workers in whose lists each block waits behind other blocks.
+    refused : list of list of int
+        Workers whose result for each block could not be used.
+    finished : set of int
+        Blocks whose result has arrived.
+    lost : set of int
+        Workers that compute nothing more.
+    done : list of int
+        Number of results of each worker that have arrived.
+    latest : list of float
+        Time of the latest of these results; 0 if there is none.
+    since : list of float
+        Time since which each worker computes the first block of its list, or has an empty list.
+    """
+
+    def __init__(self, workers: int, blocks: int) -> None:
+        self.now = 0.0
+        self.lists: list[list[int]] = [[] for _ in range(workers)]
+        self.begun: list[list[int]] = [[] for _ in range(blocks)]
+        self.waiting: list[list[int]] = [[] for _ in range(blocks)]
+        self.refused: list[list[int]] = [[] for _ in range(blocks)]
+        self.finished: set[int] = set()
+        self.lost: set[int] = set()
+        self.done = [0] * workers
+        self.latest = [0.0] * workers
+        self.since = [0.0] * workers
+
+    def seconds_per_block(self, worker: int) -> float:
+        """Return the time that a worker is expected to take for a block.
+
+        It is the mean so far, or the time for which it has computed the current block if that is
+        longer. For a worker that has finished no block it is twice the time since the departure of
+        beta_t: the longer it has taken, the longer it will take.
+        """
+        done = self.done[worker]
+        if not done:
+            return 2 * self.now
+        mean = self.latest[worker] / done
+        return max(mean, self.now - self.since[worker]) if self.lists[worker] else mean
+
+    def expected_end(self, worker: int, block: int) -> float:
+        """Return the time at which a worker is expected to finish a block of its list."""
+        ahead = self.lists[worker].index(block)
+        return self.since[worker] + (ahead + 1) * self.seconds_per_block(worker)
+
+    def expected_free(self, worker: int) -> float:
+        """Return the time at which a worker is expected to be done with its list.
+
+        It is inf for a worker that has finished no block, since nothing is known about it.
+        """
+        blocks, done = self.lists[worker], self.done[worker]
+        if not blocks:
+            return self.now
+        return self.since[worker] + len(blocks) * self.latest[worker] / done if done else inf

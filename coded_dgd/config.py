@@ -29,6 +29,9 @@ LARGEST_SIZE, LARGEST_COUNT = 100_000, 10**9
 SCHEME_OPTIONS = (
     "tolerance",
     "order",
+    "copies",
+    "shares",
+    "combine",
     "redundancy",
     "wait",
     "p",
@@ -116,6 +119,9 @@ class RunConfig:
     )
     tolerance: float | None = None
     order: str | None = None
+    copies: str | None = None
+    shares: str | None = None
+    combine: str | None = None
     redundancy: float | None = None
     wait: str | None = None
     p: str | None = None

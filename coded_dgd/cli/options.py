@@ -113,6 +113,9 @@ load = configured("load")
 of_schemes = combined(
     configured("tolerance", schemes.help_of("tolerance"), type=float, metavar="F"),
     configured("order", schemes.help_of("order"), type=str),
+    configured("copies", schemes.help_of("copies"), type=str, metavar="C"),
+    configured("shares", schemes.help_of("shares"), type=str),
+    configured("combine", schemes.help_of("combine"), type=str),
     configured("redundancy", schemes.help_of("redundancy"), type=float, metavar="D"),
     configured("wait", schemes.help_of("wait"), type=str),
     configured("p", schemes.help_of("p"), type=str),

@@ -1,0 +1,168 @@
+"""`uc-dynamic` is uncoded computation whose workers are told what others have done.
+
+::
+
+    held     c copies of each of N fine blocks, spread at random; worker i owns blocks
+             s_i, ..., s_{i+1} - 1 with s_i = floor(i N / M)
+    sent     g_b, the gradient of block b, after each task
+    next     own blocks; then, among the blocks b that worker i holds and nobody has finished,
+             max of |list of the owner of b| / sum of the speeds of the other holders of b,
+             over b that nobody has begun; if all are begun, the one expected to end last
+    decoded  sum over all b of one copy of g_b
+
+The scheme is not in the papers. In high-performance computing it is known as dynamic loop
+self-scheduling; FlexRR (Harlap et al., SoCC 2016) moves the work of slow workers likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from coded_dgd.delays.base import SHARE
+from coded_dgd.errors import Infeasible, UsageError
+from coded_dgd.schemes._spread import held_by, spread
+from coded_dgd.schemes.base import Integers
+from coded_dgd.schemes.dynamic import DynamicScheme
+from coded_dgd.schemes.progress import Progress
+
+FINENESS = 4
+"""Default number of blocks per worker, N / M."""
+COPIES = 10
+"""Default number of copies of a block."""
+ALL = "all"
+
+
+class UncodedDynamic(DynamicScheme):
+    """``uc-dynamic`` has rank 0 give the blocks of stragglers to workers that are ahead.
+
+    Parameters
+    ----------
+    load : int
+        Number of blocks of each worker, r = c N / M.
+    copies : str, optional
+        Number c of copies of each block, or ``all`` for one on every worker. It says the same as
+        `load`.
+    shares : str
+        Own blocks of workers: ``equal`` numbers, or in proportion to their ``speed`` in the last
+        iterations, as far as copies allow.
+    combine : str
+        Whether a worker sends one sum of gradients at the end of an iteration instead of one
+        gradient for each block: ``always``, ``never``, or ``auto`` where gradients are large.
+    seed : int
+        Seed of the placement.
+    """
+
+    per = SHARE
+
+    help: ClassVar[Mapping[str, str]] = {
+        "copies": "uc-dynamic: number of copies of each block, or all for one on every worker; "
+        "--load says the same in tasks.  [default: 10, or M if less]",
+        "shares": "uc-dynamic: own blocks of each worker: equal, or in proportion to its speed in "
+        "the last iterations.  [default: speed]",
+        "combine": "uc-dynamic: whether a worker sends one sum instead of a payload for each block "
+        "that it has done: always, never, or auto where payloads are large.  [default: auto]",
+    }
+
+    def __init__(
+        self,
+        name: str,
+        workers: int,
+        blocks: int,
+        load: int,
+        copies: str | None = None,
+        shares: str = "speed",
+        combine: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(name, workers, blocks, load)
+        if copies is not None and load != _load(workers, blocks, copies):
+            raise UsageError(f"--load {load} and --copies {copies} differ: leave one of them out")
+        if load * workers < blocks:
+            raise Infeasible(
+                f"{name} with N = {blocks} blocks on {workers} workers leaves blocks to nobody at "
+                f"r = {load}: use --copies 1 or more"
+            )
+        if shares not in ("equal", "speed"):
+            raise UsageError(f"--shares {shares!r}: give equal or speed")
+        if combine not in ("auto", "always", "never"):
+            raise UsageError(f"--combine {combine!r}: give auto, always or never")
+        self._seed, self._wanted = seed, load
+        self.shares_by_speed, self.combine = shares == "speed", combine
+        self.place(None)
+
+    @classmethod
+    def usual_blocks(cls, workers: int) -> int:
+        return FINENESS * workers
+
+    @classmethod
+    def usual_load(cls, workers: int, blocks: int, options: Mapping[str, Any]) -> int:
+        return _load(workers, blocks, options.get("copies", str(min(COPIES, workers))))
+
+    def place(self, hosts: Sequence[Hashable] | None) -> None:
+        if hosts is not None and len({*hosts}) < 2:
+            return  # every placement is the same to them
+        for known in ("messages", "expected", "block", "rule", "_last_task"):
+            self.__dict__.pop(known, None)
+        self._holders = spread(self.workers, self.blocks, self._wanted, self._seed, hosts)
+        self._held = held_by(self.workers, self._holders)
+        self.load = max(map(len, self._held))
+        self._blocks_of = [held.tolist() for held in self._held]
+        self._own = np.bincount([first for first, *_ in self._holders], minlength=self.workers)
+
+    def held(self, worker: int) -> Integers:
+        return self._held[worker]
+
+    def own_tasks(self, worker: int) -> Integers:
+        return np.arange(self._own[worker])
+
+    def next_task(self, worker: int, progress: Progress) -> int | None:
+        chosen, least = None, (2, 0.0)
+        own_end = progress.expected_free(worker) + progress.seconds_per_block(worker)
+        for number, block in enumerate(self._blocks_of[worker]):
+            begun, waiting = progress.begun[block], progress.waiting[block]
+            if (
+                block in progress.finished
+                or worker in begun
+                or worker in waiting
+                or worker in progress.refused[block]
+            ):
+                continue
+            if begun:
+                key = 1, -min(progress.expected_end(each, block) for each in begun)
+            elif waiting:
+                if progress.expected_end(waiting[0], block) <= own_end:
+                    continue
+                key = 0, -len(progress.lists[waiting[0]]) / self._speed(block, worker, progress)
+            else:
+                return number  # the block of a lost worker, which nobody is going to compute
+            if key < least:
+                chosen, least = number, key
+        return chosen
+
+    def _speed(self, block: int, worker: int, progress: Progress) -> float:
+        """Return the blocks per second of the holders of a block other than a worker."""
+        return sum(
+            1 / max(progress.seconds_per_block(each), 1e-9)
+            for each in self._holders[block]
+            if each != worker and each not in progress.lost
+        )
+
+
+def _load(workers: int, blocks: int, copies: str) -> int:
+    """Return the number of blocks of each worker for a number of copies.
+
+    Raises
+    ------
+    UsageError
+        The text is no number of copies.
+    """
+    count = workers if copies == ALL else int(copies) if copies.isdecimal() else 0
+    if not 1 <= count <= workers:
+        raise UsageError(
+            f"--copies {copies}: give a number from 1 to {workers}, one for each worker at most, "
+            f"or {ALL}"
+        )
+    return -(-count * blocks // workers)

@@ -19,10 +19,11 @@ class DynamicScheme(ReplicationScheme):
     """In a dynamic scheme rank 0 decides while an iteration runs who computes which block.
 
     Worker i holds the blocks ``held(i)``. A task of the worker is a position in ``held(i)``, and
-    its message is the gradient of that block. The worker begins with ``own_tasks(i)``. Rank 0
-    calls `next_task` for further ones, ahead of need, and adds them to the list of the worker. A block that waits in the list of another worker is dropped there, and so is a block
-    whose gradient has arrived. The master decodes the sum over all blocks of one copy each. So the
-    scheme takes any objective, and no error is amplified.
+    its message is the gradient of that block. The worker begins with ``own_tasks(i)``. Rank 0 calls
+    `next_task` for further ones, ahead of need, and adds them to the list of the worker. A block
+    that waits in the list of another worker is dropped there, and so is a block whose gradient has
+    arrived. The master decodes the sum over all blocks of one copy each. So the scheme takes any
+    objective, and no error is amplified.
 
     Messages do not leave at fixed times, so `message_times` and `completion_time` raise
     `Infeasible`; `coded_dgd.scheduling` replays an iteration in virtual time.

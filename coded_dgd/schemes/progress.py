@@ -62,8 +62,8 @@ class Progress:
         done = self.done[worker]
         if not done:
             return 2 * self.now
-        mean = self.latest[worker] / done
-        return max(mean, self.now - self.since[worker]) if self.lists[worker] else mean
+        mean, current = self.latest[worker] / done, self.now - self.since[worker]
+        return current if current > mean and self.lists[worker] else mean
 
     def expected_end(self, worker: int, block: int) -> float:
         """Return the time at which a worker is expected to finish a block of its list."""

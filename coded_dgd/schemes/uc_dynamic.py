@@ -33,6 +33,8 @@ FINENESS = 4
 COPIES = 10
 """Default number of copies of a block."""
 ALL = "all"
+INSTANT = 1e-9
+"""Seconds that count for a block at the departure of beta_t, when nothing is known."""
 
 
 class UncodedDynamic(DynamicScheme):
@@ -144,11 +146,11 @@ class UncodedDynamic(DynamicScheme):
 
     def _speed(self, block: int, worker: int, progress: Progress) -> float:
         """Return the blocks per second of the holders of a block other than a worker."""
-        return sum(
-            1 / max(progress.seconds_per_block(each), 1e-9)
-            for each in self._holders[block]
-            if each != worker and each not in progress.lost
-        )
+        lost, seconds, speed = progress.lost, progress.seconds_per_block, 0.0
+        for each in self._holders[block]:
+            if each != worker and each not in lost:
+                speed += 1 / (seconds(each) or INSTANT)
+        return speed
 
 
 def _load(workers: int, blocks: int, copies: str) -> int:

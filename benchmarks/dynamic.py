@@ -53,15 +53,13 @@ def law(arguments: argparse.Namespace) -> None:
     perfect = (40 / (1 / shares(delay, count, 40)).sum(axis=1)).mean()
     print(f"{LAW}, M = 40, 10 copies, {count} iterations")
     print(f"work split perfectly by speed: {perfect:.4f} s")
-    print(
-        f"{'N':>4} {'words late':>11} {'seconds':>8} {'/ perfect':>10} {'words / N':>10} {'most':>5}"
-    )
+    print("   N  words late  seconds      / perfect  words / N, most")
     for blocks in (160, 40):
         for late in dict.fromkeys([0.0, arguments.late]):
             found, words = times(delay, count, late, 40, blocks, "10")
             error = found.std(ddof=1) / np.sqrt(count) / perfect
             ratio = f"{found.mean() / perfect:5.3f} +- {error:.3f}"
-            of_words = f"{words.mean():9.2f} {words.max():7.2f}"
+            of_words = f"{words.mean():9.2f} {words.max():6.2f}"
             line = f"{blocks:4} {1e3 * late:8.1f} ms {found.mean():8.4f} {ratio} {of_words}"
             print(line, flush=True)
 

@@ -55,6 +55,14 @@ def per_of(text: str) -> str | None:
         return _parse(text)[2]
 
 
+def in_unit(text: str, per: str) -> str:
+    """Return the delay with a unit of work, unless it names one already or delays nothing."""
+    model, _, named = _parse(text)
+    if named is not None or not model.injects:
+        return text
+    return f"{text}{',' if ':' in text else ':'}per={per}"
+
+
 def _parse(text: str) -> tuple[type[DelayModel], dict[str, str], str | None]:
     """Return the class, its parameters as text, and the unit of work if there is one."""
     name, _, rest = text.partition(":")

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from coded_dgd import schemes
+from coded_dgd import delays, schemes
 from coded_dgd.config import RunConfig
+from coded_dgd.delays.base import SHARE
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import Ending, Outcome, conclude, stopping
 from coded_dgd.engine.losses import REDUNDANCY
@@ -81,7 +82,8 @@ def configurations(
     """Return a configuration for each scheme with each optimizer.
 
     Sizes and options of schemes go to the schemes that take them. Among several optimizers the
-    step size goes to those that take one.
+    step size goes to those that take one. If a scheme counts the work of a block as a share of the
+    data, the delays of all of them do, unless the delay names another unit.
 
     Parameters
     ----------
@@ -102,6 +104,8 @@ def configurations(
     for name in scheme_names:
         if scheme_names.count(name) > 1:
             raise UsageError(f"--schemes names {name} twice: once is enough")
+    if any(schemes.find(name)[0].per == SHARE for name in scheme_names):
+        config = replace(config, delay=delays.in_unit(config.delay, SHARE))
     given = {"blocks": config.blocks, "load": config.load, **config.scheme_options}
     nothing: dict[str, Any] = dict.fromkeys(given)
     steppers: list[dict[str, Any]] = [

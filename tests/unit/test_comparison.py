@@ -179,6 +179,17 @@ def test_options_go_to_those_that_take_them():
     assert pg.ridge == sgc.ridge == erasurehead.ridge == 2.0
 
 
+def test_all_count_shares_if_one_does():
+    law = "shifted-exponential:mu=10,alpha=0.01"
+    others = RunConfig(delay=law), RunConfig(delay=f"{law},per=task"), RunConfig(delay="none")
+    for config, unit in zip(others, [f"{law},per=share", f"{law},per=task", "none"], strict=True):
+        assert {each.delay for each in configurations(["uncoded", "uc-dynamic"], config)} == {unit}
+    assert configurations(["uncoded", "uc-mmc"], others[0])[0].delay == law
+    both = run(["uncoded", "uc-dynamic"], blocks=32, load=None, copies="1", shares="equal")[0]
+    one, other = map(completion, both.outcomes.values())
+    np.testing.assert_allclose(one, other, rtol=1e-12)  # each worker does all that is its own
+
+
 class Replay(SimulatedTransport):
     """Brings prepared results, whoever asks."""
 

@@ -89,7 +89,8 @@ class Scheduler:
     def finish(self, worker: int, number: int, now: float) -> None:
         """Note that the result of a task has arrived."""
         progress, block = self.progress, self._held[worker][number]
-        progress.now = progress.latest[worker] = round(now, DIGITS)
+        progress.advance(round(now, DIGITS))
+        progress.latest[worker] = progress.now
         progress.done[worker] += 1
         self._remove(worker, block)
         if block in progress.finished:
@@ -101,7 +102,7 @@ class Scheduler:
 
     def refuse(self, worker: int, number: int | None, now: float) -> None:
         """Note that a result of a worker cannot be used, if known that of a task."""
-        self.progress.now = round(now, DIGITS)
+        self.progress.advance(round(now, DIGITS))
         blocks = self.progress.lists[worker][:1] if number is None else [self._held[worker][number]]
         for block in blocks:
             self._remove(worker, block)
@@ -110,7 +111,7 @@ class Scheduler:
 
     def lose(self, worker: int, now: float) -> None:
         """Note that a worker computes nothing more."""
-        self.progress.now = round(now, DIGITS)
+        self.progress.advance(round(now, DIGITS))
         for block in [*self.progress.lists[worker]]:
             self._remove(worker, block)
         self.progress.lost.add(worker)
@@ -126,7 +127,7 @@ class Scheduler:
             while blocks are missing, so that nothing more would arrive.
         """
         progress, short = self.progress, self._short
-        progress.now = round(now, DIGITS)
+        progress.advance(round(now, DIGITS))
         while short and short[0][0] <= progress.now + LOOK_AHEAD:
             _, worker, version = heapq.heappop(short)
             if version == self._version[worker] and worker not in progress.lost:
@@ -187,6 +188,7 @@ class Scheduler:
     def _touch(self, worker: int) -> None:
         """Note that the list of a worker has changed."""
         self._version[worker] += 1
+        self.progress.speeds.pop(worker, None)
         if len(self.progress.lists[worker]) < 2:
             free = self.progress.expected_free(worker)
             if free < np.inf:

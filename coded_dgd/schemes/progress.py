@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from math import inf
 
+INSTANT = 1e-9
+"""Seconds that count for a block when no time has passed, and nothing is known."""
+
 
 class Progress:
     """This object tells what each worker does and has done in an iteration of a dynamic scheme.
@@ -38,6 +41,8 @@ class Progress:
         Time of the latest of these results; 0 if there is none.
     since : list of float
         Time since which each worker computes the first block of its list, or has an empty list.
+    speeds : Speeds
+        Expected speed of each worker in blocks per second, by worker; 0 for a lost one.
     """
 
     def __init__(self, workers: int, blocks: int) -> None:
@@ -51,24 +56,18 @@ class Progress:
         self.done = [0] * workers
         self.latest = [0.0] * workers
         self.since = [0.0] * workers
+        self.speeds = Speeds(self)
 
-    def seconds_per_block(self, worker: int) -> float:
-        """Return the time that a worker is expected to take for a block.
-
-        It is the mean so far, or the time for which it has computed the current block if that is
-        longer. For a worker that has finished no block it is twice the time since the departure of
-        beta_t: the longer it has taken, the longer it will take.
-        """
-        done = self.done[worker]
-        if not done:
-            return 2 * self.now
-        mean, current = self.latest[worker] / done, self.now - self.since[worker]
-        return current if current > mean and self.lists[worker] else mean
+    def advance(self, now: float) -> None:
+        """Set the current time."""
+        self.now = now
+        self.speeds.clear()
 
     def expected_end(self, worker: int, block: int) -> float:
         """Return the time at which a worker is expected to finish a block of its list."""
-        ahead = self.lists[worker].index(block)
-        return self.since[worker] + (ahead + 1) * self.seconds_per_block(worker)
+        blocks = self.lists[worker]
+        ahead = 0 if blocks[0] == block else blocks.index(block)
+        return self.since[worker] + (ahead + 1) / self.speeds[worker]
 
     def expected_free(self, worker: int) -> float:
         """Return the time at which a worker is expected to be done with its list.
@@ -79,3 +78,26 @@ class Progress:
         if not blocks:
             return self.now
         return self.since[worker] + len(blocks) * self.latest[worker] / done if done else inf
+
+
+class Speeds(dict[int, float]):
+    """The expected speed of each worker in blocks per second, computed when it is asked for.
+
+    The time of a block is the mean so far, or the time for which the worker has computed the
+    current block if that is longer. For a worker that has finished no block it is twice the time
+    since the departure of beta_t: the longer it has taken, the longer it will take.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __missing__(self, worker: int) -> float:
+        progress, done = self._progress, self._progress.done[worker]
+        if done:
+            seconds, current = progress.latest[worker] / done, progress.now - progress.since[worker]
+            if current > seconds and progress.lists[worker]:
+                seconds = current
+        else:
+            seconds = 2 * progress.now
+        self[worker] = speed = 0.0 if worker in progress.lost else 1 / (seconds or INSTANT)
+        return speed

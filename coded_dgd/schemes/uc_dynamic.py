@@ -33,8 +33,6 @@ FINENESS = 4
 COPIES = 10
 """Default number of copies of a block."""
 ALL = "all"
-INSTANT = 1e-9
-"""Seconds that count for a block at the departure of beta_t, when nothing is known."""
 
 
 class UncodedDynamic(DynamicScheme):
@@ -122,35 +120,26 @@ class UncodedDynamic(DynamicScheme):
 
     def next_task(self, worker: int, progress: Progress) -> int | None:
         chosen, least = None, (2, 0.0)
-        own_end = progress.expected_free(worker) + progress.seconds_per_block(worker)
+        own_speed, lists = progress.speeds[worker], progress.lists
+        own_end = progress.expected_free(worker) + 1 / own_speed
         for number, block in enumerate(self._blocks_of[worker]):
+            if block in progress.finished:
+                continue
             begun, waiting = progress.begun[block], progress.waiting[block]
-            if (
-                block in progress.finished
-                or worker in begun
-                or worker in waiting
-                or worker in progress.refused[block]
-            ):
+            if worker in begun or worker in waiting or worker in progress.refused[block]:
                 continue
             if begun:
-                key = 1, -min(progress.expected_end(each, block) for each in begun)
-            elif waiting:
-                if progress.expected_end(waiting[0], block) <= own_end:
-                    continue
-                key = 0, -len(progress.lists[waiting[0]]) / self._speed(block, worker, progress)
-            else:
+                key = 1, -min([progress.expected_end(each, block) for each in begun])
+            elif not waiting:
                 return number  # the block of a lost worker, which nobody is going to compute
+            elif progress.expected_end(waiting[0], block) <= own_end:
+                continue
+            else:
+                speed = sum(map(progress.speeds.__getitem__, self._holders[block])) - own_speed
+                key = 0, -len(lists[waiting[0]]) / speed
             if key < least:
                 chosen, least = number, key
         return chosen
-
-    def _speed(self, block: int, worker: int, progress: Progress) -> float:
-        """Return the blocks per second of the holders of a block other than a worker."""
-        lost, seconds, speed = progress.lost, progress.seconds_per_block, 0.0
-        for each in self._holders[block]:
-            if each != worker and each not in lost:
-                speed += 1 / (seconds(each) or INSTANT)
-        return speed
 
 
 def _load(workers: int, blocks: int, copies: str) -> int:

@@ -17,7 +17,7 @@ from time import perf_counter
 import numpy as np
 
 from coded_dgd.engine.kernels import break_even
-from coded_dgd.problems.blocks import GradientBlocks, GramBlocks, no_rows
+from coded_dgd.problems.blocks import GradientBlocks, GramBlocks, gram_forms, row_forms, zeros
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 
 BLOCKS = [
@@ -47,9 +47,9 @@ def row(height: int, features: int, repeats: int) -> str:
     """Times of a task, and when forming has paid for itself."""
     X = np.random.default_rng(0).standard_normal((1, height, features))
     beta = np.ones(features)
-    rows = GradientBlocks(no_rows(1, height, features, False, "float64"), LeastSquares())
+    rows = GradientBlocks(zeros(row_forms(1, height, features, None, "float64")), LeastSquares())
     rows.load(0, X, None)
-    gram = GramBlocks(1, features, False, "float64")
+    gram = GramBlocks(zeros(gram_forms(1, features, False, "float64")))
     forming = seconds(repeats, lambda: gram.load(0, X, None))
     products = seconds(repeats, lambda: rows.result(0, 1, beta, None))
     formed = seconds(repeats, lambda: gram.result(0, 1, beta, None))

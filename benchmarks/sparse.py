@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import random_array
 
-from coded_dgd.problems.blocks import GradientBlocks, no_rows
+from coded_dgd.problems.blocks import GradientBlocks, row_forms, zeros
 from coded_dgd.problems.objectives.least_squares import LeastSquares
-from coded_dgd.problems.sparse import SparseBlocks, SparseRows
+from coded_dgd.problems.sparse import SparseBlocks, SparseRows, sparse_forms
 from coded_dgd.problems.task_rows import TaskRows
 
 DENSITIES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -55,9 +55,11 @@ def compare(height: int, features: int, density: float, repeats: int) -> tuple[f
         (height, features), density=density, format="csr", rng=np.random.default_rng(0)
     )
     rows = SparseRows(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, 1, features)
-    sparse = SparseBlocks("float64", LeastSquares(), TaskRows(height))
+    entries = [X.nnz]
+    arrays = zeros(sparse_forms(entries, height, (height,), "float64"))
+    sparse = SparseBlocks(arrays, entries, features, LeastSquares(), TaskRows(height))
     sparse.load(0, rows, None)
-    dense = GradientBlocks(no_rows(1, height, features, False, "float64"), LeastSquares())
+    dense = GradientBlocks(zeros(row_forms(1, height, features, None, "float64")), LeastSquares())
     dense.load(0, X.toarray()[None], None)
     beta, ratios, plain = np.ones(features), [], []
     columns, filled = rows.columns.astype(np.intp), np.flatnonzero(np.diff(rows.starts))

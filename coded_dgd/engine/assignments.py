@@ -12,7 +12,7 @@ from coded_dgd import delays, registry
 from coded_dgd.codes.placement import Placement
 from coded_dgd.config import RunConfig
 from coded_dgd.engine.group import WorkerGroup
-from coded_dgd.engine.protocol import Assignment, Ready, SharedSlice
+from coded_dgd.engine.protocol import Assignment, Ready, SharedPlaces
 from coded_dgd.errors import Interrupted
 from coded_dgd.problems import batches
 from coded_dgd.problems.encoding import LocalEncoding
@@ -21,12 +21,14 @@ from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.preparation import preparation_of
 from coded_dgd.problems.sharing import HostGroup
 from coded_dgd.problems.sources import Source
+from coded_dgd.problems.sparse import Integers
 
 STOPPED = "stopped while the data were handed out: start it again"
 
 SHARED_SECONDS = 10.0
 """Seconds to wait for a worker that receives or maps the shared blocks of its host.
-After that, the other workers get copies of their own.
+After that, the other workers get copies of their own. There is no limit to reading the data,
+forming Gram matrices and loading libraries.
 """
 
 
@@ -43,6 +45,8 @@ class Assignments:
         Partition of the distributed rows into blocks.
     columns : int
         Number of columns of the distributed rows.
+    entries : (N,) array, optional
+        Number of entries of each block, if rows are sparse.
     """
 
     def __init__(
@@ -52,9 +56,10 @@ class Assignments:
         source: Source,
         partition: Partition,
         columns: int,
+        entries: Integers | None,
     ) -> None:
         self._group, self._config = group, config
-        self._partition, self._columns = partition, columns
+        self._partition, self._columns, self._entries = partition, columns, entries
         self._data = config.data
         if not self._data.startswith("synthetic:"):
             self._data = str(Path(self._data).absolute())
@@ -70,7 +75,9 @@ class Assignments:
         drawn = batches.create(config.batch, source.rows, config.seed)
         self._batch = None if drawn is None else (drawn.rows, drawn.size)
         self._fingerprint = str(fingerprint(raw, self._data)) if self._local else ""
-        self._shared_slices: dict[int, SharedSlice] = {}
+        self._shared: dict[int, SharedPlaces] = {}
+        self._coming: dict[int, Placement] = {}
+        """Shared blocks of the host of each worker."""
 
     def send(self, worker: int, getting: Placement | None, host_group: HostGroup | None) -> None:
         """Send a worker its assignment.
@@ -97,10 +104,9 @@ class Assignments:
             )
         if host_group:
             token = secrets.randbits(60)
-            self._shared_slices |= {
-                member: SharedSlice(len(host_group.blocks), first, token)
-                for member, first in host_group.first.items()
-            }
+            for member, places in host_group.places.items():
+                self._shared[member] = SharedPlaces(len(host_group.blocks), places, token)
+                self._coming[member] = host_group.blocks
         self._send(worker, local_encoding)
 
     def _send(self, worker: int, local_encoding: LocalEncoding | None) -> None:
@@ -137,7 +143,8 @@ class Assignments:
             log=logs and logs.file(group.members[worker] + 1),
             log_level=logs.level if logs else "info",
             local_encoding=local_encoding,
-            shared_slice=self._shared_slices.get(worker),
+            entries=self._entries_of(worker),
+            shared=self._shared.get(worker),
         )
         transport.assign(group.members[worker], assignment)
 
@@ -149,20 +156,28 @@ class Assignments:
         """Return the first row and the end of each copied block of a worker."""
         return tuple(map(self._partition.bounds, self._group.scheme.placement(worker).tolist()))
 
+    def _entries_of(self, worker: int) -> tuple[int, ...] | None:
+        """Return the number of entries of each block that a worker gets, if rows are sparse."""
+        if self._entries is None:
+            return None
+        coming = self._coming.get(worker, self._group.scheme.placement(worker))
+        return tuple(self._entries[coming].tolist())
+
     def attach(self, host_group: HostGroup) -> list[int]:
         """Let the followers of a host group map the leader's blocks; return the failed ones."""
-        said, transport = self._said, self._group.transport
-        self.settle([host_group.leader], inf if self._local else SHARED_SECONDS)
+        said, group, transport = self._said, self._group, self._group.transport
+        slow = self._local or group.kernel == "gram" or group.loads
+        self.settle([host_group.leader], inf if slow else SHARED_SECONDS)
         if not (leader := said(host_group.leader)) or leader.path is None:
             return host_group.followers
         for worker in host_group.followers:
-            self._shared_slices[worker] = replace(self._shared_slices[worker], path=leader.path)
+            self._shared[worker] = replace(self._shared[worker], path=leader.path)
             self._send(worker, None)
-        self.settle(host_group.followers, SHARED_SECONDS)
+        self.settle(host_group.followers, inf if group.loads else SHARED_SECONDS)
         return [
             worker
             for worker in host_group.followers
-            if self._group.members[worker] not in transport.lost
+            if group.members[worker] not in transport.lost
             and not ((answer := said(worker)) and answer.ready)
         ]
 

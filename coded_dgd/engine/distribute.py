@@ -18,10 +18,16 @@ from coded_dgd.problems import sparse
 from coded_dgd.problems.norms import SMALLEST_SQUARE, USUAL, norm, norms_of, refusal
 from coded_dgd.problems.partition import WINDOW, Partition, Window
 from coded_dgd.problems.problem import Quadratic
-from coded_dgd.problems.sharing import WORTHWHILE, HostGroup, host_groups, most_saved
+from coded_dgd.problems.sharing import (
+    WORTHWHILE,
+    HostGroup,
+    block_bytes,
+    host_groups,
+    most_saved,
+)
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.gram import GramSource
-from coded_dgd.problems.sparse import CompressedRows, SparseRows, SparseWindow
+from coded_dgd.problems.sparse import CompressedRows, Entries, SparseRows, SparseWindow
 from coded_dgd.schemes import remedies
 
 GREETING_SECONDS = 2.0
@@ -78,7 +84,12 @@ def distribute(
     served = list(range(scheme.workers) if only is None else only)
     placements = {worker: scheme.placement(worker) for worker in served if scheme.tasks(worker)}
     sharers = group.host_groups if only is None else []
-    assignments = Assignments(group, config, source, partition, data.features)
+    entries = counts = None
+    if group.kernel == "sparse":
+        assert isinstance(data, CompressedRows)
+        entries = data.entries()
+        counts = sparse.entries_of_blocks(partition, entries[0])
+    assignments = Assignments(group, config, source, partition, data.features, counts)
     getting = dict(placements)
     for host_group in sharers:
         getting[host_group.leader] = host_group.blocks
@@ -94,9 +105,7 @@ def distribute(
     kept = Distributed(np.zeros(data.features), 0.0, np.zeros(scheme.blocks))
     local = config.encode == "local"
     encoder = Encoder([] if local else list(getting.values()), config.dtype)
-    for start, X, y in _windows(
-        partition, data, encoder.input(window, scheme.blocks), group.kernel
-    ):
+    for start, X, y in _windows(partition, data, encoder.input(window, scheme.blocks), entries):
         if transport.interrupted:
             raise Interrupted(STOPPED)
         kept.yy += float(np.vdot(y, y))
@@ -123,11 +132,10 @@ def distribute(
 
 
 def _windows(
-    partition: Partition, data: Source, size: int, kernel: str
+    partition: Partition, data: Source, size: int, entries: Entries | None
 ) -> Iterator[Window] | Iterator[SparseWindow]:
-    if kernel == "sparse":
-        assert isinstance(data, CompressedRows)
-        return sparse.windows(partition, data, size)
+    if entries is not None:
+        return sparse.windows(partition, entries, data.features, size)
     return partition.windows(data, size)
 
 
@@ -167,17 +175,22 @@ def _refuse_out_of_range(source: Source, data: Source, kept: Distributed, dtype:
 def sharing(group: WorkerGroup, config: RunConfig, source: Source) -> list[HostGroup]:
     """Return the groups of workers on one host for which sharing their blocks saves enough memory.
 
-    Only copied dense rows are shared.
+    Only copies of blocks are shared; coded blocks are all different.
     """
     scheme, members, transport = group.scheme, group.members, group.transport
     possible = config.share_blocks and transport.shares_memory
-    if scheme.coded or group.kernel != "products" or not possible:
+    if scheme.coded or not possible:
         return []
-    height = Partition(source.rows, scheme.blocks).height
-    numbers = source.features + (1.0 if source.weights is None else 2.0)  # of each row
-    block_bytes = np.dtype(config.dtype).itemsize * height * numbers
+    size = block_bytes(
+        group.kernel,
+        Partition(source.rows, scheme.blocks).height,
+        source.features,
+        1 if source.weights is None else 2,
+        np.dtype(config.dtype).itemsize,
+        source.density,
+    )
     held = {w: scheme.placement(w) for w in range(scheme.workers) if scheme.tasks(w)}
-    if most_saved(held) * block_bytes < WORTHWHILE:
+    if most_saved(held) * size < WORTHWHILE:
         return []
     lost = transport.lost
     transport.wait_for(
@@ -185,4 +198,4 @@ def sharing(group: WorkerGroup, config: RunConfig, source: Source) -> list[HostG
         GREETING_SECONDS,
     )
     hosts = {w: transport.host_of(members[w]) for w in held if members[w] not in lost}
-    return host_groups(hosts, held, block_bytes)
+    return host_groups(hosts, held, size)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -96,13 +96,13 @@ class Greeting(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SharedSlice:
-    """The position of a worker's blocks in the shared blocks of its host, in plain values."""
+class SharedPlaces:
+    """Where a worker's blocks are among the shared blocks of its host, in plain values."""
 
     blocks: int
     """Number of shared blocks on the host."""
-    first: int
-    """Index of the worker's first block among them."""
+    places: tuple[int, ...]
+    """Index of the block of each task among them."""
     token: int
     """Random number that identifies this shared memory."""
     path: str | None = None
@@ -166,14 +166,16 @@ class Assignment:
     log_level: str = "info"
     local_encoding: LocalEncoding | None = None
     """How the worker makes its blocks; None if rank 0 sends them."""
-    shared_slice: SharedSlice | None = None
-    """Position of the blocks in the shared blocks of the host; None if the worker has its own."""
+    entries: tuple[int, ...] | None = None
+    """Number of entries of each block that is coming; None if rows are dense."""
+    shared: SharedPlaces | None = None
+    """Places of the blocks among the shared blocks of the host; None if the worker has its own."""
 
     @classmethod
     def from_json(cls, text: bytes | bytearray) -> Assignment:
         """Return the assignment that was written as JSON."""
         fields = json.loads(text)
-        for name in ("own", "ends", "coefficients", "classes", "search", "batch"):
+        for name in ("own", "ends", "coefficients", "classes", "search", "batch", "entries"):
             if fields[name] is not None:
                 fields[name] = tuple(fields[name])
         if fields["rows"] is not None:
@@ -184,8 +186,8 @@ class Assignment:
             from coded_dgd.problems.encoding import LocalEncoding
 
             fields["local_encoding"] = LocalEncoding.from_json(fields["local_encoding"])
-        if fields["shared_slice"] is not None:
-            fields["shared_slice"] = SharedSlice(**fields["shared_slice"])
+        if (shared := fields["shared"]) is not None:
+            fields["shared"] = SharedPlaces(**{**shared, "places": tuple(shared["places"])})
         return cls(**fields)
 
     @property
@@ -198,18 +200,25 @@ class Assignment:
     @property
     def attaches(self) -> bool:
         """Whether another worker of the host receives the blocks."""
-        return self.shared_slice is not None and self.shared_slice.path is not None
+        return self.shared is not None and self.shared.path is not None
 
     @property
     def reports_ready(self) -> bool:
         """Whether the worker must report that it has its data, or has none."""
         slow = self.kernel == "gram" or self.loads
-        return bool(self.local_encoding or self.shared_slice or slow)
+        return bool(self.local_encoding or self.shared or slow)
+
+    def alone(self) -> Assignment:
+        """Return the same assignment for a worker that keeps its own of the shared blocks alone."""
+        if self.shared is None:
+            return self
+        entries = self.entries and tuple(self.entries[place] for place in self.shared.places)
+        return replace(self, entries=entries, shared=None)
 
     @property
     def coming(self) -> int:
         """Number of blocks that the worker receives: its own, or the shared blocks of its host."""
-        return self.tasks if self.shared_slice is None else self.shared_slice.blocks
+        return self.tasks if self.shared is None else self.shared.blocks
 
 
 class Ready(NamedTuple):

@@ -8,20 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from coded_dgd import delays, registry
+from coded_dgd.engine.kinds_of_blocks import blocks, forms
 from coded_dgd.engine.protocol import Assignment, Floats, Point, Reals, result_size
 from coded_dgd.engine.shared_blocks import SharedBlocks
 from coded_dgd.problems import evaluation, objectives
 from coded_dgd.problems.batches import Batches
-from coded_dgd.problems.blocks import (
-    Arrays,
-    Blocks,
-    GradientBlocks,
-    GramBlocks,
-    LabelledBlocks,
-    ProductBlocks,
-    no_rows,
-)
-from coded_dgd.problems.objectives import LinearModel, Objective
+from coded_dgd.problems.blocks import LabelledBlocks, zeros
+from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.task_rows import Integers, TaskRows
 
 ROWS_AT_ONCE = 256
@@ -47,7 +40,7 @@ class Shard:
     objective : Objective, optional
         By default the one that the assignment names.
     shared : SharedBlocks, optional
-        The shared blocks of the host, if the shard is a slice of them.
+        The shared blocks of the host, if those of the shard are among them.
     """
 
     def __init__(
@@ -56,6 +49,11 @@ class Shard:
         objective: Objective | None = None,
         shared: SharedBlocks | None = None,
     ) -> None:
+        self._own: Integers | None = None
+        """Places of the blocks among those that are coming, if only they are kept."""
+        if assignment.shared and not shared:  # it should have created the memory, but failed
+            self._own = np.array(assignment.shared.places)
+            assignment = assignment.alone()
         self.assignment, self.shared = assignment, shared
         self.layout = assignment.layout
         self.dtype = np.dtype(assignment.layout.dtype)
@@ -64,9 +62,6 @@ class Shard:
         self._double = self.dtype == np.float64
         self.delay = delays.create(assignment.delay, assignment.seed)
         self.work: Floats = np.arange(1, assignment.tasks + 1) * np.float64(assignment.unit)
-        own = None
-        if shared and assignment.shared_slice:
-            own = shared.slice_of(assignment.shared_slice.first, assignment.tasks)
         for folder in assignment.search:
             registry.search(folder)
         objective = objective or objectives.create(assignment.objective)
@@ -75,7 +70,8 @@ class Shard:
         counts = [last - first for first, last in assignment.rows or ()]
         self._rows = TaskRows(assignment.height, counts)
         self._batches = assignment.batch and Batches(*assignment.batch, assignment.seed)
-        self.blocks = _blocks(assignment, objective, own, self._rows)
+        arrays = shared.arrays if shared else zeros(forms(assignment))
+        self.blocks = blocks(assignment, arrays, objective, self._rows)
         # Small tasks of one message are computed together.
         rows = assignment.columns if assignment.kernel == "gram" else assignment.height
         if self._batches:
@@ -93,15 +89,10 @@ class Shard:
 
     def load(self, start: int, X: Any, y: Reals | None) -> None:
         """Take rows of the blocks of the assignment, or of the shared blocks; see `Blocks.load`."""
-        if self.shared is not None:
-            self.shared.load(start, X, y)
-        elif self.assignment.shared_slice is not None:
-            # this worker should have created the shared blocks, but failed
-            first = self.assignment.shared_slice.first
-            own = slice(first, first + self.assignment.tasks)
-            self.blocks.load(start, X[own], None if y is None else y[own])
-        else:
+        if self._own is None:
             self.blocks.load(start, X, y)
+        else:
+            self.blocks.load(start, X[self._own], None if y is None else y[self._own])
 
     def begin(self, point: Point) -> Reals:
         """Compute for this point from now on, and return beta in the type of the blocks."""
@@ -160,27 +151,3 @@ class Shard:
 
     def _coefficients(self, first: int, last: int) -> Reals | None:
         return None if self._factors is None else self._factors[first:last]
-
-
-def _blocks(
-    assignment: Assignment, objective: Objective, arrays: Arrays | None, rows: TaskRows
-) -> Blocks:
-    """Return the blocks of a shard, of the kind that the kernel of the assignment needs."""
-    dtype = assignment.layout.dtype
-    if assignment.kernel == "gram":
-        return GramBlocks(assignment.tasks, assignment.columns, assignment.labels, dtype)
-    if assignment.kernel == "sparse":
-        from coded_dgd.problems.sparse import SparseBlocks
-
-        assert isinstance(objective, LinearModel)
-        return SparseBlocks(dtype, objective, rows)
-    if arrays is None:
-        arrays = no_rows(
-            assignment.tasks,
-            assignment.height,
-            assignment.columns,
-            assignment.labels,
-            dtype,
-            assignment.weights,
-        )
-    return ProductBlocks(arrays) if assignment.product else GradientBlocks(arrays, objective, rows)

@@ -5,38 +5,42 @@ from __future__ import annotations
 import mmap
 import os
 from io import FileIO
+from math import prod
+from typing import Any
 
 import numpy as np
 
-from coded_dgd.engine.protocol import Assignment, Reals
+from coded_dgd.engine.protocol import SharedPlaces
+from coded_dgd.problems.blocks import Forms
 
-CONTROL = 8
+ALIGNMENT = 64
+"""Each array begins at a multiple of this number of bytes."""
 
 
 class SharedBlocks:
-    """The shared blocks of a host: one worker writes them, and the others map them.
+    """The arrays of the shared blocks of a host: one worker fills them, and the others map them.
 
     Parameters
     ----------
-    assignment : Assignment
-        Its `shared_slice` names the position of the worker's blocks.
+    shared : SharedPlaces
+    forms : list
+        Shape and type of each array.
     file : file
         File of the shared memory.
+
+    Raises
+    ------
+    OSError
+        The file is not the memory that `shared` identifies.
     """
 
-    def __init__(self, assignment: Assignment, file: FileIO) -> None:
-        shared_slice, columns, dtype = (
-            assignment.shared_slice,
-            assignment.columns,
-            assignment.layout.dtype,
-        )
-        assert shared_slice is not None
-        shape = shared_slice.blocks, assignment.height, columns
-        rows = shared_slice.blocks * assignment.height
-        count = rows * (columns + assignment.labels + assignment.weights)
-        words = -(-count * np.dtype(dtype).itemsize // CONTROL)
-        size = CONTROL * (words + 1)
-        made = shared_slice.path is None
+    def __init__(self, shared: SharedPlaces, forms: Forms, file: FileIO) -> None:
+        places, end = [], 0
+        for shape, dtype in forms:
+            places.append(end)
+            end += -(-prod(shape) * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
+        size = end + np.dtype(np.int64).itemsize
+        made = shared.path is None
         self._file = file
         """Open file of the shared memory; its path is valid as long as it is open."""
         self.path = f"/proc/{os.getpid()}/fd/{file.fileno()}"
@@ -49,20 +53,18 @@ class SharedBlocks:
         else:  # load all pages now, to spare the first iteration the page faults
             flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
             memory = mmap.mmap(file.fileno(), size, flags, mmap.PROT_READ)
-        token = np.frombuffer(memory, np.int64, 1, CONTROL * words)
+        token = np.frombuffer(memory, np.int64, 1, end)
         if made:
-            token[0] = shared_slice.token
-        elif token[0] != shared_slice.token:
+            token[0] = shared.token
+        elif token[0] != shared.token:
             raise OSError("other memory")
-        numbers: Reals = np.frombuffer(memory, dtype, count)
-        self.X = numbers[: rows * columns].reshape(shape)
-        labels = assignment.labels_shape
-        self.y: Reals | None = None
-        if labels:
-            self.y = numbers[rows * columns :].reshape(shape[0], *labels)
+        self.arrays: list[Any] = [
+            np.frombuffer(memory, dtype, prod(shape), place).reshape(shape)
+            for (shape, dtype), place in zip(forms, places, strict=True)
+        ]
 
     @classmethod
-    def open(cls, assignment: Assignment) -> SharedBlocks:
+    def open(cls, shared: SharedPlaces, forms: Forms) -> SharedBlocks:
         """Create the shared memory, or map it.
 
         Raises
@@ -71,23 +73,10 @@ class SharedBlocks:
             The memory cannot be created or reached: it is in another container, or its creator has
             ended.
         """
-        path = assignment.shared_slice and assignment.shared_slice.path
-        if path:
-            file = os.fdopen(os.open(path, os.O_RDONLY), "rb", buffering=0)
+        if shared.path:
+            file = os.fdopen(os.open(shared.path, os.O_RDONLY), "rb", buffering=0)
         elif hasattr(os, "memfd_create"):
             file = os.fdopen(os.memfd_create("coded-dgd-blocks"), "r+b", buffering=0)
         else:
             raise OSError("this system has no such memory")
-        return cls(assignment, file)
-
-    def load(self, start: int, X: Reals, y: Reals | None) -> None:
-        """Take rows `start`, ... of every block; the arguments are those of `Blocks.load`."""
-        rows = slice(start, start + X.shape[1])
-        self.X[:, rows] = X
-        if self.y is not None and y is not None:
-            self.y[..., rows] = y
-
-    def slice_of(self, first: int, tasks: int) -> tuple[Reals, Reals | None]:
-        """Return the blocks of one worker: X and the labels."""
-        own = slice(first, first + tasks)
-        return self.X[own], None if self.y is None else self.y[own]
+        return cls(shared, forms, file)

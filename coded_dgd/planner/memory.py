@@ -13,7 +13,7 @@ from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.partition import DATA_IN_FLIGHT, OWN_WINDOW, WINDOW
 from coded_dgd.problems.problem import OPTIMUM_FLOPS, factorised_rows, optimum_flops
-from coded_dgd.problems.sharing import HostGroup
+from coded_dgd.problems.sharing import HostGroup, block_bytes
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.schemes.base import Scheme
@@ -103,22 +103,20 @@ def worker(
     density : float, optional
         Density of sparse rows.
     """
-    alone = set(range(scheme.workers)).difference(*(group.first for group in sharing))
+    alone = set(range(scheme.workers)).difference(*(group.places for group in sharing))
     most = max((scheme.tasks(each) for each in alone), default=0)
     held = [(most, most), *((g.part, len(g.blocks)) for g in sharing)]
     height, at_once = block_rows(scheme, sizes), _rows_at_once(scheme, sizes, sharing)
-    numbers = sizes.features + (not scheme.coded)
-    row = block_row = float(sizes.itemsize * numbers)
+    labels = int(not scheme.coded)
+    held_block = block_bytes(kernel, height, sizes.features, labels, sizes.itemsize, density)
+    row = float(sizes.itemsize * (sizes.features + labels))
     base = without_data(scheme.workers) + sizes.overhead
     base += 8.0 * OF_WORKER * sizes.parameters
-    if kernel == "gram":  # a matrix of l rows in the place of a block
-        block_row *= sizes.features / height
-    elif kernel == "sparse" and density is not None:
-        row = block_row = density * sizes.features * (sizes.itemsize + 4) + 8 + sizes.itemsize
+    if kernel == "sparse" and density is not None:
+        row = density * sizes.features * (sizes.itemsize + 4) + 8 + sizes.itemsize
         base += SPARSE
     return base + max(
-        blocks * height * block_row + min(2 * at_once, height) * coming * row
-        for blocks, coming in held
+        blocks * held_block + min(2 * at_once, height) * coming * row for blocks, coming in held
     )
 
 
@@ -175,7 +173,7 @@ def _encoding(scheme: Scheme, sizes: Sizes) -> float:
 
 def _tasks(scheme: Scheme, sharing: Sequence[HostGroup] = ()) -> int:
     """Return the number of blocks that are handed out."""
-    saved = sum(sum(group.tasks.values()) - len(group.blocks) for group in sharing)
+    saved = sum(group.saved for group in sharing)
     return sum(scheme.tasks(worker) for worker in range(scheme.workers)) - saved
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,22 @@ from numpy.typing import NDArray
 
 from coded_dgd.problems import evaluation
 from coded_dgd.problems.objectives import Objective, follows_slope
-from coded_dgd.problems.task_rows import Counts, TaskRows, taken
+from coded_dgd.problems.places import Places
+from coded_dgd.problems.task_rows import Counts, TaskRows
 
 Reals = NDArray[np.floating[Any]]
 """Arrays of the one floating-point type with which a worker computes."""
-Arrays = tuple[Reals, Reals | None]
-"""Blocks of rows, and their labels or None, see `Blocks.load`."""
+Arrays = Sequence[Any]
+"""Arrays that hold blocks, filled or to be loaded, in memory of the worker or of its host."""
+Forms = list[tuple[tuple[int, ...], str]]
+"""Shape and type of each of the arrays that hold blocks."""
 
 
 class Blocks(ABC):
-    """Blocks are the (coded) blocks of one worker; each block is one task."""
+    """Blocks are the (coded) blocks that tasks of one worker need; each task has one block.
+
+    They may be among more blocks, which workers of a host share.
+    """
 
     @abstractmethod
     def load(self, start: int, X: Any, y: Reals | None) -> None:
@@ -27,8 +34,8 @@ class Blocks(ABC):
 
         Parameters
         ----------
-        X : (tasks, k, l) array, or sparse rows
-        y : (tasks, k) array, (tasks, 2, k) array, or None
+        X : (blocks, k, l) array, or sparse rows
+        y : (blocks, k) array, (blocks, 2, k) array, or None
             Labels, below which may be the sample weights of the rows.
         """
 
@@ -65,12 +72,13 @@ class DenseBlocks(Blocks):
 
     Parameters
     ----------
-    arrays : tuple of arrays
-        X and y of all rows as in `load`, already filled or to be loaded.
+    arrays : sequence of arrays
+        Arrays of the forms of `row_forms`.
     """
 
     def __init__(self, arrays: Arrays) -> None:
-        self.X, self._labels = arrays
+        self.X: Reals = arrays[0]
+        self._labels: Reals | None = arrays[1] if len(arrays) > 1 else None
         self.y, self.weights = labels_and_weights(self._labels)
 
     def load(self, start: int, X: Reals, y: Reals | None) -> None:
@@ -90,10 +98,19 @@ class GradientBlocks(DenseBlocks, LabelledBlocks):
     ----------
     rows : TaskRows, optional
         Rows that take part; by default all.
+    places : Places, optional
+        Blocks of the tasks; by default task i has block i.
     """
 
-    def __init__(self, arrays: Arrays, objective: Objective, rows: TaskRows | None = None) -> None:
+    def __init__(
+        self,
+        arrays: Arrays,
+        objective: Objective,
+        rows: TaskRows | None = None,
+        places: Places | None = None,
+    ) -> None:
         super().__init__(arrays)
+        self._places = places or Places(range(len(self.X)))
         self._gradient = evaluation.gradient_of(objective)
         self._objective = objective
         self._rows = rows or TaskRows(self.X.shape[1])
@@ -123,11 +140,11 @@ class GradientBlocks(DenseBlocks, LabelledBlocks):
         self, first: int, last: int, padding: bool = False
     ) -> tuple[Reals, Reals | None, Reals | None, Counts]:
         """Return the rows of these tasks, their labels and weights, and their number per task."""
-        rows, counts = self._rows.numbers(first, last, padding=padding)
-        tasks = slice(first, last)
-        y = None if self.y is None else taken(self.y[tasks], rows)
-        weights = None if self.weights is None else taken(self.weights[tasks], rows)
-        return taken(self.X[tasks], rows), y, weights, counts
+        rows, counts = self._rows.numbers(first, last, padding)
+        held = self.X, self.y, self.weights
+        X, y, weights = self._places.taken(held, first, last, rows)
+        assert X is not None
+        return X, y, weights, counts
 
 
 class ProductBlocks(DenseBlocks):
@@ -146,32 +163,43 @@ class GramBlocks(LabelledBlocks):
 
     G = X^T X, of shape (l, l), c = X^T y and ||y||^2 of each block are accumulated while rows are
     loaded; the rows are not kept. `engine.kernels` decides whether that pays.
+
+    Parameters
+    ----------
+    arrays : sequence of arrays
+        Arrays of the forms of `gram_forms`.
+    places : Places, optional
+        Blocks of the tasks; by default task i has block i.
     """
 
-    def __init__(self, tasks: int, features: int, labels: bool, dtype: str) -> None:
-        self.G: Reals = np.zeros((tasks, features, features), dtype)
-        self.c: Reals | None = np.zeros((tasks, features), dtype) if labels else None
-        self._yy = np.zeros(tasks)
+    def __init__(self, arrays: Arrays, places: Places | None = None) -> None:
+        self.G: Reals = arrays[0]
+        self.c: Reals | None = None
+        if len(arrays) > 1:
+            self.c, self._yy = arrays[1:]
+        self._places = places or Places(range(len(self.G)))
 
     def load(self, start: int, X: Reals, y: Reals | None) -> None:
-        for task, rows in enumerate(X):
-            self.G[task] += rows.T @ rows
+        for block, rows in enumerate(X):
+            self.G[block] += rows.T @ rows
             if self.c is not None and y is not None:
-                self.c[task] += y[task] @ rows
-                self._yy[task] += y[task] @ y[task]
+                self.c[block] += y[block] @ rows
+                self._yy[block] += y[block] @ y[block]
 
     def result(
         self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
     ) -> Reals:
-        results: Reals = self.G[first:last] @ beta
+        blocks = self._places.of(first, last)
+        results: Reals = self.G[blocks] @ beta
         if labels and self.c is not None:
-            results = results - self.c[first:last]
+            results = results - self.c[blocks]
         return results.sum(axis=0) if factors is None else factors @ results
 
     def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
         assert self.c is not None
-        half = self.G[first:last] @ beta / 2 - self.c[first:last]
-        return weighted(half @ beta + self._yy[first:last] / 2, factors)
+        blocks = self._places.of(first, last)
+        half = self.G[blocks] @ beta / 2 - self.c[blocks]
+        return weighted(half @ beta + self._yy[blocks] / 2, factors)
 
 
 def weighted(losses: NDArray[np.float64], factors: Reals | None) -> float:
@@ -184,10 +212,26 @@ def labels_and_weights(y: Reals | None) -> tuple[Reals | None, Reals | None]:
     return (y, None) if y is None or y.ndim == 2 else (y[:, 0], y[:, 1])
 
 
-def no_rows(
-    tasks: int, height: int, features: int, labels: bool, dtype: str, weights: bool = False
-) -> Arrays:
-    """Return arrays of zeros for blocks that are not loaded yet."""
-    X = np.zeros((tasks, height, features), dtype)
-    shape = (tasks, 2, height) if weights else (tasks, height)
-    return X, np.zeros(shape, dtype) if labels else None
+def row_forms(
+    blocks: int, height: int, features: int, labels: tuple[int, ...] | None, dtype: str
+) -> Forms:
+    """Return the forms of the arrays of dense blocks: the rows, and the labels if there are any.
+
+    Parameters
+    ----------
+    labels : tuple of int, optional
+        Shape of the labels of a block, see `Blocks.load`; None for none.
+    """
+    forms: Forms = [((blocks, height, features), dtype)]
+    return forms if labels is None else [*forms, ((blocks, *labels), dtype)]
+
+
+def gram_forms(blocks: int, features: int, labels: bool, dtype: str) -> Forms:
+    """Return the forms of the arrays of Gram blocks: G, and c and ||y||^2 if there are labels."""
+    forms: Forms = [((blocks, features, features), dtype)]
+    return [*forms, ((blocks, features), dtype), ((blocks,), "float64")] if labels else forms
+
+
+def zeros(forms: Forms) -> Arrays:
+    """Return arrays of zeros of these forms, for blocks that are not loaded yet."""
+    return [np.zeros(*form) for form in forms]

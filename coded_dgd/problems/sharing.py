@@ -11,36 +11,41 @@ from coded_dgd.codes.placement import Placement
 
 WORTHWHILE = 1 << 20
 """Minimum number of bytes that a group of workers must save to share blocks."""
+INDEX = 4
+"""Size in bytes of a column or a start of sparse rows, an int32."""
 
 
 @dataclass(frozen=True)
 class HostGroup:
     """A host group is the workers of one host that share blocks.
 
-    The blocks are ordered such that each worker's blocks are contiguous.
+    Their memory holds each block that any of them holds exactly once, whatever the placement is.
     """
 
     blocks: Placement
-    """Indices of the shared blocks, in order."""
-    first: Mapping[int, int]
-    """Index in `blocks` at which each worker's blocks begin; the first worker is the leader."""
-    tasks: Mapping[int, int]
-    """Number of blocks of each worker."""
+    """Indices of the shared blocks, ascending, so that many runs of blocks stay consecutive."""
+    places: Mapping[int, tuple[int, ...]]
+    """Index in `blocks` of each block that a worker holds; the first worker is the leader."""
 
     @property
     def leader(self) -> int:
         """Worker that receives the blocks on behalf of the group."""
-        return next(iter(self.first))
+        return next(iter(self.places))
 
     @property
     def followers(self) -> list[int]:
         """Workers of the group other than the leader."""
-        return list(self.first)[1:]
+        return list(self.places)[1:]
+
+    @property
+    def saved(self) -> int:
+        """Number of blocks that the workers would hold besides if each had its own."""
+        return sum(map(len, self.places.values())) - len(self.blocks)
 
     @property
     def part(self) -> float:
         """Number of blocks per worker if the shared blocks are divided equally among the group."""
-        return len(self.blocks) / len(self.first)
+        return len(self.blocks) / len(self.places)
 
 
 def host_groups(
@@ -59,36 +64,49 @@ def host_groups(
     """
     found = []
     for host in sorted({host for host in hosts.values() if host}):
-        group = _line_up({w: blocks for w, blocks in held.items() if hosts.get(w) == host})
-        saved = sum(group.tasks.values()) - len(group.blocks)
-        if saved * block_bytes >= WORTHWHILE:
+        group = _together({w: blocks for w, blocks in held.items() if hosts.get(w) == host})
+        if group.saved * block_bytes >= WORTHWHILE:
             found.append(group)
     return found
 
 
 def most_saved(held: Mapping[int, Placement]) -> int:
     """Return the number of blocks that sharing saves if all workers are on one host."""
-    every = np.concatenate([*held.values()])
-    return len(every) - len(np.unique(every))
+    return _together(held).saved
 
 
-def _line_up(held: Mapping[int, Placement]) -> HostGroup:
-    """Return a group whose row of blocks contains each worker's blocks contiguously.
+def block_bytes(
+    kernel: str, height: float, features: int, labels: int, itemsize: int, density: float | None
+) -> float:
+    """Return the size of a block in bytes as a worker holds it, with its labels.
 
-    If the row already holds a prefix of the worker's blocks at its end, or all of them, it is
-    extended from there. Otherwise the worker's blocks are appended. For circularly shifted copies
-    of N blocks with load r the row has N + r - 1 blocks.
+    Parameters
+    ----------
+    kernel : str
+        How the gradient of a block is computed (`engine.kernels`).
+    height : float
+        Number of rows of a block.
+    features : int
+        Number of columns.
+    labels : int
+        Numbers that come with each row: its label and its sample weight, or none.
+    itemsize : int
+        Size of a number in bytes.
+    density : float, optional
+        Density of sparse rows.
     """
-    row: list[int] = []
-    place: dict[int, int] = {}
-    first = {}
-    for worker, blocks in held.items():
-        mine = blocks.tolist()
-        start = place.get(mine[0], len(row)) if mine else 0
-        if row[start : start + len(mine)] != mine[: len(row) - start]:
-            start = len(row)
-        for position in range(len(row), start + len(mine)):
-            row.append(mine[position - start])
-            place[row[-1]] = position
-        first[worker] = start
-    return HostGroup(np.array(row, np.int64), first, {w: len(blocks) for w, blocks in held.items()})
+    if kernel == "gram":
+        return float(itemsize * features * (features + labels))
+    if kernel == "sparse" and density is not None:
+        return height * (density * features * (itemsize + INDEX) + INDEX + itemsize * labels)
+    return height * itemsize * (features + labels)
+
+
+def _together(held: Mapping[int, Placement]) -> HostGroup:
+    """Return the group of workers that hold these blocks."""
+    every, places = np.unique(np.concatenate([*held.values()]), return_inverse=True)
+    ends = np.cumsum([len(blocks) for blocks in held.values()])
+    own = np.split(places.ravel(), ends[:-1])
+    return HostGroup(
+        every, {worker: tuple(each.tolist()) for worker, each in zip(held, own, strict=True)}
+    )

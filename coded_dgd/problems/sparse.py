@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -10,9 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.problems import evaluation
-from coded_dgd.problems.blocks import LabelledBlocks, Reals, labels_and_weights, weighted
+from coded_dgd.problems.blocks import (
+    Arrays,
+    Forms,
+    LabelledBlocks,
+    Reals,
+    labels_and_weights,
+    weighted,
+)
 from coded_dgd.problems.objectives import LinearModel
-from coded_dgd.problems.task_rows import EVERY, Counts, Numbers, TaskRows
+from coded_dgd.problems.places import Places
+from coded_dgd.problems.task_rows import EVERY, Numbers, TaskRows
 
 if TYPE_CHECKING:
     from coded_dgd.problems.partition import Partition
@@ -24,6 +32,8 @@ Entries = tuple[NDArray[Any], NDArray[Any], Floats, Floats]
 
 ENTRY_BYTES = 12
 """Size in bytes of an entry that is not zero: a float64 value and an int32 column."""
+LONGEST = np.iinfo(np.int32).max
+"""Number of entries up to which starts of rows are int32."""
 
 
 @runtime_checkable
@@ -100,18 +110,26 @@ class SparseWindow(NamedTuple):
     y: Floats
 
 
-def windows(partition: Partition, source: CompressedRows, size: int) -> Iterator[SparseWindow]:
+def entries_of_blocks(partition: Partition, starts: NDArray[Any]) -> Integers:
+    """Return the number of entries of each block, of shape (N,), of rows with these starts."""
+    bounds = np.array([partition.bounds(block) for block in range(partition.blocks)])
+    counts: Integers = np.diff(starts[bounds]).ravel().astype(np.int64)
+    return counts
+
+
+def windows(
+    partition: Partition, entries: Entries, features: int, size: int
+) -> Iterator[SparseWindow]:
     """Yield windows of all blocks, each of about `size` bytes; each row is read once."""
-    assert source.density is not None
-    row_bytes = 16 + ENTRY_BYTES * source.density * source.features
+    starts, columns, values, labels = entries
+    row_bytes = 16 + ENTRY_BYTES * len(values) / partition.rows
     step = max(1, min(partition.height, int(size / (row_bytes * partition.blocks))))
     bounds = np.array([partition.bounds(block) for block in range(partition.blocks)])
-    starts, columns, values, labels = source.entries()
     for start in range(0, partition.height, step):
         offsets = np.arange(start, min(start + step, partition.height))
         rows = bounds[:, :1] + offsets
         rows[rows >= bounds[:, 1:]] = -1
-        X = _taken(starts, columns, values, rows.ravel(), partition.blocks, source.features)
+        X = _taken(starts, columns, values, rows.ravel(), partition.blocks, features)
         X = X.astype("float64", copy=False)  # the source may hold another type
         yield SparseWindow(start, X, np.where(rows >= 0, labels[rows], 0.0))
 
@@ -122,10 +140,21 @@ def _taken(
     """Return some rows of a compressed matrix; a row with a negative number is empty."""
     first = np.where(rows >= 0, starts[rows], 0)
     counts = np.where(rows >= 0, starts[rows + 1] - starts[rows], 0)
-    ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    entries = np.arange(ends[-1]) + np.repeat(first - ends[:-1], counts)
+    ends, entries = _entries(first, counts)
     own = columns[entries].astype(np.int32, copy=False)
     return SparseRows(ends, own, values[entries], blocks, features)
+
+
+def _entries(first: Integers, counts: Integers) -> tuple[Integers, Integers]:
+    """Return the starts of rows that are put one after the other, and their entries.
+
+    Parameters
+    ----------
+    first, counts : (rows,) arrays
+        First entry of each row where it is now, and its number of entries.
+    """
+    starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    return starts, np.arange(starts[-1]) + np.repeat(first - starts[:-1], counts)
 
 
 def _sums(places: NDArray[Any], values: Reals, length: int) -> Floats:
@@ -134,7 +163,7 @@ def _sums(places: NDArray[Any], values: Reals, length: int) -> Floats:
 
 
 class _Part(NamedTuple):
-    """A part holds some rows of tasks, as scipy matrices of the rows and of their transpose.
+    """A part is some rows of tasks, as scipy matrices of the rows and of their transpose.
 
     Labels and weights have shape (rows,), or are None.
     """
@@ -153,98 +182,162 @@ class _Part(NamedTuple):
         return _Part(X, X.T, *labels)
 
 
+def sparse_forms(entries: Sequence[int], height: int, labels: tuple[int, ...], dtype: str) -> Forms:
+    """Return the forms of the arrays of sparse blocks: starts, columns, values and labels.
+
+    Starts have shape (blocks, k + 1) and are counted from the first entry of each block.
+
+    Parameters
+    ----------
+    entries : sequence of int
+        Number of entries of each block.
+    labels : tuple of int
+        Shape of the labels of a block, see `Blocks.load`.
+    """
+    starts = "int32" if max(entries, default=0) <= LONGEST else "int64"
+    blocks, total = len(entries), sum(entries)
+    return [
+        ((blocks, height + 1), starts),
+        ((total,), "int32"),
+        ((total,), dtype),
+        ((blocks, *labels), dtype),
+    ]
+
+
 class SparseBlocks(LabelledBlocks):
     """On blocks of sparse rows a task is the gradient of a loss of X beta.
 
     Only workers that hold such blocks import scipy.sparse. Padding has no entries, so that it
-    changes no product; it is left in where the objective is built in.
+    changes no product; it is left in where the objective is built in. The entries of each block
+    are contiguous.
 
     Parameters
     ----------
+    arrays : sequence of arrays
+        Arrays of the forms of `sparse_forms`.
+    entries : sequence of int
+        Number of entries of each block.
+    features : int
+    objective : LinearModel
     rows : TaskRows
         Rows that take part.
+    places : Places, optional
+        Blocks of the tasks; by default task i has block i.
     """
 
-    def __init__(self, dtype: str, objective: LinearModel, rows: TaskRows) -> None:
+    def __init__(
+        self,
+        arrays: Arrays,
+        entries: Sequence[int],
+        features: int,
+        objective: LinearModel,
+        rows: TaskRows,
+        places: Places | None = None,
+    ) -> None:
         from scipy.sparse import csr_array
 
         self._csr = csr_array
-        self._dtype, self.objective, self._rows = dtype, objective, rows
+        self._starts, self._columns, self._values, self._labels = arrays
+        self._targets = labels_and_weights(self._labels)
+        self._first = np.concatenate([[0], np.cumsum(entries, dtype=np.int64)])
+        """First entry of each block, and their total number."""
+        self._features, self._dtype = features, self._values.dtype
+        self.objective, self._rows = objective, rows
+        self._places = places or Places(range(len(entries)))
         self._padding = evaluation.is_built_in(objective)
-        self._windows: list[tuple[SparseRows, Reals | None]] = []
-        self._starts: list[int] = []
-        self._parts: dict[tuple[int, int, int], _Part] = {}
+        self._parts: dict[tuple[int, int], _Part] = {}
 
     def load(self, start: int, X: SparseRows, y: Reals | None) -> None:
-        self._windows.append((X, y))
-        self._starts.append(start)
+        stop = start + X.height
+        window = X.starts[np.arange(X.blocks)[:, None] * X.height + np.arange(X.height + 1)]
+        for block, starts in enumerate(window):
+            own = self._starts[block]
+            first = self._first[block] + own[start]
+            into = slice(first, first + starts[-1] - starts[0])
+            self._columns[into] = X.columns[starts[0] : starts[-1]]
+            self._values[into] = X.values[starts[0] : starts[-1]]
+            own[start + 1 : stop + 1] = own[start] + starts[1:] - starts[0]
+        self._labels[..., start:stop] = y
 
     def result(
         self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
     ) -> Reals:
-        total: Reals = np.zeros(len(beta), self._dtype)
-        for number in range(len(self._windows)):
-            rows, counts = self._numbers(number, first, last, self._padding)
-            part = self._part(number, first, last).taken(rows)
-            if not part.X.shape[0]:
-                continue
-            margins = self.objective.margins(part.X, beta)
-            slope = evaluation.slope(self.objective, margins, part.y if labels else None).T
-            if factors is not None:
-                slope = slope * np.repeat(factors, counts)
-            if part.weights is not None:
-                slope = slope * part.weights
-            product = part.transposed @ slope.T.astype(self._dtype, copy=False)
-            total += product.T.ravel()
-        return total
+        rows, counts = self._rows.numbers(first, last, self._padding)
+        part = self._part(first, last, rows)
+        if not part.X.shape[0]:
+            return np.zeros(len(beta), self._dtype)
+        margins = self.objective.margins(part.X, beta)
+        slope = evaluation.slope(self.objective, margins, part.y if labels else None).T
+        if factors is not None:
+            slope = slope * np.repeat(factors, counts)
+        if part.weights is not None:
+            slope = slope * part.weights
+        product = part.transposed @ slope.T.astype(self._dtype, copy=False)
+        result: Reals = product.T.ravel()
+        return result
 
     def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
         # the margins are columns, so that a model that only defines loss works
         outputs = self.objective.outputs
         losses, identity = np.zeros(last - first), np.eye(outputs, dtype=self._dtype).ravel()
-        for number in range(len(self._windows)):
-            part = self._part(number, first, last)
-            rows, counts = self._numbers(number, first, last)
-            if self._rows.chosen is not None:  # otherwise a copy of all entries would cost more
-                part, rows = part.taken(rows), EVERY
-            assert part.y is not None
-            z = self.objective.margins(part.X, beta).reshape(-1, outputs)
-            places = np.cumsum(np.broadcast_to(counts, last - first))[:-1]
-            every = part.weights
-            weights = [None] * (last - first) if every is None else np.split(every[rows], places)
-            tasks = zip(
-                np.split(z[rows], places), np.split(part.y[rows], places), weights, strict=True
-            )
-            for place, (margins, y, own) in enumerate(tasks):
-                if len(y):
-                    losses[place] += evaluation.loss(self.objective, margins, y, identity, own)
+        rows, counts = self._rows.numbers(first, last)
+        if self._rows.chosen is None:  # otherwise a copy of all entries would cost more
+            part = self._part(first, last, EVERY)
+        else:
+            part, rows = self._part(first, last, rows), EVERY
+        assert part.y is not None
+        z = self.objective.margins(part.X, beta).reshape(-1, outputs)
+        places = np.cumsum(np.broadcast_to(counts, last - first))[:-1]
+        every = part.weights
+        weights = [None] * (last - first) if every is None else np.split(every[rows], places)
+        tasks = zip(np.split(z[rows], places), np.split(part.y[rows], places), weights, strict=True)
+        for place, (margins, y, own) in enumerate(tasks):
+            if len(y):
+                losses[place] = evaluation.loss(self.objective, margins, y, identity, own)
         return weighted(losses, factors)
 
-    def _numbers(
-        self, number: int, first: int, last: int, padding: bool = False
-    ) -> tuple[Numbers, Counts]:
-        """Return which rows of these tasks in one window take part; see `TaskRows.numbers`."""
-        start, height = self._starts[number], self._windows[number][0].height
-        return self._rows.numbers(first, last, start, height, padding)
-
-    def _part(self, number: int, first: int, last: int) -> _Part:
-        """Return the rows of these tasks in one window, without copying their entries."""
-        key = number, first, last
+    def _part(self, first: int, last: int, rows: Numbers) -> _Part:
+        """Return some rows of tasks; entries of all rows of consecutive blocks are not copied."""
+        blocks = self._places.of(first, last)
+        if not isinstance(blocks, slice):
+            return self._gathered(first, last, rows)
+        key = first, last
         if key not in self._parts:
-            rows, y = self._windows[number]
-            of = slice(first * rows.height, last * rows.height)
-            starts = rows.starts[of.start : of.stop + 1]
-            entries = slice(starts[0], starts[-1])
-            X = self._csr(
-                (
-                    rows.values[entries],
-                    rows.columns[entries],
-                    (starts - starts[0]).astype(np.int32),
-                ),
-                shape=(of.stop - of.start, rows.features),
-            )
-            labels = (
-                None if each is None else each[first:last].ravel() for each in labels_and_weights(y)
-            )
-            self._parts[key] = _Part(X, X.T, *labels)
-        return self._parts[key]
+            self._parts[key] = self._viewed(blocks)
+        return self._parts[key].taken(rows)
+
+    def _viewed(self, blocks: slice) -> _Part:
+        """Return a part of all rows of consecutive blocks, without copying their entries."""
+        first, stop = self._first[[blocks.start, blocks.stop]]
+        starts = self._starts[blocks.start]
+        if blocks.stop > blocks.start + 1:
+            begins = (self._first[blocks, None] - first) + self._starts[blocks, :-1]
+            starts = np.append(begins, stop - first)
+        columns, values = (_alone(each[first:stop]) for each in (self._columns, self._values))
+        labels = (None if each is None else each[blocks].ravel() for each in self._targets)
+        return self._of_arrays(starts, columns, values, *labels)
+
+    def _gathered(self, first: int, last: int, rows: Numbers) -> _Part:
+        """Return a copy of some rows of tasks, which is not kept."""
+        blocks, numbers = self._places.rows(first, last, rows, self._rows.height)
+        begins = self._starts[blocks, numbers].astype(np.int64)
+        counts = self._starts[blocks, numbers + 1] - begins
+        starts, entries = _entries(self._first[blocks] + begins, counts)
+        labels = (None if each is None else each[blocks, numbers] for each in self._targets)
+        return self._of_arrays(starts, self._columns[entries], self._values[entries], *labels)
+
+    def _of_arrays(
+        self, starts: NDArray[Any], columns: NDArray[Any], values: Reals, *labels: Reals | None
+    ) -> _Part:
+        if starts[-1] <= LONGEST:  # with starts of another type than the columns scipy copies these
+            starts = starts.astype(np.int32, copy=False)
+        X = self._csr((values, columns, starts), shape=(len(starts) - 1, self._features))
+        return _Part(X, X.T, *labels)
+
+
+def _alone(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view of an array that does not refer to the larger array of which it is a slice.
+
+    Of slices that are less than half of an array, matrices of scipy would hold copies.
+    """
+    return np.frombuffer(array.data, array.dtype) if array.size else array

@@ -34,49 +34,26 @@ class TaskRows:
         self.chosen: Sequence[Integers] | None = None
         """Rows of each block that belong to the batch, ascending; None if all rows take part."""
 
-    def numbers(
-        self,
-        first: int,
-        last: int,
-        start: int = 0,
-        height: int | None = None,
-        padding: bool = False,
-    ) -> tuple[Numbers, Counts]:
+    def numbers(self, first: int, last: int, padding: bool = False) -> tuple[Numbers, Counts]:
         """Return which rows of tasks `first` to `last` - 1 take part, and how many of each task.
 
         Numbers of rows begin with the first task. `EVERY`, as such, stands for all rows.
 
         Parameters
         ----------
-        start, height : int
-            First row of a window in each block, and its number of rows of each block; by default
-            the window is the whole blocks.
         padding : bool
             Whether padding may be among the rows where that makes them simpler.
         """
-        height = self.height if height is None else height
         if self.chosen is not None:
-            rows = [_between(each, start, start + height) for each in self.chosen[first:last]]
-            return _joined(rows, height)
+            return _joined(self.chosen[first:last], self.height)
         if padding or not self._counts:
-            return EVERY, height
-        counts = [min(max(end - start, 0), height) for end in self._counts[first:last]]
-        if min(counts) == height:
-            return EVERY, height
+            return EVERY, self.height
+        counts = list(self._counts[first:last])
+        if min(counts) == self.height:
+            return EVERY, self.height
         if last == first + 1:
             return slice(counts[0]), counts
-        return _joined([np.arange(count) for count in counts], height)
-
-
-def taken(array: Reals, rows: Numbers) -> Reals:
-    """Return rows of an array of shape (tasks, k, ...), as (rows, ...); a slice is a view."""
-    return array.reshape(-1, *array.shape[2:])[rows]
-
-
-def _between(rows: Integers, start: int, stop: int) -> Integers:
-    """Return the rows from `start` to `stop` - 1 of ascending ones, counted from `start`."""
-    first, last = np.searchsorted(rows, [start, stop])
-    return rows[first:last] - start
+        return _joined([np.arange(count) for count in counts], self.height)
 
 
 def _joined(rows: Sequence[Integers], height: int) -> tuple[Numbers, Counts]:

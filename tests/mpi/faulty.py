@@ -105,11 +105,10 @@ def plant_in_worker(kind, worker, iteration):
         before(Worker, "_begin", at_iteration)
     elif kind in ("load", "kill-load"):
         before(DenseBlocks, "load", while_loading)
-        before(SharedBlocks, "load", while_loading)
     elif kind == "apart":  # as in a container of its own
 
-        def out_of_reach(assignment, *_):
-            if assignment.shared_slice.path is not None:
+        def out_of_reach(shared, *_):
+            if shared.path is not None:
                 fired(kind, worker)
                 raise PermissionError("planted")
 

@@ -10,7 +10,7 @@ DATA = "synthetic:rows=20000,features=50"
 QUICK = ["--scheme", "uc-mmc", "--load", "3", "--kernel", "products", "--data", DATA, "--json",
          "--check-gradient", "--iterations", "20",
          "--delay", "shifted-exponential:mu=200,alpha=0.002"]  # fmt: skip
-UNION, COPIES = 6, 12  # blocks of 5000 rows: 0, 1, 2, 3, 0, 1 instead of four times three
+UNION, COPIES = 4, 12  # blocks of 5000 rows: four instead of four times three
 BLOCK = 8 * 5000 * 51
 
 

@@ -152,7 +152,7 @@ def test_a_sparse_matrix_gives_the_model_of_a_dense_one():
 @pytest.mark.parametrize("kind", ["f8", "f4", "i1", "?"])
 def test_parts_of_sparse_rows_are_of_the_type_of_the_whole(kind):
     source = open_arrays(sp.csr_array(X).astype(kind), y)
-    (window,) = windows(Partition(23, 4), source, 1 << 20)
+    (window,) = windows(Partition(23, 4), source.entries(), source.features, 1 << 20)
     assert window.X.values.dtype == np.float64
     single = window.X.astype("float32")  # as workers get them, byte for byte
     assert single[np.array([2, 0])].values.dtype == np.float32

@@ -17,12 +17,18 @@ from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import objectives
-from coded_dgd.problems.blocks import GradientBlocks, GramBlocks, no_rows
+from coded_dgd.problems.blocks import GradientBlocks, GramBlocks, gram_forms, row_forms, zeros
 from coded_dgd.problems.objectives import LinearModel
 from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import open_source
-from coded_dgd.problems.sparse import SparseBlocks, SparseRows, windows
+from coded_dgd.problems.sparse import (
+    SparseBlocks,
+    SparseRows,
+    entries_of_blocks,
+    sparse_forms,
+    windows,
+)
 from coded_dgd.problems.task_rows import TaskRows
 from coded_dgd.schemes.base import ReplicationScheme, Scheme
 
@@ -35,6 +41,18 @@ def kind(name):
 
 
 COPIES = [name for name in NAMES if issubclass(kind(name), ReplicationScheme)]
+
+
+def dense(blocks, height, features, objective, labels=True, dtype="float64", rows=None):
+    """Blocks of dense rows that are not loaded yet."""
+    arrays = zeros(row_forms(blocks, height, features, (height,) if labels else None, dtype))
+    return GradientBlocks(arrays, objective, rows)
+
+
+def sparse(entries, features, objective, rows, dtype="float64"):
+    """Blocks of sparse rows that are not loaded yet."""
+    arrays = zeros(sparse_forms(entries, rows.height, (rows.height,), dtype))
+    return SparseBlocks(arrays, entries, features, objective, rows)
 
 
 def run(name, **options):
@@ -81,8 +99,8 @@ def test_blocks_are_formed_piece_by_piece(labels, dtype):
     rng = np.random.default_rng(3)
     X, y, beta = rng.standard_normal((3, 50, 7)), rng.standard_normal((3, 50)), np.ones(7)
     X, y, beta = (each.astype(dtype) for each in (X, y, beta))
-    gram = GramBlocks(3, 7, labels, dtype)
-    rows = GradientBlocks(no_rows(3, 50, 7, labels, dtype), LeastSquares())
+    gram = GramBlocks(zeros(gram_forms(3, 7, labels, dtype)))
+    rows = dense(3, 50, 7, LeastSquares(), labels, dtype)
     for start, stop in ((0, 20), (20, 21), (21, 50)):
         for blocks in (gram, rows):
             blocks.load(start, X[:, start:stop], y[:, start:stop] if labels else None)
@@ -103,9 +121,9 @@ def test_without_labels_a_task_is_a_product():
     starts = np.arange(0, 3 * 50 * 7 + 1, 7)
     sparse_rows = SparseRows(starts, np.tile(np.arange(7, dtype=np.int32), 150), X.ravel(), 3, 7)
     kinds = {
-        GradientBlocks(no_rows(3, 50, 7, True, "float64"), LeastSquares()): X,
-        GramBlocks(3, 7, True, "float64"): X,
-        SparseBlocks("float64", LeastSquares(), TaskRows(50)): sparse_rows,
+        dense(3, 50, 7, LeastSquares()): X,
+        GramBlocks(zeros(gram_forms(3, 7, True, "float64"))): X,
+        sparse([350] * 3, 7, LeastSquares(), TaskRows(50)): sparse_rows,
     }
     stacked, factors = X[1:].reshape(-1, 7), np.array([2.0, -1.0])
     for blocks, rows in kinds.items():
@@ -131,9 +149,9 @@ def test_the_cost_model_is_right_far_from_break_even():
     height, features = 12_000, 120
     rng = np.random.default_rng(0)
     X, beta = rng.standard_normal((1, height, features)), np.ones(features)
-    rows = GradientBlocks(no_rows(1, height, features, False, "float64"), LeastSquares())
+    rows = dense(1, height, features, LeastSquares(), labels=False)
     rows.load(0, X, None)
-    gram = GramBlocks(1, features, False, "float64")
+    gram = GramBlocks(zeros(gram_forms(1, features, False, "float64")))
     forming = best(lambda: gram.load(0, X, None))
     products = best(lambda: rows.result(0, 1, beta, None))
     formed = best(lambda: gram.result(0, 1, beta, None))
@@ -200,19 +218,21 @@ class ThreeOutputs(LinearModel):
 @pytest.mark.parametrize("factors", [None, [1.0, -2.0, 0.5]])
 def test_sparse_rows_of_a_model_with_several_outputs(sparse_file, dtype, precise, factors):
     source, model, rows = open_source(sparse_file, 0), ThreeOutputs(), TaskRows(21, (20, 20, 21))
-    sparse = SparseBlocks(dtype, model, rows)
-    dense = GradientBlocks(no_rows(3, 21, source.features, True, dtype), model, rows)
-    for start, X, y in windows(Partition(source.rows, 3), source, 2000):
-        sparse.load(start, X.astype(dtype), y.astype(dtype))
-    for start, X, y in Partition(source.rows, 3).windows(source, 2000):
-        dense.load(start, X.astype(dtype), y.astype(dtype))
+    partition, entries = Partition(source.rows, 3), source.entries()
+    counts = entries_of_blocks(partition, entries[0]).tolist()
+    compressed = sparse(counts, source.features, model, rows, dtype)
+    full = dense(3, 21, source.features, model, dtype=dtype, rows=rows)
+    for start, X, y in windows(partition, entries, source.features, 2000):
+        compressed.load(start, X.astype(dtype), y.astype(dtype))
+    for start, X, y in partition.windows(source, 2000):
+        full.load(start, X.astype(dtype), y.astype(dtype))
     beta = np.random.default_rng(2).standard_normal(3 * source.features).astype(dtype)
     for first, last in ((0, 3), (1, 2)):
         own = None if factors is None else np.array(factors[first:last], dtype)
-        found, expected = (each.result(first, last, beta, own) for each in (sparse, dense))
+        found, expected = (each.result(first, last, beta, own) for each in (compressed, full))
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, rtol=0, atol=precise * np.abs(expected).max())
-        losses = [each.loss(first, last, beta, own) for each in (sparse, dense)]
+        losses = [each.loss(first, last, beta, own) for each in (compressed, full)]
         assert losses[0] == pytest.approx(losses[1], rel=10 * precise)
 
 
@@ -229,7 +249,7 @@ def test_windows_hand_out_each_row_once(sparse_file, blocks, size):
     partition = Partition(source.rows, blocks)
     X, y = np.zeros((2, blocks, partition.height, 40)), np.zeros((blocks, partition.height))
     X = X[0]
-    for start, rows, labels in windows(partition, source, size):
+    for start, rows, labels in windows(partition, source.entries(), source.features, size):
         stop = start + rows.height
         for number, (first, last) in enumerate(zip(rows.starts, rows.starts[1:], strict=False)):
             block, row = divmod(number, rows.height)
@@ -243,8 +263,9 @@ def test_windows_hand_out_each_row_once(sparse_file, blocks, size):
 def test_what_the_master_keeps_of_sparse_rows_is_what_it_keeps_of_dense_ones(sparse_file):
     for blocks in (5, 61):
         source = open_source(sparse_file, 0)
-        (window,) = windows(Partition(source.rows, blocks), source, 10**9)
-        (dense,) = Partition(source.rows, blocks).windows(source, 10**9)
+        partition = Partition(source.rows, blocks)
+        (window,) = windows(partition, source.entries(), source.features, 10**9)
+        (dense,) = partition.windows(source, 10**9)
         norms = np.einsum("nkl,nkl->n", dense.X, dense.X)
         np.testing.assert_allclose(window.X.squared_norms(), norms, rtol=1e-14)
         product = np.einsum("nk,nkl->l", dense.y, dense.X)

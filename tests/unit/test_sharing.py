@@ -1,42 +1,56 @@
-"""Who shares blocks with whom, and the memory in which they are."""
+"""Who shares blocks with whom, the memory in which they are, and the results from there."""
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from coded_dgd import schemes
-from coded_dgd.engine.protocol import Assignment, SharedSlice
+from coded_dgd.engine.kinds_of_blocks import blocks as blocks_of
+from coded_dgd.engine.kinds_of_blocks import forms
+from coded_dgd.engine.protocol import Assignment, SharedPlaces
+from coded_dgd.engine.shard import Shard
 from coded_dgd.engine.shared_blocks import SharedBlocks
+from coded_dgd.problems import objectives
+from coded_dgd.problems.batches import Batches
 from coded_dgd.problems.layout import Layout
-from coded_dgd.problems.sharing import host_groups
+from coded_dgd.problems.places import Places
+from coded_dgd.problems.sharing import block_bytes, host_groups
+from coded_dgd.problems.sparse import SparseRows
+from coded_dgd.problems.task_rows import EVERY, TaskRows
 
 HUGE = 1e9
+RNG = np.random.default_rng(4)
+
+# Groups
 
 
-@pytest.mark.parametrize("name", ["uc-mmc", "uc-mmc-pg", "gc", "sgc"])
+@pytest.mark.parametrize("name", ["uc-mmc", "uc-mmc-pg", "gc", "sgc", "bgc", "erasurehead"])
 @pytest.mark.parametrize("hosts", [1, 2, 3])
-def test_every_worker_finds_its_blocks_in_a_row(name, hosts):
-    load = {} if name == "sgc" else {"load": 4}
-    scheme = schemes.create(name, 12, 12, **load)
+def test_each_block_of_a_host_is_held_once_and_found_by_number(name, hosts):
+    load = {"load": 4} if name in ("uc-mmc", "uc-mmc-pg", "gc") else {}
+    scheme = schemes.create(name, 12, **load)
     scheme.fit(1200, lambda blocks: np.ones(blocks))
     held = {worker: scheme.held(worker) for worker in range(12) if scheme.tasks(worker)}
     where = {worker: f"host {worker % hosts}" for worker in held}
     for group in host_groups(where, held, HUGE):
-        assert len({where[worker] for worker in group.first}) == 1
-        assert group.leader == min(group.first)
-        for worker, first in group.first.items():
-            mine = group.blocks[first : first + scheme.tasks(worker)]
-            np.testing.assert_array_equal(mine, held[worker])
-        assert len(group.blocks) < sum(group.tasks.values())
+        assert len({where[worker] for worker in group.places}) == 1
+        assert group.leader == min(group.places)
+        assert len(set(group.blocks.tolist())) == len(group.blocks) <= scheme.blocks
+        for worker, places in group.places.items():
+            np.testing.assert_array_equal(group.blocks[list(places)], held[worker])
+        assert group.saved == sum(map(len, group.places.values())) - len(group.blocks) > 0
 
 
-def test_circularly_shifted_copies_take_n_and_r_less_one():
-    scheme = schemes.create("uc-mmc", 40, 40, 10)
-    held = {worker: scheme.held(worker) for worker in range(40)}
+def test_any_placement_takes_at_most_all_blocks_once():
+    held = {worker: RNG.permutation(40)[:10] for worker in range(40)}
     (group,) = host_groups(dict.fromkeys(held, "here"), held, HUGE)
-    assert len(group.blocks) == 40 + 10 - 1
-    assert group.part == 49 / 40
+    assert len(group.blocks) <= 40
+    every = {worker: RNG.permutation(40) for worker in range(40)}
+    (group,) = host_groups(dict.fromkeys(every, "here"), every, HUGE)
+    np.testing.assert_array_equal(group.blocks, np.arange(40))
+    assert group.part == 1
 
 
 def test_nobody_shares_what_is_small_or_elsewhere_or_held_once():
@@ -48,51 +62,153 @@ def test_nobody_shares_what_is_small_or_elsewhere_or_held_once():
     assert host_groups(here, {worker: np.array([worker]) for worker in range(3)}, HUGE) == []
 
 
-def assignment(dtype="float64", labels=True, weights=False, **shared_slice):
+# Places
+
+
+def test_circularly_shifted_copies_have_one_break():
+    places = Places([6, 7, 0, 1])
+    assert places.of(0, 2) == slice(6, 8)
+    assert places.of(2, 4) == slice(0, 2)
+    assert places.of(1, 2) == slice(7, 8)
+    np.testing.assert_array_equal(places.of(1, 3), [7, 0])
+
+
+@pytest.mark.parametrize("rows", [EVERY, np.array([0, 4, 5, 11])])
+def test_rows_keep_their_order_wherever_the_blocks_are(rows):
+    X, y, order = RNG.standard_normal((9, 4, 2)), RNG.standard_normal((9, 4)), [6, 2, 3, 0]
+    places = Places(order)
+    for first, last in ((0, 3), (1, 4)):
+        taken, labels, weights = places.taken([X, y, None], first, last, rows)
+        np.testing.assert_array_equal(taken, X[order[first:last]].reshape(-1, 2)[rows])
+        np.testing.assert_array_equal(labels, y[order[first:last]].ravel()[rows])
+        assert weights is None
+    assert np.shares_memory(places.taken([X], 1, 3, EVERY)[0], X)
+    assert np.shares_memory(places.taken([X], 3, 4, slice(2))[0], X)
+
+
+# Memory
+
+
+HEIGHT, FEATURES = 4, 3
+BLOCKS = 5
+PLACES = (3, 4, 0, 2)
+X = RNG.standard_normal((BLOCKS, HEIGHT, FEATURES))
+X[RNG.random(X.shape) < 0.4] = 0
+Y = RNG.standard_normal((BLOCKS, HEIGHT))
+BOUNDS = [(0, 4), (4, 7), (7, 11), (11, 15), (15, 18)]
+X[[1, 4], 3] = Y[[1, 4], 3] = 0  # padding
+ENTRIES = np.count_nonzero(X, axis=(1, 2))
+BATCHES = Batches(18, 9, 0)
+
+
+def assignment(kernel="products", dtype="float64", weights=False, batch=False, **shared):
+    """The assignment of a worker that shares blocks, or has copies of them (`shared` is empty)."""
+    coming = range(BLOCKS) if shared else PLACES
+    if shared:
+        shared = {"shared": SharedPlaces(**({"blocks": BLOCKS, "places": PLACES} | shared))}
     return Assignment(
-        code_id=0, replaces=None, worker=0, tasks=2, height=4, columns=2,
-        layout=Layout(2, dtype=dtype), dynamic=False, labels=labels, ends=(2,),
+        code_id=0, replaces=None, worker=0, tasks=4, height=HEIGHT, columns=FEATURES,
+        layout=Layout(FEATURES, dtype=dtype), dynamic=False, labels=True, ends=(4,),
         coefficients=None, unit=1.0, product=False, objective="least-squares", delay="none",
-        seed=0, weights=weights, shared_slice=SharedSlice(**shared_slice),
+        seed=0, weights=weights, kernel=kernel,
+        rows=tuple(BOUNDS[place] for place in PLACES),
+        batch=(BATCHES.rows, BATCHES.size) if batch else None,
+        entries=tuple(ENTRIES[list(coming)].tolist()) if kernel == "sparse" else None, **shared,
     )  # fmt: skip
 
 
+def sparse(X):
+    starts = np.concatenate([[0], np.cumsum(np.count_nonzero(X.reshape(-1, FEATURES), axis=1))])
+    columns = np.nonzero(X.reshape(-1, FEATURES))[1].astype(np.int32)
+    return SparseRows(starts, columns, X[X != 0], len(X), FEATURES)
+
+
+def load(into, given, coming, weighted=False):
+    """Load in two windows."""
+    y = np.stack([Y, Y**2], axis=1) if weighted else Y
+    for rows in (slice(0, 3), slice(3, 4)):
+        window = X[coming][:, rows].astype(given.layout.dtype)
+        own = y[coming][..., rows].astype(given.layout.dtype)
+        into.load(rows.start, sparse(window) if given.kernel == "sparse" else window, own)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_the_memory_is_what_its_maker_has_written(dtype):
-    made = SharedBlocks.open(assignment(dtype, blocks=3, first=0, token=77))
-    X, y = np.arange(24.0).reshape(3, 4, 2), np.arange(12.0).reshape(3, 4)
-    made.load(0, X[:, :3], y[:, :3])
-    made.load(3, X[:, 3:], y[:, 3:])
-    mapped = SharedBlocks.open(assignment(dtype, blocks=3, first=1, token=77, path=made.path))
+@pytest.mark.parametrize(
+    ("kernel", "weights", "batch"),
+    [
+        ("products", False, False),
+        ("products", True, False),
+        ("products", True, True),
+        ("gram", False, False),
+        ("sparse", False, False),
+        ("sparse", True, False),
+        ("sparse", True, True),
+    ],
+)
+def test_results_have_the_same_bits_as_from_copies(kernel, weights, batch, dtype):
+    kinds = {"kernel": kernel, "dtype": dtype, "weights": weights, "batch": batch}
+    first = assignment(**kinds, token=77)
+    made = SharedBlocks.open(first.shared, forms(first))
+    leader = Shard(first, shared=made)
+    load(leader, first, list(range(BLOCKS)), weights)
+    second = assignment(**kinds, token=77, path=made.path)
+    follower = Shard(second, shared=SharedBlocks.open(second.shared, forms(second)))
+    copies, failed = Shard(assignment(**kinds)), Shard(first)
+    load(copies, copies.assignment, list(PLACES), weights)
+    load(failed, first, list(range(BLOCKS)), weights)
+    beta = RNG.standard_normal(FEATURES).astype(dtype)
+    for shard in (leader, follower, copies, failed):
+        shard._rows.chosen = shard.draw(3).batch
+    for begin in range(4):
+        for end in range(begin + 1, 5):
+            expected = copies.compute(begin, end, beta)
+            loss = copies.blocks.loss(begin, end, beta, None)
+            assert expected.dtype == dtype
+            for shard in (leader, follower, failed):
+                np.testing.assert_array_equal(shard.compute(begin, end, beta), expected)
+                assert shard.blocks.loss(begin, end, beta, None) == loss
+
+
+@pytest.mark.parametrize("kernel", ["products", "gram", "sparse"])
+def test_the_memory_is_of_the_predicted_size_and_vanishes(kernel):
+    first = assignment(kernel, token=77)
+    made = SharedBlocks.open(first.shared, forms(first))
     path = Path(made.path)
-    assert path.exists()
+    exact = sum(prod(shape) * np.dtype(dtype).itemsize for shape, dtype in forms(first))
+    assert exact <= path.stat().st_size <= exact + 64 * len(made.arrays) + 8
+    density = ENTRIES.sum() / X.size
+    predicted = BLOCKS * block_bytes(kernel, HEIGHT, FEATURES, 1, 8, density)
+    assert predicted == pytest.approx(exact, abs=8 * BLOCKS)  # ||y||^2, the last start of rows
+    second = assignment(kernel, token=77, path=made.path)
+    mapped = SharedBlocks.open(second.shared, forms(second))
     del made
-    own, labels = mapped.slice_of(1, 2)
-    np.testing.assert_array_equal(own, X[1:])
-    np.testing.assert_array_equal(labels, y[1:])
-    assert own.dtype == labels.dtype == dtype
-    assert not own.flags.writeable
+    assert not any(each.flags.writeable for each in mapped.arrays)
     assert not path.exists()
 
 
-def test_sample_weights_are_shared_below_the_labels():
-    made = SharedBlocks.open(assignment(weights=True, blocks=3, first=0, token=77))
-    X, y = np.arange(24.0).reshape(3, 4, 2), np.arange(24.0).reshape(3, 2, 4)
-    made.load(0, X[:, :3], y[..., :3])
-    made.load(3, X[:, 3:], y[..., 3:])
-    right = {"blocks": 3, "first": 1, "token": 77, "path": made.path}
-    own, labels = SharedBlocks.open(assignment(weights=True, **right)).slice_of(1, 2)
-    np.testing.assert_array_equal(own, X[1:])
-    np.testing.assert_array_equal(labels, y[1:])
-    with pytest.raises(OSError):
-        SharedBlocks.open(assignment(**right))
+def test_tasks_of_consecutive_blocks_are_not_copied():
+    """Not even by scipy, which copies small slices of an array."""
+    given = assignment("sparse", token=77)
+    made = SharedBlocks.open(given.shared, forms(given))
+    held = blocks_of(given, made.arrays, objectives.create("least-squares"), TaskRows(HEIGHT))
+    load(held, given, list(range(BLOCKS)))
+    _, columns, values, _ = made.arrays
+    for first, last in ((0, 1), (0, 2), (2, 3)):
+        part = held._part(first, last, EVERY)
+        for matrix in (part.X, part.transposed):
+            assert np.shares_memory(matrix.data, values)
+            assert np.shares_memory(matrix.indices, columns)
+    held._part(1, 4, EVERY)
+    assert set(held._parts) == {(0, 1), (0, 2), (2, 3)}, "copies are not kept"
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("wrong", [{"token": 78}, {"blocks": 4}, {"path": "/proc/self/fd/9999"}])
-def test_other_memory_is_refused(wrong, dtype):
-    made = SharedBlocks.open(assignment(dtype, labels=False, blocks=3, first=0, token=77))
-    right = {"blocks": 3, "first": 1, "token": 77, "path": made.path}
-    SharedBlocks.open(assignment(dtype, labels=False, **right))
+@pytest.mark.parametrize("kernel", ["products", "gram", "sparse"])
+@pytest.mark.parametrize(
+    "wrong", [{"token": 78}, {"path": "/proc/self/fd/9999"}, {"dtype": "float32"}]
+)
+def test_other_memory_is_refused(wrong, kernel):
+    given = assignment(kernel, token=77)
+    made = SharedBlocks.open(given.shared, forms(given))
+    other = assignment(kernel, **({"token": 77, "path": made.path} | wrong))
     with pytest.raises(OSError):
-        SharedBlocks.open(assignment(dtype, labels=False, **(right | wrong)))
+        SharedBlocks.open(other.shared, forms(other))

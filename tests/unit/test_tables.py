@@ -481,7 +481,7 @@ def test_workers_read_as_rank_0_does():
     assignment = {
         "local_encoding": asdict(local_encoding),
         "ends": [1],
-        "shared_slice": None,
+        "shared": None,
     }
     assignment["layout"] = asdict(Layout(1))
     blank = dict.fromkeys(Assignment.__annotations__)

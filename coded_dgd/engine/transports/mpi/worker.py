@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd._version import __version__
+from coded_dgd.engine.kinds_of_blocks import forms
 from coded_dgd.engine.protocol import (
     Assignment,
     Change,
@@ -155,9 +156,9 @@ class MPIWorker:
         self._control = control_buffer(longest)
         self._listen()
         shared = None
-        if assignment.shared_slice:
+        if assignment.shared:
             try:
-                shared = SharedBlocks.open(assignment)
+                shared = SharedBlocks.open(assignment.shared, forms(assignment))
             except OSError:
                 if assignment.attaches:
                     self._send_text(Text.READY, Ready(assignment.code_id, False, None))
@@ -207,7 +208,7 @@ class MPIWorker:
         if not len(starts):
             return np.empty(0), 0
         columns, values = self._array("int32"), self._array(assignment.layout.dtype)
-        rows = SparseRows(starts, columns, values, assignment.tasks, assignment.columns)
+        rows = SparseRows(starts, columns, values, assignment.coming, assignment.columns)
         return rows, rows.height
 
     def _array(self, dtype: str) -> NDArray[Any]:

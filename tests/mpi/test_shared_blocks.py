@@ -1,5 +1,7 @@
 """Workers of one host hold copies of blocks together, whoever is lost."""
 
+import json
+
 import numpy as np
 import pytest
 from launching import mpirun
@@ -32,6 +34,43 @@ def test_blocks_are_shared_and_the_model_is_the_same(tmp_path, encode):
     np.testing.assert_allclose(*models, rtol=1e-12)
     saved = (memory[1] - memory[0]) / BLOCK
     assert saved > (COPIES - UNION) / 2  # pieces on their way are larger
+
+
+SCATTERED = {"scheme": "held_memory:RandomCopies", "load": 6, "blocks": 16}
+ALL = {"scheme": "uc-mmc", "load": 16, "blocks": 16}
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "copies"),
+    [
+        ("dense", "float64", SCATTERED),
+        ("dense", "float32", ALL),
+        ("sparse", "float32", SCATTERED),
+        ("sparse", "float64", ALL),
+        pytest.param("dense", "float64", ALL, marks=pytest.mark.slow),
+        pytest.param("dense", "float32", SCATTERED, marks=pytest.mark.slow),
+        pytest.param("sparse", "float32", ALL, marks=pytest.mark.slow),
+        pytest.param("sparse", "float64", SCATTERED, marks=pytest.mark.slow),
+    ],
+)
+def test_a_host_holds_each_block_once_whatever_the_placement(tmp_path, kind, dtype, copies):
+    """Each worker has 6 or all of 16 blocks, which are 1.5 or 4 copies of the data."""
+    megabytes = "100" if dtype == "float32" else "50"
+    options = copies | {"dtype": dtype, "objective": "logistic"}
+    done = mpirun(5, kind, megabytes, json.dumps(options), cwd=tmp_path, script="held_memory.py")
+    assert done.code == 0, done.err
+    assert done.json["error"] <= (1e-5 if dtype == "float32" else 1e-12)
+    assert 0.95 <= done.json["copies"] <= 1.05
+
+
+def test_gram_matrices_are_shared(tmp_path):
+    """Copies take 16 matrices of 2 MB, which are 4 different ones."""
+    data = ["--data", "synthetic:rows=4000,features=500", "--kernel", "gram", "--load", "4"]
+    shared, own = (
+        run(tmp_path, *data, option).json["memory"]["measured"]["workers"]
+        for option in ("--share-blocks", "--no-share-blocks")
+    )
+    assert own - shared > 8 * 500**2 * 12 * 0.8
 
 
 @pytest.mark.parametrize(

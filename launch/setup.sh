@@ -275,6 +275,32 @@ use_test_venv() {
     cd "$root" || exit
 }
 
+beside_names=() beside_pids=() beside_failed=() beside_outputs=''
+
+# Starts a command beside what follows, in a process group of its own. What it prints is kept until
+# the end; what it says on stderr is seen at once.
+beside() { # NAME COMMAND...
+    if [ ${#beside_pids[@]} = 0 ]; then
+        beside_outputs=$(mktemp -d)
+        trap 'for each in "${beside_pids[@]}"; do kill -- "-$each" 2>/dev/null || true; done
+              rm -rf "$beside_outputs"' EXIT
+    fi
+    set -m
+    "${@:2}" </dev/null >"$beside_outputs/${#beside_pids[@]}" &
+    set +m
+    beside_names+=("$1") beside_pids+=($!)
+}
+
+# Waits for all that was started so and prints what each has printed; ends with 1 if any has failed.
+all_beside() {
+    local number
+    for number in "${!beside_pids[@]}"; do
+        wait "${beside_pids[number]}" || beside_failed+=("${beside_names[number]}")
+        cat "$beside_outputs/$number"
+    done
+    [ ${#beside_failed[@]} = 0 ] || die 1 "failed in ${beside_failed[*]}"
+}
+
 # Adds PyTorch to the venv for the tests that need it, which skip without it. The label names a build
 # for processors alone, where pip is offered one: any other would bring gigabytes for graphics cards.
 add_torch() {

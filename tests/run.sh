@@ -12,13 +12,8 @@ case "$*" in
     *) exec "$python" -m pytest "$@" ;;
 esac
 
-# Two at a time: those on ranks, which mostly wait, and those that compute.
-computed=$(mktemp)
-"$python" -m pytest "$@" tests/unit tests/contract >"$computed" 2>&1 &
-pid=$!
-trap 'kill "$pid" 2>/dev/null || true; rm -f "$computed"' EXIT
-failed=''
-"$python" -m pytest "$@" tests/mpi tests/launch || failed+=' tests/mpi tests/launch'
-wait "$pid" || failed+=' tests/unit tests/contract'
-cat "$computed"
-[ -z "$failed" ] || die 1 "failed in$failed"
+# Side by side: those on ranks and those of launchers, which mostly wait, and those that compute.
+beside tests/launch "$python" -m pytest "$@" tests/launch
+beside 'tests/unit tests/contract' "$python" -m pytest "$@" tests/unit tests/contract
+"$python" -m pytest "$@" tests/mpi || beside_failed+=(tests/mpi)
+all_beside

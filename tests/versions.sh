@@ -3,7 +3,7 @@
 # pyproject.toml declares:
 #   oldest   the oldest Python that is found, with the oldest version of every dependency
 #   newest   the newest Python that is found, with the newest versions
-# Python is looked for on PATH and in pyenv; what cannot be tried is skipped, and the reason printed.
+# and without a name at both side by side. Python is looked for on PATH and in pyenv; what cannot be tried is skipped, and the reason printed.
 set -euo pipefail
 # shellcheck source=launch/setup.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../launch/setup.sh"
@@ -56,7 +56,8 @@ newest() { # PYTEST ARGS
 case ${1-} in
     oldest | newest) "$@" ;;
     *)
-        oldest "$@"
-        newest "$@"
+        beside oldest oldest "$@"
+        beside newest newest "$@"
+        all_beside
         ;;
 esac

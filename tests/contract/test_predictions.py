@@ -61,7 +61,7 @@ def test_as_in_fig_1_of_the_mmc_paper(name):
 
 
 @every_scheme
-@pytest.mark.parametrize("load", [2, 10])
+@pytest.mark.parametrize("load", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_as_in_fig_2_of_the_mmc_paper(name, load):
     scheme = build(name, 40, load)
     if isinstance(scheme, StochasticScheme) and load > 2:
@@ -82,7 +82,10 @@ def test_under_other_laws(name, law):
     check(build(name, 10, 5), law, 4_000)
 
 
+OTHER_SIZES = [(10, 7), (7, 10), pytest.param(5, 15, marks=pytest.mark.slow)]
+
+
 @every_scheme
-@pytest.mark.parametrize(("workers", "blocks"), [(10, 7), (7, 10), (5, 15)])
+@pytest.mark.parametrize(("workers", "blocks"), OTHER_SIZES)
 def test_with_other_numbers_of_blocks(name, workers, blocks):
     check(build(name, workers, 5, blocks), "shifted-exponential", 4_000)

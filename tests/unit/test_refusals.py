@@ -1,5 +1,7 @@
 """Messages that make no sense: erasures that are told of, never summed into beta; virtual time."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from observing import Recorder
@@ -79,8 +81,20 @@ def largest_error(outcome):
     return max(record.gradient_error for record in outcome.log)
 
 
-@pytest.mark.parametrize("kind", SPOILT)
-@pytest.mark.parametrize("name", ["uc-mmc", "gc", "lcc-mmc", "mds-mmc", "sgc"])
+SCHEMES = ["uc-mmc", "gc", "lcc-mmc", "mds-mmc", "sgc"]
+
+
+def combinations(names, kinds):
+    """All of them; the first tier has each name once, and each kind once."""
+    return [
+        pytest.param(
+            name, kind, marks=[] if name == names[0] or kind == kinds[0] else pytest.mark.slow
+        )
+        for name, kind in product(names, kinds)
+    ]
+
+
+@pytest.mark.parametrize(("name", "kind"), combinations(SCHEMES, [*SPOILT]))
 def test_the_others_are_enough(name, kind):
     spoil, reason = SPOILT[kind]
     outcome, said = run(name, {1: spoil}, load=None if name == "sgc" else 3)

@@ -127,10 +127,11 @@ def test_figure_2_agrees_with_what_is_known(fig2):
     np.testing.assert_allclose(times[MDS_MMC].y, times[LIMIT].y, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sizes"),
     [
-        pytest.param("mmc-fig1", {"realisations": 200}, marks=pytest.mark.slow),
+        ("mmc-fig1", {"realisations": 200}),
         ("mmc-fig2", {"realisations": 200, "loads": (2, 3)}),
     ],
 )

@@ -355,6 +355,7 @@ def wait_for(pattern, process):
         time.sleep(1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [int(os.environ.get("CODED_DGD_KILLS", "10"))])
 def test_a_job_killed_while_it_writes_a_checkpoint_can_always_go_on(kills):
     """SIGKILL as soon as the temporary file is there, again and again."""

@@ -273,7 +273,9 @@ def test_one_of_several_new_workers_is_lost(tmp_path, fault_tolerance):
 def test_a_run_that_ends_while_a_new_worker_starts(tmp_path, fault_tolerance):
     done = mpirun(
         5, *QUICK, "--scheme", "uc-mmc", "--load", "2", "--replace", "--iterations", "30",
-        "--out", "run", cwd=tmp_path, script="faulty.py", FAULTS="kill:1:27", timeout=60,
+        "--out", "run", cwd=tmp_path, script="faulty.py", FAULTS="kill:1:27", MARK=str(tmp_path),
+        timeout=60,
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert processes_mentioning("coded_dgd.engine.spawned") == []
+    mine = set(processes_mentioning(f"MARK={tmp_path}", "environ"))
+    assert mine.isdisjoint(processes_mentioning("coded_dgd.engine.spawned"))

@@ -103,11 +103,11 @@ class Master:
         """Number of late results received by other groups since the previous iteration."""
         return self.group.late_results - self._late_results
 
-    def speeds(self) -> list[float] | None:
+    def speeds(self) -> list[list[float]] | None:
         """Return what is known of the speed of the workers, for a checkpoint."""
         return self._dispatcher.shares.state() if self._dispatcher else None
 
-    def restore_speeds(self, speeds: list[float] | None) -> None:
+    def restore_speeds(self, speeds: list[list[float]] | None) -> None:
         """Continue from what `speeds` has returned."""
         if self._dispatcher:
             self._dispatcher.shares.restore(speeds)

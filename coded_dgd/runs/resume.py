@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -204,6 +204,7 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
     losses = [Report.from_json(report) for report in values.pop("losses")]
     adaptations = [Adaptation.from_json(each) for each in values.pop("adaptations")]
     data = values.pop("data", None)  # older versions did not record it
+    speeds = values.pop("speeds", None)  # nor this
     return (
         (data is None or misfit(Fingerprint(**data)._asdict(), Fingerprint) is None)
         and values.keys() == {*_Values._fields}
@@ -216,7 +217,18 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
         and all(each.iteration >= 1 and each.stage >= 2 for each in adaptations)
         and all(misfit(vars(absence), Absence) is None for absence in absences)
         and all(0 <= absence.worker < values["workers"] for absence in absences)
+        and (speeds is None or _speeds_fit(speeds, values["workers"]))
         and all(misfit(Refused(*each)._asdict(), Refused) is None for each in refused)
+    )
+
+
+def _speeds_fit(speeds: Any, workers: int) -> bool:
+    """Return whether the times per block are as `Shares.state` returns them."""
+    now, divided = speeds
+    return (
+        len(now) == workers
+        and len(divided) in (0, workers)
+        and all(type(each) is float and 0 < each < inf for each in (*now, *divided))
     )
 
 

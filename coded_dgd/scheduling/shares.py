@@ -31,6 +31,8 @@ class Shares:
         """Own tasks of each worker, as positions among the blocks that it holds."""
         self._seconds: list[float] | None = None
         """Time per block of each worker; None before the first iteration."""
+        self._divided: list[float] = []
+        """The times per block by which the lists were made; empty for those of the scheme."""
         self._numbers = [
             {block: number for number, block in enumerate(scheme.held(worker).tolist())}
             for worker in range(scheme.workers)
@@ -72,17 +74,19 @@ class Shares:
         """Return the list of each worker for an iteration without the workers that are lost."""
         if self._seconds is None or not self._scheme.shares_by_speed:
             return self.lists
-        speed = 1 / np.array(self._seconds)
-        speed[list(lost)] = 0.0
-        if self._lost == {*lost} and self._excess(speed) <= WORTHWHILE * self._best:
-            return self.lists
-        owners = balanced(self._holders, speed)
+        excess = self._excess(_speed(self._seconds, lost))
+        if self._lost != {*lost} or excess > WORTHWHILE * self._best:
+            self._make(self._seconds, {*lost})
+        return self.lists
+
+    def _make(self, seconds: list[float], lost: set[int]) -> None:
+        """Make the lists, given the time per block of each worker and the workers that are lost."""
+        speed = _speed(seconds, lost)
         self.lists = [[] for _ in self.lists]
-        for block, owner in enumerate(owners):
+        for block, owner in enumerate(balanced(self._holders, speed)):
             if owner >= 0:
                 self.lists[owner].append(self._numbers[owner][block])
-        self._lost, self._best = {*lost}, self._excess(speed)
-        return self.lists
+        self._divided, self._lost, self._best = seconds, lost, self._excess(speed)
 
     def _excess(self, speed: Floats) -> float:
         """Return the time of the lists, relative to that of work split perfectly by speed."""
@@ -91,14 +95,30 @@ class Shares:
             times = np.where(counts > 0, counts / speed, 0.0)
         return float(times.max() * speed.sum() / self._scheme.blocks)
 
-    def state(self) -> list[float] | None:
-        """Return what has been learnt, for a checkpoint."""
-        return self._seconds
+    def state(self) -> list[list[float]] | None:
+        """Return what has been learnt, for a checkpoint.
 
-    def restore(self, state: list[float] | None) -> None:
-        """Continue from what `state` has returned, if it is about as many workers."""
-        if state is not None and len(state) == self._scheme.workers:
-            self._seconds = state
+        Returns
+        -------
+        list of two lists of float, or None
+            Time per block of each worker now, and when the lists were made; the second is empty
+            while the lists are those of the scheme. None before the first iteration.
+        """
+        return None if self._seconds is None else [self._seconds, self._divided]
+
+    def restore(self, state: list[list[float]] | None) -> None:
+        """Continue from what `state` has returned for as many workers."""
+        if state is not None:
+            self._seconds, divided = state
+            if divided:
+                self._make(divided, set())
+
+
+def _speed(seconds: Sequence[float], lost: Collection[int]) -> Floats:
+    """Return the blocks per second of each worker; 0 for those that are lost."""
+    speed: Floats = 1 / np.array(seconds)
+    speed[list(lost)] = 0.0
+    return speed
 
 
 def balanced(holders: Sequence[Sequence[int]], speed: Floats) -> list[int]:

@@ -466,7 +466,7 @@ class Changed(NamedTuple):
 def checkpoint_values() -> Target:
     """A checkpoint of other values is used or passed over."""
     names = ["started", "workers", "stages", "scheme", "clock", "first_norm", "absences", "losses"]
-    names += ["refused", "adaptations"]
+    names += ["refused", "adaptations", "speeds"]
     folder = st.sampled_from([f"{name}-stopped" for name in VARIANTS])
     lists = st.sampled_from(
         [[[0, 1, 0.0, None]], [[0, 0, 0.0, 2]], [[2, -5, -1.0, 10**30]], [[0, 1, 0.0]], [[]], [{}]]

@@ -105,6 +105,8 @@ VARIANTS = [
     ("uc-mmc", "--objective", "logistic", "--optimizer", "auto", "--ridge", "0.001"),
     ("sgc", "--step-size", "power-law:scale=10,power=0.7", "--p", "auto"),
     ("lcc-mmc", "--delay", "bernoulli:p=0.3,slow=1,fast=0.01"),
+    ("uc-dynamic", "--delay", "persistent:ranks=2,factor=5"),
+    ("uc-dynamic", "--delay", "persistent:ranks=2,factor=5", "--shares", "equal"),
 ]
 
 
@@ -533,7 +535,9 @@ def reseal(folder, **changed):
         {"absences": [[0, 0, "0", None]]}, {"absences": 3}, {"losses": [{"peer": 1}]},
         {"losses": [[]]}, {"refused": [[1, "reason"]]}, {"refused": [[1, 2, 3]]}, {"refused": None},
         {"refused": {}}, {"clock": {}}, {"other": 3}, {"adaptations": [1]}, {"adaptations": 2},
-        {"adaptations": [{"from": {}, "to": {}}]},
+        {"adaptations": [{"from": {}, "to": {}}]}, {"speeds": 1}, {"speeds": [[1.0] * 6]},
+        {"speeds": [[1.0] * 5, []]}, {"speeds": [[1.0] * 6, [1.0]]}, {"speeds": [[0.0] * 6, []]},
+        {"speeds": [[float("inf")] * 6, []]}, {"speeds": [["1"] * 6, []]},
     ],
     ids=str,
 )  # fmt: skip

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from coded_dgd import errors
 from coded_dgd.errors import CodedDGDError
@@ -259,6 +259,10 @@ class OwnTasks(NamedTuple):
     tasks: tuple[int, ...]
 
 
+News = Change | OwnTasks
+"""What rank 0 tells one worker of a dynamic scheme."""
+
+
 class Command(NamedTuple):
     """A control message with at most one number besides its kind."""
 
@@ -267,44 +271,52 @@ class Command(NamedTuple):
 
 
 SHORT = 5
-"""Numbers of a control message without a list: its kind and up to four arguments."""
+"""Numbers of a control message before its list, if any: its kind and four arguments."""
+
+
+def pack_control(kind: Control, *arguments: int, values: ArrayLike = ()) -> Floats:
+    """Return a control message as it is sent: SHORT numbers, and a list of `values`."""
+    message = np.zeros(SHORT + np.size(values))
+    message[: len(arguments) + 1] = kind, *arguments
+    message[SHORT:] = values
+    return message
 
 
 def pack_point(point: Point) -> Floats:
     """Return a point in the form in which it is sent."""
     kind = Control.PRODUCT if point.product else Control.POINT
-    return np.concatenate([[kind, point.code_id, point.iteration], point.beta])
+    return pack_control(kind, point.code_id, point.iteration, len(point.beta), values=point.beta)
 
 
-def pack_control(kind: Control, *arguments: int) -> Floats:
-    """Return a control message other than a point as it is sent, of at least SHORT numbers."""
-    message = np.zeros(max(len(arguments) + 1, SHORT))
-    message[: len(arguments) + 1] = kind, *arguments
-    return message
-
-
-def pack_own_tasks(own: OwnTasks) -> Floats:
-    """Return the first tasks of a worker in the form in which they are sent."""
-    return pack_control(Control.OWN_TASKS, own.code_id, len(own.tasks), *own.tasks)
+def pack_news(news: News) -> Floats:
+    """Return what a worker is told in the form in which it is sent."""
+    if isinstance(news, Change):
+        return pack_control(Control.CHANGE, *news)
+    return pack_control(Control.OWN_TASKS, news.code_id, len(news.tasks), values=news.tasks)
 
 
 def control_buffer(length: int = 0) -> Floats:
-    """Return a buffer for a point of so many parameters, a list of so many tasks, or a command."""
-    return np.empty(max(3 + length, SHORT))
+    """Return a buffer for any control message whose list has at most so many numbers."""
+    return np.empty(SHORT + length)
 
 
-def read_control(message: Floats) -> Point | Change | OwnTasks | Command:
+def read_control(message: Floats) -> Point | News | Command:
     """Return the content of a control message, in memory of its own."""
-    kind, *arguments = message[:SHORT].tolist()
+    kind, *arguments = map(int, message[:SHORT].tolist())
     if kind in (Control.POINT, Control.PRODUCT):
-        product = kind == Control.PRODUCT
-        return Point(int(arguments[0]), int(arguments[1]), message[3:].copy(), product)
+        code_id, iteration, count, _ = arguments
+        beta = message[SHORT : SHORT + count].copy()
+        return Point(code_id, iteration, beta, kind == Control.PRODUCT)
     if kind == Control.CHANGE:
-        return Change(*map(int, arguments))
+        return Change(*arguments)
     if kind == Control.OWN_TASKS:
-        count = int(arguments[1])
-        return OwnTasks(int(arguments[0]), tuple(map(int, message[3 : 3 + count])))
-    return Command(Control(int(kind)), int(arguments[0]))
+        return OwnTasks(arguments[0], _tasks(message, arguments[1]))
+    return Command(Control(kind), arguments[0])
+
+
+def _tasks(message: Floats, count: int) -> tuple[int, ...]:
+    """Return the tasks in the list of a control message."""
+    return tuple(map(int, message[SHORT : SHORT + count]))
 
 
 class Report(NamedTuple):

@@ -13,9 +13,8 @@ from coded_dgd.engine.events import MASTER_EVENTS, EventRecorder, RankEvents
 from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.protocol import (
     Assignment,
-    Change,
     Logs,
-    OwnTasks,
+    News,
     Point,
     Ready,
     Reals,
@@ -121,7 +120,7 @@ class Transport(ABC):
         """Send a point to these peers without waiting; it overtakes any earlier one."""
 
     @abstractmethod
-    def tell(self, peer: int, news: Change | OwnTasks) -> None:
+    def tell(self, peer: int, news: News) -> None:
         """Send a peer news of its tasks without waiting.
 
         A change may overtake the point of its iteration. Own tasks come before the next point.

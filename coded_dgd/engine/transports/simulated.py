@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from math import inf
 
 from coded_dgd.engine.events import RankEvents
-from coded_dgd.engine.protocol import Assignment, Change, OwnTasks, Point, Ready, Reals, Report
+from coded_dgd.engine.protocol import Assignment, News, Point, Ready, Reals, Report
 from coded_dgd.engine.shard import Shard
 from coded_dgd.engine.transports.base import Batch, Transport
 from coded_dgd.engine.worker import Signal, Wait, Worker
@@ -94,7 +94,7 @@ class SimulatedTransport(Transport):
             if peer not in self.lost:
                 self._resume(peer, point)
 
-    def tell(self, peer: int, news: Change | OwnTasks) -> None:
+    def tell(self, peer: int, news: News) -> None:
         if peer not in self.lost:
             self._resume(peer, news)
 

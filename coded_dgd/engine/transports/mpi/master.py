@@ -20,10 +20,9 @@ from coded_dgd.engine.events import RankEvents
 from coded_dgd.engine.losses import ranks
 from coded_dgd.engine.protocol import (
     Assignment,
-    Change,
     Control,
     Greeting,
-    OwnTasks,
+    News,
     Point,
     Ready,
     Reals,
@@ -168,7 +167,7 @@ class MPIMaster(Transport):
             if peer not in self.lost:
                 self._peers[peer].post(message)
 
-    def tell(self, peer: int, news: Change | OwnTasks) -> None:
+    def tell(self, peer: int, news: News) -> None:
         if peer not in self.lost:
             self._peers[peer].tell(news)
 

@@ -15,14 +15,14 @@ import numpy as np
 from coded_dgd.engine.events import TimelineEvent
 from coded_dgd.engine.protocol import (
     Assignment,
-    Change,
     Control,
     Floats,
     Greeting,
+    News,
     OwnTasks,
     Report,
     pack_control,
-    pack_own_tasks,
+    pack_news,
 )
 from coded_dgd.engine.transports.mpi.library import (
     CONTROL,
@@ -76,7 +76,7 @@ class Peer:
         self._gate: MPI.Request | None = None
         self._count = 0
         self.owed: Floats | None = None
-        self._owed_changes: list[Change] = []
+        self._owed_news: list[News] = []
         self._owed_lists: dict[int, OwnTasks] = {}
 
     def fail(self, cause: str = GONE) -> None:
@@ -177,16 +177,16 @@ class Peer:
         """
         self.send(pack_control(command, argument), CONTROL, command is Control.RELEASE)
 
-    def tell(self, news: Change | OwnTasks) -> None:
-        """Send a change behind the point that it belongs to, and own tasks before the next one."""
+    def tell(self, news: News) -> None:
+        """Send own tasks before the next point, and other news behind the point they belong to."""
         if isinstance(news, OwnTasks):
             self._owed_lists[news.code_id] = news
         elif self.owed is not None:
-            self._owed_changes.append(news)
+            self._owed_news.append(news)
         else:
             if len(self._sending) >= WINDOW:
                 self._sending = self._pending(self._sending)
-            self.send(pack_control(Control.CHANGE, *news), CONTROL)
+            self.send(pack_news(news), CONTROL)
 
     def unsent(self) -> int:
         """Return the number of bytes that are being sent, without points."""
@@ -213,7 +213,7 @@ class Peer:
     def post(self, message: Floats) -> None:
         """Send a point, now or as soon as the peer has read those before it."""
         if not self.gone:
-            self.owed, self._owed_changes = message, []
+            self.owed, self._owed_news = message, []
             self.advance()
 
     def advance(self) -> None:
@@ -225,7 +225,7 @@ class Peer:
             return
         self._gate = None
         for own in self._owed_lists.values():
-            self.send(pack_own_tasks(own), CONTROL)
+            self.send(pack_news(own), CONTROL)
         self._owed_lists.clear()
         self._count += 1
         send = self._comm.Isend if self._count % WINDOW else self._comm.Issend
@@ -237,9 +237,9 @@ class Peer:
         if not self._count % WINDOW:
             self._gate = request
         self._points.append((request, self.owed))
-        self.owed, changes = None, self._owed_changes
-        for change in changes:
-            self.tell(change)
+        self.owed, owed = None, self._owed_news
+        for news in owed:
+            self.tell(news)
 
     def events(self, deadline: float) -> Floats | None:
         """Receive the events that the report has announced; return None if they do not arrive."""

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from coded_dgd._version import __version__
 from coded_dgd.engine.kinds_of_blocks import forms
 from coded_dgd.engine.protocol import (
+    SHORT,
     Assignment,
-    Change,
     Command,
     Control,
     Floats,
     Greeting,
-    OwnTasks,
+    News,
     Point,
     Ready,
     Reals,
@@ -120,7 +120,7 @@ class MPIWorker:
         """Post the next receive for control messages, which overwrites the present one."""
         self._listening = self._guarded(self._comm.Irecv, self._control, 0, CONTROL)
 
-    def _heard(self) -> Point | Change | OwnTasks | Command | None:
+    def _heard(self) -> Point | News | Command | None:
         """Return the control message that has arrived, if any; heartbeats are only received."""
         try:
             while self._listening.Test():
@@ -152,7 +152,7 @@ class MPIWorker:
         assignment = Assignment.from_json(text)
         if assignment.log:
             self._begin_log(assignment)
-        longest = max(assignment.layout.parameters, assignment.tasks, len(self._control) - 3)
+        longest = max(assignment.layout.parameters, assignment.tasks, len(self._control) - SHORT)
         self._control = control_buffer(longest)
         self._listen()
         shared = None
@@ -256,7 +256,7 @@ class MPIWorker:
             pause()
         return int(status.Get_count(datatype))
 
-    def wait(self, deadline: float) -> Point | Change | OwnTasks | Control | None:
+    def wait(self, deadline: float) -> Point | News | Control | None:
         """Wait until `deadline` for a control message; return the newest of several points."""
         pause, longest = WORKER_PAUSE
         waited = False
@@ -269,7 +269,7 @@ class MPIWorker:
             waited = True
         if isinstance(message, Point):
             return self._newest(message, waited)
-        if isinstance(message, (Change, OwnTasks)):
+        if not isinstance(message, Command):
             self._listen()
             return message
         if message.kind is Control.RELEASE:

@@ -1,0 +1,43 @@
+"""Control messages are read as they were packed, from buffers of any length."""
+
+import numpy as np
+import pytest
+
+from coded_dgd.engine.protocol import (
+    Change,
+    Command,
+    Control,
+    OwnTasks,
+    Point,
+    control_buffer,
+    pack_control,
+    pack_news,
+    pack_point,
+    read_control,
+)
+
+
+def received(message, longest):
+    """What a worker reads, in whose buffer junk is left from earlier messages."""
+    buffer = control_buffer(longest)
+    buffer.fill(np.nan)
+    buffer[: len(message)] = message
+    return read_control(buffer)
+
+
+@pytest.mark.parametrize("product", [False, True])
+def test_a_point_is_as_long_as_the_model_also_if_lists_of_tasks_are_longer(product):
+    point = received(pack_point(Point(2, 7, np.arange(5.0), product)), 60)
+    assert (point.code_id, point.iteration, point.product) == (2, 7, product)
+    np.testing.assert_array_equal(point.beta, np.arange(5.0))
+
+
+@pytest.mark.parametrize("news", [Change(1, 3, -1, 4), OwnTasks(1, ()), OwnTasks(2, (5, 0, 7))])
+def test_news_of_tasks(news):
+    assert received(pack_news(news), 8) == news
+
+
+def test_commands_are_the_same_in_every_buffer():
+    for longest in (0, 9):
+        message = pack_control(Control.RELEASE, 3)
+        assert received(message, longest) == Command(Control.RELEASE, 3)

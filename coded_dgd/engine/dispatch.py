@@ -55,6 +55,11 @@ class Dispatcher:
         """Note that a worker is lost; others may compute its tasks."""
         self._scheduler.lose(worker, elapsed)
 
+    @property
+    def next_instant(self) -> float:
+        """Time at which to call `tell` again even if nothing has arrived; inf for never."""
+        return self._scheduler.next_instant
+
     def tell(self, elapsed: float) -> None:
         """Send the words that follow from what has happened. Call it after beta_t has left."""
         group = self._group

@@ -206,8 +206,10 @@ class Master:
         iteration, left = record.iteration, self._left[record.iteration]
         limit = inf if self.scheme.deadline is None else self.scheme.deadline
         while not self._decodable:
-            enough = 1 if self._dispatcher else self.decoder.still_needed
-            incoming = self.group.receive(iteration, left + limit, enough)
+            enough, until = self.decoder.still_needed, limit
+            if self._dispatcher:
+                enough, until = 1, min(limit, self._dispatcher.next_instant)
+            incoming = self.group.receive(iteration, left + until, enough)
             self._take(incoming, record)
             for late in incoming.late:
                 self._take_late(late, record)

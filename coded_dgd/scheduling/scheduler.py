@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from coded_dgd.errors import UsageError, answer, shown
 from coded_dgd.schemes.dynamic import DynamicScheme
-from coded_dgd.schemes.progress import Progress
+from coded_dgd.schemes.progress import Later, Progress
 
 LOOK_AHEAD = 0.003
 """Seconds before a worker is expected to be done with its list at which it is given a task."""
@@ -135,9 +136,22 @@ class Scheduler:
         self._refuse_standstill()
         return self._flush()
 
+    @property
+    def next_instant(self) -> float:
+        """Time at which to call `words` again even if nothing has happened; inf for never."""
+        if not self._short:
+            return inf
+        instant: float = max(self._short[0][0] - LOOK_AHEAD, self.progress.now)
+        return round(instant, DIGITS) + 2 * 10**-DIGITS  # a rounded time is not before the instant
+
     def _give(self, worker: int) -> None:
         """Give a worker one more task, if there is one and enough words are left."""
         progress, number = self.progress, self._ask(worker)
+        if isinstance(number, Later):
+            heapq.heappush(
+                self._short, (number.instant + LOOK_AHEAD, worker, self._version[worker])
+            )
+            return
         block = NONE if number is None else self._held[worker][number]
         if block == NONE or (
             self._spent + 2 > self._budget and (progress.begun[block] or progress.waiting[block])
@@ -217,12 +231,14 @@ class Scheduler:
         self.words_sent += len(words)
         return words
 
-    def _ask(self, worker: int) -> int | None:
+    def _ask(self, worker: int) -> int | Later | None:
         """Return a worker's next task; refuse what is none in one line."""
         who = f"scheme {self._scheme.name}: next_task"
         number = answer(who, lambda: self._scheme.next_task(worker, self.progress))
         if number is None:
             return None
+        if isinstance(number, Later) and number.instant > self.progress.now:
+            return number
         last = len(self._held[worker]) - 1
         if not isinstance(number, (int, np.integer)) or not 0 <= number <= last:
             self._refuse(

@@ -85,6 +85,11 @@ class VirtualWorkers:
         now = 0.0
         self._tell(workers, now, events, words)
         while events or words:
+            timer = scheduler.next_instant
+            if timer < min(each[0][0] for each in (events, words) if each):
+                now = timer
+                self._tell(workers, now, events, words)
+                continue
             if words and (not events or words[0][0] <= events[0][0]):
                 now, number, take, drop = words.pop(0)
                 if number not in scheduler.progress.lost:

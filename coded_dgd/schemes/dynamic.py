@@ -11,7 +11,7 @@ import numpy as np
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._copies import first_copies
 from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationScheme
-from coded_dgd.schemes.progress import Progress
+from coded_dgd.schemes.progress import Later, Progress
 from coded_dgd.schemes.rules import Coverage, Rule
 
 
@@ -39,12 +39,13 @@ class DynamicScheme(ReplicationScheme):
     ``auto`` for payloads that are large."""
 
     @abstractmethod
-    def next_task(self, worker: int, progress: Progress) -> int | None:
-        """Return one more task of a worker, as a position in ``held(worker)``; None for no task.
+    def next_task(self, worker: int, progress: Progress) -> int | Later | None:
+        """Return one more task of a worker, as a position in ``held(worker)``.
 
         The task must not be in the list of the worker. The method is called when the worker is
-        about to be done with its list. After it has returned None, it is called again for this
-        worker in the same iteration only if a worker is lost or a result cannot be used.
+        about to be done with its list. None says that there is no task for it, and it is called
+        again in the same iteration only if a worker is lost or a result cannot be used. `Later`
+        says when to call it again.
         """
 
     def own_tasks(self, worker: int) -> Integers:

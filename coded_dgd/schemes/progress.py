@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import NamedTuple
 
 INSTANT = 1e-9
 """Seconds that count for a block when no time has passed, and nothing is known."""
@@ -69,6 +70,23 @@ class Progress:
         ahead = 0 if blocks[0] == block else blocks.index(block)
         return self.since[worker] + (ahead + 1) / self.speeds[worker]
 
+    def is_on_time(self, worker: int) -> bool:
+        """Return whether a worker has computed the first block of its list for less than its mean.
+
+        A worker that has finished no block is not on time, since nothing is known about it.
+        """
+        done, current = self.done[worker], self.now - self.since[worker]
+        return done > 0 and current <= self.latest[worker] / done
+
+    def late_at(self, worker: int, seconds: float) -> float:
+        """Return the time at which a worker is late with the first block of its list.
+
+        It is late if it has computed the block for longer than its mean and than so many seconds.
+        """
+        done = self.done[worker]
+        usual = self.latest[worker] / done if done else 0.0
+        return self.since[worker] + max(usual, seconds)
+
     def expected_free(self, worker: int) -> float:
         """Return the time at which a worker is expected to be done with its list.
 
@@ -80,12 +98,19 @@ class Progress:
         return self.since[worker] + len(blocks) * self.latest[worker] / done if done else inf
 
 
+class Later(NamedTuple):
+    """The answer that there is no task for a worker before an instant."""
+
+    instant: float
+    """Time in seconds at which to ask again."""
+
+
 class Speeds(dict[int, float]):
     """The expected speed of each worker in blocks per second, computed when it is asked for.
 
-    The time of a block is the mean so far, or the time for which the worker has computed the
-    current block if that is longer. For a worker that has finished no block it is twice the time
-    since the departure of beta_t: the longer it has taken, the longer it will take.
+    The time of a block is the mean so far. If the worker has computed its current block for longer,
+    or has finished none, it is twice the time for which it has computed the current block: the
+    longer it has taken, the longer it will take.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -96,7 +121,7 @@ class Speeds(dict[int, float]):
         if done:
             seconds, current = progress.latest[worker] / done, progress.now - progress.since[worker]
             if current > seconds and progress.lists[worker]:
-                seconds = current
+                seconds = 2 * current
         else:
             seconds = 2 * progress.now
         self[worker] = speed = 0.0 if worker in progress.lost else 1 / (seconds or INSTANT)

@@ -17,6 +17,7 @@ self-scheduling; FlexRR (Harlap et al., SoCC 2016) moves the work of slow worker
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,13 +27,15 @@ from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._spread import held_by, spread
 from coded_dgd.schemes.base import Integers
 from coded_dgd.schemes.dynamic import DynamicScheme
-from coded_dgd.schemes.progress import Progress
+from coded_dgd.schemes.progress import Later, Progress
 
 FINENESS = 4
 """Default number of blocks per worker, N / M."""
 COPIES = 10
 """Default number of copies of a block."""
 ALL = "all"
+SOON = 0.001
+"""Seconds after which a worker without a task is asked for again, at least."""
 
 
 class UncodedDynamic(DynamicScheme):
@@ -118,27 +121,31 @@ class UncodedDynamic(DynamicScheme):
     def own_tasks(self, worker: int) -> Integers:
         return np.arange(self._own[worker])
 
-    def next_task(self, worker: int, progress: Progress) -> int | None:
-        chosen, least = None, (2, 0.0)
-        own_speed, lists = progress.speeds[worker], progress.lists
-        own_end = progress.expected_free(worker) + 1 / own_speed
+    def next_task(self, worker: int, progress: Progress) -> int | Later | None:
+        chosen, least, again = None, (2, 0.0), inf
+        speed, lists = progress.speeds[worker], progress.lists
+        end = progress.expected_free(worker) + 1 / speed
         for number, block in enumerate(self._blocks_of[worker]):
             if block in progress.finished:
                 continue
             begun, waiting = progress.begun[block], progress.waiting[block]
             if worker in begun or worker in waiting or worker in progress.refused[block]:
                 continue
-            if begun:
-                key = 1, -min([progress.expected_end(each, block) for each in begun])
-            elif not waiting:
+            if not begun and not waiting:
                 return number  # the block of a lost worker, which nobody is going to compute
-            elif progress.expected_end(waiting[0], block) <= own_end:
+            others_end = min([progress.expected_end(each, block) for each in begun or waiting])
+            if others_end <= end and (waiting or any(map(progress.is_on_time, begun))):
+                again = min(again, progress.late_at((begun or waiting)[0], 1 / speed))
                 continue
+            if begun:
+                key = 1, -others_end
             else:
-                speed = sum(map(progress.speeds.__getitem__, self._holders[block])) - own_speed
-                key = 0, -len(lists[waiting[0]]) / speed
+                others = sum(map(progress.speeds.__getitem__, self._holders[block])) - speed
+                key = 0, -len(lists[waiting[0]]) / others
             if key < least:
                 chosen, least = number, key
+        if chosen is None and again < inf:
+            return Later(max(again, progress.now + SOON))
         return chosen
 
 

@@ -21,7 +21,6 @@ from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.preparation import preparation_of
 from coded_dgd.problems.sharing import HostGroup
 from coded_dgd.problems.sources import Source
-from coded_dgd.problems.sparse import Integers
 
 STOPPED = "stopped while the data were handed out: start it again"
 
@@ -45,7 +44,7 @@ class Assignments:
         Partition of the distributed rows into blocks.
     columns : int
         Number of columns of the distributed rows.
-    entries : (N,) array, optional
+    entries : list of int, optional
         Number of entries of each block, if rows are sparse.
     """
 
@@ -56,7 +55,7 @@ class Assignments:
         source: Source,
         partition: Partition,
         columns: int,
-        entries: Integers | None,
+        entries: list[int] | None,
     ) -> None:
         self._group, self._config = group, config
         self._partition, self._columns, self._entries = partition, columns, entries
@@ -161,7 +160,7 @@ class Assignments:
         if self._entries is None:
             return None
         coming = self._coming.get(worker, self._group.scheme.placement(worker))
-        return tuple(self._entries[coming].tolist())
+        return tuple(self._entries[block] for block in coming.tolist())
 
     def attach(self, host_group: HostGroup) -> list[int]:
         """Let the followers of a host group map the leader's blocks; return the failed ones."""

@@ -16,6 +16,7 @@ from coded_dgd.problems.problem import OPTIMUM_FLOPS, factorised_rows, optimum_f
 from coded_dgd.problems.sharing import HostGroup, block_bytes
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.base import WINDOW_BYTES
+from coded_dgd.problems.sparse import ENTRY_BYTES
 from coded_dgd.schemes.base import Scheme
 
 WORKER = 42e6
@@ -24,8 +25,10 @@ CONNECTION = 0.05e6
 """Bytes that each rank of the job adds to every worker."""
 RANDOM = 6e6
 """Bytes of the random numbers of numpy, with which workers draw delays and mini-batches."""
-SPARSE = 25e6
+SPARSE = 22e6
 """Bytes that a worker needs to compute with sparse rows."""
+TAKING = 24
+"""Bytes of the numbers with which rank 0 takes an entry of sparse rows."""
 MASTER = 115e6
 """Bytes of rank 0 without data, with the command line and scipy."""
 OF_WORKER, OF_MASTER = 4, 14
@@ -72,7 +75,9 @@ def peaks(
     local = config.encode == "local"
     if local:
         held += data + _encoding(scheme, sizes)
-    return Peaks(held, master(scheme, sizes, data, base if base > 0 else None, sharing, local))
+    known = base if base > 0 else None
+    density = source.density if kernel == "sparse" else None
+    return Peaks(held, master(scheme, sizes, data, known, sharing, local, density))
 
 
 def _theory(config: RunConfig) -> float:
@@ -106,15 +111,17 @@ def worker(
     alone = set(range(scheme.workers)).difference(*(group.places for group in sharing))
     most = max((scheme.tasks(each) for each in alone), default=0)
     held = [(most, most), *((g.part, len(g.blocks)) for g in sharing)]
-    height, at_once = block_rows(scheme, sizes), _rows_at_once(scheme, sizes, sharing)
+    height = block_rows(scheme, sizes)
     labels = int(not scheme.coded)
     held_block = block_bytes(kernel, height, sizes.features, labels, sizes.itemsize, density)
-    row = float(sizes.itemsize * (sizes.features + labels))
+    row, width = float(sizes.itemsize * (sizes.features + labels)), 8.0 * (sizes.features + 1)
     base = without_data(scheme.workers) + sizes.overhead
     base += 8.0 * OF_WORKER * sizes.parameters
     if kernel == "sparse" and density is not None:
         row = density * sizes.features * (sizes.itemsize + 4) + 8 + sizes.itemsize
+        width = _sparse_width(sizes, density)
         base += SPARSE
+    at_once = _rows_at_once(scheme, sizes, width, sharing)
     return base + max(
         blocks * held_block + min(2 * at_once, height) * coming * row for blocks, coming in held
     )
@@ -127,6 +134,7 @@ def master(
     base: float | None = None,
     sharing: Sequence[HostGroup] = (),
     local: bool = False,
+    density: float | None = None,
 ) -> float:
     """Return the peak of rank 0: the data, and the step that needs the most memory.
 
@@ -138,6 +146,8 @@ def master(
         Bytes of rank 0 without data, as measured; by default they are estimated.
     local : bool
         Whether workers read the data themselves.
+    density : float, optional
+        Density of rows that are handed out as sparse ones; None if they are dense.
     """
     if base is None:
         base = MASTER + sizes.overhead
@@ -148,11 +158,15 @@ def master(
         factorised = min(sizes.rows, factorised_rows(sizes.features)) * width
         reading = max(reading, FACTORISING * factorised)
     height = block_rows(scheme, sizes)
-    rows = _rows_at_once(scheme, sizes, sharing)
+    if density is not None:
+        width = _sparse_width(sizes, density)
+    rows = _rows_at_once(scheme, sizes, width, sharing)
     at_once = rows * width
     tasks = _tasks(scheme, sharing)
     largest = max([_most_tasks(scheme), *(len(group.blocks) for group in sharing)])
     handing = _blocks(scheme, sizes) * min(2 * rows, height) * width
+    if density is not None:
+        handing += _blocks(scheme, sizes) * rows * TAKING * density * sizes.features
     if not local:
         handing += min(DATA_IN_FLIGHT + 2 * largest * at_once, tasks * height * width)
         handing += scheme.coded * tasks * at_once
@@ -194,12 +208,25 @@ def resident() -> float:
         return 0.0
 
 
-def _rows_at_once(scheme: Scheme, sizes: Sizes, sharing: Sequence[HostGroup] = ()) -> float:
-    """Return the rows of every block handed out together: all, if blocks are rows."""
+def _sparse_width(sizes: Sizes, density: float) -> float:
+    """Return the bytes of a sparse row that is handed out, with its start and label."""
+    return ENTRY_BYTES * density * sizes.features + 16
+
+
+def _rows_at_once(
+    scheme: Scheme, sizes: Sizes, width: float, sharing: Sequence[HostGroup] = ()
+) -> float:
+    """Return the rows of every block handed out together: all, if blocks are rows.
+
+    Parameters
+    ----------
+    width : float
+        Bytes of a row.
+    """
     height = block_rows(scheme, sizes)
     if blocks_are_rows(scheme, sizes):
         return height
     row = _blocks(scheme, sizes) + _tasks(
         scheme, sharing
     )  # of every block, and of what becomes of them
-    return min(height, max(1.0, WINDOW / (8 * row * (sizes.features + 1))))
+    return min(height, max(1.0, WINDOW / (row * width)))

@@ -110,10 +110,10 @@ class SparseWindow(NamedTuple):
     y: Floats
 
 
-def entries_of_blocks(partition: Partition, starts: NDArray[Any]) -> Integers:
-    """Return the number of entries of each block, of shape (N,), of rows with these starts."""
+def entries_of_blocks(partition: Partition, starts: NDArray[Any]) -> list[int]:
+    """Return the number of entries of each block of rows with these starts."""
     bounds = np.array([partition.bounds(block) for block in range(partition.blocks)])
-    counts: Integers = np.diff(starts[bounds]).ravel().astype(np.int64)
+    counts: list[int] = np.diff(starts[bounds]).ravel().tolist()
     return counts
 
 

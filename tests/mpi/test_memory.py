@@ -43,6 +43,38 @@ def test_the_prediction_is_within_15_percent(tmp_path, options):
     assert f"memory: at most {predicted['worker'] / 1e6:.0f} MB on a worker" in done.err
 
 
+@pytest.fixture
+def sparse_file(tmp_path):
+    """80,000 rows of 30 entries, of two classes."""
+    rng = np.random.default_rng(0)
+    columns = rng.integers(1, 9, size=(80_000, 1)) + 8 * np.arange(30)
+    lines = (
+        f"{row % 2} " + " ".join(f"{column}:{row % 7 + 1}" for column in own)
+        for row, own in enumerate(columns.tolist())
+    )
+    (tmp_path / "data.svm").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "data"),
+    [
+        ("sparse", ["--data", "data.svm", "--objective", "logistic"]),
+        pytest.param(
+            "gram", ["--data", "synthetic:rows=40000,features=500"], marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_the_prediction_with_shared_blocks_is_within_15_percent(
+    tmp_path, sparse_file, kernel, data
+):
+    """Each of the 4 workers has all blocks."""
+    done = mpirun(
+        5, "--scheme", "uc-mmc", "--load", "4", "--kernel", kernel, *data, "--delay", "none",
+        "--iterations", "3", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    foreseen(done)
+
+
 def test_a_model_may_have_more_parameters_than_a_worker_has_numbers(tmp_path):
     """300 classes of 2,000 columns: vectors of 4.8 MB, and blocks of 2.4 MB."""
     X = np.random.default_rng(0).standard_normal((600, 2000))

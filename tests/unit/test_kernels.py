@@ -219,7 +219,7 @@ class ThreeOutputs(LinearModel):
 def test_sparse_rows_of_a_model_with_several_outputs(sparse_file, dtype, precise, factors):
     source, model, rows = open_source(sparse_file, 0), ThreeOutputs(), TaskRows(21, (20, 20, 21))
     partition, entries = Partition(source.rows, 3), source.entries()
-    counts = entries_of_blocks(partition, entries[0]).tolist()
+    counts = entries_of_blocks(partition, entries[0])
     compressed = sparse(counts, source.features, model, rows, dtype)
     full = dense(3, 21, source.features, model, dtype=dtype, rows=rows)
     for start, X, y in windows(partition, entries, source.features, 2000):

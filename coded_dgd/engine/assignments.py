@@ -123,6 +123,7 @@ class Assignments:
             columns=self._columns,
             layout=group.layout,
             own=self._own(worker),
+            combine=group.combines,
             labels=not scheme.coded,
             weights=self._weights and not scheme.coded,
             ends=scheme.ends(worker),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from coded_dgd.engine.collecting import Collection
 from coded_dgd.engine.group import WorkerGroup
-from coded_dgd.engine.protocol import Change, OwnTasks
+from coded_dgd.engine.protocol import Change, Collect, OwnTasks
 from coded_dgd.scheduling.scheduler import Scheduler
 from coded_dgd.scheduling.shares import Shares
 from coded_dgd.schemes.dynamic import DynamicScheme
@@ -24,10 +25,14 @@ class Dispatcher:
     def __init__(self, group: WorkerGroup, scheme: DynamicScheme) -> None:
         self._group = group
         self._scheduler, self.shares = Scheduler(scheme), Shares(scheme)
+        self.collection = Collection(scheme) if group.combines else None
+        """What workers keep; None if they send each result at once."""
         self._own = self.shares.lists
         self._known: dict[int, list[int]] = {}
         """Tasks with which each peer begins an iteration, if not those of its assignment."""
         self._iteration = 0
+        self._observed = False
+        """Whether all blocks have been done once in this iteration."""
 
     def divide(self, iteration: int, lost: Iterable[int]) -> None:
         """Tell workers with which tasks they begin an iteration. Call it before beta_t leaves."""
@@ -38,21 +43,49 @@ class Dispatcher:
             if worker not in lost and tasks != self._known.get(peer, assigned):
                 self._known[peer] = tasks
                 group.transport.tell(peer, OwnTasks(group.code_id, tuple(tasks)))
-        self._iteration = iteration
+        self._iteration, self._observed = iteration, False
         self._scheduler.begin(lists, lost)
+        if self.collection:
+            self.collection.begin(iteration)
+            group.sums = self.collection.numbers
 
     def finish(self, worker: int, number: int, elapsed: float) -> None:
-        """Note that the result of a task has arrived."""
+        """Note that the result of a task, or the report of it, has arrived."""
+        if self.collection and not self.collection.keep(worker, number):
+            return
         self._scheduler.finish(worker, number, elapsed)
-        if self._scheduler.complete:
+        if self._scheduler.complete and not self._observed:
+            self._observed = True
             self.shares.observe(self._scheduler.progress)
 
-    def refuse(self, worker: int, number: int | None, elapsed: float) -> None:
-        """Note that a result of a worker cannot be used; others may compute the task."""
-        self._scheduler.refuse(worker, number, elapsed)
+    def refuse(self, worker: int, number: int | None, elapsed: float) -> list[int | None]:
+        """Note that a message of a worker cannot be used; others may compute the tasks.
+
+        Returns
+        -------
+        list of int or None
+            The tasks, which are several if the message is a sum; None for what is unknown.
+        """
+        tasks: list[int | None] = [number]
+        if self.collection and (number is None or self.collection.is_sum(worker, number)):
+            kept = self.collection.refuse(worker, number)
+            self._reopen(worker, kept)
+            tasks = [*kept] or ([None] if number is None else [])  # a sum that nobody asked for
+        for task in tasks:
+            self._scheduler.refuse(worker, task, elapsed)
+        return tasks
+
+    def _reopen(self, worker: int, tasks: Iterable[int]) -> None:
+        """Have tasks done again whose results a worker has kept, unless others keep them, too."""
+        assert self.collection is not None
+        for task in tasks:
+            if not self.collection.is_kept(worker, task):
+                self._scheduler.reopen(worker, task)
 
     def lose(self, worker: int, elapsed: float) -> None:
         """Note that a worker is lost; others may compute its tasks."""
+        if self.collection:
+            self._reopen(worker, self.collection.lose(worker))
         self._scheduler.lose(worker, elapsed)
 
     @property
@@ -66,3 +99,9 @@ class Dispatcher:
         for worker, take, drop in self._scheduler.words(elapsed):
             change = Change(group.code_id, self._iteration, take, drop)
             group.transport.tell(group.members[worker], change)
+        if self.collection and self._scheduler.complete:
+            requests = self.collection.ask()
+            group.sums = self.collection.numbers
+            for worker, number, asked in requests:
+                request = Collect(group.code_id, self._iteration, number, tuple(asked))
+                group.transport.tell(group.members[worker], request)

@@ -106,6 +106,10 @@ class WorkerGroup:
         self.replaces = replaces
         self.members, self.delay_streams, self.layout = members, delay_streams, layout
         self._body_length = layout.body_length
+        self.combines = scheme.combines(layout.payload_bytes)
+        """Whether workers report finished tasks without results, and send sums on request."""
+        self.sums = range(0)
+        """Numbers of the messages with sums that have been asked for in this iteration."""
         self.kernel = "products"
         """How workers compute (`engine.kernels`)."""
         self.loads = False
@@ -167,7 +171,10 @@ class WorkerGroup:
     def _sort(self, batch: Batch, iteration: int, incoming: Incoming) -> None:
         """Check the messages of a batch, and add them to what is incoming."""
         payloads, counts = self.transport.payloads, self._counts
-        headers, finite = payloads.inspect(batch.rows, self.layout)
+        if self.combines:  # most have no body
+            headers, finite = payloads.headers(batch.rows), False
+        else:
+            headers, finite = payloads.inspect(batch.rows, self.layout)
         workers = [self._worker.get(peer, -1) for peer in batch.peers]
         columns, messages = list(zip(*headers, strict=True)), len(headers)
         if (
@@ -192,9 +199,9 @@ class WorkerGroup:
                 worker >= 0
                 and header[1] == iteration
                 and header[0] == self.code_id
-                and size == self._body_length
-                and 0 <= header[2] < counts[worker]
-                and (finite or payloads.is_finite(row, self.layout))
+                and (0 <= header[2] < counts[worker] or header[2] in self.sums)
+                and size == self._length(worker, header[2])
+                and (finite or not size or payloads.is_finite(row, self.layout))
             ):
                 incoming.keys.append((worker, int(header[2])))
                 incoming.rows.append(row)
@@ -205,6 +212,10 @@ class WorkerGroup:
                 incoming.late.append(Late(*late, time, row))
             else:
                 payloads.free([row])
+
+    def _length(self, worker: int, number: float) -> int:
+        """Return the length of the body of a message: none if it only reports a task."""
+        return 0 if self.combines and number < self._counts[worker] else self._body_length
 
     def _set_aside(
         self,
@@ -229,14 +240,16 @@ class WorkerGroup:
         if worker is None or (code != self.code_id and 0 <= code < self.transport.codes):
             self.transport.late_results[code] += 1
             return None
-        exists = 0 <= number < self._counts[worker]
+        exists = 0 <= number < self._counts[worker] or number in self.sums
+        if self.combines and answered < iteration:
+            exists |= number >= self.sums.start
         if code != self.code_id or not 0 <= answered <= iteration:
             wrong = "wrong header"
         elif not exists:
             wrong = "wrong message number"
         elif answered < iteration - self.scheme.oldest:
             return worker, number, answered  # the payload is not used, whatever it holds
-        elif size != self._body_length:
+        elif size != self._length(worker, number):
             wrong = "wrong length"
         elif answered < iteration and self.transport.payloads.is_finite(row, self.layout):
             return worker, number, answered

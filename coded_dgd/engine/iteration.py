@@ -14,7 +14,7 @@ class Iteration:
     completion_time: float = 0.0
     """Time from sending beta_t until the message that makes the gradient decodable arrives."""
     messages_used: int = 0
-    """Number of messages up to and including that one: the communication load."""
+    """Number of payloads up to and including that one: the communication load."""
     extra_messages: int = 0
     """Number of these messages that only the guard required."""
     wasted_messages: int = 0

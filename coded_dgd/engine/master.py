@@ -17,6 +17,7 @@ import numpy as np
 
 from coded_dgd.engine.arrival_log import ArrivalLog
 from coded_dgd.engine.arrivals import Arrival, Arrivals
+from coded_dgd.engine.collecting import Collection
 from coded_dgd.engine.dispatch import Dispatcher
 from coded_dgd.engine.distribute import Distributed
 from coded_dgd.engine.events import Activity, no_event
@@ -210,17 +211,21 @@ class Master:
             if self._dispatcher:
                 enough, until = 1, min(limit, self._dispatcher.next_instant)
             incoming = self.group.receive(iteration, left + until, enough)
-            self._take(incoming, record)
+            if self._dispatcher and self._dispatcher.collection:
+                self._take_kept(incoming, record, self._dispatcher, self._dispatcher.collection)
+            else:
+                self._take(incoming, record)
             for late in incoming.late:
                 self._take_late(late, record)
             for loss in incoming.losses:
                 self._take_loss(loss, record, self._clock() - left)
             for refusal in incoming.refusals:
                 self.refusals[refusal.worker] = refusal.reason
-                elapsed = self._clock() - left
+                elapsed, numbers = self._clock() - left, [refusal.message]
                 if self._dispatcher:
-                    self._dispatcher.refuse(refusal.worker, refusal.message, elapsed)
-                self._expect_less(refusal.worker, refusal.message, record, elapsed)
+                    numbers = self._dispatcher.refuse(refusal.worker, refusal.message, elapsed)
+                for number in numbers:
+                    self._expect_less(refusal.worker, number, record, elapsed)
             if self._decodable:
                 return
             if self._dispatcher:
@@ -280,6 +285,38 @@ class Master:
             record.compute_time = max(record.compute_time, *of_used(incoming.compute_seconds))
             record.overrun = max(record.overrun, *of_used(incoming.overruns))
 
+    def _take_kept(
+        self,
+        incoming: Incoming,
+        record: Iteration,
+        dispatcher: Dispatcher,
+        collection: Collection,
+    ) -> None:
+        """Take reports of tasks whose results workers keep, and sums of such results."""
+        iteration, left = record.iteration, self._left[record.iteration]
+        record.compute_time = max([record.compute_time, *incoming.compute_seconds])
+        record.overrun = max([record.overrun, *incoming.overruns])
+        for key, row, time in zip(incoming.keys, incoming.rows, incoming.times, strict=True):
+            tasks, report = list[int](), not collection.is_sum(*key)
+            if report:
+                self.log.note(iteration, *key, time - left)
+                dispatcher.finish(*key, time - left)
+            elif not self._decodable:
+                tasks = collection.take(*key)
+            if self._records_events:
+                used = report or tasks
+                self._message_event(
+                    Activity.USED if used else Activity.WASTED, key, iteration, time
+                )
+            if not tasks:
+                self.arrivals.payloads.free([row])
+                record.wasted_messages += not report
+                continue
+            self.arrivals.held[key] = Arrival(iteration, time - left, row)
+            worker, _ = key
+            if any([self.decoder.arrive((worker, task)) for task in tasks]):
+                self._complete(record, time - left)
+
     def _use(self, key: tuple[int, int], record: Iteration, time: float, age: int = 0) -> bool:
         """Return whether the messages decode within the guard, with one more."""
         if self._dispatcher and not age:
@@ -296,7 +333,8 @@ class Master:
     def _take_late(self, late: Late, record: Iteration) -> None:
         """Account for a message that answers an earlier iteration."""
         elapsed = late.time - self._left.get(late.iteration, nan)
-        self.log.note(late.iteration, late.worker, late.number, elapsed)
+        if late.number < self.log.shape[1]:  # otherwise it is a sum
+            self.log.note(late.iteration, late.worker, late.number, elapsed)
         key, age = (late.worker, late.number), record.iteration - late.iteration
         if self._decodable:
             self.arrivals.payloads.free([late.row])
@@ -330,7 +368,7 @@ class Master:
         record.completion_time = elapsed
         left = self._left[record.iteration]
         self._event(Activity.DECODABLE, self.group.code_id, record.iteration, at=left + elapsed)
-        record.messages_used = len(self.decoder.order)
+        record.messages_used = len(self.arrivals.held)
         record.extra_messages = self.decoder.extra
         record.error_amplification = self.decoder.amplification
         record.weights_time = self.decoder.weights_time
@@ -350,30 +388,36 @@ class Master:
 
     def _decode(self, product: bool) -> Floats:
         """Return the gradient of the data, or the product, decoded from the arrived payloads."""
-        weights, order = self.decoder.weights, self.decoder.order
-        if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
-            used = np.flatnonzero(weights)
-            weights, order = weights[used], [order[each] for each in used.tolist()]
-        gradient = self.group.transport.payloads.combine(
-            weights, self.arrivals.rows(order), self.group.layout
-        )
+        weights, rows = self._weighted()
+        gradient = self.group.transport.payloads.combine(weights, rows, self.group.layout)
         gradient = self.group.layout.unpack(gradient)
         if self.scheme.coded and not product:
             assert self.quadratic is not None
             gradient += self.quadratic.gradient
         return gradient
 
+    def _weighted(self) -> tuple[Floats, list[int]]:
+        """Return the decode weights, and the rows of the payload matrix that they multiply."""
+        weights, order = self.decoder.weights, self.decoder.order
+        if self.group.combines:
+            order = [*self.arrivals.held]
+            return np.ones(len(order)), self.arrivals.rows(order)
+        if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
+            used = np.flatnonzero(weights)
+            weights, order = weights[used], [order[each] for each in used.tolist()]
+        return weights, self.arrivals.rows(order)
+
     def _step(self, answer: Floats) -> None:
         """Update beta, and pass the loss at the point to an optimizer that needs it."""
         if not self.optimizer.needs_loss:
             self.optimizer.update(answer)
             return
-        layout, decoder, point = self.group.layout, self.decoder, self.optimizer.point
+        layout, point = self.group.layout, self.optimizer.point
         loss = self._loss_of(answer, point)
         if layout.extras:
-            rows = self.arrivals.rows(decoder.order)
+            weights, rows = self._weighted()
             losses = self.group.transport.payloads.extras(rows, layout)[:, 0]
-            data_loss: float = (decoder.weights @ losses).item()
+            data_loss: float = (weights @ losses).item()
             loss = data_loss + penalty(self.ridge, point)
         self.optimizer.update(answer, loss)
 

@@ -6,7 +6,8 @@ assignment  master to worker: what the worker holds and does (`Assignment`), the
 point       master to worker, per iteration: where to compute the gradient; the newest overtakes
 result      worker to master, after every message boundary: header and body in one array of the
             assignment's type. The header is always float64. The body is what the `Layout` of the
-            assignment says: extras, if requested, and the payload
+            assignment says: extras, if requested, and the payload. A worker that combines results
+            sends the header alone, and on request a result whose body is a sum (`Collect`)
 
 A worker may hold shards of several codes. Assignments, points and results carry the *code id* that
 they belong to. A worker that stops or fails sends a `Report`; after it come only the events of its
@@ -60,6 +61,8 @@ class Control(IntEnum):
     """A `Point` follows, at which the worker leaves labels out: see `Point.product`."""
     OWN_TASKS = 8
     """The worker begins the following iterations with other tasks: `OwnTasks`."""
+    COLLECT = 9
+    """The worker must send a sum of results that it has kept: `Collect`."""
 
 
 class Text(IntEnum):
@@ -143,6 +146,8 @@ class Assignment:
     objective: str
     delay: str
     seed: int
+    combine: bool = False
+    """Whether the worker reports finished tasks without results, and sends sums on request."""
     weights: bool = False
     """Whether labels come with the sample weights of the rows."""
     classes: tuple[float, ...] | None = None
@@ -196,6 +201,11 @@ class Assignment:
         if not self.labels:
             return None
         return (2, self.height) if self.weights else (self.height,)
+
+    @property
+    def payloads(self) -> int:
+        """Number of payloads that the worker sends in an iteration in which nothing is lost."""
+        return 1 if self.combine else len(self.ends)
 
     @property
     def attaches(self) -> bool:
@@ -259,7 +269,18 @@ class OwnTasks(NamedTuple):
     tasks: tuple[int, ...]
 
 
-News = Change | OwnTasks
+class Collect(NamedTuple):
+    """The request for a sum of results that a worker has kept, in dynamic schemes that combine."""
+
+    code_id: int
+    iteration: int
+    number: int
+    """Number of the message that carries the sum; it is larger than that of any task."""
+    tasks: tuple[int, ...]
+    """Tasks whose results are added up."""
+
+
+News = Change | OwnTasks | Collect
 """What rank 0 tells one worker of a dynamic scheme."""
 
 
@@ -292,7 +313,9 @@ def pack_news(news: News) -> Floats:
     """Return what a worker is told in the form in which it is sent."""
     if isinstance(news, Change):
         return pack_control(Control.CHANGE, *news)
-    return pack_control(Control.OWN_TASKS, news.code_id, len(news.tasks), values=news.tasks)
+    *arguments, tasks = news
+    kind = Control.COLLECT if isinstance(news, Collect) else Control.OWN_TASKS
+    return pack_control(kind, *arguments, len(tasks), values=tasks)
 
 
 def control_buffer(length: int = 0) -> Floats:
@@ -311,6 +334,9 @@ def read_control(message: Floats) -> Point | News | Command:
         return Change(*arguments)
     if kind == Control.OWN_TASKS:
         return OwnTasks(arguments[0], _tasks(message, arguments[1]))
+    if kind == Control.COLLECT:
+        code_id, iteration, number, count = arguments
+        return Collect(code_id, iteration, number, _tasks(message, count))
     return Command(Control(kind), arguments[0])
 
 

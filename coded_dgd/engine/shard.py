@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -126,6 +127,25 @@ class Shard:
         message: Reals = np.zeros(self._size, self.dtype)
         header: Any = message[: self._start]
         return message, header if self._double else header.view(np.float64)
+
+    def report(self, message: Reals) -> Reals:
+        """Return the part of a message that reports a finished task without its result."""
+        return message[: self._start]
+
+    def sum_of(self, messages: Iterable[Reals]) -> tuple[Reals, Floats]:
+        """Return a message with the sum of the bodies of others, and the view of its header.
+
+        It is added up in float64, and rounded once to the type of the message.
+        """
+        message, header = self.new_message()
+        extras, payload = self.layout.parts(message[self._start :])
+        total = np.zeros(len(payload))
+        for each in messages:
+            further, result = self.layout.parts(each[self._start :])
+            extras += further
+            total += result
+        payload[:] = total
+        return message, header
 
     def add(self, message: Reals, first: int, last: int, beta: Reals) -> None:
         """Add the results of tasks `first`..`last` - 1 to the body of a message."""

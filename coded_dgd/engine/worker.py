@@ -9,10 +9,10 @@ from math import inf
 from time import perf_counter
 
 from coded_dgd.engine.events import Activity, EventRecorder, no_event
-from coded_dgd.engine.protocol import Change, OwnTasks, Point, Reals
+from coded_dgd.engine.protocol import Change, Collect, News, OwnTasks, Point, Reals
 from coded_dgd.engine.shard import Shard
 
-Signal = Point | Change | OwnTasks | None
+Signal = Point | News | None
 """The newest point, news of the worker's tasks, or None for neither."""
 Wait = Generator[float, Signal, None]
 """A generator that yields the instant until which to wait, and is sent a `Signal`."""
@@ -33,6 +33,10 @@ class Worker:
         self.iteration = 0
         self._changes: deque[Change] = deque()
         """Changes of lists of tasks that have not been applied."""
+        self._kept: dict[int, Reals] = {}
+        """Messages of finished tasks of which only reports have been sent, by task."""
+        self._kept_of = (-1, -1)
+        """Code id and iteration of these tasks."""
         self.results = 0
         self.events: EventRecorder | None = None
         self._event: Callable[..., None] = no_event
@@ -50,11 +54,12 @@ class Worker:
         while True:
             if isinstance(signal, Point):
                 self.iteration = signal.iteration
+                self._forget(signal)
                 fixed = self.shards[signal.code_id].assignment.own is None
                 work = self._all_tasks if fixed else self._told_tasks
                 signal = yield from work(signal, send)
             else:
-                self._note(signal)
+                self._note(signal, send)
                 signal = yield inf
 
     def _all_tasks(
@@ -82,7 +87,7 @@ class Worker:
                 while (signal := (yield due[stop - 1])) is not None:
                     if isinstance(signal, Point):
                         return signal
-                    self._note(signal)
+                    self._note(signal, send)
                 shard.draw(iteration + 1)
             event(Activity.SEND, code_id, iteration, index)
             header[0], header[1], header[2] = code_id, iteration, index
@@ -113,7 +118,7 @@ class Worker:
                 signal = yield inf
                 if isinstance(signal, Point):
                     return signal
-                self._note(signal)
+                self._note(signal, send)
                 instant = self.clock()
                 continue
             number = tasks.popleft()
@@ -132,12 +137,14 @@ class Worker:
             while not dropped and (signal := (yield instant)) is not None:
                 if isinstance(signal, Point):
                     return signal
-                self._note(signal)
+                self._note(signal, send)
                 dropped = self._apply(point, tasks, number)
             if dropped:
                 instant = self.clock()
             else:
                 event(Activity.SEND, code_id, iteration, number)
+                if shard.assignment.combine:
+                    self._kept[number], message = message, shard.report(message)
                 send(message)
                 self.results += 1
 
@@ -149,12 +156,25 @@ class Worker:
         due: list[float] = (self.clock() + shard.draw(point.iteration).times).tolist()
         return shard, due, shard.begin(point)
 
-    def _note(self, news: Signal) -> None:
-        """Keep news of tasks until they apply; a change may overtake its point."""
+    def _forget(self, point: Point) -> None:
+        """Forget the results that have been kept, unless an iteration begins again."""
+        of_point = point.code_id, point.iteration
+        if of_point != self._kept_of:
+            self._kept, self._kept_of = {}, of_point
+
+    def _note(self, news: Signal, send: Callable[[Reals], None]) -> None:
+        """Send a sum at once, and keep other news until they apply: a change overtakes points."""
         if isinstance(news, OwnTasks):
             self.shards[news.code_id].own = news.tasks
         elif isinstance(news, Change):
             self._changes.append(news)
+        elif isinstance(news, Collect) and self._kept_of == (news.code_id, news.iteration):
+            self._event(Activity.SEND, news.code_id, news.iteration, news.number)
+            kept = [self._kept[task] for task in news.tasks]
+            message, header = self.shards[news.code_id].sum_of(kept)
+            header[:3] = news.code_id, news.iteration, news.number
+            send(message)
+            self.results += 1
 
     def _apply(self, point: Point, tasks: deque[int], current: int | None = None) -> bool:
         """Apply the changes for a point to a list of tasks; return whether they drop `current`.

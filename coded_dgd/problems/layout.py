@@ -54,6 +54,11 @@ class Layout:
         return len(self.extras) * 8 // np.dtype(self.dtype).itemsize + self.length
 
     @property
+    def payload_bytes(self) -> int:
+        """Size of a payload in bytes."""
+        return self.length * np.dtype(self.dtype).itemsize
+
+    @property
     def whole(self) -> Layout:
         """Layout of gradients in one piece; no code for this model has longer payloads."""
         return replace(self, pieces=1)

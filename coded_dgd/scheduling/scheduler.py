@@ -110,6 +110,13 @@ class Scheduler:
             self.progress.refused[block].append(worker)
         self._wake()
 
+    def reopen(self, worker: int, number: int) -> None:
+        """Note that the result of a task, which has finished, is lost: it is to be done again.
+
+        Call `refuse` or `lose` next, which ask for the workers that have nothing to do.
+        """
+        self.progress.finished.discard(self._held[worker][number])
+
     def lose(self, worker: int, now: float) -> None:
         """Note that a worker computes nothing more."""
         self.progress.advance(round(now, DIGITS))

@@ -276,6 +276,17 @@ class Scheme(ABC):
         del worker
         return None
 
+    def combines(self, payload_bytes: int) -> bool:
+        """Return whether workers send sums on request, instead of a payload for each message.
+
+        Parameters
+        ----------
+        payload_bytes : int
+            Size of a payload.
+        """
+        del payload_bytes
+        return False
+
     @abstractmethod
     def encode(self, worker: int, blocks: Floats) -> Floats:
         """Return what `worker` holds of (N, ...) data blocks: (tasks, ...), in order of work."""

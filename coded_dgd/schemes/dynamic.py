@@ -14,6 +14,14 @@ from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationS
 from coded_dgd.schemes.progress import Later, Progress
 from coded_dgd.schemes.rules import Coverage, Rule
 
+LARGE = 1 << 16
+"""Size of a payload in bytes from which workers send sums with ``combine`` = ``auto``.
+
+A sum costs a round trip at the end of an iteration, a few milliseconds. With N = 160 blocks on 40
+workers it saves 120 payloads or more, which at this size take a port of 10 Gbit/s 6 ms. MPI
+libraries send smaller messages at once (the eager limit of TCP in Open MPI is 64 KiB).
+"""
+
 
 class DynamicScheme(ReplicationScheme):
     """In a dynamic scheme rank 0 decides while an iteration runs who computes which block.
@@ -56,6 +64,9 @@ class DynamicScheme(ReplicationScheme):
         """
         del worker
         return np.empty(0, dtype=np.int64)
+
+    def combines(self, payload_bytes: int) -> bool:
+        return payload_bytes >= LARGE if self.combine == "auto" else self.combine == "always"
 
     def ends(self, worker: int) -> tuple[int, ...]:
         return tuple(range(1, self.tasks(worker) + 1))

@@ -5,6 +5,7 @@ import pytest
 
 from coded_dgd.engine.protocol import (
     Change,
+    Collect,
     Command,
     Control,
     OwnTasks,
@@ -32,7 +33,9 @@ def test_a_point_is_as_long_as_the_model_also_if_lists_of_tasks_are_longer(produ
     np.testing.assert_array_equal(point.beta, np.arange(5.0))
 
 
-@pytest.mark.parametrize("news", [Change(1, 3, -1, 4), OwnTasks(1, ()), OwnTasks(2, (5, 0, 7))])
+@pytest.mark.parametrize(
+    "news", [Change(1, 3, -1, 4), OwnTasks(1, ()), OwnTasks(2, (5, 0, 7)), Collect(0, 4, 9, (3, 1))]
+)
 def test_news_of_tasks(news):
     assert received(pack_news(news), 8) == news
 

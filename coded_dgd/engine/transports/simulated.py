@@ -75,7 +75,7 @@ class SimulatedTransport(Transport):
         self.now = now
 
     def assign(self, peer: int, assignment: Assignment) -> None:
-        self.payloads.reserve(assignment.layout.whole, self.workers * (len(assignment.ends) + 1))
+        self.payloads.reserve(assignment.layout.whole, self.workers * (assignment.payloads + 1))
         self._assignments[peer] = assignment
         shard = Shard(assignment, self._objective)
         if assignment.local_encoding:

@@ -138,7 +138,7 @@ class MPIMaster(Transport):
 
     def assign(self, peer: int, assignment: Assignment) -> None:
         target = self._peers[peer]
-        rows = self.workers * (len(assignment.ends) + 1)
+        rows = self.workers * (assignment.payloads + 1)
         self._inbox.expect_results(peer, assignment.layout.whole, rows)
         target.assignment, target.rows = assignment, 0
         target.command(Control.ASSIGNMENT)

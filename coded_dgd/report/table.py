@@ -47,6 +47,10 @@ def format_table(result: Summary, outcome: Outcome) -> str:
             f"{result.wasted_messages} wasted in all",
         )
     )
+    if combining := result.combining:
+        sent = "one sum of each worker" if combining.sums else "one for each block"
+        size = f"{combining.payload_bytes} bytes each"
+        lines.append(_item("payloads", f"{sent}, {size} ({combining.reason})"))
     lines.append(_item("error amplification", _spread(result.error_amplification)))
     if result.gradient_error:
         lines.append(_item("gradient error", _spread(result.gradient_error)))

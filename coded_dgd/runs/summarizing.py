@@ -15,6 +15,7 @@ from coded_dgd.planner.memory import Peaks
 from coded_dgd.problems.norms import norm
 from coded_dgd.runs.environment import environment
 from coded_dgd.runs.summary import (
+    Combining,
     Distribution,
     LostWorker,
     MeasuredMemory,
@@ -25,6 +26,7 @@ from coded_dgd.runs.summary import (
     Spread,
     Summary,
 )
+from coded_dgd.schemes.dynamic import LARGE, DynamicScheme
 from coded_dgd.theory import Prediction, predict
 
 REALISATIONS = 10_000
@@ -77,6 +79,7 @@ def summarize(
         communication_load=mean(log, "messages_used"),
         extra_messages=mean(log, "extra_messages"),
         wasted_messages=sum(record.wasted_messages for record in log) + ending.drained,
+        combining=_combining(outcome),
         compute_time=mean(log, "compute_time"),
         weights_time=mean(log, "weights_time"),
         decode_time=mean(log, "decode_time"),
@@ -141,6 +144,19 @@ def _expected(outcome: Outcome) -> Prediction | None:
         return None
     found = predict(setup.scheme, setup.delay, realisations=REALISATIONS)
     return found if np.isfinite(found.mean) else None
+
+
+def _combining(outcome: Outcome) -> Combining | None:
+    """Return what the workers of the first stage send if its scheme is dynamic."""
+    group = outcome.stages[0].master.group
+    if not isinstance(group.scheme, DynamicScheme):
+        return None
+    option, size = group.scheme.combine, group.layout.payload_bytes
+    compared = "at least" if group.combines else "below"
+    reason = f"--combine {option}"
+    if option == "auto":
+        reason += f": {compared} {LARGE} bytes"
+    return Combining(group.combines, size, reason)
 
 
 def _final_ratio(outcome: Outcome) -> float | None:

@@ -93,6 +93,17 @@ class RefusedMessages:
 
 
 @dataclass(frozen=True)
+class Combining:
+    """Combining is what workers send in a dynamic scheme, and why."""
+
+    sums: bool
+    """Whether each worker sends one sum of results per iteration, instead of one result per task.
+    """
+    payload_bytes: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class PlannedTime:
     """A planned time is given in seconds per iteration, with everything that an iteration takes."""
 
@@ -148,6 +159,8 @@ class Summary:
     communication_load: float
     extra_messages: float | None = None
     wasted_messages: int
+    combining: Combining | None = None
+    """What workers send in a dynamic scheme; None for other schemes."""
     compute_time: float | None = None
     weights_time: float
     decode_time: float

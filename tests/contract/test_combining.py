@@ -11,6 +11,9 @@ from coded_dgd.engine.protocol import HEADER, Collect
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Undecodable
+from coded_dgd.report.table import format_table
+from coded_dgd.runs.summarizing import summarize
+from coded_dgd.runs.summary import Combining
 
 WORKERS, BLOCKS, COPIES = 6, 18, 3
 DATA = "synthetic:rows=61,features=8"
@@ -94,6 +97,20 @@ def test_large_payloads_are_combined_by_default(combine, features, combines):
     outcome = run(combine, data=data, iterations=2, check_gradient=False, step_size="1e-6")
     assert outcome.stages[0].master.group.combines is combines
     assert (outcome.log[0].messages_used <= WORKERS) is combines
+
+
+@pytest.mark.parametrize(("combine", "sums"), [("always", True), ("auto", False)])
+def test_the_summary_says_what_is_sent_and_why(combine, sums):
+    outcome = run(combine)
+    summary = summarize(outcome, None)
+    assert summary.combining == Combining(sums, 64, summary.combining.reason)
+    (line,) = (each for each in format_table(summary, outcome).splitlines() if "--combine" in each)
+    assert line.startswith("payloads")
+    assert line.endswith(
+        "one sum of each worker, 64 bytes each (--combine always)"
+        if sums
+        else "one for each block, 64 bytes each (--combine auto: below 65536 bytes)"
+    )
 
 
 class Accounted(SimulatedTransport):

@@ -117,6 +117,9 @@ def worker(
     row, width = float(sizes.itemsize * (sizes.features + labels)), 8.0 * (sizes.features + 1)
     base = without_data(scheme.workers) + sizes.overhead
     base += 8.0 * OF_WORKER * sizes.parameters
+    payload = sizes.itemsize * sizes.payload(scheme)
+    if scheme.combines(payload):
+        base += _most_tasks(scheme) * payload
     if kernel == "sparse" and density is not None:
         row = density * sizes.features * (sizes.itemsize + 4) + 8 + sizes.itemsize
         width = _sparse_width(sizes, density)
@@ -170,7 +173,10 @@ def master(
     if not local:
         handing += min(DATA_IN_FLIGHT + 2 * largest * at_once, tasks * height * width)
         handing += scheme.coded * tasks * at_once
-    kept = 8.0 * int(scheme.expected.sum()) * sizes.payload(scheme)
+    messages = int(scheme.expected.sum())
+    if scheme.combines(sizes.itemsize * sizes.payload(scheme)):
+        messages = 2 * scheme.workers  # sums, and receives that have been posted
+    kept = 8.0 * messages * sizes.payload(scheme)
     kept += 8.0 * (OF_MASTER + sizes.vectors) * sizes.parameters
     if scheme.of_gram_matrix:
         kept += 2 * 8.0 * sizes.features**2

@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coded_dgd import schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job
 from coded_dgd.engine.protocol import HEADER, Collect
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Undecodable
+from coded_dgd.planner import memory
+from coded_dgd.planner.costs import Sizes
 from coded_dgd.report.table import format_table
 from coded_dgd.runs.summarizing import summarize
 from coded_dgd.runs.summary import Combining
@@ -111,6 +114,17 @@ def test_the_summary_says_what_is_sent_and_why(combine, sums):
         if sums
         else "one for each block, 64 bytes each (--combine auto: below 65536 bytes)"
     )
+
+
+def test_results_that_are_kept_need_memory_on_workers_instead_of_rank_0():
+    found = {}
+    for combine in ("always", "never"):
+        scheme = schemes.create("uc-dynamic", 8, 32, 8, combine=combine)
+        sizes = Sizes(1000, 100_000, 1000, 1e6)
+        found[combine] = memory.worker(scheme, sizes), memory.master(scheme, sizes, 0.0)
+    worker, master = np.subtract(found["always"], found["never"])
+    assert worker == pytest.approx(8 * 8 * 100_000, rel=0.3)  # of at least r = 8 blocks
+    assert master == 8 * 100_000 * (2 * 8 - 64)
 
 
 class Accounted(SimulatedTransport):

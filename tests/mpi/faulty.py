@@ -60,7 +60,7 @@ def spoil(kind, message):
 
 
 def plant_in_worker(kind, worker, iteration):
-    from coded_dgd.engine.protocol import control_buffer
+    from coded_dgd.engine.protocol import Collect, control_buffer
     from coded_dgd.engine.shard import Shard
     from coded_dgd.engine.shared_blocks import SharedBlocks
     from coded_dgd.engine.transports.mpi import worker as worker_module
@@ -150,6 +150,18 @@ def plant_in_worker(kind, worker, iteration):
         before(MPIWorker, "report", lambda *_: kill(kind, worker))
     elif kind == "kill-release":
         before(MPIWorker, "discard_shard", lambda *_: kill(kind, worker))
+    elif kind in ("kill-collect", "freeze-collect", "nan-sum"):
+
+        def asked(self, news, _):
+            if isinstance(news, Collect) and news.iteration >= iteration:
+                if kind == "kill-collect":
+                    kill(kind, worker)
+                elif kind == "freeze-collect":
+                    fired(kind, worker)
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                self._kept[news.tasks[0]][-1] = np.nan
+
+        before(Worker, "_note", asked)
     else:
         send = MPIWorker.send
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,13 +25,13 @@ OPTIONS = ["--scheme", "lcc-mmc", "--load", "4", "--delay", "shifted-exponential
 class Hosts:
     """Three hosts with sshd."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, slots: Mapping[str, int] = RANKS) -> None:
         self.folder, self.sshd = folder, {}
         self.network = Network(folder, stack)
         for key in ("key", "hostkey"):
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key)
         (folder / "hostfile").write_text(
-            "".join(f"{name} slots={slots}\n" for name, slots in RANKS.items())
+            "".join(f"{name} slots={count}\n" for name, count in slots.items())
         )
         (folder / "bin").mkdir()
         ssh = folder / "bin/ssh"
@@ -53,7 +54,7 @@ class Hosts:
         for name in RANKS:
             until((folder / f"pid-{name}").exists, 10, f"sshd listens on {name}")
 
-    def start(self, out: Path, *options: str) -> subprocess.Popen:
+    def start(self, out: Path, *options: str, given: Sequence[str] = OPTIONS) -> subprocess.Popen:
         """Start a run on host1."""
         environment = user(RUN=str(out), UCX_TLS="tcp,self")
         environment["PATH"] = f"{self.folder}/bin:{environment['PATH']}"
@@ -61,7 +62,7 @@ class Hosts:
             [
                 "nsenter", "-t", str(self.sshd["host1"]), "-n", "-u", "-m",
                 "env", "-C", str(out.parent), str(LAUNCH / "hosts.sh"),
-                str(self.folder / "hostfile"), *OPTIONS, "--quiet", *options,
+                str(self.folder / "hostfile"), *given, "--quiet", *options,
             ],
             env=environment,
             stdin=subprocess.DEVNULL,

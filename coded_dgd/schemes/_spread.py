@@ -18,7 +18,7 @@ def spread(
     """Return the workers that hold each block, its owner first.
 
     Worker i owns the blocks s_i, ..., s_{i+1} - 1 with s_i = floor(i N / M), rounded up. Every
-    worker holds `load` blocks, or one more or less where the numbers leave no other way. The copies
+    worker holds `load` blocks. The numbers of copies of two blocks differ by one at most. The copies
     of a block go to different hosts as far as possible, and those of the blocks of one owner to
     different workers, drawn at random. Random copies are better than regular ones, because the
     workers that can help a straggler, and those that can help them, are then more.
@@ -58,7 +58,58 @@ def spread(
                 together[own, chosen] += 1
                 on_host[block, host[chosen]] += 1
             room -= 1
+    _level(holders, workers, load)
     return holders
+
+
+def _level(holders: list[list[int]], workers: int, load: int) -> None:
+    """Move copies between workers until each holds `load` blocks.
+
+    The first copies leave no other workers for the last ones than some that hold enough.
+    """
+    holds: list[set[int]] = [set() for _ in range(workers)]
+    for block, of_block in enumerate(holders):
+        for worker in of_block:
+            holds[worker].add(block)
+    full = [worker for worker in range(workers) for _ in range(len(holds[worker]) - load)]
+    for giver in full:
+        for given, old, taken, new in _moves(holders, holds, giver, load):
+            holders[given].remove(old)
+            holds[old].remove(given)
+            holders[taken].append(new)
+            holds[new].add(taken)
+
+
+def _moves(
+    holders: list[list[int]], holds: list[set[int]], giver: int, load: int
+) -> list[tuple[int, int, int, int]]:
+    """Return moves from a worker that holds too many blocks to one that holds too few.
+
+    A move takes a copy of a block from a worker and gives a copy to another. It is of the same
+    block, but for the last worker it may be of one that has fewer copies.
+    """
+    reached: dict[int, tuple[int, int, int, int] | None] = {giver: None}
+    frontier = [giver]
+    for old in frontier:
+        lent = sorted(block for block in holds[old] if holders[block][0] != old)
+        for new in sorted({*range(len(holds))} - reached.keys()):
+            room = len(holds[new]) < load
+            given = taken = next((block for block in lent if block not in holds[new]), -1)
+            if given < 0 and room and lent:
+                given = max(lent, key=lambda block: len(holders[block]))
+                lacking = sorted({*range(len(holders))} - holds[new])
+                taken = min(lacking, key=lambda block: len(holders[block]))
+                given = given if len(holders[given]) > len(holders[taken]) else -1
+            if given < 0:
+                continue
+            reached[new] = move = given, old, taken, new
+            if room:
+                moves = [move]
+                while (before := reached[moves[-1][1]]) is not None:
+                    moves.append(before)
+                return moves
+            frontier.append(new)
+    return []
 
 
 def held_by(workers: int, holders: Sequence[Sequence[int]]) -> list[Integers]:

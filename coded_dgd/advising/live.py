@@ -12,6 +12,7 @@ import numpy as np
 from coded_dgd.advising.ping_pong import measure_messages
 from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import SHARE
+from coded_dgd.delays.trace import in_order
 from coded_dgd.engine.changes import Change
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.stage import Stage
@@ -200,6 +201,8 @@ def _times(trainer: Trainer, first: int, end: int) -> TaskTimes:
     rows = trainer.iteration - stage.first
     skipped = rows - len(stage.spans)
     finish: Floats = np.array(stage.master.log.read(rows)[skipped + first : skipped + end])
+    if stage.scheme.dynamic:
+        finish = in_order(finish)
     spans = np.array(stage.spans[first:end])
     last = np.nanmax(np.where(stage.scheme.expected, finish, np.nan), axis=2, initial=0.0)
     return TaskTimes(finish, stage.tasks_done, np.fmax(spans[:, None], last))

@@ -34,6 +34,8 @@ class Trace(Recorded):
     ``arrivals.npz`` of a run folder
         Arrival time of each message and the number of tasks done when it was sent. Tasks between
         two messages are spread evenly. A message that did not arrive in that run never arrives.
+        In a dynamic scheme the s-th task of a worker ends when its s-th message arrived, and the
+        tasks after its last message take as long as those before, on average.
 
     An entry of inf (nan in arrivals) is a task that never finishes. With ``per=share``, as in
     ``trace:FILE,per=share``, a duration or a finish time of an array is that of 1/M of all data.
@@ -90,13 +92,15 @@ class Trace(Recorded):
             if not (0 < unit < np.inf and 0 < share < np.inf):
                 raise ValueError("a task is some tasks of the model, and some shares")
             arrival, done = loaded["arrival"], loaded["tasks_done"]
+            dynamic = "dynamic" in loaded and bool(loaded["dynamic"])
         times = len(arrival) * len(done) * int(done.max(initial=0))
         if times > LARGEST:
             raise DataError(
                 f"trace {self.path}: the finish times of {done.max()} tasks of {len(done)} workers "
                 f"in {len(arrival)} iterations do not fit in memory: give one of a shorter run"
             )
-        return finish_times_from_arrivals(arrival, done), unit, share
+        finish = finish_times_from_arrivals(in_order(arrival) if dynamic else arrival, done)
+        return extended(finish) if dynamic else finish, unit, share
 
     def check(self, workers: int, work: Floats) -> None:
         recorded = self.times.shape[1]
@@ -107,6 +111,28 @@ class Trace(Recorded):
                 f"trace {self.path} has {self.times.shape[2]} tasks per worker: "
                 f"use --load {self.times.shape[2]} or less, or less --redundancy"
             )
+
+
+def in_order(arrival: Floats) -> Floats:
+    """Return arrival times (..., J) in the order of arrival, those that are missing (NaN) last.
+
+    The messages of a dynamic scheme are numbered by the block that they carry. The order of arrival
+    is that in which the worker has done them.
+    """
+    return np.sort(arrival, axis=-1)
+
+
+def extended(finish: Floats) -> Floats:
+    """Return finish times (..., tasks) without end, if a worker has finished any task.
+
+    Each task that it has not finished (inf) takes as long as the finished ones do on average.
+    """
+    tasks = np.arange(1, finish.shape[-1] + 1)
+    count = np.isfinite(finish).sum(axis=-1, keepdims=True)
+    last = np.where(np.isfinite(finish), finish, 0.0).max(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        further = np.where(count > 0, last / count * tasks, np.inf)
+    return np.where(np.isfinite(finish), finish, further)
 
 
 def finish_times_from_arrivals(arrival: Floats, tasks_done: NDArray[np.int64]) -> Floats:

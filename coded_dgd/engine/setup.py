@@ -11,13 +11,14 @@ from coded_dgd.admission import admit
 from coded_dgd.config import DEFAULT_WORKERS, RunConfig
 from coded_dgd.delays.base import DelayModel, Floats
 from coded_dgd.errors import Infeasible, UsageError
-from coded_dgd.guard import GuardedDecoder, replay
+from coded_dgd.guard import GuardedDecoder
 from coded_dgd.problems import batches, objectives, optimizers, step_sizes
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.optimizers import Choice
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import Source, open_source
 from coded_dgd.problems.step_sizes import Schedule, StepSizeRule
+from coded_dgd.scheduling.replaying import Replayer
 from coded_dgd.schemes.base import Scheme
 
 
@@ -181,15 +182,15 @@ def check_delay(setup: Setup) -> None:
     scheme, delay = setup.scheme, setup.delay
     work = scheme.work_under(delay)
     delay.check(scheme.workers, work)
-    if delay.may_stall and not scheme.dynamic:
+    if delay.may_stall:
         _refuse_stall(setup.config, scheme, delay, work)
 
 
 def _refuse_stall(config: RunConfig, scheme: Scheme, delay: DelayModel, work: Floats) -> None:
     """Refuse delays under which some iteration never becomes decodable."""
-    decoder = GuardedDecoder(scheme, config.guard)
+    replayer = Replayer(GuardedDecoder(scheme, config.guard))
     for iteration, finish in enumerate(delay.trace(config.iterations, scheme.workers, work)):
-        if np.isinf(replay(decoder, finish).completion_time):
+        if np.isinf(replayer.run(finish).completion_time):
             raise Infeasible(
                 f"{config.delay}: too few tasks ever finish in iteration {iteration} for "
                 f"{scheme.name} to decode: use a scheme, --load or --wait that can do with fewer"

@@ -74,6 +74,7 @@ class Stage:
                 blocks=scheme.blocks,
                 load=scheme.load,
                 tasks_done=self.tasks_done,
+                dynamic=scheme.dynamic,
                 ranks=np.array(group.members) + 1,
                 hosts=[group.transport.host_of(peer) for peer in group.members],
             )

@@ -10,6 +10,7 @@ import numpy as np
 
 from coded_dgd.config import RunConfig
 from coded_dgd.config_file import read_toml
+from coded_dgd.delays.trace import in_order
 from coded_dgd.errors import UsageError, one_line
 from coded_dgd.runs.recorded import RecordedRun, StageArrivals
 from coded_dgd.runs.run_folder import (
@@ -97,5 +98,7 @@ def _stage_files(path: Path) -> list[Path]:
 def _read_stage(path: Path) -> StageArrivals:
     with np.load(path, allow_pickle=False) as archive:
         arrival, done = archive["arrival"], archive["tasks_done"]
+        if archive.get("dynamic"):
+            arrival = in_order(arrival)
         ranks = archive["ranks"] if "ranks" in archive else np.arange(1, len(done) + 1)
     return StageArrivals(0, arrival, done, ranks)

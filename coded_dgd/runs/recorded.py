@@ -35,7 +35,9 @@ class StageArrivals:
     first: int
     """Number of the first iteration of the stage."""
     arrival: Floats
-    """Arrival times, shape (iterations, M, J), in seconds after beta_t left; nan for no arrival."""
+    """Arrival times, shape (iterations, M, J), in seconds after beta_t left; nan for no arrival.
+
+    Those of a dynamic scheme are in the order of arrival."""
     tasks_done: NDArray[np.int64]
     """Number of tasks done when each message leaves, shape (M, J); 0 if there is no such message.
     """

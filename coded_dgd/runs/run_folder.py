@@ -244,6 +244,8 @@ def recording(stage: Stage, arrival: Floats, delay: DelayModel) -> dict[str, Any
     ``arrival`` : (iterations, M, J), arrival times in seconds after beta_t left, nan for no
     arrival;
     ``tasks_done`` : (M, J), number of tasks done when the message leaves, 0 if there is no message;
+    ``dynamic`` : whether workers do their tasks in another order, so that ``tasks_done`` counts
+    the messages in the order of arrival;
     ``unit`` : size of a task in tasks of the delay model; ``share`` : in M-ths of all data;
     ``ranks`` : (M,), ranks of the workers at the end of the stage.
     """
@@ -251,6 +253,7 @@ def recording(stage: Stage, arrival: Floats, delay: DelayModel) -> dict[str, Any
     return {
         "arrival": arrival,
         "tasks_done": stage.tasks_done,
+        "dynamic": stage.scheme.dynamic,
         "unit": stage.scheme.work_under(delay)[0],
         "share": stage.scheme.workers / stage.scheme.blocks,
         "ranks": ranks,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.config import RunConfig
+from coded_dgd.delays.trace import in_order
 from coded_dgd.engine.iteration import Iteration
 from coded_dgd.engine.job import gradient_norm_ratio
 from coded_dgd.engine.stage import PLANS
@@ -108,6 +109,8 @@ def _stage(path: Path, plan: Plan, end: int) -> StageArrivals:
     rows = np.fromfile(path / f"arrivals-{plan['number']}.f8")
     whole = max(0, min(len(rows) // max(1, done.size), end - first))
     arrival = rows[: whole * done.size].reshape(whole, *done.shape)
+    if plan.get("dynamic"):
+        arrival = in_order(arrival)
     return StageArrivals(first, arrival, done, plan["ranks"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 
-from coded_dgd.guard import GuardedDecoder, Replayed, replay_steps
+from coded_dgd.guard import GuardedDecoder, Replayed, replay, replay_steps
 from coded_dgd.scheduling.virtual import VirtualWorkers
 from coded_dgd.schemes.base import Floats
 from coded_dgd.schemes.dynamic import DynamicScheme
@@ -22,6 +22,12 @@ class Replayer:
     def __init__(self, decoder: GuardedDecoder) -> None:
         self._decoder, scheme = decoder, decoder.scheme
         self._workers = VirtualWorkers(scheme) if isinstance(scheme, DynamicScheme) else None
+
+    def run(self, finish: Floats) -> Replayed:
+        """Replay one iteration without losses; see `steps`."""
+        if self._workers is not None:
+            return self._workers.run(finish)
+        return replay(self._decoder, finish)
 
     def steps(self, finish: Floats, lost: Mapping[int, float]) -> Generator[None, None, Replayed]:
         """Replay one iteration, one event at each step; the generator returns the result.

@@ -15,6 +15,7 @@ import pytest
 
 from coded_dgd import delays, registry, schemes
 from coded_dgd.config import DEFAULT_GUARDS
+from coded_dgd.delays.base import SHARE
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.problems import objectives
@@ -22,7 +23,9 @@ from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.problems.sources.gram import GramSource
+from coded_dgd.scheduling.virtual import VirtualWorkers
 from coded_dgd.schemes.base import CodedScheme, ReplicationScheme, Scheme
+from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.schemes.rules import Rule
 from coded_dgd.theory.monte_carlo import simulate
 
@@ -31,6 +34,7 @@ VARIANTS = {
     **{name: (name, {}) for name in [*schemes.names(), "lcc-mmc-2", "lcc-mmc-3"]},
     "uc-mmc-pg": ("uc-mmc-pg", {"tolerance": 0.3}),  # the default shows little at a small size
     "uc-mmc last-first": ("uc-mmc", {"order": "last-first"}),
+    "uc-dynamic equal": ("uc-dynamic", {"shares": "equal"}),
     "lcc-mmc coset": ("lcc-mmc", {"early_stop": "coset"}),
     "lcc-mmc-2 coset": ("lcc-mmc-2", {"early_stop": "coset"}),
     "erasurehead d=1": ("erasurehead", {"redundancy": 1}),
@@ -48,6 +52,9 @@ SUBSETS_OF = 10  # all subsets of so many messages are tried; of more, a sample 
 ORDERS = 50
 
 every_scheme = pytest.mark.parametrize("name", NAMES)
+every_fixed_scheme = pytest.mark.parametrize(
+    "name", [name for name in NAMES if not schemes.find(VARIANTS[name][0])[0].dynamic]
+)
 
 
 def sizes(name):
@@ -279,7 +286,7 @@ def test_defaults_suffice_for_40_workers(name):
         scheme.fit(1000, lambda count: np.ones(count))
         assert scheme.blocks == BLOCKS_OF_1000_ROWS.get(name, 1000)
     else:
-        assert scheme.blocks == LARGE
+        assert scheme.blocks == {"uc-dynamic": 4 * LARGE}.get(scheme_name, LARGE)
 
 
 @every_scheme
@@ -307,11 +314,11 @@ def test_messages_and_tasks_are_consistent(name):
                 message < len(ends) for message in range(scheme.messages)
             ]
         assert scheme.expected.any(axis=0).all(), title(scheme)
-        share = scheme.workers / scheme.blocks if scheme.data_dependent else 1
+        share = scheme.workers / scheme.blocks if scheme.per == SHARE else 1
         np.testing.assert_allclose(scheme.work, share * np.arange(1, scheme.load + 1), rtol=1e-15)
 
 
-@every_scheme
+@every_fixed_scheme
 def test_message_times_are_those_of_the_last_task(name):
     rng = np.random.default_rng(0)
     for scheme in feasible(name):
@@ -542,7 +549,7 @@ def completion_by_feeding(scheme, times):
     return np.inf
 
 
-@every_scheme
+@every_fixed_scheme
 def test_the_vectorised_twin_agrees_with_is_decodable(name):
     rng = np.random.default_rng(0)
     for scheme in feasible(name):
@@ -554,7 +561,7 @@ def test_the_vectorised_twin_agrees_with_is_decodable(name):
         np.testing.assert_array_equal(times, before)
 
 
-@every_scheme
+@every_fixed_scheme
 @pytest.mark.parametrize("load", LOADS)
 def test_the_vectorised_twin_agrees_at_40_workers(name, load):
     scheme = large(name, load)
@@ -564,6 +571,20 @@ def test_the_vectorised_twin_agrees_at_40_workers(name, load):
 
 
 # Decoding at the size of the papers, under the guard
+
+
+def replayed(decoder, finish):
+    """The messages of one iteration in virtual time, after which `decoder` has decoded."""
+    if isinstance(decoder.scheme, DynamicScheme):
+        workers = VirtualWorkers(decoder.scheme)
+        completion, order = workers.run(finish)
+        decoder.begin()
+        assert [decoder.arrive(key) for key in order] == [*[False] * (len(order) - 1), True]
+        assert order == decoder.order
+    else:
+        completion, order = replay(decoder, finish)
+    assert np.isfinite(completion)
+    return order
 
 
 def decode_patterns(scheme, blocks, patterns, guard=DEFAULT_GUARDS["float64"]):
@@ -576,9 +597,9 @@ def decode_patterns(scheme, blocks, patterns, guard=DEFAULT_GUARDS["float64"]):
     delay = delays.create("shifted-exponential:mu=10,alpha=0.01", 0)
     worst = 0.0
     for finish in delay.sample(np.random.default_rng(0), patterns, scheme.workers, scheme.work):
-        assert np.isfinite(replay(decoder, finish).completion_time)
+        order = replayed(decoder, finish)
         assert decoder.amplification <= guard
-        decoded = decoder.weights @ payloads[tuple(np.array(decoder.order).T)]
+        decoded = decoder.weights @ payloads[tuple(np.array(order).T)]
         if scheme.pieces > 1:
             decoded = Layout(len(blocks.beta), scheme.pieces).unpack(decoded)
         worst = max(worst, np.linalg.norm(decoded - exact) / np.linalg.norm(exact))
@@ -598,6 +619,7 @@ MANY_PATTERNS = {
     # at N = 40 and the load: largest error over 1,000 straggler patterns of the papers' law
     ("uncoded", 10): NOT_CODED,
     ("uc-mmc", 10): NOT_CODED,
+    ("uc-dynamic", 10): NOT_CODED,
     ("gc", 10): NOT_CODED,  # by repetition
     ("gc", 3): 1e-6,  # cyclic
     ("gc", 6): 1e-6,

@@ -21,7 +21,10 @@ from coded_dgd.schemes.base import Scheme
 NAMES = [*schemes.names(), "lcc-mmc-2"]
 DATA = "synthetic:rows=61,features=8"  # 61 is prime: blocks are of unequal height
 
+DYNAMIC = [name for name in NAMES if schemes.find(name)[0].dynamic]
+
 every_scheme = pytest.mark.parametrize("name", NAMES)
+every_fixed_scheme = pytest.mark.parametrize("name", [n for n in NAMES if n not in DYNAMIC])
 
 
 def run(name="lcc-mmc", workers=6, transport=SimulatedTransport, **options):
@@ -77,6 +80,11 @@ def test_completion_times_equal_the_replayed_ideal(name):
     outcome = run(name, iterations=20)
     assert len(outcome.log) == len(outcome.ideal) == 20
     np.testing.assert_allclose(completion_times(outcome), outcome.ideal, rtol=1e-12)
+
+
+@every_fixed_scheme
+def test_completion_times_are_those_of_the_rule(name):
+    outcome = run(name, iterations=20)
     scheme, delay = outcome.setup.scheme, outcome.setup.delay
     finish = delay.trace(20, scheme.workers, scheme.work)
     rule = scheme.completion_time(scheme.message_times(finish))
@@ -230,7 +238,7 @@ def test_messages_of_an_old_iteration_are_wasted_and_never_used(name):
     np.testing.assert_allclose(outcome.arrivals[0], seen, rtol=1e-9)
 
 
-@every_scheme
+@every_fixed_scheme
 def test_the_arrivals_of_a_run_replayed_give_the_same_run(name, tmp_path):
     first = run(name, iterations=6)
     scheme = first.setup.scheme
@@ -239,6 +247,20 @@ def test_the_arrivals_of_a_run_replayed_give_the_same_run(name, tmp_path):
     again = run(name, iterations=6, **chosen(name, load=scheme.load), delay=f"trace:{path}")
     np.testing.assert_allclose(completion_times(again), completion_times(first), rtol=1e-12)
     np.testing.assert_allclose(again.beta, first.beta, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", DYNAMIC)
+@pytest.mark.parametrize("delay", ["pareto:shape=3,scale=0.05,per=share", "persistent:ranks=2"])
+def test_the_arrivals_of_a_dynamic_run_replayed_give_a_similar_run(name, delay, tmp_path):
+    """What broken off tasks would have taken is not recorded."""
+    first = run(name, iterations=30, delay=delay)
+    path = tmp_path / "arrivals.npz"
+    np.savez(path, **recording(first.stages[0], first.arrivals[0], first.setup.delay))
+    again = run(name, iterations=30, delay=f"trace:{path}")
+    assert np.mean(completion_times(again)) == pytest.approx(
+        np.mean(completion_times(first)), rel=0.1
+    )
+    assert largest_error(again) <= 1e-12
 
 
 @every_scheme
@@ -317,6 +339,7 @@ def two_of_six_never_finish(tmp_path):
         ("uc-mmc-pg", 1),
         ("gc", 2),
         ("mds-mmc", 1),
+        ("uc-dynamic", 4),
     ],
 )
 def test_workers_that_never_finish_are_refused_without_redundancy(
@@ -343,6 +366,7 @@ def test_workers_that_never_finish_are_refused_without_redundancy(
         ("gc", 3),
         ("gc", 4),
         ("mds-mmc", 2),
+        ("uc-dynamic", 12),
     ],
 )
 def test_workers_that_never_finish_cost_nothing_with_redundancy(

@@ -17,6 +17,8 @@ LOOK_AHEAD = 0.003
 """Seconds before a worker is expected to be done with its list at which it is given a task."""
 WORDS = 2.5
 """Largest number of words per block in an iteration without losses."""
+RESERVED = 0.5
+"""Number of these words that only give a worker a task that others compute, too."""
 DIGITS = 9
 """Digits to which times are rounded, so that decisions do not depend on rounding errors."""
 NONE = -1
@@ -98,7 +100,7 @@ class Scheduler:
             return
         progress.finished.add(block)
         for other in [*progress.begun[block], *progress.waiting[block]]:
-            if self._spent < self._budget:
+            if self._affordable(1):
                 self._drop(other, block)
 
     def refuse(self, worker: int, number: int | None, now: float) -> None:
@@ -128,6 +130,8 @@ class Scheduler:
     def words(self, now: float) -> list[Word]:
         """Give tasks to the workers that need some; return the words that tell all news.
 
+        There are none once every block has arrived.
+
         Raises
         ------
         UsageError
@@ -136,6 +140,8 @@ class Scheduler:
         """
         progress, short = self.progress, self._short
         progress.advance(round(now, DIGITS))
+        if self.complete:
+            return []
         while short and short[0][0] <= progress.now + LOOK_AHEAD:
             _, worker, version = heapq.heappop(short)
             if version == self._version[worker] and worker not in progress.lost:
@@ -160,8 +166,10 @@ class Scheduler:
             )
             return
         block = NONE if number is None else self._held[worker][number]
-        if block == NONE or (
-            self._spent + 2 > self._budget and (progress.begun[block] or progress.waiting[block])
+        if block == NONE or not (
+            self._affordable(1, of_all=True)
+            if progress.begun[block]
+            else self._affordable(2) or not progress.waiting[block]
         ):
             self._asleep.add(worker)
             return
@@ -178,9 +186,13 @@ class Scheduler:
             self._touch(worker)
 
     def _drop(self, worker: int, block: int) -> None:
-        """Take a block from the list of a worker, and tell it."""
+        """Take a block from the list of a worker, and tell it unless it has not heard of it."""
         self._remove(worker, block)
-        self._drops.setdefault(worker, []).append(self._numbers[worker][block])
+        number = self._numbers[worker][block]
+        if number in self._takes.get(worker, []):
+            self._takes[worker].remove(number)  # it has cost a word, so that this comes to an end
+            return
+        self._drops.setdefault(worker, []).append(number)
         self._pending += 1
 
     def _remove(self, worker: int, block: int) -> None:
@@ -221,16 +233,18 @@ class Scheduler:
             self._touch(worker)
         self._asleep.clear()
 
-    @property
-    def _spent(self) -> int:
-        """Number of words, at most, with those that are not sent yet."""
-        return self.words_sent + self._pending
+    def _affordable(self, words: int, of_all: bool = False) -> bool:
+        """Return whether so many words are left, of all or without those that are reserved."""
+        reserved = 0 if of_all else int(RESERVED * self._scheme.blocks)
+        return self.words_sent + self._pending + words <= self._budget - reserved
 
     def _flush(self) -> list[Word]:
         """Return the words that tell all changes; one word can tell of a drop and a take."""
         words = []
         for worker in {**self._drops, **self._takes}:
             drops, takes = self._drops.get(worker, []), self._takes.get(worker, [])
+            if not {*drops}.isdisjoint(takes):  # a word that drops a task must not follow
+                drops, takes = [*drops, *[NONE] * len(takes)], [*[NONE] * len(drops), *takes]
             for place in range(max(len(drops), len(takes))):
                 take, drop = takes[place : place + 1], drops[place : place + 1]
                 words.append(Word(worker, *(take or [NONE]), *(drop or [NONE])))

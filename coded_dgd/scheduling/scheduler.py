@@ -154,8 +154,10 @@ class Scheduler:
         """Time at which to call `words` again even if nothing has happened; inf for never."""
         if not self._short:
             return inf
-        instant: float = max(self._short[0][0] - LOOK_AHEAD, self.progress.now)
-        return round(instant, DIGITS) + 2 * 10**-DIGITS  # a rounded time is not before the instant
+        instant = max(self._short[0][0] - LOOK_AHEAD, self.progress.now)
+        return (
+            round(instant, DIGITS) + 2 * 10.0**-DIGITS
+        )  # a rounded time is not before the instant
 
     def _give(self, worker: int) -> None:
         """Give a worker one more task, if there is one and enough words are left."""

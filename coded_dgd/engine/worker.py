@@ -114,7 +114,6 @@ class Worker:
             self._apply(point, tasks)
             if not tasks:
                 event(Activity.IDLE)
-                shard.draw(iteration + 1)
                 signal = yield inf
                 if isinstance(signal, Point):
                     return signal
@@ -147,6 +146,7 @@ class Worker:
                     self._kept[number], message = message, shard.report(message)
                 send(message)
                 self.results += 1
+            shard.draw(iteration + 1)
 
     def _begin(self, point: Point) -> tuple[Shard, list[float], Reals]:
         """Return the shard, the due times of its tasks, and beta, for a point."""
@@ -181,6 +181,8 @@ class Worker:
 
         Changes for earlier points are discarded, and those for later ones are kept.
         """
+        if not self._changes:
+            return False
         dropped, later = False, deque[Change]()
         for change in self._changes:
             if (change.code_id, change.iteration) == (point.code_id, point.iteration):

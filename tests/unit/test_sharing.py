@@ -108,7 +108,7 @@ def assignment(kernel="products", dtype="float64", weights=False, batch=False, *
         shared = {"shared": SharedPlaces(**({"blocks": BLOCKS, "places": PLACES} | shared))}
     return Assignment(
         code_id=0, replaces=None, worker=0, tasks=4, height=HEIGHT, columns=FEATURES,
-        layout=Layout(FEATURES, dtype=dtype), dynamic=False, labels=True, ends=(4,),
+        layout=Layout(FEATURES, dtype=dtype), own=None, labels=True, ends=(4,),
         coefficients=None, unit=1.0, product=False, objective="least-squares", delay="none",
         seed=0, weights=weights, kernel=kernel,
         rows=tuple(BOUNDS[place] for place in PLACES),

@@ -38,6 +38,7 @@ def test_blocks_are_shared_and_the_model_is_the_same(tmp_path, encode):
 
 SCATTERED = {"scheme": "held_memory:RandomCopies", "load": 6, "blocks": 16}
 ALL = {"scheme": "uc-mmc", "load": 16, "blocks": 16}
+DYNAMIC = {"scheme": "uc-dynamic", "blocks": 16, "copies": "all"}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,8 @@ ALL = {"scheme": "uc-mmc", "load": 16, "blocks": 16}
         pytest.param("dense", "float32", SCATTERED, marks=pytest.mark.slow),
         pytest.param("sparse", "float32", ALL, marks=pytest.mark.slow),
         pytest.param("sparse", "float64", SCATTERED, marks=pytest.mark.slow),
+        pytest.param("dense", "float64", DYNAMIC, marks=pytest.mark.slow),
+        pytest.param("sparse", "float32", DYNAMIC, marks=pytest.mark.slow),
     ],
 )
 def test_a_host_holds_each_block_once_whatever_the_placement(tmp_path, kind, dtype, copies):

@@ -34,6 +34,11 @@ class Dispatcher:
         self._observed = False
         """Whether all blocks have been done once in this iteration."""
 
+    @property
+    def words(self) -> int:
+        """Number of words that have been sent in this iteration."""
+        return self._scheduler.words_sent
+
     def divide(self, iteration: int, lost: Iterable[int]) -> None:
         """Tell workers with which tasks they begin an iteration. Call it before beta_t leaves."""
         lost, group = {*lost}, self._group

@@ -108,6 +108,10 @@ class Master:
         """Return what is known of the speed of the workers, for a checkpoint."""
         return self._dispatcher.shares.state() if self._dispatcher else None
 
+    def own_tasks(self) -> list[int] | None:
+        """Return the number of tasks with which each worker begins; None if that is fixed."""
+        return [*map(len, self._dispatcher.shares.lists)] if self._dispatcher else None
+
     def restore_speeds(self, speeds: list[list[float]] | None) -> None:
         """Continue from what `speeds` has returned."""
         if self._dispatcher:
@@ -183,6 +187,8 @@ class Master:
         """Complete the record of an iteration, and write the times of its arrivals."""
         record.decode_time = self._seconds[Activity.DECODE]
         record.update_time = self._seconds[Activity.UPDATE]
+        if self._dispatcher:
+            record.words = self._dispatcher.words
         record.workers_heard = len({worker for worker, _ in self.decoder.order})
         record.workers_live = self.scheme.workers - len(self.decoder.lost)
         record.wasted_messages += self.late

@@ -53,6 +53,8 @@ COLUMNS: Sequence[tuple[str, str, str]] = (
     ("ideal, mean (s)", "ideal_completion_time.mean", SECONDS),
     ("expected (s)", "expected_completion_time", SECONDS),
     ("messages per iteration", "communication_load", "{:.2f}"),
+    ("words to workers per iteration", "words", "{:.1f}"),
+    ("results per iteration", "results", "{:.2f}"),
     ("wasted in all", "wasted_messages", "{}"),
     ("weights (s)", "weights_time", "{:.6f}"),
     ("decode (s)", "decode_time", "{:.6f}"),

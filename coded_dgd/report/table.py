@@ -51,6 +51,17 @@ def format_table(result: Summary, outcome: Outcome) -> str:
         sent = "one sum of each worker" if combining.sums else "one for each block"
         size = f"{combining.payload_bytes} bytes each"
         lines.append(_item("payloads", f"{sent}, {size} ({combining.reason})"))
+    if result.words is not None and result.results is not None:
+        lines.append(
+            _item(
+                "computation",
+                f"{result.results:.2f} results per iteration for {result.blocks} blocks, "
+                f"with {result.words:.1f} words to workers",
+            )
+        )
+    if result.own_tasks:
+        few, many = min(result.own_tasks), max(result.own_tasks)
+        lines.append(_item("own tasks", f"{few} to {many} of a worker, at the end"))
     lines.append(_item("error amplification", _spread(result.error_amplification)))
     if result.gradient_error:
         lines.append(_item("gradient error", _spread(result.gradient_error)))

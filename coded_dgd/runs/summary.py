@@ -161,6 +161,12 @@ class Summary:
     wasted_messages: int
     combining: Combining | None = None
     """What workers send in a dynamic scheme; None for other schemes."""
+    words: float | None = None
+    """Mean number of words to workers per iteration; None if tasks are fixed in advance."""
+    results: float | None = None
+    """Mean number of results per iteration, wasted ones included; None if tasks are fixed."""
+    own_tasks: list[int] | None = None
+    """Tasks with which each worker begins an iteration, at the end; None if they are fixed."""
     compute_time: float | None = None
     weights_time: float
     decode_time: float

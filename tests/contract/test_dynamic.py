@@ -14,6 +14,8 @@ from coded_dgd.engine import job
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
 from coded_dgd.errors import Infeasible, Undecodable
+from coded_dgd.report.table import format_table
+from coded_dgd.runs.summarizing import summarize
 from coded_dgd.scheduling.virtual import VirtualWorkers
 from coded_dgd.theory import predict
 
@@ -182,3 +184,16 @@ def test_late_messages_are_checked_before_they_are_used(reason):
     outcome = job.run(prepare(config, None), Late(WORKERS))
     assert dict(outcome.refused) == {(5, reason): 1}
     assert np.isfinite(outcome.beta).all()
+
+
+def test_a_summary_tells_of_words_results_and_own_tasks():
+    outcome = run("uc-dynamic", delay="persistent:ranks=2,factor=5", load=9, iterations=30)
+    summary, log = summarize(outcome, None), outcome.log
+    assert summary.words == np.mean([record.words for record in log]) > 0
+    sent = sum(report.results for report in outcome.ending.reports)
+    assert summary.results * len(log) == pytest.approx(sent)
+    assert sum(summary.own_tasks) == BLOCKS
+    assert summary.own_tasks[1] <= 1  # of the slow worker
+    assert f"{summary.words:.1f} words to workers" in format_table(summary, outcome)
+    fixed = summarize(run("uc-mmc", iterations=2), None)
+    assert fixed.words is fixed.results is fixed.own_tasks is None

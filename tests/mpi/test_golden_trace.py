@@ -60,7 +60,9 @@ def options(scheme, gap):
         "run", "--scheme", scheme, "--delay", f"trace:trace-{gap}.npy", "--iterations",
         str(ITERATIONS), "--quiet",
     ]  # fmt: skip
-    if "load" in registry.find(schemes, re.sub(r"-\d+$", "", scheme), Scheme, "scheme").sizes:
+    if schemes.find(scheme)[0].dynamic:
+        common += ["--blocks", str(WORKERS), "--copies", str(TASKS)]
+    elif "load" in registry.find(schemes, re.sub(r"-\d+$", "", scheme), Scheme, "scheme").sizes:
         common += ["--load", "3"]
     real, virtual = (["--out", f"{kind}-{gap}-{scheme}"] for kind in ("real", "virtual"))
     simulated = ["--transport", "simulated", "--workers", str(WORKERS)]

@@ -18,9 +18,12 @@ MASTER = {
     "decode": ("decode", COLOURS[6]),
     "update": ("update", COLOURS[4]),
 }
-USED, WASTED, DROPPED = "used", "wasted", "cancelled"
+WHOLES = ("iteration", "block")
+"""Beginnings of the names of slices that span others."""
+USED, TAKEN, WASTED, DROPPED = "used", "taken", "wasted", "cancelled"
 WORK = {
     USED: ("work on messages that were used", "#8FC1E3"),
+    TAKEN: ("the same, on blocks of another worker", "#A6DCC4"),
     WASTED: ("work on messages that came too late", COLOURS[1]),
     DROPPED: ("cancelled work", "#FFFFFF"),
 }
@@ -151,13 +154,15 @@ def _chart(
         length = min(event.get("dur", 0.0) * 1e-6, end - start)
         if name == "decodable" and args["iteration"] in inside:
             decodable.append(start - begin)
-        if event["ph"] != "X" or name.startswith("iteration") or not begin <= start < end:
+        if event["ph"] != "X" or name.startswith(WHOLES) or not begin <= start < end:
             continue
         if rank == 0:
             bars.append(Bar(0, name, start - begin, length))
             continue
         key = rank, args["iteration"], args.get("message", -1)
         what = USED if fate.get(key) else WASTED if key in fate else DROPPED
+        if what == USED and args.get("owner", rank) not in (0, rank):
+            what = TAKEN
         bars.append(Bar(rank, what, start - begin, length))
         if "compute" in (name, args.get("instead_of")):
             computing.append(Bar(rank, what, start - begin, length))

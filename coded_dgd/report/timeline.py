@@ -19,17 +19,23 @@ import numpy as np
 
 from coded_dgd._version import __version__
 from coded_dgd.engine.events import WORKER_EVENTS, Activity, TimelineEvent
+from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.observer import Observer
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.engine.transports.base import Transport
 from coded_dgd.errors import StorageError, UsageError
 from coded_dgd.files import writing
+from coded_dgd.schemes.dynamic import DynamicScheme
 
 TICKS = 8
 """Ticks per microsecond: a binary fraction, so that a slice ends exactly where the next begins."""
 Event = dict[str, Any]
 Key = tuple[int, int, int]
 """Code id, iteration and number of a message."""
+
+
+Tasks = dict[tuple[int, int], list[tuple[int, int]]]
+"""Block of each task and rank of the block's owner, by code id and peer, in dynamic schemes."""
 
 
 class TimelineFile(Observer):
@@ -54,7 +60,13 @@ class TimelineFile(Observer):
             raise UsageError(f"--timeline {path}: there is no folder {path.parent}: make it")
         if bad:
             raise UsageError(f"--timeline {path} cannot be written: name another file")
+        self._tasks: Tasks = {}
         transport.record_events()
+
+    def distributing(self, group: WorkerGroup) -> None:
+        if isinstance(group.scheme, DynamicScheme):
+            for worker, peer in enumerate(group.members):
+                self._tasks[group.code_id, peer] = _tasks(group, worker)
 
     def end(self, error: BaseException | None) -> None:
         assert self._transport.events is not None
@@ -62,7 +74,8 @@ class TimelineFile(Observer):
         if not (rows[:, 1] == Activity.BROADCAST).any():
             return
         try:
-            write(self._path, events(self._transport, rows), self._transport.host)
+            found = events(self._transport, rows, self._tasks)
+            write(self._path, found, self._transport.host)
         except StorageError:
             if error is None:  # an earlier error takes precedence
                 raise
@@ -170,14 +183,29 @@ def clock_offset(
     return (low + high) / 2
 
 
-def events(transport: Transport, rows: Floats) -> Iterator[Event]:
+def _tasks(group: WorkerGroup, worker: int) -> list[tuple[int, int]]:
+    """Return the block of each task of a worker, and the rank whose own task it is, else 0."""
+    scheme = group.scheme
+    assert isinstance(scheme, DynamicScheme)
+    owner = {
+        block: peer + 1
+        for each, peer in enumerate(group.members)
+        for block in scheme.held(each)[scheme.own_tasks(each)].tolist()
+    }
+    return [(block, owner.get(block, 0)) for block in scheme.held(worker).tolist()]
+
+
+def events(transport: Transport, rows: Floats, tasks: Tasks | None = None) -> Iterator[Event]:
     """Yield the trace events of a run whose workers have stopped.
 
     Parameters
     ----------
     rows : (n, 6) array
         Events of the master; the transport holds those of the workers.
+    tasks : Tasks, optional
+        What tells whose blocks the workers of dynamic schemes compute.
     """
+    tasks = tasks or {}
     master = slices(rows)
     workers = {peer: slices(each.rows) for peer, each in transport.worker_events.items()}
     arrivals: dict[int, dict[Key, DrawnArrival]] = {}
@@ -200,7 +228,7 @@ def events(transport: Transport, rows: Floats) -> Iterator[Event]:
     origin = _origin(transport, begun.values(), offsets)
     yield _named("process_name", 0, f"coded-dgd, master on {transport.host}")
     yield from _track(0, f"rank 0, master on {transport.host}")
-    yield from _slices(0, "master", master, origin, {})
+    yield from _slices(0, "master", master, origin, {}, {})
     for mark in (mark for mark in instants if mark.time >= origin):
         rank = mark.peer + 1
         name = mark.activity.name.lower()
@@ -213,7 +241,9 @@ def events(transport: Transport, rows: Floats) -> Iterator[Event]:
         yield from _track(peer + 1, f"rank {peer + 1} on {host or 'unknown host'}{lost}")
         came = arrivals.get(peer, {})
         if peer in workers:
-            yield from _slices(peer + 1, "worker", workers[peer], origin + offsets[peer], came)
+            yield from _slices(
+                peer + 1, "worker", workers[peer], origin + offsets[peer], came, tasks
+            )
             continue
         for (_, iteration, message), arrival in came.items():
             if arrival.time < origin:
@@ -233,7 +263,12 @@ def _origin(transport: Transport, departures: Iterable[float], offsets: dict[int
 
 
 def _slices(
-    rank: int, kind: str, work: Sequence[Slice], origin: float, arrivals: dict[Key, DrawnArrival]
+    rank: int,
+    kind: str,
+    work: Sequence[Slice],
+    origin: float,
+    arrivals: dict[Key, DrawnArrival],
+    tasks: Tasks,
 ) -> Iterator[Event]:
     """Yield the slices of a track; one slice spans each iteration, except the check after it."""
     sent = {each.key for each in work if each.activity is Activity.SEND}
@@ -245,11 +280,22 @@ def _slices(
         if not checks:
             begin, end = parts[0].begin - origin, parts[-1].end - origin
             yield _slice(rank, kind, f"iteration {iteration}", begin, end, {"iteration": iteration})
+        known = tasks.get((parts[0].code_id, rank - 1), [])
+        for message, of_task in groupby(parts if known else [], lambda each: each.message):
+            task = list(of_task)
+            begin, end = task[0].begin - origin, task[-1].end - origin
+            if message >= 0 and _ticks(begin) < _ticks(end):
+                block, owner = known[message]
+                whose = "own" if owner == rank else f"of rank {owner}" if owner else "of nobody"
+                args: Event = {"iteration": iteration, "block": block, "owner": owner}
+                yield _slice(rank, kind, f"block {block}, {whose}", begin, end, args)
         for part in parts:
-            args: Event = {"iteration": iteration}
+            args = {"iteration": iteration}
             name = part.activity.name.lower()
             if part.message >= 0:
                 args["message"] = part.message
+                if known:
+                    args["block"], args["owner"] = known[part.message]
                 if part.activity is Activity.SEND and part.key in arrivals:
                     arrival = arrivals[part.key]
                     args["used"] = arrival.used

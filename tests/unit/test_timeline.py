@@ -10,6 +10,7 @@ import trace_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coded_dgd import schemes
 from coded_dgd.cli import run_command_line
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import events as events_module
@@ -17,7 +18,7 @@ from coded_dgd.engine import job
 from coded_dgd.engine.events import Activity, EventRecorder, RankEvents, TimelineEvent
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
-from coded_dgd.report import timeline
+from coded_dgd.report import gantt, timeline
 from coded_dgd.report.timeline import DrawnArrival, Slice, clock_offset, events, slices
 
 DATA = "synthetic:rows=61,features=8"
@@ -54,7 +55,7 @@ def seconds(found, rank, *names, **args):
 
 
 @given(
-    scheme=st.sampled_from(["lcc-mmc", "uc-mmc", "gc", "uncoded", "sgc", "mds-mmc"]),
+    scheme=st.sampled_from(["lcc-mmc", "uc-mmc", "gc", "uncoded", "sgc", "mds-mmc", "uc-dynamic"]),
     workers=st.integers(2, 7),
     load=st.integers(1, 3),
     seed=st.integers(0, 99),
@@ -63,6 +64,8 @@ def seconds(found, rank, *names, **args):
 @settings(max_examples=25, deadline=None)
 def test_every_timeline_is_valid_and_agrees_with_the_records(scheme, workers, load, seed, loss):
     sizes = {} if scheme in ("uncoded", "sgc") else {"load": load}
+    if scheme == "uc-dynamic":
+        sizes["blocks"] = workers
     losses = {0: loss} if loss is not None else None
     try:
         outcome, found = recorded(workers, losses, scheme=scheme, seed=seed, **sizes)
@@ -80,6 +83,50 @@ def test_every_timeline_is_valid_and_agrees_with_the_records(scheme, workers, lo
     assert len(used) == sum(record.messages_used for record in outcome.log)
     wasted = [args for args in sent if args.get("used") is False]
     assert len(wasted) == sum(record.wasted_messages for record in outcome.log)
+
+
+@pytest.fixture
+def of_dynamic_scheme(tmp_path):
+    """The timeline file of a run of 2 iterations in which rank 2 is slow."""
+    path = tmp_path / "t.json"
+    code = run_command_line(
+        ["run", "--transport", "simulated", "--workers", "5", "--scheme", "uc-dynamic",
+         "--delay", "persistent:ranks=2,factor=9,mu=10", "--iterations", "2", "--timeline",
+         str(path), "--out", str(tmp_path / "r"), "--quiet"]
+    )  # fmt: skip
+    assert code == 0
+    return path
+
+
+def test_tasks_of_dynamic_schemes_tell_whose_block_they_are(of_dynamic_scheme):
+    found = json.loads(of_dynamic_scheme.read_text())["traceEvents"]
+    trace_format.check(found)
+    scheme = schemes.create("uc-dynamic", 5)
+    work = [e for e in found if e["name"].startswith("block ")]
+    owner = {
+        block: worker + 1
+        for worker in range(5)
+        for block in scheme.held(worker)[scheme.own_tasks(worker)].tolist()
+    }
+    for each in work:
+        block, rank = each["args"]["block"], each["tid"]
+        whose = "own" if owner[block] == rank else f"of rank {owner[block]}"
+        assert (each["args"]["owner"], each["name"]) == (owner[block], f"block {block}, {whose}")
+    assert any(e["args"]["owner"] == 2 != e["tid"] for e in work)
+    for args, rank in ((e["args"], e["tid"]) for e in found if e["name"] == "send"):
+        assert args["block"] == scheme.held(rank - 1)[args["message"]]
+    numbers = {(e["args"]["iteration"], e["args"]["block"]) for e in work}
+    assert {(t, block) for t in range(2) for block in range(20)} <= numbers
+
+
+def test_a_picture_shows_the_blocks_that_workers_take_from_others(of_dynamic_scheme, tmp_path):
+    chart = gantt.read(of_dynamic_scheme, (0, 1))
+    taken = [bar for bar in chart.bars if bar.what == gantt.TAKEN]
+    assert taken
+    assert not [bar for bar in taken if bar.rank in (0, 2)]
+    assert not [bar for bar in chart.bars if bar.what.startswith("block")]
+    gantt.draw(chart, [tmp_path / "t.svg"])
+    assert (tmp_path / "t.svg").stat().st_size > 1000
 
 
 def test_what_a_worker_did_adds_up():

@@ -25,6 +25,8 @@ class Recorded(DelayModel):
     def __init__(self, times: Floats, unit: float = 1.0) -> None:
         self.times, self.unit = times, unit
         self.may_stall = bool(np.isinf(times).any())
+        if times.ndim == 3:
+            self.most_work = times.shape[2] * unit
 
     def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
         times = self.times[iteration % len(self.times), worker]
@@ -34,8 +36,17 @@ class Recorded(DelayModel):
     def sample(
         self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
-        iteration = rng.integers(len(self.times), size=(realisations, 1, 1))
-        worker = np.arange(workers)[:, None]
+        return self._replayed(rng.integers(len(self.times), size=realisations), workers, work)
+
+    def consecutive(
+        self, rng: np.random.Generator, iterations: int, workers: int, work: Floats
+    ) -> Floats:
+        first = int(rng.integers(len(self.times)))
+        return self._replayed((first + np.arange(iterations)) % len(self.times), workers, work)
+
+    def _replayed(self, iterations: NDArray[np.int64], workers: int, work: Floats) -> Floats:
+        """Return the finish times in these iterations, of shape (iterations, workers, tasks)."""
+        iteration, worker = iterations[:, None, None], np.arange(workers)[:, None]
         if self.times.ndim == 2:
             return self.times[iteration, worker] * work
         finish: Floats = self.times[iteration, worker, self._task(work)]

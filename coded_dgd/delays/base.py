@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
@@ -63,6 +64,9 @@ class DelayModel(ABC):
     may_stall = False
     """Whether some task may never finish."""
 
+    most_work = inf
+    """Largest work of a worker in an iteration for which the model has times, in its tasks."""
+
     @abstractmethod
     def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
         """Return the finish times of the worker's tasks in this iteration.
@@ -95,6 +99,15 @@ class DelayModel(ABC):
         (realisations, workers, tasks) array
             Finish times in seconds; inf for never.
         """
+
+    def consecutive(
+        self, rng: np.random.Generator, iterations: int, workers: int, work: Floats
+    ) -> Floats:
+        """Draw consecutive iterations of one run, with the parameters and the result of `sample`.
+
+        They are independent unless workers stay slow from one iteration to the next.
+        """
+        return self.sample(rng, iterations, workers, work)
 
     def survival(self, worker: int, x: Floats) -> Floats | None:
         """Return Pr(duration of a task > x seconds), or None if there is no such law.

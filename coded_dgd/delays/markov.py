@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from coded_dgd.delays._slowed import Slowed
+from coded_dgd.delays.base import Floats
 from coded_dgd.errors import UsageError
 
 RAREST = 1e-9
@@ -43,6 +44,17 @@ class Markov(Slowed):
 
     def slow_share(self, worker: int) -> float:
         return self.onset / (self.onset + self.recovery)
+
+    def consecutive(
+        self, rng: np.random.Generator, iterations: int, workers: int, work: Floats
+    ) -> Floats:
+        times = super(Slowed, self).sample(rng, iterations, workers, work)
+        first, *draws = rng.random((iterations + 1, workers))
+        slow = first < self.slow_share(0)
+        for every, draw in zip(times, draws, strict=True):
+            every[slow] *= self.factor
+            slow = np.where(slow, draw >= self.recovery, draw < self.onset)
+        return times
 
 
 class _Chain:

@@ -297,6 +297,26 @@ def test_a_worker_stays_slow_as_long_as_it_recovers_with_that_probability():
     assert np.abs(np.corrcoef(slow.T) - np.eye(20)).max() < 0.12
 
 
+def test_consecutive_iterations_have_the_bursts_of_a_run():
+    model = delays.create("markov:onset=0.05,recovery=0.25,factor=2", 1)
+    drawn = model.consecutive(np.random.default_rng(0), 4000, 20, WORK[:2])
+    assert drawn.shape == (4000, 20, 2)
+    np.testing.assert_allclose(drawn[..., 1], drawn[..., 0] * WORK[1] / WORK[0])
+    slow = drawn[..., 0] > model.alpha
+    assert np.mean(slow[1:][~slow[:-1]]) == pytest.approx(0.05, abs=0.004)
+    assert np.mean(slow[1:][slow[:-1]]) == pytest.approx(0.75, abs=0.02)
+    first = [model.consecutive(np.random.default_rng(k), 1, 20, WORK[:1]) for k in range(200)]
+    assert np.mean(np.array(first) > model.alpha) == pytest.approx(1 / 6, abs=0.03)
+
+
+def test_consecutive_iterations_are_independent_where_nothing_lasts():
+    model = delays.create("shifted-exponential", 0)
+    some, others = (np.random.default_rng(0) for _ in range(2))
+    np.testing.assert_array_equal(
+        model.consecutive(some, 5, 3, WORK), model.sample(others, 5, 3, WORK)
+    )
+
+
 @pytest.mark.parametrize("iteration", [0, 1, 10])
 def test_as_many_workers_are_slow_in_the_first_iteration_as_later(iteration):
     model = delays.create("markov:onset=0.05,recovery=0.2", 2)
@@ -394,6 +414,19 @@ def test_a_sample_of_a_trace_is_of_its_iterations(tmp_path, times):
     assert drawn.shape == (40, 2, 2)
     which = [next(i for i in (0, 1) if (recorded[i] == each).all()) for each in drawn]
     assert 5 < sum(which) < 35
+
+
+@pytest.mark.parametrize("times", [DURATIONS, FINISH], ids=["durations", "finish"])
+def test_consecutive_iterations_of_a_trace_follow_each_other(tmp_path, times):
+    model = trace_of(tmp_path / "a.npy", times=times)
+    recorded = model.trace(3, 2, WORK[:2])
+    first = set()
+    for seed in range(20):
+        drawn = model.consecutive(np.random.default_rng(seed), 2, 2, WORK[:2])
+        which = int((drawn[0] != recorded[0]).any())
+        np.testing.assert_array_equal(drawn, recorded[which : which + 2])
+        first.add(which)
+    assert first == {0, 1}
 
 
 def test_a_trace_of_whole_numbers(tmp_path):

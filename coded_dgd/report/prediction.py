@@ -24,10 +24,12 @@ FIGURES = (
     "realisations",
     "quantiles",
     "lower_limit",
+    "perfect_split",
+    "perfect_split_standard_error",
 )
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-COLUMNS = ("E[T]", "+-", "std", *QUANTILES, "messages", "limit")
-WIDTHS = (18, 4, *[11] * len(COLUMNS))
+COLUMNS = ("E[T]", "+-", "std", *QUANTILES, "messages", "limit", "perfect split")
+WIDTHS = (18, 4, *[11] * (len(COLUMNS) - 1), 14)
 
 
 def describe(
@@ -65,7 +67,7 @@ def describe(
         "tolerance": prediction.tolerance,
         "realisations": prediction.realisations,
         "quantiles": {name: _finite(prediction.quantile(q)) for name, q in QUANTILES.items()},
-        "lower_limit": _lower_limit(scheme, delay),
+        **_limits(scheme, delay, options.get("seed", 0)),
         "notes": _notes(prediction),
     }
     if cdf_at:
@@ -93,19 +95,31 @@ def row(entry: dict[str, Any]) -> str:
             *entry["quantiles"].values(),
             entry["communication_load"],
             entry["lower_limit"],
+            entry["perfect_split"],
         ]
         cells, method = [number(each, ".5g") for each in numbers], f"  {entry['method']}"
     told = line([entry["scheme"], str(load), *cells], WIDTHS) + method
     return "\n".join([told, *(f"    {note}" for note in entry["notes"])])
 
 
-def _lower_limit(scheme: Scheme, delay: DelayModel) -> float | None:
-    """Return the mean time until N tasks are done, or None for schemes that may need fewer."""
+def _limits(scheme: Scheme, delay: DelayModel, seed: int) -> dict[str, float | None]:
+    """Return mean times below which no scheme comes that has to do N tasks, None if unknown.
+
+    They are the time until N tasks are done, and that of work split perfectly by speed. Approximate
+    schemes may need fewer tasks.
+    """
+    if not scheme.exact:
+        return {}
     from coded_dgd.theory.exact import lower_limit
     from coded_dgd.theory.integrate import integrate
+    from coded_dgd.theory.perfect_split import perfect_split
 
-    limit = lower_limit(scheme, delay) if scheme.exact else None
-    return None if limit is None else _finite(integrate(limit).mean)
+    limit, split = lower_limit(scheme, delay), perfect_split(scheme, delay, seed)
+    return {
+        "lower_limit": None if limit is None else _finite(integrate(limit).mean),
+        "perfect_split": _finite(split.mean),
+        "perfect_split_standard_error": split.standard_error,
+    }
 
 
 def _notes(prediction: Prediction) -> list[str]:

@@ -32,7 +32,12 @@ from coded_dgd.errors import UsageError
 @options.as_json
 @options.quiet
 def simulate(
-    train: int | None, gap: float, out: Path | None, realisations: int, jobs: int, **given: Any
+    train: int | None,
+    gap: float,
+    out: Path | None,
+    realisations: int | None,
+    jobs: int,
+    **given: Any,
 ) -> None:
     """Simulate one iteration many times: completion time and communication load.
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @options.as_json
 @options.quiet
 def theory(
-    epsilon: float, iterations: int | None, realisations: int, jobs: int, **given: Any
+    epsilon: float, iterations: int | None, realisations: int | None, jobs: int, **given: Any
 ) -> None:
     """Predict completion time and communication load of one iteration.
 

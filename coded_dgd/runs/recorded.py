@@ -22,10 +22,7 @@ from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources import open_source
 from coded_dgd.runs.summary import Summary
 from coded_dgd.schemes.base import Scheme
-from coded_dgd.theory import Prediction, predict
-
-REALISATIONS = 10_000
-"""Number of Monte Carlo realisations if there is no closed form."""
+from coded_dgd.theory import Prediction, expected
 
 
 @dataclass(frozen=True)
@@ -84,11 +81,9 @@ class RecordedRun:
         if self.delay is None:
             return None
         try:
-            scheme = self._scheme()
-            found = predict(scheme, self.delay, realisations=REALISATIONS)
+            return expected(self._scheme(), self.delay)
         except CodedDGDError:
             return None
-        return found if np.isfinite(found.mean) else None
 
     @cached_property
     def uncoded(self) -> Floats | None:

@@ -27,10 +27,7 @@ from coded_dgd.runs.summary import (
     Summary,
 )
 from coded_dgd.schemes.dynamic import LARGE, DynamicScheme
-from coded_dgd.theory import Prediction, predict
-
-REALISATIONS = 10_000
-"""Number of Monte Carlo realisations if the expected completion time has no closed form."""
+from coded_dgd.theory import Prediction, expected
 
 
 def summarize(
@@ -50,7 +47,7 @@ def summarize(
     """
     setup, log, start, stop = outcome.setup, outcome.log, outcome.start, outcome.stop
     scheme, ending = setup.scheme, outcome.ending
-    expected = _expected(outcome)
+    forecast = _forecast(outcome)
     optimum, classes = start.problem.optimum(), start.problem.source.classes
     checked = [record.gradient_error for record in log if record.gradient_error is not None]
     shares = [report.cpu_seconds / report.seconds for report in ending.reports if report.seconds]
@@ -74,9 +71,9 @@ def summarize(
         transport=setup.config.transport,
         completion_time=Distribution.of([record.completion_time for record in log]),
         ideal_completion_time=None if outcome.ideal is None else Distribution.of(outcome.ideal),
-        expected_completion_time=None if expected is None else expected.mean,
-        expected_standard_error=None if expected is None else expected.standard_error,
-        expected_method=None if expected is None else expected.method,
+        expected_completion_time=None if forecast is None else forecast.mean,
+        expected_standard_error=None if forecast is None else forecast.standard_error,
+        expected_method=None if forecast is None else forecast.method,
         communication_load=mean(log, "messages_used"),
         extra_messages=mean(log, "extra_messages"),
         wasted_messages=wasted,
@@ -141,13 +138,11 @@ def summarize(
     return replace(summary, closing_time=process_age() - ending.wall_time)
 
 
-def _expected(outcome: Outcome) -> Prediction | None:
+def _forecast(outcome: Outcome) -> Prediction | None:
     """Return the theoretical prediction, or None without injected delays or a finite mean."""
     setup = outcome.setup
-    if not setup.delay.injects or outcome.adaptations or setup.scheme.dynamic:
-        return None
-    found = predict(setup.scheme, setup.delay, realisations=REALISATIONS)
-    return found if np.isfinite(found.mean) else None
+    known = setup.delay.injects and not outcome.adaptations
+    return expected(setup.scheme, setup.delay) if known else None
 
 
 def _combining(outcome: Outcome) -> Combining | None:

@@ -47,6 +47,10 @@ class VirtualWorkers:
                 replayed: Replayed = end.value
                 return replayed
 
+    def run_all(self, finish: Floats) -> list[Replayed]:
+        """Replay consecutive iterations, given finish times (iterations, M, r) as in `steps`."""
+        return [self.run(each) for each in finish]
+
     def steps(
         self, finish: Floats, lost: Mapping[int, float] | None = None
     ) -> Generator[None, None, Replayed]:

@@ -91,8 +91,8 @@ class DynamicScheme(ReplicationScheme):
 
     def message_times(self, finish: Floats) -> NoReturn:
         raise Infeasible(
-            f"{self.name} decides on tasks while an iteration runs, so that their times cannot be "
-            "computed in advance: use coded-dgd run or compare"
+            f"{self.name} decides on tasks while an iteration runs, so that messages have no fixed "
+            "times: replay the iteration with coded_dgd.scheduling.virtual.VirtualWorkers"
         )
 
     def completion_time(self, times: Floats) -> NoReturn:

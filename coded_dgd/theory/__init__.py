@@ -1,5 +1,5 @@
 """This package predicts the performance of a scheme under a delay model, without running it."""
 
-from coded_dgd.theory.prediction import Prediction, predict
+from coded_dgd.theory.prediction import Prediction, expected, predict
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Prediction", "expected", "predict"]

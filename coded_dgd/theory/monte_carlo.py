@@ -11,7 +11,9 @@ import numpy as np
 
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import UsageError
+from coded_dgd.scheduling.virtual import VirtualWorkers
 from coded_dgd.schemes.base import Bools, Floats, Integers, Scheme
+from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.theory.moments import Moments
 
 RETAINED = 1_000_000
@@ -22,6 +24,12 @@ MOST = 10**10
 
 BATCH_BYTES = 2**21
 """Size in bytes of an array of finish times; about five such arrays exist at once."""
+
+WARM_UP = 10
+"""Number of iterations of a dynamic scheme before those that count, from which speeds are learnt.
+"""
+CHAIN = 50
+"""Least number of iterations of a dynamic scheme that count in a batch."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,13 @@ def simulate(
     UsageError
         If the delay model does not cover the scheme's workers and tasks, or numbers are too small.
 
+    Notes
+    -----
+    Realisations of a dynamic scheme are consecutive iterations, replayed by events: each batch is
+    a run of its own, in which speeds are learnt, after `WARM_UP` iterations that do not count.
+    Since they depend on each other, the standard error is that of independent ones, and so
+    approximate.
+
     Examples
     --------
     >>> from coded_dgd import delays, schemes
@@ -135,6 +150,17 @@ def simulate(
     return Sample(realisations, completion, load, by / realisations, times)
 
 
+def affordable(scheme: Scheme, realisations: int) -> int:
+    """Return how many realisations take about as long as `realisations` of most schemes.
+
+    Most schemes are computed by array operations. The replay of a dynamic scheme by events takes a
+    time of about N (10 + r) microseconds.
+    """
+    if not scheme.dynamic:
+        return realisations
+    return max(WARM_UP, round(realisations / (5 + scheme.blocks * (10 + scheme.load) / 100)))
+
+
 class _Batch(NamedTuple):
     completion: Moments
     load: Moments
@@ -160,7 +186,8 @@ class _Draw:
         """Number of realisations in a batch."""
         work = self.scheme.work_under(self.delay)
         per_worker = max(self.scheme.messages, int(np.ceil(work[-1])))
-        return max(1, BATCH_BYTES // (8 * self.scheme.workers * per_worker))
+        least = CHAIN if self.scheme.dynamic else 1
+        return max(least, BATCH_BYTES // (8 * self.scheme.workers * per_worker))
 
     @property
     def batches(self) -> int:
@@ -170,19 +197,36 @@ class _Draw:
         scheme, start = self.scheme, index * self.size
         count = min(self.size, self.realisations - start)
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(2, index)))
-        work = scheme.message_work(self.delay)
-        times = self.delay.sample(rng, count, scheme.workers, work)
-        times[:, ~scheme.expected] = inf
-        completion = scheme.completion_time(times)
-        done = np.isfinite(completion)
-        if not done.all():
-            times = times[done]
-        load = messages_used(scheme, times, completion[done])
+        if isinstance(scheme, DynamicScheme):
+            completion, load = self._replay(scheme, rng, count)
+            done = np.isfinite(completion)
+            load = load[done]
+        else:
+            work = scheme.message_work(self.delay)
+            times = self.delay.sample(rng, count, scheme.workers, work)
+            times[:, ~scheme.expected] = inf
+            completion = scheme.completion_time(times)
+            done = np.isfinite(completion)
+            if not done.all():
+                times = times[done]
+            load = messages_used(scheme, times, completion[done])
         return _Batch(
             Moments.of(completion[done]),
             Moments.of(load),
             np.searchsorted(np.sort(completion), self.cdf_at, side="right"),
             completion[: max(0, self.keep - start)],
+        )
+
+    def _replay(
+        self, scheme: DynamicScheme, rng: np.random.Generator, count: int
+    ) -> tuple[Floats, Integers]:
+        """Return completion times and numbers of messages of consecutive iterations."""
+        work = scheme.work_under(self.delay)
+        finish = self.delay.consecutive(rng, WARM_UP + count, scheme.workers, work)
+        replayed = VirtualWorkers(scheme).run_all(finish)[WARM_UP:]
+        return (
+            np.array([each.completion_time for each in replayed]),
+            np.array([len(each.order) for each in replayed]),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import nan, sqrt
+from math import isfinite, nan, sqrt
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,12 @@ import numpy as np
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory.completion import Completion
-from coded_dgd.theory.monte_carlo import Sample, simulate
+from coded_dgd.theory.monte_carlo import Sample, affordable, simulate
+
+DRAWN = 100_000
+"""Default number of realisations."""
+OF_A_RUN = 10_000
+"""Number of realisations from which a run's expected completion time is found, if need be."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,18 @@ class Prediction:
         return self.sample.quantile(q)
 
 
+def expected(scheme: Scheme, delay: DelayModel) -> Prediction | None:
+    """Predict a run in a second or so, or return None if the mean is not finite."""
+    found = predict(scheme, delay, realisations=affordable(scheme, OF_A_RUN))
+    return found if isfinite(found.mean) else None
+
+
 def predict(
     scheme: Scheme,
     delay: DelayModel,
     *,
     exact: bool = True,
-    realisations: int = 100_000,
+    realisations: int | None = None,
     seed: int = 0,
     jobs: int = 1,
 ) -> Prediction:
@@ -89,7 +100,9 @@ def predict(
         Scheme, fitted to the data if it depends on them.
     exact : bool
         Whether to use closed forms if they exist.
-    realisations, seed, jobs
+    realisations : int, optional
+        Number of realisations of Monte Carlo; by default `DRAWN`, or what is affordable instead.
+    seed, jobs
         Parameters of Monte Carlo; see `monte_carlo.simulate`.
 
     Raises
@@ -106,6 +119,7 @@ def predict(
     ('exact', 0.1614, 0.7682, 15)
     """
     delay.check(scheme.workers, scheme.work_under(delay))
+    realisations = affordable(scheme, DRAWN) if realisations is None else realisations
     completion = None
     if exact:
         from coded_dgd.theory.exact import exact_completion

@@ -82,7 +82,18 @@ def test_losses_are_survived_while_a_block_has_a_holder():
 def test_what_computes_times_in_advance_refuses_it_in_one_line():
     scheme = own_dynamic.TakeNext("own", WORKERS, BLOCKS, LOAD)
     with pytest.raises(Infeasible, match="own decides on tasks while an iteration runs"):
-        predict(scheme, delays.create("shifted-exponential", 0), realisations=100)
+        scheme.message_times(np.ones((WORKERS, LOAD)))
+
+
+@pytest.mark.parametrize("name", [DYNAMIC, "uc-dynamic"])
+def test_a_run_takes_the_time_that_is_predicted(name):
+    outcome = run(name, delay="shifted-exponential:mu=10,alpha=0.01", iterations=200)
+    found = predict(outcome.setup.scheme, outcome.setup.delay, realisations=1000)
+    times = np.array([record.completion_time for record in outcome.log])
+    error = np.hypot(times.std() / np.sqrt(len(times)), found.standard_error)
+    assert abs(times.mean() - found.mean) < 4 * error
+    used = np.mean([record.messages_used for record in outcome.log])
+    assert used == pytest.approx(found.communication_load, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 
 from coded_dgd import delays, schemes
 from coded_dgd.errors import CodedDGDError, UsageError
+from coded_dgd.scheduling.virtual import VirtualWorkers
 from coded_dgd.schemes.uc_mmc import UCMMC
-from coded_dgd.theory import monte_carlo
+from coded_dgd.theory import monte_carlo, predict
 from coded_dgd.theory.moments import Moments
 from coded_dgd.theory.monte_carlo import simulate
 from coded_dgd.theory.processes import in_order
@@ -261,3 +262,67 @@ def test_numbers_that_are_out_of_range_are_refused(realisations, jobs):
 def test_a_delay_that_does_not_cover_the_workers_is_refused():
     with pytest.raises(UsageError, match="no worker of rank 9"):
         simulate(lcc_mmc(), delays.create("persistent:ranks=9", 0), 10, seed=0)
+
+
+# Dynamic schemes
+
+
+def fine(**options):
+    return schemes.create("uc-dynamic", 6, 18, **{"copies": "3", **options})
+
+
+def test_iterations_of_a_dynamic_scheme_are_replayed_by_events():
+    scheme = fine()
+    sample = simulate(scheme, LAW, 200, seed=3)
+    rng = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(2, 0)))
+    finish = LAW.consecutive(rng, monte_carlo.WARM_UP + 200, 6, scheme.work_under(LAW))
+    workers = VirtualWorkers(scheme)
+    replayed = [workers.run(each) for each in finish][monte_carlo.WARM_UP :]
+    np.testing.assert_array_equal(sample.times, [each.completion_time for each in replayed])
+    messages = [len(each.order) for each in replayed]
+    assert sample.communication_load == pytest.approx(np.mean(messages))
+    assert min(messages) >= 18
+    assert sample.never == 0
+
+
+def test_with_one_copy_a_dynamic_scheme_waits_for_everybody():
+    sample = simulate(fine(copies="1", shares="equal"), LAW, 4000, seed=0)
+    exact = predict(schemes.create("uncoded", 6), LAW).mean
+    assert abs(sample.mean - exact) < 4 * sample.standard_error
+    assert sample.communication_load == 18
+
+
+def test_speeds_are_learnt_before_iterations_count():
+    delay = delays.create("persistent:ranks=1,2,factor=5,alpha=0.01", 0)
+    learnt, equal = (
+        simulate(
+            schemes.create("uc-dynamic", 6, 48, copies="2", shares=how), delay, 20, seed=0
+        ).times
+        for how in ("speed", "equal")
+    )
+    # four workers do 11 blocks of 1.25 ms each in the time of two blocks of a slow one
+    np.testing.assert_allclose(learnt, 11 * 0.00125)
+    assert equal.min() > 11 * 0.00125 * 1.2
+
+
+def test_several_jobs_replay_the_same_iterations():
+    scheme = schemes.create("uc-dynamic", 40, copies="2")
+    assert monte_carlo._Draw(scheme, LAW, 900, 0, np.zeros(0), 900).batches == 2
+    one, two = (simulate(scheme, LAW, 900, seed=0, jobs=jobs) for jobs in (1, 2))
+    assert (one.mean, one.load) == (two.mean, two.load)
+    np.testing.assert_array_equal(one.times, two.times)
+
+
+def test_iterations_that_never_complete_are_counted():
+    delay = delays.create("bernoulli:p=0.3,slow=inf", 0)
+    sample = simulate(fine(copies="2"), delay, 300, seed=0)
+    assert 0 < sample.never < 300
+    assert sample.load.count == 300 - sample.never
+
+
+def test_fewer_iterations_are_affordable_if_they_are_replayed():
+    assert monte_carlo.affordable(lcc_mmc(), 10_000) == 10_000
+    small, large = (schemes.create("uc-dynamic", workers) for workers in (6, 40))
+    few = [monte_carlo.affordable(each, 10_000) for each in (small, large)]
+    assert 2 <= few[1] < few[0] < 10_000
+    assert predict(fine(), LAW).realisations == monte_carlo.affordable(fine(), 100_000)

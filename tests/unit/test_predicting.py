@@ -192,3 +192,28 @@ def test_theory_of_sgc_has_the_bound_of_theorem_1(called):
     assert called("theory", *small, "--wait", "fastest:15")["theorem1"]["p"] == 0.25
     assert "theorem1" not in called("theory", *small, "--wait", "deadline:1")
     assert "theorem1" not in called("theory", "--scheme", "bgc", "--workers", "5")
+
+
+def test_both_limits_are_told(called, capsys):
+    found = called("theory", "--scheme", "uc-mmc", "--workers", "10", "--load", "5")
+    assert 0 < found["perfect_split"] < found["lower_limit"]
+    assert found["perfect_split_standard_error"] is None
+    drawn = called("simulate", "--workers", "10", "--delay", "pareto:tasks=independent",
+                   "--realisations", "100")  # fmt: skip
+    assert drawn["lower_limit"] is None
+    assert 0 < drawn["perfect_split_standard_error"] < 0.1 * drawn["perfect_split"]
+    approximate = called("theory", "--scheme", "ignore-stragglers", "--workers", "10")
+    assert approximate["perfect_split"] is approximate["lower_limit"] is None
+    run_command_line(["theory", "--workers", "10"])
+    assert "perfect split" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["theory", "simulate"])
+def test_dynamic_schemes_are_simulated_in_fewer_iterations(called, command):
+    found = called(command, "--scheme", "uc-dynamic", "--workers", "10", "--copies", "3")
+    assert found["method"] == "monte-carlo"
+    assert (found["blocks"], found["load"]) == (40, 12)
+    assert 100 < found["realisations"] < 100_000
+    assert found["perfect_split"] < found["lower_limit"] < found["expected_completion_time"]
+    assert found["communication_load"] >= 40
+    assert 0 < found["standard_error"] < 0.01 * found["expected_completion_time"]

@@ -1,9 +1,10 @@
-"""An iteration of a dynamic scheme in virtual time: words and messages take no time."""
+"""An iteration of a dynamic scheme in virtual time: words and messages take no or a given time."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Mapping
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
 from math import inf
 
 import numpy as np
@@ -15,6 +16,8 @@ from coded_dgd.schemes.base import Floats
 from coded_dgd.schemes.dynamic import DynamicScheme
 
 LOSS = -1
+WARM_UP = 8
+"""Number of iterations from which speeds are learnt, before those that count."""
 
 
 class VirtualWorkers:
@@ -27,10 +30,17 @@ class VirtualWorkers:
     scheme : DynamicScheme
     late : float
         Seconds that a word takes.
+    message : float
+        Seconds after the end of a task at which its message reaches rank 0.
+    service : float
+        Seconds for which rank 0 is then busy with it, one message after the other.
     """
 
-    def __init__(self, scheme: DynamicScheme, late: float = 0.0) -> None:
+    def __init__(
+        self, scheme: DynamicScheme, late: float = 0.0, message: float = 0.0, service: float = 0.0
+    ) -> None:
         self._scheduler, self._shares, self._late = Scheduler(scheme), Shares(scheme), late
+        self._message, self._service = message, service
 
     @property
     def words(self) -> int:
@@ -47,9 +57,20 @@ class VirtualWorkers:
                 replayed: Replayed = end.value
                 return replayed
 
-    def run_all(self, finish: Floats) -> list[Replayed]:
-        """Replay consecutive iterations, given finish times (iterations, M, r) as in `steps`."""
-        return [self.run(each) for each in finish]
+    def run_settled(self, finish: Floats, silent: Sequence[int] = ()) -> list[Replayed]:
+        """Replay consecutive iterations, and return all but the first `WARM_UP` of them.
+
+        Parameters
+        ----------
+        finish : (WARM_UP + iterations, M, r) array
+            Finish times in seconds, as in `steps`.
+        silent : sequence of int, optional
+            Worker that computes nothing in each iteration that is returned; by default all compute.
+        """
+        for each in finish[:WARM_UP]:
+            self.run(each)
+        lost = [{worker: 0.0} for worker in silent] or [{}] * (len(finish) - WARM_UP)
+        return [self.run(*each) for each in zip(finish[WARM_UP:], lost, strict=True)]
 
     def steps(
         self, finish: Floats, lost: Mapping[int, float] | None = None
@@ -80,42 +101,49 @@ class VirtualWorkers:
         events: list[tuple[float, int, int]] = []
         """Instant, worker, and the version of its current task or `LOSS`."""
         words: list[tuple[float, int, int, int]] = []
+        arriving: deque[tuple[float, int, int]] = deque()
+        """Instant at which rank 0 has received each result, worker, and task."""
         order: list[tuple[int, int]] = []
         for worker in workers:
             worker.start(0.0, events)
         for number, instant in lost.items():
             if instant > 0:
                 heapq.heappush(events, (instant, number, LOSS))
-        now = 0.0
+        now = free = 0.0
         self._tell(workers, now, events, words)
-        while events or words:
+        while events or words or arriving:
+            first = min(each[0][0] for each in (words, arriving, events) if each)
             timer = scheduler.next_instant
-            if timer < min(each[0][0] for each in (events, words) if each):
+            if timer < first:
                 now = timer
                 self._tell(workers, now, events, words)
                 continue
-            if words and (not events or words[0][0] <= events[0][0]):
+            if words and words[0][0] == first:
                 now, number, take, drop = words.pop(0)
                 if number not in scheduler.progress.lost:
                     workers[number].hear(take, drop, now, events)
+                continue
+            if arriving and arriving[0][0] == first:
+                now, number, task = arriving.popleft()
+                order.append((number, task))
+                scheduler.finish(number, task, now)
+                if scheduler.complete:
+                    self._shares.observe(scheduler.progress)
+                    return Replayed(now, order)
+                self._tell(workers, now, events, words)
+                yield
                 continue
             now, number, version = heapq.heappop(events)
             if version == LOSS:
                 workers[number].version = LOSS
                 scheduler.lose(number, now)
+                self._tell(workers, now, events, words)
+                yield
             elif version == workers[number].version:
-                task = workers[number].current
-                order.append((number, task))
+                free = max(free, now + self._message) + self._service
+                arriving.append((free, number, workers[number].current))
                 workers[number].current = NONE
                 workers[number].start(now, events)
-                scheduler.finish(number, task, now)
-                if scheduler.complete:
-                    self._shares.observe(scheduler.progress)
-                    return Replayed(now, order)
-            else:
-                continue
-            self._tell(workers, now, events, words)
-            yield
         return Replayed(inf, order)
 
     def _tell(

@@ -11,7 +11,8 @@ import numpy as np
 
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.errors import UsageError
-from coded_dgd.scheduling.virtual import VirtualWorkers
+from coded_dgd.scheduling.scheduler import decision_seconds
+from coded_dgd.scheduling.virtual import WARM_UP, VirtualWorkers
 from coded_dgd.schemes.base import Bools, Floats, Integers, Scheme
 from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.theory.moments import Moments
@@ -25,9 +26,6 @@ MOST = 10**10
 BATCH_BYTES = 2**21
 """Size in bytes of an array of finish times; about five such arrays exist at once."""
 
-WARM_UP = 10
-"""Number of iterations of a dynamic scheme before those that count, from which speeds are learnt.
-"""
 CHAIN = 50
 """Least number of iterations of a dynamic scheme that count in a batch."""
 
@@ -153,12 +151,13 @@ def simulate(
 def affordable(scheme: Scheme, realisations: int) -> int:
     """Return how many realisations take about as long as `realisations` of most schemes.
 
-    Most schemes are computed by array operations. The replay of a dynamic scheme by events takes a
-    time of about N (10 + r) microseconds.
+    Most schemes are computed by array operations, in about 0.1 ms for a realisation. The replay of
+    a dynamic scheme by events takes the time of its decisions and 0.5 ms more.
     """
     if not scheme.dynamic:
         return realisations
-    return max(WARM_UP, round(realisations / (5 + scheme.blocks * (10 + scheme.load) / 100)))
+    ratio = (5e-4 + scheme.blocks * decision_seconds(scheme)) / 1e-4
+    return max(WARM_UP, round(realisations / ratio))
 
 
 class _Batch(NamedTuple):
@@ -223,7 +222,7 @@ class _Draw:
         """Return completion times and numbers of messages of consecutive iterations."""
         work = scheme.work_under(self.delay)
         finish = self.delay.consecutive(rng, WARM_UP + count, scheme.workers, work)
-        replayed = VirtualWorkers(scheme).run_all(finish)[WARM_UP:]
+        replayed = VirtualWorkers(scheme).run_settled(finish)
         return (
             np.array([each.completion_time for each in replayed]),
             np.array([len(each.order) for each in replayed]),

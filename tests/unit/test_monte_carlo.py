@@ -10,7 +10,7 @@ import pytest
 
 from coded_dgd import delays, schemes
 from coded_dgd.errors import CodedDGDError, UsageError
-from coded_dgd.scheduling.virtual import VirtualWorkers
+from coded_dgd.scheduling.virtual import WARM_UP, VirtualWorkers
 from coded_dgd.schemes.uc_mmc import UCMMC
 from coded_dgd.theory import monte_carlo, predict
 from coded_dgd.theory.moments import Moments
@@ -275,9 +275,9 @@ def test_iterations_of_a_dynamic_scheme_are_replayed_by_events():
     scheme = fine()
     sample = simulate(scheme, LAW, 200, seed=3)
     rng = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(2, 0)))
-    finish = LAW.consecutive(rng, monte_carlo.WARM_UP + 200, 6, scheme.work_under(LAW))
+    finish = LAW.consecutive(rng, WARM_UP + 200, 6, scheme.work_under(LAW))
     workers = VirtualWorkers(scheme)
-    replayed = [workers.run(each) for each in finish][monte_carlo.WARM_UP :]
+    replayed = [workers.run(each) for each in finish][WARM_UP:]
     np.testing.assert_array_equal(sample.times, [each.completion_time for each in replayed])
     messages = [len(each.order) for each in replayed]
     assert sample.communication_load == pytest.approx(np.mean(messages))

@@ -131,7 +131,7 @@ class LiveAdviser:
     def _advise(self, trainer: Trainer) -> Change | None:
         stage, scheme, group = trainer.stage, trainer.stage.scheme, trainer.stage.master.group
         config = trainer.config
-        if "load" in scheme.sizes:
+        if "load" in scheme.sizes and scheme.load_option not in _given(config):
             config = replace(config, load=scheme.load)
         injected = trainer.setup.delay.injects
         log = trainer.log[-(len(stage.spans) - self._begin) :]
@@ -221,6 +221,11 @@ def _loads(trainer: Trainer) -> tuple[int, ...]:
             break
         found.append(load)
     return tuple(found)
+
+
+def _given(config: RunConfig) -> set[str]:
+    """Return the names of the scheme options that a configuration gives."""
+    return {name for name, value in config.scheme_options.items() if value is not None}
 
 
 def _tasks_of_a_message(stage: Stage) -> float:

@@ -301,6 +301,9 @@ class _Predictor:
         """Yield candidates for this number of workers."""
         now, config = self.situation, self.situation.config
         given = dict(now.given)
+        most = max(now.loads, default=0) / (
+            config.blocks or now.workers
+        )  # of the data, at a worker
         names = None if now.free else schemes.family(config.scheme, now.loads)
         for rule in self._rules(workers):
             for each in candidates(
@@ -315,7 +318,10 @@ class _Predictor:
                 batches=config.has_batches,
                 seed=config.seed,
             ):
-                if each.scheme is not None and (each.scheme.exact or now.products is not None):
+                scheme = each.scheme
+                if scheme is None or not (scheme.exact or now.products is not None):
+                    continue
+                if scheme.load_option is None or scheme.load / scheme.blocks <= most:
                     yield each
 
     def _rules(self, workers: int) -> list[dict[str, Any]]:

@@ -48,6 +48,7 @@ def candidates(
     given: dict[str, Any] | None = None,
     batches: bool = False,
     seed: int = 0,
+    chosen: bool = False,
 ) -> Iterator[Candidate]:
     """Yield every scheme at every load and with all option values to try.
 
@@ -63,9 +64,12 @@ def candidates(
         Options that are not varied.
     batches : bool
         Whether gradients are those of mini-batches.
+    chosen : bool
+        Whether the user has chosen the loads. If not, schemes with an option that says the same are
+        tried at values of it.
     """
     fixed = {key: value for key, value in (given or {}).items() if value is not None}
-    for name, options in _variants(workers, blocks, loads, names, fixed):
+    for name, options in _variants(workers, blocks, loads, names, fixed, chosen):
         taken, implied = schemes.find(name)
         accepted = {*taken.options, *taken.sizes} - implied.keys()
         known = {k: v for k, v in fixed.items() if k in accepted}
@@ -88,12 +92,15 @@ def _variants(
     loads: Sequence[int],
     names: Sequence[str] | None,
     fixed: dict[str, Any],
+    chosen: bool,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    largest = min(max(loads), blocks or workers)
     for name in names or schemes.names():
         scheme, implied = schemes.find(name)
-        trials = scheme.trials(workers, fixed.keys() | implied.keys())
-        if scheme.one_load or "load" not in scheme.sizes:
+        largest = min(max(loads), blocks or scheme.usual_blocks(workers))
+        known = fixed.keys() | implied.keys() | ({"load"} if chosen else set())
+        trials = scheme.trials(workers, known)
+        by_option = scheme.load_option in known if chosen else scheme.load_option is not None
+        if scheme.one_load or by_option or "load" not in scheme.sizes:
             yield from ((name, options) for options in trials)
             continue
         for load in (load for load in loads if load <= largest):

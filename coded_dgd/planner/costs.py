@@ -12,12 +12,14 @@ from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.guard import GuardedDecoder, replay_messages
 from coded_dgd.planner.measurements import Measurements, Network
+from coded_dgd.planner.outcomes import with_messages
 from coded_dgd.problems import evaluation, optimizers
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
 from coded_dgd.problems.sources import Source
 from coded_dgd.schemes.base import Floats, Scheme
+from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.theory.monte_carlo import messages_used
 
 REALISATIONS = 256
@@ -49,6 +51,8 @@ class Sizes:
     """Number of vectors of that length that the optimizer keeps on rank 0."""
     overhead: float = 0.0
     """Bytes that the objective needs in each process besides the data."""
+    share_blocks: bool = True
+    """Whether workers of a host hold the blocks of which they would have copies together."""
 
     def __post_init__(self) -> None:
         if not self.parameters:
@@ -78,6 +82,7 @@ class Sizes:
             evaluation.size(objective, source.features),
             choice.vectors,
             objective.overhead_bytes,
+            config.share_blocks,
         )
 
 
@@ -138,25 +143,34 @@ def iteration(
         Number of realisations that are decoded under the guard.
     """
     rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(8,)))
-    work = scheme.message_work(delay) * task_size(scheme, sizes, injected)
-    work = work + (held_up or 0.0) * (work.max() - work)
-    times = delay.sample(rng, realisations, scheme.workers, work)
-    times[:, ~scheme.expected] = inf
-    ideal = scheme.completion_time(times)
     length = sizes.payload(scheme)
     per_row = scheme.messages > 1 and blocks_are_rows(scheme, sizes)
     stands_for = sizes.rows / sizes.sampled_rows if per_row else 1.0
     service = stands_for * measured.network.service_of(length)
     wave = 0.0 if held_up is None else scheme.workers * service
-    arrived, completion = _taken_in(scheme, times, measured.network, length, service, wave)
-    done = np.isfinite(completion)
-    used = messages_used(scheme, arrived[done], completion[done]).mean() if done.any() else inf
+    if isinstance(scheme, DynamicScheme):
+        first, real, error = with_messages(
+            scheme, delay, rng, realisations, measured.network, length, held_up, wave
+        )
+        ideal, completion = first.completion, real.completion
+        times = np.where(first.arrived, 0.0, inf)
+        done = np.isfinite(completion)
+        used = real.arrived[done].sum(axis=(1, 2)).mean() if done.any() else inf
+    else:
+        work = scheme.message_work(delay) * task_size(scheme, sizes, injected)
+        work = work + (held_up or 0.0) * (work.max() - work)
+        times = delay.sample(rng, realisations, scheme.workers, work)
+        times[:, ~scheme.expected] = inf
+        ideal = scheme.completion_time(times)
+        arrived, completion = _taken_in(scheme, times, measured.network, length, service, wave)
+        done = np.isfinite(completion)
+        used = messages_used(scheme, arrived[done], completion[done]).mean() if done.any() else inf
+        error = (float(completion.std()) if done.all() else inf) / sqrt(realisations)
     waiting, weights = _guarded(scheme, times[:replays], ideal[:replays], sizes.guard)
-    spread = completion.std() if done.all() else inf
     flops = 2 * used * length * scheme.pieces
     return IterationCost(
         completion=float(completion.mean()) + waiting,
-        standard_error=float(spread) / sqrt(realisations),
+        standard_error=error,
         ideal=float(ideal.mean()),
         communication=float((completion - ideal).mean()) if done.all() else inf,
         guard=waiting,

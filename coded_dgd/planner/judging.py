@@ -16,7 +16,8 @@ from coded_dgd.planner.convergence import PATTERNS
 from coded_dgd.planner.costs import REALISATIONS, IterationCost, Once, Sizes, iteration, once
 from coded_dgd.planner.fitting import Fit
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.planner.observations import Bools, Floats
+from coded_dgd.planner.observations import Bools
+from coded_dgd.planner.outcomes import outcomes
 from coded_dgd.theory.exact import exact_completion
 from coded_dgd.theory.integrate import integrate
 
@@ -97,10 +98,11 @@ class Judge:
             return Entry(candidate, candidate.refusal)
         if self.limits.exact and not scheme.exact:
             return Entry(candidate, "approximate, and --exact is given")
+        sharing = memory.groups(scheme, self.sizes, self.measured.hosts)
         entry = Entry(
             candidate,
-            worker_memory=memory.worker(scheme, self.sizes),
-            master_memory=memory.master(scheme, self.sizes, self.data_bytes),
+            worker_memory=memory.worker(scheme, self.sizes, sharing),
+            master_memory=memory.master(scheme, self.sizes, self.data_bytes, sharing=sharing),
             once=once(scheme, self.measured, self.sizes),
         )
         if entry.worker_memory > self.limits.memory_per_worker:
@@ -141,29 +143,23 @@ class Judge:
 
     def redrawn(self, entry: Entry, number: int) -> IterationCost:
         """Predict an iteration under one of the equally likely laws."""
-        return self._iteration(entry, self._redrawn[number])
+        scheme = entry.candidate.scheme
+        few = REALISATIONS // 4 if scheme is not None and scheme.dynamic else REALISATIONS
+        return self._iteration(entry, self._redrawn[number], realisations=few)
 
     def without_one(self, entry: Entry) -> float:
         """Return the mean completion time in seconds if one worker, each in turn, sends nothing."""
         scheme = entry.candidate.scheme
         assert scheme is not None
         rng = np.random.default_rng(2)
-        work = scheme.message_work(self.delay)
-        times = self.delay.sample(rng, REALISATIONS, scheme.workers, work)
-        times[:, ~scheme.expected] = inf
-        times[np.arange(REALISATIONS), np.arange(REALISATIONS) % scheme.workers] = inf
-        return float(scheme.completion_time(times).mean())
+        found = outcomes(scheme, self.delay, rng, REALISATIONS, without_one=True)
+        return float(found.completion.mean())
 
     def arrivals(self, entry: Entry) -> Bools:
         """Return marks of the messages that have arrived at completion: (PATTERNS, M, J)."""
         scheme = entry.candidate.scheme
         assert scheme is not None
-        rng = np.random.default_rng(1)
-        work = scheme.message_work(self.delay)
-        times = self.delay.sample(rng, PATTERNS, scheme.workers, work)
-        times[:, ~scheme.expected] = inf
-        done: Floats = scheme.completion_time(times)
-        return times <= done[:, None, None]
+        return outcomes(scheme, self.delay, np.random.default_rng(1), PATTERNS).arrived
 
     def _expected(self, entry: Entry) -> float | None:
         """Return the mean completion time with instant messages, if it is known exactly."""

@@ -13,7 +13,7 @@ from coded_dgd.planner.costs import Sizes, block_rows, blocks_are_rows
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.partition import DATA_IN_FLIGHT, OWN_WINDOW, WINDOW
 from coded_dgd.problems.problem import OPTIMUM_FLOPS, factorised_rows, optimum_flops
-from coded_dgd.problems.sharing import HostGroup, block_bytes
+from coded_dgd.problems.sharing import HostGroup, block_bytes, host_groups
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.base import WINDOW_BYTES
 from coded_dgd.problems.sparse import ENTRY_BYTES
@@ -173,14 +173,34 @@ def master(
     if not local:
         handing += min(DATA_IN_FLIGHT + 2 * largest * at_once, tasks * height * width)
         handing += scheme.coded * tasks * at_once
-    messages = int(scheme.expected.sum())
-    if scheme.combines(sizes.itemsize * sizes.payload(scheme)):
-        messages = 2 * scheme.workers  # sums, and receives that have been posted
-    kept = 8.0 * messages * sizes.payload(scheme)
+    kept = 8.0 * _messages(scheme, sizes) * sizes.payload(scheme)
     kept += 8.0 * (OF_MASTER + sizes.vectors) * sizes.parameters
     if scheme.of_gram_matrix:
         kept += 2 * 8.0 * sizes.features**2
     return base + data + max(reading, handing) + kept
+
+
+def groups(scheme: Scheme, sizes: Sizes, hosts: Sequence[str]) -> list[HostGroup]:
+    """Return the workers that share blocks of dense rows, given the host of each worker."""
+    if scheme.coded or not hosts or not sizes.share_blocks:
+        return []
+    size = block_bytes(
+        "products", block_rows(scheme, sizes), sizes.features, 1, sizes.itemsize, None
+    )
+    held = {w: scheme.placement(w) for w in range(scheme.workers) if scheme.tasks(w)}
+    return host_groups(dict(enumerate(hosts)), held, size)
+
+
+def _messages(scheme: Scheme, sizes: Sizes) -> int:
+    """Return how many payloads rank 0 may hold at once.
+
+    Of a dynamic scheme it is one for each block, or for each worker if workers send sums. One or
+    two more are on the way from each worker.
+    """
+    if scheme.combines(sizes.itemsize * sizes.payload(scheme)):
+        return 2 * scheme.workers
+    every = int(scheme.expected.sum())
+    return min(every, scheme.blocks + 2 * scheme.workers) if scheme.dynamic else every
 
 
 def _encoding(scheme: Scheme, sizes: Sizes) -> float:

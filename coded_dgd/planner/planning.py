@@ -45,7 +45,8 @@ class Plan:
     data_bytes: float
     injected: bool
     names: Sequence[str] | None
-    loads: Sequence[int]
+    loads: Sequence[int] | None
+    """Computation loads to try, if the user has chosen them."""
     weights: Mapping[str, Sequence[float]]
     """Seconds for computing weights, in the first and the second prediction."""
     target: float
@@ -123,9 +124,8 @@ def make_plan(
             "--target is forecast for gradients of all rows: leave --batch out, or give a number "
             "of --iterations instead"
         )
-    if loads is None:
-        largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
-        loads = [config.load] if config.load else range(1, largest + 1)
+    chosen = [config.load] if loads is None and config.load else loads
+    largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
     objective = objectives.create(config.objective)
     source = admit(config, objective, source)
     length = evaluation.size(objective, source.features)
@@ -170,7 +170,7 @@ def make_plan(
         for candidate in candidates(
             workers,
             config.blocks,
-            loads,
+            chosen or range(1, largest + 1),
             objective,
             some.rows,
             problem.block_norms,
@@ -178,6 +178,7 @@ def make_plan(
             given=config.scheme_options,
             batches=config.has_batches,
             seed=config.seed,
+            chosen=chosen is not None,
         )
     ]
     _run_race(race, entries, judge)
@@ -201,7 +202,7 @@ def make_plan(
         data_bytes,
         injected,
         names,
-        list(loads),
+        None if chosen is None else list(chosen),
         judge.weights,
         race.target,
         race.iterations,

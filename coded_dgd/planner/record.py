@@ -57,7 +57,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "data_bytes": plan.data_bytes,
             "injected": plan.injected,
             "names": plan.names,
-            "loads": list(plan.loads),
+            "loads": plan.loads,
             "weights": {key: list(seconds) for key, seconds in plan.weights.items()},
             "measured": plan.measured.to_json(),
         },

@@ -121,6 +121,9 @@ class Scheme(ABC):
     one_load: ClassVar[bool] = False
     """Whether r follows from N and M, so that all larger loads give the same code."""
 
+    load_option: ClassVar[str | None] = None
+    """Name of the option that says the same as r, if plans try values of it instead of loads."""
+
     bounded: ClassVar[bool] = False
     """Whether Theorem 1 of Bitar et al. bounds the convergence of this scheme."""
 

@@ -16,7 +16,7 @@ self-scheduling; FlexRR (Harlap et al., SoCC 2016) moves the work of slow worker
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from math import inf
 from typing import Any, ClassVar
 
@@ -36,6 +36,8 @@ COPIES = 10
 ALL = "all"
 SOON = 0.001
 """Seconds after which a worker without a task is asked for again, at least."""
+TRIED = (1, 2, 3, 4, 6)
+"""Numbers of copies that a plan tries besides the default."""
 
 
 class UncodedDynamic(DynamicScheme):
@@ -59,6 +61,7 @@ class UncodedDynamic(DynamicScheme):
     """
 
     per = SHARE
+    load_option = "copies"
 
     help: ClassVar[Mapping[str, str]] = {
         "copies": "uc-dynamic: number of copies of each block, or all for one on every worker; "
@@ -99,6 +102,13 @@ class UncodedDynamic(DynamicScheme):
     @classmethod
     def usual_blocks(cls, workers: int) -> int:
         return FINENESS * workers
+
+    @classmethod
+    def trials(cls, workers: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+        if {"copies", "load"} & {*fixed}:
+            return [{}]
+        some = sorted({each for each in TRIED if each < workers} | {min(workers, COPIES)})
+        return [{"copies": str(each)} for each in some]
 
     @classmethod
     def usual_load(cls, workers: int, blocks: int, options: Mapping[str, Any]) -> int:

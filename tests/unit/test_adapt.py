@@ -27,7 +27,9 @@ from coded_dgd.report.progress import Progress
 from coded_dgd.runs.reading import read_run
 
 WORKERS, ITERATIONS, CHANGE = 10, 200, 60
-EXACT = ["uncoded", "uc-mmc --load 3", "lcc-mmc --load 4", "mds-mmc --load 4"]
+EXACT = [
+    "uncoded", "uc-mmc --load 3", "lcc-mmc --load 4", "mds-mmc --load 4", "uc-dynamic --copies 2",
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -71,8 +73,10 @@ def test_where_nothing_changes_nothing_is_changed(scheme, capsys):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "most"), [("uncoded", 0.6), ("uc-mmc --load 3", 0.93), ("lcc-mmc --load 4", 0.95)]
-)
+    ("scheme", "most"),
+    [("uncoded", 0.6), ("uc-mmc --load 3", 0.93), ("lcc-mmc --load 4", 0.95),
+     ("uc-dynamic --copies 2", 0.95)],
+)  # fmt: skip
 def test_a_worker_that_becomes_slow_is_done_without(scheme, most, capsys):
     found = run(capsys, "slow", scheme, "--adapt", "--check-gradient", "--out", "adapted")
     plain = run(capsys, "slow", scheme, "--out", "plain")

@@ -254,6 +254,8 @@ def test_the_optimizer_that_gets_there_soonest_is_planned_for():
     found = plan(
         limits=Limits(target=1e-3),
         optimizer_names=names[:-1],
+        # beside the dynamic ones no approximate scheme is fast enough to be tried
+        names=[name for name in schemes.names() if not schemes.find(name)[0].dynamic],
         step_size="1e-9",  # which cg and lbfgs do not take
         iterations=30,
     )

@@ -39,6 +39,11 @@ class Dispatcher:
         """Number of words that have been sent in this iteration."""
         return self._scheduler.words_sent
 
+    @property
+    def results(self) -> int:
+        """Number of results, or of reports of them, that have arrived in this iteration."""
+        return sum(self._scheduler.progress.done)
+
     def divide(self, iteration: int, lost: Iterable[int]) -> None:
         """Tell workers with which tasks they begin an iteration. Call it before beta_t leaves."""
         lost, group = {*lost}, self._group

@@ -32,6 +32,8 @@ class Iteration:
     """Loss at beta_t, if the scheme is exact and the objective quadratic; else None."""
     gradient_error: float | None = None
     check_time: float = 0.0
+    results: int = 0
+    """Number of results of a dynamic scheme, copies included, until it was decodable."""
     words: int = 0
     """Number of words that told workers of a dynamic scheme about tasks."""
     workers_heard: int = 0

@@ -188,7 +188,7 @@ class Master:
         record.decode_time = self._seconds[Activity.DECODE]
         record.update_time = self._seconds[Activity.UPDATE]
         if self._dispatcher:
-            record.words = self._dispatcher.words
+            record.words, record.results = self._dispatcher.words, self._dispatcher.results
         record.workers_heard = len({worker for worker, _ in self.decoder.order})
         record.workers_live = self.scheme.workers - len(self.decoder.lost)
         record.wasted_messages += self.late

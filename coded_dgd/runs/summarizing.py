@@ -52,7 +52,6 @@ def summarize(
     checked = [record.gradient_error for record in log if record.gradient_error is not None]
     shares = [report.cpu_seconds / report.seconds for report in ending.reports if report.seconds]
     real = setup.config.transport == "mpi"
-    wasted = sum(record.wasted_messages for record in log) + ending.drained
     totals = {
         name: float(sum(getattr(record, name) for record in log[outcome.resumed_at :]))
         for name in ("completion_time", "weights_time", "decode_time", "update_time", "check_time")
@@ -76,10 +75,10 @@ def summarize(
         expected_method=None if forecast is None else forecast.method,
         communication_load=mean(log, "messages_used"),
         extra_messages=mean(log, "extra_messages"),
-        wasted_messages=wasted,
+        wasted_messages=sum(record.wasted_messages for record in log) + ending.drained,
         combining=_combining(outcome),
         words=mean(log, "words") if scheme.dynamic else None,
-        results=mean(log, "messages_used") + wasted / len(log) if scheme.dynamic else None,
+        results=mean(log, "results") if scheme.dynamic else None,
         own_tasks=outcome.stages[-1].master.own_tasks(),
         compute_time=mean(log, "compute_time"),
         weights_time=mean(log, "weights_time"),

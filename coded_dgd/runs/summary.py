@@ -164,7 +164,7 @@ class Summary:
     words: float | None = None
     """Mean number of words to workers per iteration; None if tasks are fixed in advance."""
     results: float | None = None
-    """Mean number of results per iteration, wasted ones included; None if tasks are fixed."""
+    """Mean number of results per iteration, copies included; None if tasks are fixed."""
     own_tasks: list[int] | None = None
     """Tasks with which each worker begins an iteration, at the end; None if they are fixed."""
     compute_time: float | None = None

@@ -124,7 +124,7 @@ def test_results_that_are_kept_need_memory_on_workers_instead_of_rank_0():
         found[combine] = memory.worker(scheme, sizes), memory.master(scheme, sizes, 0.0)
     worker, master = np.subtract(found["always"], found["never"])
     assert worker == pytest.approx(8 * 8 * 100_000, rel=0.3)  # of at least r = 8 blocks
-    assert master == 8 * 100_000 * (2 * 8 - 64)
+    assert master == 8 * 100_000 * (2 * 8 - (32 + 2 * 8))
 
 
 class Accounted(SimulatedTransport):

@@ -1,8 +1,8 @@
 """Workers killed one after the other over a run: is it exact, and what does each one cost?
 
-python benchmarks/lost_workers.py [--runs 5] [--cases lcc-mmc:10:20,gc:10:9,uc-mmc:10:9]
+python benchmarks/lost_workers.py [--runs 5] [--cases lcc-mmc:10:20,gc:10:9,uc-mmc:10:9,uc-dynamic:40:20]
 
-A case is SCHEME:LOAD:KILLS on 41 ranks. The time lost is all of training and shutdown, less the
+A case is SCHEME:LOAD:KILLS on 41 ranks; a load of 40 is 10 copies of 160 blocks to uc-dynamic. The time lost is all of training and shutdown, less the
 virtual-time ideal of the same delays with the same workers missing from the same iterations on:
 the engine's ordinary overhead is in it, spread over the kills.
 """
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=100)
-    parser.add_argument("--cases", default="lcc-mmc:10:20,gc:10:9,uc-mmc:10:9")
+    parser.add_argument("--cases", default="lcc-mmc:10:20,gc:10:9,uc-mmc:10:9,uc-dynamic:40:20")
     arguments = parser.parse_args()
     print(f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}")
     costs, failed = [], False

@@ -1,8 +1,9 @@
 """Workers killed one after the other over a run: is it exact, and what does each one cost?
 
-python benchmarks/lost_workers.py [--runs 5] [--cases lcc-mmc:10:20,gc:10:9,uc-mmc:10:9,uc-dynamic:40:20]
+python benchmarks/lost_workers.py [--runs 5] [--cases lcc-mmc:10:20,gc:10:9,uc-mmc:10:9]
 
-A case is SCHEME:LOAD:KILLS on 41 ranks; a load of 40 is 10 copies of 160 blocks to uc-dynamic. The time lost is all of training and shutdown, less the
+A case is SCHEME:LOAD:KILLS on 41 ranks. By default there is also uc-dynamic:40:20, with 10 copies
+of each of 160 blocks. The time lost is all of training and shutdown, less the
 virtual-time ideal of the same delays with the same workers missing from the same iterations on:
 the engine's ordinary overhead is in it, spread over the kills.
 """

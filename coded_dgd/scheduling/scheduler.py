@@ -162,7 +162,7 @@ class Scheduler:
     @property
     def next_instant(self) -> float:
         """Time at which to call `words` again even if nothing has happened; inf for never."""
-        if not self._short:
+        if self.complete or not self._short:
             return inf
         instant = max(self._short[0][0] - LOOK_AHEAD, self.progress.now)
         return (

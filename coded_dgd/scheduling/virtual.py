@@ -111,9 +111,11 @@ class VirtualWorkers:
                 heapq.heappush(events, (instant, number, LOSS))
         now = free = 0.0
         self._tell(workers, now, events, words)
-        while events or words or arriving:
-            first = min(each[0][0] for each in (words, arriving, events) if each)
+        while True:
+            first = min((each[0][0] for each in (words, arriving, events) if each), default=inf)
             timer = scheduler.next_instant
+            if timer == first == inf:
+                return Replayed(inf, order)
             if timer < first:
                 now = timer
                 self._tell(workers, now, events, words)
@@ -125,6 +127,8 @@ class VirtualWorkers:
                 continue
             if arriving and arriving[0][0] == first:
                 now, number, task = arriving.popleft()
+                if (number, task) in order:  # a word that came too late has had it done again
+                    continue
                 order.append((number, task))
                 scheduler.finish(number, task, now)
                 if scheduler.complete:
@@ -144,7 +148,6 @@ class VirtualWorkers:
                 arriving.append((free, number, workers[number].current))
                 workers[number].current = NONE
                 workers[number].start(now, events)
-        return Replayed(inf, order)
 
     def _tell(
         self,

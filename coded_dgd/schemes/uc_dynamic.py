@@ -36,6 +36,8 @@ COPIES = 10
 ALL = "all"
 SOON = 0.001
 """Seconds after which a worker without a task is asked for again, at least."""
+PATIENCE = 0.01
+"""The same, relative to the time since the departure of beta_t."""
 TRIED = (1, 2, 3, 4, 6)
 """Numbers of copies that a plan tries besides the default."""
 
@@ -155,7 +157,7 @@ class UncodedDynamic(DynamicScheme):
             if key < least:
                 chosen, least = number, key
         if chosen is None and again < inf:
-            return Later(max(again, progress.now + SOON))
+            return Later(max(again, progress.now + SOON, progress.now * (1 + PATIENCE)))
         return chosen
 
 

@@ -86,6 +86,13 @@ class Played:
     def busy(self):
         return [worker for worker, tasks in enumerate(self.lists) if tasks]
 
+    def wait(self):
+        """Let time pass until a worker is busy; return whether one is."""
+        while not self.busy and self.scheduler.next_instant < np.inf:
+            self.now = self.scheduler.next_instant
+            self.hear()
+        return bool(self.busy)
+
     def finish(self):
         worker = int(self.rng.choice(self.busy))
         self.now += self.rng.exponential(0.01)
@@ -116,6 +123,7 @@ def test_every_block_counts_once_in_any_order_of_arrival(seed):
     rng = np.random.default_rng(seed)
     played = Played(random_scheme(rng), rng)
     while not played.scheduler.complete:
+        played.wait()
         played.finish()
     assert len(played.firsts) == played.scheme.blocks
     assert played.words <= WORDS * played.scheme.blocks
@@ -127,7 +135,7 @@ def test_losses_and_refusals_are_survived_as_long_as_a_holder_can_compute_a_bloc
     rng = np.random.default_rng(seed)
     played = Played(random_scheme(rng), rng)
     holds = holders(played.scheme)
-    while played.busy and not played.scheduler.complete:
+    while played.wait() and not played.scheduler.complete:
         chance = rng.random()
         left = [*{*range(played.scheme.workers)} - played.lost]
         if chance < 0.1:
@@ -203,6 +211,7 @@ def test_no_words_follow_the_last_block():
     rng = np.random.default_rng(0)
     played = Played(uc_dynamic(5, 20, 3), rng)
     while not played.scheduler.complete:
+        played.wait()
         played.finish()
     sent = played.scheduler.words_sent
     assert sent == played.words > 0
@@ -223,7 +232,7 @@ def test_words_are_few_and_iterations_complete_with_words_of_any_age(copies, lat
 
 def test_late_words_cost_time_and_no_blocks():
     scheme, means = uc_dynamic(10, 40, 4, shares="equal"), []
-    for late in (0.0, 0.05, 0.5, 1e9):
+    for late in (0.0, 0.5, 1e9):
         rng, workers = np.random.default_rng(1), VirtualWorkers(scheme, late)
         means.append(
             np.mean([workers.run(random_finish(rng, scheme)).completion_time for _ in range(40)])

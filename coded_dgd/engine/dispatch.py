@@ -61,8 +61,10 @@ class Dispatcher:
 
     def finish(self, worker: int, number: int, elapsed: float) -> None:
         """Note that the result of a task, or the report of it, has arrived."""
-        if self.collection and not self.collection.keep(worker, number):
-            return
+        if self.collection:
+            gone = worker in self._scheduler.progress.lost  # with what it has kept
+            if gone or not self.collection.keep(worker, number):
+                return
         self._scheduler.finish(worker, number, elapsed)
         if self._scheduler.complete and not self._observed:
             self._observed = True

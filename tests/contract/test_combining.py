@@ -252,6 +252,27 @@ def test_a_replan_combines_as_before():
     assert [stage.master.group.combines for stage in outcome.stages] == [True, True]
 
 
+def test_a_report_that_arrives_after_the_loss_of_its_worker_counts_for_nothing():
+    """Nobody can send the result any more, though the block is unfinished elsewhere, too."""
+
+    class Held(SimulatedTransport):
+        held = None
+
+        def _deliver(self, peer, message):
+            if peer == 3 and self.held is None:
+                self.held = message
+                self._lose(peer)
+                return
+            super()._deliver(peer, message)
+            if self.held is not None and len(self.held):
+                super()._deliver(3, self.held)
+                self.held = self.held[:0]
+
+    outcome = run(transport=Held(WORKERS), delay="persistent:ranks=1,factor=5")
+    assert is_exact(outcome)
+    assert outcome.log[-1].workers_live == WORKERS - 1
+
+
 @pytest.mark.parametrize("event", ["late", "not finite"])
 def test_sums_of_earlier_iterations_are_wasted(event):
     """A sum comes again in the next iteration."""

@@ -146,23 +146,29 @@ def iteration(
     length = sizes.payload(scheme)
     per_row = scheme.messages > 1 and blocks_are_rows(scheme, sizes)
     stands_for = sizes.rows / sizes.sampled_rows if per_row else 1.0
-    service = stands_for * measured.network.service_of(length)
+    network, sums = measured.network, scheme.combines(sizes.itemsize * length)
+    sent = 1 if sums else length
+    service = stands_for * network.service_of(sent)
     wave = 0.0 if held_up is None else scheme.workers * service
     if isinstance(scheme, DynamicScheme):
         first, real, error = with_messages(
-            scheme, delay, rng, realisations, measured.network, length, held_up, wave
+            scheme, delay, rng, realisations, network, sent, held_up, wave
         )
         ideal, completion = first.completion, real.completion
         times = np.where(first.arrived, 0.0, inf)
         done = np.isfinite(completion)
         used = real.arrived[done].sum(axis=(1, 2)).mean() if done.any() else inf
+        if sums:  # which are asked for when every block is done
+            used = scheme.workers
+            completion = completion + network.latency_of(length)
+            completion += (used - 1) * network.service_of(length)
     else:
         work = scheme.message_work(delay) * task_size(scheme, sizes, injected)
         work = work + (held_up or 0.0) * (work.max() - work)
         times = delay.sample(rng, realisations, scheme.workers, work)
         times[:, ~scheme.expected] = inf
         ideal = scheme.completion_time(times)
-        arrived, completion = _taken_in(scheme, times, measured.network, length, service, wave)
+        arrived, completion = _taken_in(scheme, times, network, length, service, wave)
         done = np.isfinite(completion)
         used = messages_used(scheme, arrived[done], completion[done]).mean() if done.any() else inf
         error = (float(completion.std()) if done.all() else inf) / sqrt(realisations)
@@ -176,7 +182,7 @@ def iteration(
         guard=waiting,
         weights=weights,
         decode=float(flops) * measured.speed.products,
-        overhead=measured.network.overhead,
+        overhead=network.overhead,
         messages=float(used) * stands_for,
         bytes=float(used) * stands_for * sizes.itemsize * length,
     )

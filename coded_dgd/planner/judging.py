@@ -17,7 +17,8 @@ from coded_dgd.planner.costs import REALISATIONS, IterationCost, Once, Sizes, it
 from coded_dgd.planner.fitting import Fit
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.observations import Bools
-from coded_dgd.planner.outcomes import outcomes
+from coded_dgd.planner.outcomes import outcomes, splits
+from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.theory.exact import exact_completion
 from coded_dgd.theory.integrate import integrate
 
@@ -142,10 +143,22 @@ class Judge:
         return len(self._redrawn)
 
     def redrawn(self, entry: Entry, number: int) -> IterationCost:
-        """Predict an iteration under one of the equally likely laws."""
-        scheme = entry.candidate.scheme
-        few = REALISATIONS // 4 if scheme is not None and scheme.dynamic else REALISATIONS
-        return self._iteration(entry, self._redrawn[number], realisations=few)
+        """Predict an iteration under one of the equally likely laws.
+
+        The times of a dynamic scheme are taken to change like those of work split by speed, since a
+        replay takes long.
+        """
+        scheme, found, other = entry.candidate.scheme, entry.iteration, self._redrawn[number]
+        if not isinstance(scheme, DynamicScheme) or found is None:
+            return self._iteration(entry, other)
+        mean, changed = (
+            splits(
+                scheme, law, np.random.default_rng(3), REALISATIONS, scheme.work_under(law)
+            ).mean()
+            for law in (self.delay, other)
+        )
+        ratio = float(changed / mean) if isfinite(mean) else inf
+        return replace(found, completion=ratio * found.completion, ideal=ratio * found.ideal)
 
     def without_one(self, entry: Entry) -> float:
         """Return the mean completion time in seconds if one worker, each in turn, sends nothing."""

@@ -19,7 +19,7 @@ from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.theory.monte_carlo import affordable
 from coded_dgd.theory.perfect_split import split_times
 
-TIME = 4
+TIME = 3
 """Time for the replay of a dynamic scheme, as a multiple of that for most schemes."""
 SPLITS = 2**22
 """Number of finish times, at most, from which the mean of work split by speed is found."""
@@ -108,8 +108,7 @@ def with_messages(
     own = work[0] * scheme.blocks / scheme.workers
     work = work + (held_up or 0.0) * np.maximum(own - work, 0.0)
     finish = consecutive(scheme, delay, rng, replays(scheme, realisations), work)
-    many = min(max(SPLITS // (scheme.workers * len(work)), 2), realisations)
-    expected = split_times(delay.sample(rng, many, scheme.workers, work), scheme.blocks)
+    expected = splits(scheme, delay, rng, realisations, work)
     ideal = real = replayed(scheme, VirtualWorkers(scheme).run_settled(finish))
     latency, service = network.latency_of(length), network.service_of(length)
     if latency or service:
@@ -126,9 +125,21 @@ def with_messages(
     ratio = float(expected.mean() / split.mean())
     error = hypot(
         float(rest.std()) / sqrt(len(rest)),
-        float(expected.std() * real.completion.mean() / split.mean()) / sqrt(many),
+        float(expected.std() * real.completion.mean() / split.mean()) / sqrt(len(expected)),
     )
     return Costed(_times(ideal, ratio), _times(real, ratio), error)
+
+
+def splits(
+    scheme: DynamicScheme,
+    delay: DelayModel,
+    rng: np.random.Generator,
+    realisations: int,
+    work: Floats,
+) -> Floats:
+    """Return times of work split perfectly by speed, with at most r tasks of a worker."""
+    count = min(max(SPLITS // (scheme.workers * len(work)), 2), realisations)
+    return split_times(delay.sample(rng, count, scheme.workers, work), scheme.blocks)
 
 
 def _times(found: Outcomes, ratio: float) -> Outcomes:

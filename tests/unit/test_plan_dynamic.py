@@ -103,6 +103,25 @@ def test_what_messages_cost_is_the_latency_and_the_work_of_rank_0(monkeypatch):
     assert slower.communication > found.communication + 1e-3
 
 
+def test_of_sums_rank_0_receives_one_from_each_worker():
+    network = Network((1, 20), (1e-3, 50e-3), (1e-5, 5e-3))
+    model = delays.create(LAW, 0)
+    single, sums = (
+        iteration(fine(combine=each), model, measurements(network), SIZES, injected=True)
+        for each in ("never", "always")
+    )
+    short = iteration(
+        fine(), model, measurements(Network((1, 20), (1e-3,) * 2, (1e-5,) * 2)), SIZES,
+        injected=True,
+    )  # fmt: skip
+    collecting = 50e-3 + (WORKERS - 1) * 5e-3
+    assert sums.completion == pytest.approx(short.completion + collecting)
+    assert sums.completion < single.completion
+    assert sums.messages == WORKERS
+    assert sums.bytes == WORKERS * 8 * 20
+    assert single.bytes >= 4 * WORKERS * 8 * 20
+
+
 def test_tasks_that_are_held_up_on_shared_cores_end_as_early():
     """The first of four own blocks ends after 5/8 of their time instead of 1/4."""
     scheme, model = fine(), delays.create("shifted-exponential:mu=inf,alpha=0.1", 0)
@@ -204,7 +223,10 @@ def test_rank_0_holds_one_payload_of_each_block():
     sizes = Sizes(400, 20, 400, 1e6, parameters=1_000_000)
     least, some, every = (
         memory.master(scheme, sizes, 0.0)
-        for scheme in (schemes.create("uncoded", WORKERS), fine("2"), fine("all"))
+        for scheme in (
+            schemes.create("uncoded", WORKERS),
+            *(fine(each, combine="never") for each in ("2", "all")),
+        )
     )
     payload = 8e6
     assert some - least == pytest.approx((4 * WORKERS + 2 * WORKERS - WORKERS) * payload, rel=0.01)
@@ -252,3 +274,19 @@ def test_a_run_tells_of_task_times_whichever_tasks_workers_have_done(tmp_path, m
     # but for time that a worker has waited, or has spent on a task that was broken off
     assert (per_task >= drawn * (1 - 1e-9)).all()
     assert np.mean(per_task <= drawn * (1 + 1e-9)) > 0.8
+
+
+def test_under_other_laws_times_change_like_those_of_work_split_by_speed():
+    found = plan(copies="4")
+    judge = Judge(measurements(), found.fits[0], SIZES, Limits(), 1e8, injected=True, weights=None)
+    entry = judge.first(found.choice.candidate)
+    model = delays.create(LAW, 0)
+    judge.delay, judge._redrawn[:1] = (
+        model,
+        [delays.create("shifted-exponential:mu=5,alpha=0.02", 0)],
+    )
+    redrawn = judge.redrawn(entry, 0)
+    assert redrawn.ideal == pytest.approx(2 * entry.iteration.ideal)
+    assert redrawn.completion == pytest.approx(2 * entry.iteration.completion)
+    assert redrawn.messages == entry.iteration.messages
+    assert 0 < found.choice.uncertainty < found.choice.iteration.total

@@ -3,12 +3,16 @@
 import itertools
 import json
 import re
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from launching import several, within
 
 from coded_dgd import registry, schemes
+from coded_dgd.scheduling import virtual
+from coded_dgd.scheduling.scheduler import Scheduler
+from coded_dgd.scheduling.virtual import VirtualWorkers
 from coded_dgd.schemes.base import Scheme
 
 pytestmark = pytest.mark.mpi
@@ -51,7 +55,10 @@ def lateness(real, virtual):
     return (times - due)[both].max()
 
 
-SCHEMES = [*schemes.names(), "lcc-mmc-2"]
+SCHEMES = [
+    *(name for name in schemes.names() if not schemes.find(name)[0].dynamic),
+    "lcc-mmc-2",
+]
 
 
 def options(scheme, gap):
@@ -60,9 +67,7 @@ def options(scheme, gap):
         "run", "--scheme", scheme, "--delay", f"trace:trace-{gap}.npy", "--iterations",
         str(ITERATIONS), "--quiet",
     ]  # fmt: skip
-    if schemes.find(scheme)[0].dynamic:
-        common += ["--blocks", str(WORKERS), "--copies", str(TASKS)]
-    elif "load" in registry.find(schemes, re.sub(r"-\d+$", "", scheme), Scheme, "scheme").sizes:
+    if "load" in registry.find(schemes, re.sub(r"-\d+$", "", scheme), Scheme, "scheme").sizes:
         common += ["--load", "3"]
     real, virtual = (["--out", f"{kind}-{gap}-{scheme}"] for kind in ("real", "virtual"))
     simulated = ["--transport", "simulated", "--workers", str(WORKERS)]
@@ -97,3 +102,77 @@ def test_both_transports_follow_it_alike(folders, scheme):
     assert decisions(real) == decisions(virtual)
     assert completed_order(real) == completed_order(virtual)
     np.testing.assert_array_equal(np.load(real / "beta.npy"), np.load(virtual / "beta.npy"))
+
+
+# A dynamic scheme decides by the times of results
+
+DYNAMIC, BLOCKS, COPIES = "uc-dynamic", 8, 3
+GAP = 0.02
+"""Least time in seconds between two results in an iteration."""
+LATE = 0.003
+"""Seconds by which every result and word may be late without changing any decision."""
+
+
+class Noting(Scheduler):
+    """Notes when results arrive."""
+
+    instants: ClassVar[list[float]] = []
+
+    def finish(self, worker, number, now):
+        self.instants.append(now)
+        super().finish(worker, number, now)
+
+
+def dynamic_decisions(times, rng=None):
+    """The results of each iteration in order, and its number of words; a bit late, given `rng`."""
+    scheme = schemes.create(DYNAMIC, WORKERS, BLOCKS, copies=str(COPIES))
+    workers, found = VirtualWorkers(scheme, rng.uniform(0, LATE) if rng else 0.0), []
+    for finish in times:
+        seconds = np.diff(finish, axis=1, prepend=0)
+        late = rng.uniform(0, LATE, seconds.shape) if rng else 0.0
+        found.append((workers.run(np.cumsum(seconds + late, axis=1)).order, workers.words))
+    return found
+
+
+@pytest.fixture(scope="module")
+def calm_trace():
+    """Finish times whose results are `GAP` apart, and whose decisions do not hang by a hair."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(virtual, "Scheduler", Noting)
+        for seed in range(2000):
+            rng = np.random.default_rng(seed)
+            seconds = np.round(rng.uniform(0.1, 1.0, (ITERATIONS, WORKERS, BLOCKS)), 3)
+            times = np.cumsum(seconds[..., : COPIES * BLOCKS // WORKERS], axis=2)
+            Noting.instants.clear()
+            found = dynamic_decisions(times)
+            if np.abs(np.diff(Noting.instants)).min() >= GAP and all(
+                dynamic_decisions(times, np.random.default_rng(each)) == found for each in range(60)
+            ):
+                return times, found
+    pytest.fail("no trace is calm enough")
+
+
+def test_both_transports_take_the_same_dynamic_decisions(calm_trace, tmp_path):
+    times, expected = calm_trace
+    np.save(tmp_path / "calm.npy", times)
+    line = [
+        "run", "--scheme", DYNAMIC, "--blocks", str(BLOCKS), "--copies", str(COPIES), "--delay",
+        "trace:calm.npy,per=task", "--iterations", str(ITERATIONS), "--quiet",
+    ]  # fmt: skip
+    (real,) = several(WORKERS + 1, [[*line, "--out", "real"]], tmp_path)
+    virtual_run = within(
+        *line, "--transport", "simulated", "--workers", str(WORKERS), "--out", "virtual",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert (real.code, virtual_run.code) == (0, 0), real.err + virtual_run.err
+    for folder in (tmp_path / "virtual", tmp_path / "real"):
+        arrival = np.load(folder / "arrivals.npz")["arrival"]
+        lines = (folder / "iterations.jsonl").read_text().splitlines()
+        found = []
+        for instants, record in zip(arrival, map(json.loads, lines), strict=True):
+            first = np.argsort(instants, axis=None)[: record["messages_used"]]
+            order = [divmod(each, instants.shape[1]) for each in first.tolist()]
+            found.append((order, record["words"]))
+        assert found == expected, folder.name
+    betas = (np.load(tmp_path / each / "beta.npy") for each in ("real", "virtual"))
+    np.testing.assert_allclose(*betas, rtol=1e-12)

@@ -102,7 +102,7 @@ class RunConfig:
     )
     blocks: int | None = option(
         None,
-        "Number N of blocks that the rows of the data are cut into.  [default: M]",
+        "Number N of blocks that the rows of the data are cut into.  [default: M for most schemes]",
         metavar="N",
         symbol="N",
         low=1,
@@ -111,7 +111,7 @@ class RunConfig:
     load: int | None = option(
         None,
         "Computation load r: number of tasks, one (coded) block each, per worker and iteration.  "
-        "[default: 10, or N if less]",
+        "[default: for most schemes 10, or N if less]",
         metavar="R",
         symbol="r",
         low=1,

@@ -33,7 +33,7 @@ what = options.combined(
         "--load",
         metavar="R",
         help="Computation load r, the number of tasks per worker: one, or several as 2,5,10 or "
-        "2..40.  [default: 10, or N if less]",
+        "2..40.  [default: for most schemes 10, or N if less]",
     ),
     options.of_schemes,
     options.data,

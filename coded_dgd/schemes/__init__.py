@@ -97,6 +97,8 @@ def family(name: str, loads: Sequence[int]) -> list[str]:
 def share(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return, for each scheme, the given sizes and options that it takes.
 
+    A scheme whose load is given by its `load_option` does not take ``load``, which the others do.
+
     Raises
     ------
     UsageError
@@ -106,6 +108,9 @@ def share(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str,
     for name in names:
         found, implied = find(name)
         taken = {*found.sizes, *found.options} - implied.keys()
+        same = found.load_option
+        if same and len(names) > 1 and {**given, **implied}.get(same) is not None:
+            taken.discard("load")
         shares[name] = {key: value for key, value in given.items() if key in taken}
     for option, value in given.items():
         if value is not None and not any(option in each for each in shares.values()):

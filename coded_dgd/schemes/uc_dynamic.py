@@ -86,12 +86,15 @@ class UncodedDynamic(DynamicScheme):
         seed: int = 0,
     ) -> None:
         super().__init__(name, workers, blocks, load)
-        if copies is not None and load != _load(workers, blocks, copies):
-            raise UsageError(f"--load {load} and --copies {copies} differ: leave one of them out")
+        if copies is not None and load != (same := _load(workers, blocks, copies)):
+            raise UsageError(
+                f"--load {load} and --copies {copies} differ, as {copies} copies of N = {blocks} "
+                f"blocks on {workers} workers are --load {same}: leave one of them out"
+            )
         if load * workers < blocks:
             raise Infeasible(
                 f"{name} with N = {blocks} blocks on {workers} workers leaves blocks to nobody at "
-                f"r = {load}: use --copies 1 or more"
+                f"r = {load}: use --load {-(-blocks // workers)} or more, or --copies 1"
             )
         if shares not in ("equal", "speed"):
             raise UsageError(f"--shares {shares!r}: give equal or speed")

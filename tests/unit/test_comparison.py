@@ -190,6 +190,19 @@ def test_all_count_shares_if_one_does():
     np.testing.assert_allclose(one, other, rtol=1e-12)  # each worker does all that is its own
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("uc-dynamic:copies=4", {}), ("uc-dynamic", {"copies": "4"})]
+)
+def test_a_load_is_for_schemes_that_are_given_no_number_of_copies(name, options):
+    fixed, dynamic = configure(["uc-mmc", name], load=3, **options)
+    assert (fixed.load, dynamic.load) == (3, None)
+    assert prepare(dynamic, None).scheme.load == 16
+    (alone,) = configure(["uc-dynamic"], load=16)
+    assert alone.load == 16
+    with pytest.raises(UsageError, match=r"4 copies of N = 32 blocks on 8 workers are --load 16"):
+        prepare(configure(["uc-dynamic"], load=3, copies="4")[0], None)
+
+
 class Replay(SimulatedTransport):
     """Brings prepared results, whoever asks."""
 

@@ -95,10 +95,10 @@ def compare(
             click.echo(line, err=True)
 
     def on_start(contenders: Sequence[comparison.Contender]) -> None:
-        start = contenders[0].start
+        start, delay = contenders[0].start, contenders[0].trainer.config.delay
         say(
             f"coded-dgd {__version__}: {', '.join(each.name for each in contenders)} on "
-            f"{transport.workers} workers ({config.transport}), delay {config.delay}"
+            f"{transport.workers} workers ({config.transport}), delay {delay}"
         )
         told = dict.fromkeys(
             f"{each.trainer.config.optimizer}{each.start.stepping}" for each in contenders
@@ -147,7 +147,7 @@ def compare(
             comparison_plot.draw(
                 comparison_plot.panels(result),
                 [each.name for each in result.results],
-                f"{transport.workers} workers, {length} on the same delays: {config.delay}",
+                f"{transport.workers} workers, {length} on the same delays: {configs[0].delay}",
                 [folder / "comparison.png", folder / "comparison.svg"],
             )
     else:

@@ -348,6 +348,21 @@ def test_an_existing_folder_is_left_as_it_is(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_the_unit_of_work_that_all_have_is_said(tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "coded_dgd", "compare", "--transport", "simulated",
+            "--workers", "3", "--iterations", "2", "--schemes", "uncoded,uc-dynamic",
+            "--out", str(tmp_path / "out"),
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[0].endswith(
+        "delay shifted-exponential:mu=10,alpha=0.01,per=share"
+    )
+
+
 def test_where_nobody_is_left_no_folder_is(tmp_path):
     done = subprocess.run(
         [

@@ -61,7 +61,8 @@ def format_table(result: Summary, outcome: Outcome) -> str:
         )
     if result.own_tasks:
         few, many = min(result.own_tasks), max(result.own_tasks)
-        lines.append(_item("own tasks", f"{few} to {many} of a worker, at the end"))
+        held = f"{few} of each worker" if few == many else f"{few} to {many} of a worker"
+        lines.append(_item("own tasks", f"{held}, at the end"))
     lines.append(_item("error amplification", _spread(result.error_amplification)))
     if result.gradient_error:
         lines.append(_item("gradient error", _spread(result.gradient_error)))

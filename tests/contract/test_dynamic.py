@@ -205,6 +205,10 @@ def test_a_summary_tells_of_words_results_and_own_tasks():
     assert summary.results * len(log) == pytest.approx(sent)
     assert sum(summary.own_tasks) == BLOCKS
     assert summary.own_tasks[1] <= 1  # of the slow worker
-    assert f"{summary.words:.1f} words to workers" in format_table(summary, outcome)
+    table = format_table(summary, outcome)
+    assert f"{summary.words:.1f} words to workers" in table
+    assert f"{summary.own_tasks[1]} to {max(summary.own_tasks)} of a worker, at the end" in table
+    equal = run("uc-dynamic", shares="equal", iterations=2)
+    assert " 3 of each worker, at the end" in format_table(summarize(equal, None), equal)
     fixed = summarize(run("uc-mmc", iterations=2), None)
     assert fixed.words is fixed.results is fixed.own_tasks is None

@@ -455,3 +455,25 @@ def test_the_seed_decides_the_placement():
     differ = [np.array_equal(first.held(w), other.held(w)) for w in range(10)]
     assert all(same)
     assert not any(differ)
+
+
+def test_nothing_is_due_once_all_is_done_until_a_result_is_lost():
+    """Else rank 0 would not pause while it waits for sums of results."""
+    scheme = uc_dynamic(3, 6, 3)
+    scheduler = Scheduler(scheme)
+    lists = [scheme.own_tasks(worker).tolist() for worker in range(3)]
+    scheduler.begin(lists)
+    now = 0.0
+    while not scheduler.complete:
+        assert scheduler.next_instant < np.inf or any(scheduler.progress.lists)
+        now += 0.1
+        worker = max(range(3), key=lambda w: len(scheduler.progress.lists[w]))
+        block = scheduler.progress.lists[worker][0]
+        scheduler.finish(worker, scheme.held(worker).tolist().index(block), now)
+        if not scheduler.complete:
+            scheduler.words(now)
+    assert scheduler.next_instant == np.inf
+    scheduler.reopen(0, 0)
+    scheduler.lose(0, now)
+    (word,) = (word for word in scheduler.words(now) if word.take != NONE)
+    assert scheme.held(word.worker)[word.take] == scheme.held(0)[0]

@@ -10,8 +10,9 @@ from coded_dgd.theory import predict
 from coded_dgd.theory.agreement import agreement
 from coded_dgd.theory.monte_carlo import simulate
 
+FIXED = [name for name in schemes.names() if not schemes.find(name)[0].dynamic]
 VARIANTS = {
-    **{name: (name, {}) for name in [*schemes.names(), "lcc-mmc-2", "lcc-mmc-3"]},
+    **{name: (name, {}) for name in [*FIXED, "lcc-mmc-2", "lcc-mmc-3"]},
     "lcc-mmc coset": ("lcc-mmc", {"early_stop": "coset"}),
     "lcc-mmc-2 coset": ("lcc-mmc-2", {"early_stop": "coset"}),
     "sgc fastest": ("sgc", {"wait": "fastest:4"}),

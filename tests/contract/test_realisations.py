@@ -9,7 +9,8 @@ from coded_dgd.guard import GuardedDecoder, replay
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.theory.monte_carlo import messages_used, simulate
 
-NAMES = [*schemes.names(), "lcc-mmc-2"]
+FIXED = [name for name in schemes.names() if not schemes.find(name)[0].dynamic]
+NAMES = [*FIXED, "lcc-mmc-2"]
 SIZES = [(6, 6, 4), (5, 8, 8), (4, 2, 2), (8, 6, 3)]  # M, N, r
 OPTIONS = [{}, {"early_stop": "coset"}, {"wait": "fastest:3"}]
 OPTIONS += [{"wait": f"deadline:{seconds}"} for seconds in (0.5, 2)]  # 2 ties with arrivals

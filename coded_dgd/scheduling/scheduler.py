@@ -27,10 +27,9 @@ NONE = -1
 
 
 def decision_seconds(scheme: Scheme) -> float:
-    """Return about how long rank 0 decides for each result, in seconds.
+    """Return a rough forecast of the seconds for which rank 0 decides for each result.
 
-    Most of the time `next_task` looks through the r blocks of a worker. It was measured on one core
-    of a processor of 2021, and is for forecasts alone.
+    Most of this time `next_task` looks through the r blocks of a worker.
     """
     return 1e-6 * (10 + scheme.load)
 

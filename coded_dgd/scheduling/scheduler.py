@@ -17,7 +17,11 @@ from coded_dgd.schemes.progress import Later, Progress
 LOOK_AHEAD = 0.003
 """Seconds before a worker is expected to be done with its list at which it is given a task."""
 WORDS = 2.5
-"""Largest number of words per block in an iteration without losses."""
+"""Largest number of words per block in an iteration without losses.
+
+An iteration that lasts `PATIENCE` times as long as these words have sufficed gets as many again:
+workers that compute nothing more may not be known to be lost."""
+PATIENCE = 2.0
 RESERVED = 0.5
 """Number of these words that only give a worker a task that others compute, too."""
 DIGITS = 9
@@ -78,6 +82,8 @@ class Scheduler:
         progress.lost.update(lost)
         self.words_sent = 0
         self._budget = int(WORDS * self._scheme.blocks)
+        self._more_at = inf
+        """Time from which there are more words; inf while no worker has missed any."""
         self._drops: dict[int, list[int]] = {}
         self._takes: dict[int, list[int]] = {}
         self._pending = 0
@@ -85,7 +91,7 @@ class Scheduler:
         """Workers with at most one task, by the time at which they need another."""
         self._version = [0] * self._scheme.workers
         self._asleep: set[int] = set()
-        """Workers that are not asked for until something is lost."""
+        """Workers that are asked for as soon as something is lost, or at an instant in `_short`."""
         for worker, numbers in enumerate(lists):
             if worker not in progress.lost:
                 progress.lists[worker] = [self._held[worker][number] for number in numbers]
@@ -151,6 +157,9 @@ class Scheduler:
         progress.advance(round(now, DIGITS))
         if self.complete:
             return []
+        if progress.now >= self._more_at:
+            self._budget += int(WORDS * self._scheme.blocks)
+            self._more_at = inf
         while short and short[0][0] <= progress.now + LOOK_AHEAD:
             _, worker, version = heapq.heappop(short)
             if version == self._version[worker] and worker not in progress.lost:
@@ -171,19 +180,22 @@ class Scheduler:
     def _give(self, worker: int) -> None:
         """Give a worker one more task, if there is one and enough words are left."""
         progress, number = self.progress, self._ask(worker)
-        if isinstance(number, Later):
-            heapq.heappush(
-                self._short, (number.instant + LOOK_AHEAD, worker, self._version[worker])
-            )
+        self._asleep.add(worker)
+        if number is None:
             return
-        block = NONE if number is None else self._held[worker][number]
-        if block == NONE or not (
+        if isinstance(number, Later):
+            self._ask_at(number.instant, worker)
+            return
+        block = self._held[worker][number]
+        if not (
             self._affordable(1, of_all=True)
             if progress.begun[block]
             else self._affordable(2) or not progress.waiting[block]
         ):
-            self._asleep.add(worker)
+            self._more_at = min(self._more_at, PATIENCE * progress.now + LOOK_AHEAD)
+            self._ask_at(self._more_at, worker)
             return
+        self._asleep.remove(worker)
         if not progress.begun[block]:
             for other in [*progress.waiting[block]]:
                 self._drop(other, block)
@@ -195,6 +207,10 @@ class Scheduler:
             self._start(worker)
         else:
             self._touch(worker)
+
+    def _ask_at(self, instant: float, worker: int) -> None:
+        """Ask for a worker again at an instant, unless its list changes before."""
+        heapq.heappush(self._short, (instant + LOOK_AHEAD, worker, self._version[worker]))
 
     def _drop(self, worker: int, block: int) -> None:
         """Take a block from the list of a worker, and tell it unless it has not heard of it."""

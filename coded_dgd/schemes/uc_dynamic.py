@@ -3,7 +3,7 @@
 ::
 
     held     c copies of each of N fine blocks, spread at random; worker i owns blocks
-             s_i, ..., s_{i+1} - 1 with s_i = floor(i N / M)
+             s_i, ..., s_{i+1} - 1 with s_i = i N / M, rounded up
     sent     g_b, the gradient of block b, after each task
     next     own blocks; then, among the blocks b that worker i holds and nobody has finished,
              max of |list of the owner of b| / sum of the speeds of the other holders of b,
@@ -139,6 +139,8 @@ class UncodedDynamic(DynamicScheme):
     def next_task(self, worker: int, progress: Progress) -> int | Later | None:
         chosen, least, again = None, (2, 0.0), inf
         speed, lists = progress.speeds[worker], progress.lists
+        if lists[worker] and not progress.is_on_time(worker):
+            return None  # it would take blocks from others that are late, and these take them back
         end = progress.expected_free(worker) + 1 / speed
         for number, block in enumerate(self._blocks_of[worker]):
             if block in progress.finished:
@@ -148,12 +150,12 @@ class UncodedDynamic(DynamicScheme):
                 continue
             if not begun and not waiting:
                 return number  # the block of a lost worker, which nobody is going to compute
-            others_end = min([progress.expected_end(each, block) for each in begun or waiting])
-            if others_end <= end and (waiting or any(map(progress.is_on_time, begun))):
-                again = min(again, progress.late_at((begun or waiting)[0], 1 / speed))
+            in_time = [each for each in begun if progress.is_on_time(each)] + waiting
+            if in_time and min([progress.expected_end(each, block) for each in in_time]) <= end:
+                again = min(again, progress.late_at(in_time[0], 1 / speed))
                 continue
             if begun:
-                key = 1, -others_end
+                key = 1, -min([progress.expected_end(each, block) for each in begun])
             else:
                 others = sum(map(progress.speeds.__getitem__, self._holders[block])) - speed
                 key = 0, -len(lists[waiting[0]]) / others

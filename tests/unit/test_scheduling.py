@@ -179,6 +179,32 @@ def test_an_iteration_completes_if_every_block_keeps_a_living_holder(seed):
         assert late or run_out or len(blocks) == scheme.blocks
 
 
+@pytest.mark.parametrize("seed", [8, 225, 253, 454, 543, 1436, 2209, 2839])
+def test_tasks_that_never_end_are_taken_over_whatever_that_costs_in_words(seed):
+    """In these cases words have run out, or workers have waited for each other for ever."""
+    rng = np.random.default_rng(seed + 10**6)
+    scheme = random_scheme(rng)
+    finish = random_finish(rng, scheme, never=(0, 0.05, 0.2, 0.5)[rng.integers(4)])
+    lost = random_losses(rng, scheme) if rng.random() < 0.4 else {}
+    completion, order = VirtualWorkers(scheme).run(finish, lost)
+    missing = {*range(scheme.blocks)} - {int(scheme.held(w)[task]) for w, task in order}
+    assert np.isfinite(completion) == (not missing)
+    stuck = lost.keys() | {w for w in range(scheme.workers) if np.isinf(finish[w, -1])}
+    assert all(holders(scheme)[block] <= stuck for block in missing)
+
+
+def test_a_worker_that_waits_is_asked_as_soon_as_another_is_lost():
+    scheduler = Scheduler(uc_dynamic(2, 3, 2, shares="equal"))
+    scheduler.begin([[0, 1], [0]])
+    scheduler.finish(0, 0, 5.0)
+    scheduler.finish(1, 0, 9.0)
+    assert scheduler.words(9.0) == []  # worker 0 is expected to finish the last block at 10.0
+    scheduler.lose(0, 9.1)
+    ((worker, _, drop),) = scheduler.words(9.1)
+    assert (worker, drop) == (1, NONE)
+    assert scheduler.progress.lists[1] == [1]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_the_engine_on_the_simulated_transport_is_virtual_time(seed):
     rng = np.random.default_rng(seed)

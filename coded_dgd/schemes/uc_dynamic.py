@@ -40,6 +40,8 @@ PATIENCE = 0.01
 """The same, relative to the time since the departure of beta_t."""
 TRIED = (1, 2, 3, 4, 6)
 """Numbers of copies that a plan tries besides the default."""
+TINY = 1e-300
+"""Smallest sum of speeds, since a difference of unequal ones may be rounded to 0."""
 
 
 class UncodedDynamic(DynamicScheme):
@@ -158,7 +160,7 @@ class UncodedDynamic(DynamicScheme):
                 key = 1, -min([progress.expected_end(each, block) for each in begun])
             else:
                 others = sum(map(progress.speeds.__getitem__, self._holders[block])) - speed
-                key = 0, -len(lists[waiting[0]]) / others
+                key = 0, -len(lists[waiting[0]]) / max(others, TINY)
             if key < least:
                 chosen, least = number, key
         if chosen is None and again < inf:

@@ -53,7 +53,9 @@ class Ideal:
         self._postponed = False
         self._times: list[float] = []
 
-    def begin(self, decoder: GuardedDecoder, delay_streams: Sequence[int]) -> None:
+    def begin(
+        self, decoder: GuardedDecoder, delay_streams: Sequence[int], keep: bool = False
+    ) -> None:
         """Continue with the code of a new stage.
 
         Parameters
@@ -62,8 +64,10 @@ class Ideal:
             Decoder of the stage; the ideal uses another one of the same code.
         delay_streams : sequence of int
             Index of each worker in the delay model.
+        keep : bool
+            Whether workers keep their results; see `VirtualWorkers`.
         """
-        self._scheme, self._replayer = decoder.scheme, Replayer(decoder.again())
+        self._scheme, self._replayer = decoder.scheme, Replayer(decoder.again(), keep)
         self._delay_streams = delay_streams
 
     def note(self, iteration: int, lost: Mapping[int, float]) -> None:

@@ -175,7 +175,7 @@ class Trainer:
         self.stages.append(stage)
         self.refusals.watch(group)
         if self._has_ideal:
-            self._ideal.begin(stage.master.decoder, group.delay_streams)
+            self._ideal.begin(stage.master.decoder, group.delay_streams, group.combines)
         if self.folder is not None:
             stage.describe(self.folder)
 

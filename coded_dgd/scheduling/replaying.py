@@ -17,11 +17,15 @@ class Replayer:
     ----------
     decoder : GuardedDecoder
         Decoder to use; it learns from the iterations.
+    keep : bool
+        Whether workers of a dynamic scheme keep their results; see `VirtualWorkers`.
     """
 
-    def __init__(self, decoder: GuardedDecoder) -> None:
+    def __init__(self, decoder: GuardedDecoder, keep: bool = False) -> None:
         self._decoder, scheme = decoder, decoder.scheme
-        self._workers = VirtualWorkers(scheme) if isinstance(scheme, DynamicScheme) else None
+        self._workers = (
+            VirtualWorkers(scheme, keep=keep) if isinstance(scheme, DynamicScheme) else None
+        )
 
     def run(self, finish: Floats) -> Replayed:
         """Replay one iteration without losses; see `steps`."""

@@ -34,11 +34,21 @@ class VirtualWorkers:
         Seconds after the end of a task at which its message reaches rank 0.
     service : float
         Seconds for which rank 0 is then busy with it, one message after the other.
+    keep : bool
+        Whether workers keep their results until all blocks are done, so that those of a lost worker
+        are lost.
     """
 
     def __init__(
-        self, scheme: DynamicScheme, late: float = 0.0, message: float = 0.0, service: float = 0.0
+        self,
+        scheme: DynamicScheme,
+        late: float = 0.0,
+        message: float = 0.0,
+        service: float = 0.0,
+        keep: bool = False,
     ) -> None:
+        self._held = [scheme.held(worker).tolist() for worker in range(scheme.workers)]
+        self._keep = keep
         self._scheduler, self._shares, self._late = Scheduler(scheme), Shares(scheme), late
         self._message, self._service = message, service
 
@@ -129,6 +139,8 @@ class VirtualWorkers:
                 now, number, task = arriving.popleft()
                 if (number, task) in order:  # a word that came too late has had it done again
                     continue
+                if self._keep and number in scheduler.progress.lost:
+                    continue
                 order.append((number, task))
                 scheduler.finish(number, task, now)
                 if scheduler.complete:
@@ -140,6 +152,8 @@ class VirtualWorkers:
             now, number, version = heapq.heappop(events)
             if version == LOSS:
                 workers[number].version = LOSS
+                if self._keep:
+                    order = self._without(number, order)
                 scheduler.lose(number, now)
                 self._tell(workers, now, events, words)
                 yield
@@ -148,6 +162,15 @@ class VirtualWorkers:
                 arriving.append((free, number, workers[number].current))
                 workers[number].current = NONE
                 workers[number].start(now, events)
+
+    def _without(self, lost: int, order: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the results that others keep; have blocks done again whose only one is lost."""
+        left = [(worker, task) for worker, task in order if worker != lost]
+        kept = {self._held[worker][task] for worker, task in left}
+        for worker, task in order:
+            if worker == lost and self._held[worker][task] not in kept:
+                self._scheduler.reopen(worker, task)
+        return left
 
     def _tell(
         self,

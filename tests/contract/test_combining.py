@@ -127,6 +127,15 @@ def test_results_that_are_kept_need_memory_on_workers_instead_of_rank_0():
     assert master == 8 * 100_000 * (2 * 8 - (32 + 2 * 8))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_ideal_knows_that_a_lost_worker_takes_its_results_along(seed):
+    rng = np.random.default_rng(seed)
+    losses = {int(w): rng.uniform(0.0, 0.5) for w in rng.permutation(WORKERS)[:3]}
+    outcome = run(losses=losses, copies=WORKERS, seed=seed)
+    assert is_exact(outcome)
+    np.testing.assert_allclose(times(outcome), outcome.ideal, rtol=1e-9)
+
+
 class Accounted(SimulatedTransport):
     """Notes how many numbers each worker sends in each iteration, besides headers."""
 

@@ -76,3 +76,14 @@ def test_optimizers(tmp_path):
     for row in rows:
         if row and row[0] == "scipy":
             assert int(ours["gc", "lbfgs", row[2]][6]) <= 1.2 * int(row[3]) + 3
+
+
+def test_dynamic(tmp_path):
+    law = benchmark("dynamic.py", "law", "--iterations", "2").splitlines()
+    assert [line.split()[0] for line in law[-4:]] == ["160", "160", "40", "40"]
+    np.save(tmp_path / "one.npy", np.tile([1.0, 1, 1, 3], (20, 1)))
+    out = benchmark("dynamic.py", "traces", str(tmp_path / "one.npy"), "--copies", "1", "3")
+    alone, helped = (line.split()[-5:] for line in out.splitlines()[1:])
+    assert alone == ["4", "32", "1", "1.000", "0.00"]
+    assert helped[:3] == ["4", "32", "3"]
+    assert 4 / (3 + 1 / 3) / 3 <= float(helped[3]) <= 0.5  # perfect split; uncoded takes 3

@@ -27,6 +27,7 @@ COMMAND = re.compile(
 )
 USAGE = "[OPTIONS]"
 LONG = "takes minutes"
+NO_TRACES = "the traces are not part of the project; see test_benchmarks.py"
 NOT_RUN = {
     ". .venv/bin/activate": "CI runs in that environment",
     "mpiexec -n 41 coded-dgd compare --load 10 --iterations 100": f"{LONG}; see test_compare.py",
@@ -43,6 +44,9 @@ NOT_RUN = {
     "python benchmarks/optimizers.py a9a.svm": f"{LONG}; see test_benchmarks.py",
     "python benchmarks/optimizers.py a9a.svm --seeds 1": f"{LONG}; see test_benchmarks.py",
     "python benchmarks/fuzz.py": f"{LONG}; see test_fuzz.py",
+    "python benchmarks/dynamic.py law": f"{LONG}; see test_benchmarks.py",
+    "python benchmarks/dynamic.py traces pai1.npy pai4.npy bytedance_se.npy": NO_TRACES,
+    "python benchmarks/dynamic.py traces lambda40.npy --copies 1 2 3 4 10": NO_TRACES,
     "export PRTE_MCA_state_base_recoverable=1 PRTE_MCA_state_base_notify_errors=1 "
     "OMPI_MCA_mpi_ft_enable=1": "these tests run with it where the MPI can do it",
 }
@@ -60,6 +64,8 @@ SHORTER = {
     "--train 200": "--train 20",
     "--iterations 60 --out lcc-mmc": "--iterations 22 --out lcc-mmc",
     "PairMMC --check-gradient": "PairMMC --check-gradient --iterations 20",
+    "--load 10 --copies 10": "--load 10 --copies 10 --iterations 3",
+    "factor=5 --load 3": "factor=5 --load 3 --iterations 3",
     "launch/local.sh": "mpiexec -n 41 python -m coded_dgd.run --scheme lcc-mmc",
     "mpi4py script.py": f"mpi4py {ROOT / 'examples' / 'own_script.py'}",
 }

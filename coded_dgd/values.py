@@ -14,7 +14,7 @@ import numpy as np
 from coded_dgd.errors import UsageError, shown
 from coded_dgd.kinds import misfit, wanted
 
-TEXT_OR_NUMBER = ("step_size", "batch", "p", "label")
+TEXT_OR_NUMBER = ("step_size", "batch", "p", "label", "copies")
 """Options whose text may be a number."""
 
 

@@ -139,9 +139,16 @@ def test_paths_may_be_given_as_such_and_numbers_of_numpy_are_written_down():
 
 
 def test_numbers_are_numbers_in_a_configuration_file():
-    Path("own.toml").write_text("step-size = 0.01\np = 0.25\nstop_at = 1e-3\n")
+    Path("own.toml").write_text("step-size = 0.01\np = 0.25\nstop_at = 1e-3\ncopies = 3\n")
     values = read_toml(Path("own.toml"))
-    assert values == {"step_size": "0.01", "p": "0.25", "stop_at": 1e-3}
+    assert values == {"step_size": "0.01", "p": "0.25", "stop_at": 1e-3, "copies": "3"}
+
+
+@pytest.mark.parametrize("copies", [3, np.int64(3), "3"])
+def test_a_number_of_copies_may_be_a_number(copies):
+    options = {"transport": "simulated", "workers": 4, "iterations": 2, "scheme": "uc-dynamic"}
+    result = train(X, X @ BETA, copies=copies, **options)
+    assert result.summary["load"] == 12
 
 
 class NeedsAnArgument(LeastSquares):

@@ -153,6 +153,10 @@ class Scheme(ABC):
     straggler_probability: float | None = None
     """Probability that a worker straggles, if the user gives it; see also `Learnt`."""
 
+    combine: str = "never"
+    """Whether a worker of a dynamic scheme sends one sum instead of a payload for each block:
+    ``always``, ``never``, or ``auto`` for payloads that are large."""
+
     pieces: int = 1
     """Number of pieces in which the gradient is decoded; a payload is as long as one piece."""
 

@@ -42,10 +42,6 @@ class DynamicScheme(ReplicationScheme):
     shares_by_speed: bool = False
     """Whether blocks become own tasks of other holders in proportion to the speed of workers."""
 
-    combine: str = "never"
-    """Whether a worker sends one sum instead of a payload for each block: ``always``, ``never``, or
-    ``auto`` for payloads that are large."""
-
     @abstractmethod
     def next_task(self, worker: int, progress: Progress) -> int | Later | None:
         """Return one more task of a worker, as a position in ``held(worker)``.

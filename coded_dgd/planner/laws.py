@@ -7,6 +7,7 @@ from math import log, sqrt
 
 import numpy as np
 
+from coded_dgd.delays.pareto import LEAST_SHAPE
 from coded_dgd.planner.observations import Floats, ObservedTimes
 
 NOISE = 0.02
@@ -100,10 +101,13 @@ class ParetoLaw:
 
     @classmethod
     def fit(cls, times: ObservedTimes) -> ParetoLaw:
-        """Fit by maximum likelihood (Hill's estimator if all durations are known)."""
+        """Fit by maximum likelihood (Hill's estimator if all durations are known).
+
+        The shape is at least the smallest one of the delay model.
+        """
         scale = float(times.seconds[times.known].min())
         excess = float(np.log(np.maximum(times.seconds / scale, 1)).sum()) / times.ends
-        return cls(1 / max(excess, NOISE / 4), scale, times.ends)
+        return cls(max(LEAST_SHAPE, 1 / max(excess, NOISE / 4)), scale, times.ends)
 
     @property
     def parameters(self) -> dict[str, float]:

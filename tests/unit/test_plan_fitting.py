@@ -5,7 +5,8 @@ import pytest
 
 from coded_dgd import delays
 from coded_dgd.planner.fitting import fit, slow_workers
-from coded_dgd.planner.observations import TaskTimes
+from coded_dgd.planner.laws import ParetoLaw
+from coded_dgd.planner.observations import ObservedTimes, TaskTimes
 
 ITERATIONS, WORKERS = 40, 12
 MODELS = [
@@ -207,3 +208,10 @@ def test_who_was_not_waited_for_is_late():
     (best,) = fit(glimpsed(text, 1, 100, 0.015))
     assert best.parameters["p"] == pytest.approx(0.3, abs=4 * best.errors["p"])
     assert best.parameters["slow"] == pytest.approx(1.0)
+
+
+def test_a_heavier_tail_than_the_delay_model_can_have_is_fitted_by_the_heaviest():
+    seconds = np.array([1e-6, *np.ones(20)])
+    law = ParetoLaw.fit(ObservedTimes(seconds, np.ones(21, dtype=bool), seconds))
+    assert law.shape == 0.1
+    delays.create("pareto:" + ",".join(f"{name}={x}" for name, x in law.parameters.items()), 0)

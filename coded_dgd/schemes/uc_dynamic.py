@@ -55,7 +55,7 @@ class UncodedDynamic(DynamicScheme):
         Number c of copies of each block, or ``all`` for one on every worker. It says the same as
         `load`.
     shares : str
-        Own blocks of workers: ``equal`` numbers, or in proportion to their ``speed`` in the last
+        Own tasks of workers: ``equal`` numbers, or in proportion to their ``speed`` in the last
         iterations, as far as copies allow.
     combine : str
         Whether a worker sends one sum of gradients at the end of an iteration instead of one
@@ -69,9 +69,9 @@ class UncodedDynamic(DynamicScheme):
 
     help: ClassVar[Mapping[str, str]] = {
         "copies": "uc-dynamic: number of copies of each block, or all for one on every worker; "
-        "--load says the same in tasks.  [default: 10, or M if less]",
-        "shares": "uc-dynamic: own blocks of each worker: equal, or in proportion to its speed in "
-        "the last iterations.  [default: speed]",
+        "--load says the same in blocks of a worker.  [default: 10, or M if less]",
+        "shares": "uc-dynamic: numbers of tasks with which workers begin an iteration: equal, or "
+        "in proportion to their speed in the last iterations.  [default: speed]",
         "combine": "uc-dynamic: whether a worker sends one sum instead of a payload for each block "
         "that it has done: always, never, or auto where payloads are large.  [default: auto]",
     }

@@ -19,9 +19,10 @@ LOOK_AHEAD = 0.003
 WORDS = 2.5
 """Largest number of words per block in an iteration without losses.
 
-An iteration that lasts `PATIENCE` times as long as these words have sufficed gets as many again:
+An iteration that lasts `EXTENSION` times as long as these words have sufficed gets as many again:
 workers that compute nothing more may not be known to be lost."""
-PATIENCE = 2.0
+EXTENSION = 2.0
+"""Time at which there are more words, relative to the time at which some were missing."""
 RESERVED = 0.5
 """Number of these words that only give a worker a task that others compute, too."""
 DIGITS = 9
@@ -192,7 +193,7 @@ class Scheduler:
             if progress.begun[block]
             else self._affordable(2) or not progress.waiting[block]
         ):
-            self._more_at = min(self._more_at, PATIENCE * progress.now + LOOK_AHEAD)
+            self._more_at = min(self._more_at, EXTENSION * progress.now + LOOK_AHEAD)
             self._ask_at(self._more_at, worker)
             return
         self._asleep.remove(worker)

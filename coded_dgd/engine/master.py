@@ -133,8 +133,6 @@ class Master:
         product = self.optimizer.asks_product
         try:
             with self._phase(Activity.BROADCAST, iteration, self._left[iteration]):
-                if self._dispatcher:
-                    self._dispatcher.divide(iteration, self.decoder.lost)
                 # it overtakes beta_t of earlier iterations
                 self.group.broadcast(iteration, point, product)
                 if self._dispatcher:
@@ -179,6 +177,8 @@ class Master:
         self.decoder.begin(self._absent(iteration), self.arrivals.ages())
         self._refuse_hopeless(iteration)
         self.log.begin(iteration)
+        if self._dispatcher:
+            self._dispatcher.divide(iteration, self.decoder.lost)
         self._left[iteration] = self._clock()
         self._left.pop(iteration - REMEMBERED, None)
         return Iteration(iteration)

@@ -224,11 +224,13 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
 
 def _speeds_fit(speeds: Any, workers: int) -> bool:
     """Return whether the times per block are as `Shares.state` returns them."""
-    now, divided = speeds
+    now, accuracy, divided = speeds
     return (
         len(now) == workers
         and len(divided) in (0, workers)
         and all(type(each) is float and 0 < each < inf for each in (*now, *divided))
+        and len(accuracy) == 3
+        and all(type(each) is float and 0 <= each < inf for each in accuracy)
     )
 
 

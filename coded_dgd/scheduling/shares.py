@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from math import exp, log
 
 import numpy as np
 
+from coded_dgd.scheduling.pace import Pace
 from coded_dgd.schemes.base import Floats
 from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.schemes.progress import Progress
 
-WEIGHT = 0.2
-"""Weight of the newest iteration in the mean of the logarithm of a worker's time per block."""
 WORTHWHILE = 1.05
 """Factor by which the lists of before may take longer than new ones."""
 
@@ -29,8 +27,7 @@ class Shares:
         self._scheme = scheme
         self.lists: list[list[int]] = [scheme.own_tasks(w).tolist() for w in range(scheme.workers)]
         """Own tasks of each worker, as positions among the blocks that it holds."""
-        self._seconds: list[float] | None = None
-        """Time per block of each worker; None before the first iteration."""
+        self._pace = Pace()
         self._divided: list[float] = []
         """The times per block by which the lists were made; empty for those of the scheme."""
         self._numbers = [
@@ -39,8 +36,9 @@ class Shares:
         ]
         self._holders: list[list[int]] = [[] for _ in range(scheme.blocks)]
         for worker, numbers in enumerate(self._numbers):
-            for block in numbers:
-                self._holders[block].append(worker)
+            own = {*self.lists[worker]}
+            for block, number in numbers.items():
+                self._holders[block].insert(0 if number in own else scheme.workers, worker)
         self._lost: set[int] = set()
         self._best = 1.0
         """Time of the lists when they were made, relative to work split perfectly by speed."""
@@ -58,25 +56,19 @@ class Shares:
             seconds = progress.latest[worker] / done if done else 0.0
             if progress.lists[worker] or not done:
                 seconds = max(seconds, progress.now / (done + 1))
-            if not done and self._seconds is not None:
-                seconds = max(seconds, self._seconds[worker])
+            if not done and self._pace.seconds:
+                seconds = max(seconds, self._pace.seconds[worker])
             found.append(max(seconds, 1e-9))
-        if self._seconds is not None:
-            found = [
-                before if worker in progress.lost else exp(
-                    (1 - WEIGHT) * log(before) + WEIGHT * log(new)
-                )
-                for worker, (before, new) in enumerate(zip(self._seconds, found, strict=True))
-            ]  # fmt: skip
-        self._seconds = found
+        self._pace.observe(found, progress.lost)
 
     def divide(self, lost: Collection[int] = ()) -> list[list[int]]:
         """Return the list of each worker for an iteration without the workers that are lost."""
-        if self._seconds is None or not self._scheme.shares_by_speed:
+        if not self._pace.seconds:
             return self.lists
-        excess = self._excess(_speed(self._seconds, lost))
+        lasting = self._pace.lasting
+        excess = self._excess(_speed(lasting, lost))
         if self._lost != {*lost} or excess > WORTHWHILE * self._best:
-            self._make(self._seconds, {*lost})
+            self._make(lasting, {*lost})
         return self.lists
 
     def _make(self, seconds: list[float], lost: set[int]) -> None:
@@ -100,16 +92,21 @@ class Shares:
 
         Returns
         -------
-        list of two lists of float, or None
-            Time per block of each worker now, and when the lists were made; the second is empty
-            while the lists are those of the scheme. None before the first iteration.
+        list of three lists of float, or None
+            Mean time per block of each worker, what is known about its accuracy, and the times by
+            which the lists were made, which are none while the lists are those of the scheme. None
+            before the first iteration.
         """
-        return None if self._seconds is None else [self._seconds, self._divided]
+        pace = self._pace
+        if not pace.seconds:
+            return None
+        return [pace.seconds, [float(pace.count), pace.share, pace.noise], self._divided]
 
     def restore(self, state: list[list[float]] | None) -> None:
         """Continue from what `state` has returned for as many workers."""
         if state is not None:
-            self._seconds, divided = state
+            self._pace.seconds, (count, self._pace.share, self._pace.noise), divided = state
+            self._pace.count = int(count)
             if divided:
                 self._make(divided, set())
 
@@ -124,13 +121,14 @@ def _speed(seconds: Sequence[float], lost: Collection[int]) -> Floats:
 def balanced(holders: Sequence[Sequence[int]], speed: Floats) -> list[int]:
     """Return a holder for each block, such that the last worker is done as early as possible.
 
-    Blocks go to the holder that would be done with them first. Then they move along chains of
-    holders, away from the worker that is done last, as long as that helps.
+    Blocks stay with their owners as far as these are done in time. Others go to the holder that
+    would be done with them first. Then blocks move along chains of holders, away from the worker
+    that is done last, as long as that helps.
 
     Parameters
     ----------
     holders : sequence of sequence of int
-        Workers that hold each block.
+        Workers that hold each block, its owner first.
     speed : (M,) array
         Blocks per second of each worker; 0 for one that computes nothing.
 
@@ -140,12 +138,17 @@ def balanced(holders: Sequence[Sequence[int]], speed: Floats) -> list[int]:
         Worker of each block; -1 if none of its holders computes.
     """
     seconds = [1 / each if each > 0 else np.inf for each in speed.tolist()]
-    counts = [0] * len(seconds)
-    owners = []
-    for workers in holders:
-        owner = min(workers, key=lambda w: (counts[w] + 1) * seconds[w])
-        owners.append(owner if seconds[owner] < np.inf else -1)
-        counts[owner] += seconds[owner] < np.inf
+    counts, owners = [0] * len(seconds), [-1] * len(holders)
+    in_time = (1 + 1e-9) * len(holders) / max(speed.sum(), 1e-300)
+    for block, (owner, *_) in enumerate(holders):
+        if (counts[owner] + 1) * seconds[owner] <= in_time:
+            owners[block] = owner
+            counts[owner] += 1
+    for block, workers in enumerate(holders):
+        first = min(workers, key=lambda w: (counts[w] + 1) * seconds[w])
+        if owners[block] < 0 and seconds[first] < np.inf:
+            owners[block] = first
+            counts[first] += 1
     blocks_of: list[set[int]] = [set() for _ in seconds]
     for block, owner in enumerate(owners):
         if owner >= 0:

@@ -536,8 +536,10 @@ def reseal(folder, **changed):
         {"losses": [[]]}, {"refused": [[1, "reason"]]}, {"refused": [[1, 2, 3]]}, {"refused": None},
         {"refused": {}}, {"clock": {}}, {"other": 3}, {"adaptations": [1]}, {"adaptations": 2},
         {"adaptations": [{"from": {}, "to": {}}]}, {"speeds": 1}, {"speeds": [[1.0] * 6]},
-        {"speeds": [[1.0] * 5, []]}, {"speeds": [[1.0] * 6, [1.0]]}, {"speeds": [[0.0] * 6, []]},
-        {"speeds": [[float("inf")] * 6, []]}, {"speeds": [["1"] * 6, []]},
+        {"speeds": [[1.0] * 6, []]}, {"speeds": [[1.0] * 5, [1.0] * 3, []]},
+        {"speeds": [[1.0] * 6, [1.0] * 3, [1.0]]}, {"speeds": [[0.0] * 6, [1.0] * 3, []]},
+        {"speeds": [[float("inf")] * 6, [1.0] * 3, []]}, {"speeds": [["1"] * 6, [1.0] * 3, []]},
+        {"speeds": [[1.0] * 6, [1.0] * 2, []]}, {"speeds": [[1.0] * 6, [1.0, 1.0, -1.0], []]},
     ],
     ids=str,
 )  # fmt: skip

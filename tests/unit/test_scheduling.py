@@ -393,6 +393,22 @@ def test_a_lasting_difference_in_speed_is_learnt():
     assert sorted(blocks) == [*range(42)]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_speeds_that_do_not_last_leave_the_lists_as_they_are(seed):
+    rng, scheme = np.random.default_rng(seed), uc_dynamic(40, 160, 10)
+    shares, scheduler, told = Shares(scheme), Scheduler(scheme), 0
+    for _ in range(60):
+        before = shares.lists
+        scheduler.begin(shares.divide())
+        told += sum(a != b for a, b in zip(before, shares.lists, strict=True))
+        seconds = 0.01 + rng.exponential(0.1, 40)
+        for worker, tasks in enumerate(shares.lists):
+            for count, number in enumerate(tasks):
+                scheduler.finish(worker, number, (count + 1) * seconds[worker])
+        shares.observe(scheduler.progress)
+    assert told < 0.1 * 40 * 60
+
+
 def test_equal_shares_stay_the_own_blocks():
     scheme = uc_dynamic(5, 42, 3, shares="equal")
     workers = VirtualWorkers(scheme)

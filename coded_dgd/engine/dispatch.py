@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from coded_dgd.engine.collecting import Collection
 from coded_dgd.engine.group import WorkerGroup
-from coded_dgd.engine.protocol import Change, Collect, OwnTasks
+from coded_dgd.engine.protocol import Collect, OwnTasks, TaskChange
 from coded_dgd.scheduling.scheduler import Scheduler
 from coded_dgd.scheduling.shares import Shares
 from coded_dgd.schemes.dynamic import DynamicScheme
@@ -109,7 +109,7 @@ class Dispatcher:
         """Send the words that follow from what has happened. Call it after beta_t has left."""
         group = self._group
         for worker, take, drop in self._scheduler.words(elapsed):
-            change = Change(group.code_id, self._iteration, take, drop)
+            change = TaskChange(group.code_id, self._iteration, take, drop)
             group.transport.tell(group.members[worker], change)
         if self.collection and self._scheduler.complete:
             requests = self.collection.ask()

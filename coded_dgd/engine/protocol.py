@@ -56,7 +56,7 @@ class Control(IntEnum):
     HEARTBEAT = 5
     """The message carries nothing; it only shows whether the worker still receives."""
     CHANGE = 6
-    """The worker must make a `Change` of its list of tasks in an iteration."""
+    """The worker must make a `TaskChange` of its list of tasks in an iteration."""
     PRODUCT = 7
     """A `Point` follows, at which the worker leaves labels out: see `Point.product`."""
     OWN_TASKS = 8
@@ -251,7 +251,7 @@ class Point(NamedTuple):
     product of its Hessian and `beta`."""
 
 
-class Change(NamedTuple):
+class TaskChange(NamedTuple):
     """A change of the list of tasks of a worker while an iteration runs, in dynamic schemes."""
 
     code_id: int
@@ -280,7 +280,7 @@ class Collect(NamedTuple):
     """Tasks whose results are added up."""
 
 
-News = Change | OwnTasks | Collect
+News = TaskChange | OwnTasks | Collect
 """What rank 0 tells one worker of a dynamic scheme."""
 
 
@@ -311,7 +311,7 @@ def pack_point(point: Point) -> Floats:
 
 def pack_news(news: News) -> Floats:
     """Return what a worker is told in the form in which it is sent."""
-    if isinstance(news, Change):
+    if isinstance(news, TaskChange):
         return pack_control(Control.CHANGE, *news)
     *arguments, tasks = news
     kind = Control.COLLECT if isinstance(news, Collect) else Control.OWN_TASKS
@@ -331,7 +331,7 @@ def read_control(message: Floats) -> Point | News | Command:
         beta = message[SHORT : SHORT + count].copy()
         return Point(code_id, iteration, beta, kind == Control.PRODUCT)
     if kind == Control.CHANGE:
-        return Change(*arguments)
+        return TaskChange(*arguments)
     if kind == Control.OWN_TASKS:
         return OwnTasks(arguments[0], _tasks(message, arguments[1]))
     if kind == Control.COLLECT:

@@ -9,7 +9,7 @@ from math import inf
 from time import perf_counter
 
 from coded_dgd.engine.events import Activity, EventRecorder, no_event
-from coded_dgd.engine.protocol import Change, Collect, News, OwnTasks, Point, Reals
+from coded_dgd.engine.protocol import Collect, News, OwnTasks, Point, Reals, TaskChange
 from coded_dgd.engine.shard import Shard
 
 Signal = Point | News | None
@@ -31,7 +31,7 @@ class Worker:
         self.clock = clock
         self.shards: dict[int, Shard] = {}
         self.iteration = 0
-        self._changes: deque[Change] = deque()
+        self._changes: deque[TaskChange] = deque()
         """Changes of lists of tasks that have not been applied."""
         self._kept: dict[int, Reals] = {}
         """Messages of finished tasks of which only reports have been sent, by task."""
@@ -166,7 +166,7 @@ class Worker:
         """Send a sum at once, and keep other news until they apply: a change overtakes points."""
         if isinstance(news, OwnTasks):
             self.shards[news.code_id].own = news.tasks
-        elif isinstance(news, Change):
+        elif isinstance(news, TaskChange):
             self._changes.append(news)
         elif isinstance(news, Collect) and self._kept_of == (news.code_id, news.iteration):
             self._event(Activity.SEND, news.code_id, news.iteration, news.number)
@@ -183,7 +183,7 @@ class Worker:
         """
         if not self._changes:
             return False
-        dropped, later = False, deque[Change]()
+        dropped, later = False, deque[TaskChange]()
         for change in self._changes:
             if (change.code_id, change.iteration) == (point.code_id, point.iteration):
                 if change.drop in tasks:

@@ -11,7 +11,7 @@ WEIGHT = 0.2
 """Least weight of the newest iteration in the means."""
 
 
-class Pace:
+class LearntPace:
     """Learns the time per block of each worker, and how much of the differences is chance.
 
     Let x_i be the logarithm of the time per block of worker i in an iteration. Its mean m_i gives

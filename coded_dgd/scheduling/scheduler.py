@@ -12,7 +12,7 @@ import numpy as np
 from coded_dgd.errors import UsageError, answer, shown
 from coded_dgd.schemes.base import Scheme
 from coded_dgd.schemes.dynamic import DynamicScheme
-from coded_dgd.schemes.progress import Later, Progress
+from coded_dgd.schemes.progress import BlockProgress, Later
 
 LOOK_AHEAD = 0.003
 """Seconds before a worker is expected to be done with its list at which it is given a task."""
@@ -79,7 +79,7 @@ class Scheduler:
         lost : iterable of int
             Workers that compute nothing.
         """
-        self.progress = progress = Progress(self._scheme.workers, self._scheme.blocks)
+        self.progress = progress = BlockProgress(self._scheme.workers, self._scheme.blocks)
         progress.lost.update(lost)
         self.words_sent = 0
         self._budget = int(WORDS * self._scheme.blocks)

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from coded_dgd.scheduling.pace import Pace
+from coded_dgd.scheduling.pace import LearntPace
 from coded_dgd.schemes.base import Floats
 from coded_dgd.schemes.dynamic import DynamicScheme
-from coded_dgd.schemes.progress import Progress
+from coded_dgd.schemes.progress import BlockProgress
 
 WORTHWHILE = 1.05
 """Factor by which the lists of before may take longer than new ones."""
@@ -27,7 +27,7 @@ class Shares:
         self._scheme = scheme
         self.lists: list[list[int]] = [scheme.own_tasks(w).tolist() for w in range(scheme.workers)]
         """Own tasks of each worker, as positions among the blocks that it holds."""
-        self._pace = Pace()
+        self._pace = LearntPace()
         self._divided: list[float] = []
         """The times per block by which the lists were made; empty for those of the scheme."""
         self._numbers = [
@@ -43,7 +43,7 @@ class Shares:
         self._best = 1.0
         """Time of the lists when they were made, relative to work split perfectly by speed."""
 
-    def observe(self, progress: Progress) -> None:
+    def observe(self, progress: BlockProgress) -> None:
         """Learn the speed of the workers from an iteration that is complete now.
 
         A worker that has finished n blocks, and has had more to do, took at least 1 / (n + 1) of

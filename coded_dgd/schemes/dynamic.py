@@ -11,7 +11,7 @@ import numpy as np
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes._copies import first_copies
 from coded_dgd.schemes.base import Bools, Floats, Integers, Learnt, ReplicationScheme
-from coded_dgd.schemes.progress import Later, Progress
+from coded_dgd.schemes.progress import BlockProgress, Later
 from coded_dgd.schemes.rules import Coverage, Rule
 
 LARGE = 1 << 16
@@ -43,7 +43,7 @@ class DynamicScheme(ReplicationScheme):
     """Whether blocks become own tasks of other holders in proportion to the speed of workers."""
 
     @abstractmethod
-    def next_task(self, worker: int, progress: Progress) -> int | Later | None:
+    def next_task(self, worker: int, progress: BlockProgress) -> int | Later | None:
         """Return one more task of a worker, as a position in ``held(worker)``.
 
         The task must not be in the list of the worker. The method is called when the worker is

@@ -9,7 +9,7 @@ INSTANT = 1e-9
 """Seconds that count for a block when no time has passed, and nothing is known."""
 
 
-class Progress:
+class BlockProgress:
     """This object tells what each worker does and has done in an iteration of a dynamic scheme.
 
     Times are in seconds after the departure of beta_t. A worker begins with the first block of its
@@ -113,7 +113,7 @@ class Speeds(dict[int, float]):
     longer it has taken, the longer it will take.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: BlockProgress) -> None:
         self._progress = progress
 
     def __missing__(self, worker: int) -> float:

@@ -27,7 +27,7 @@ from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._spread import held_by, spread
 from coded_dgd.schemes.base import Integers
 from coded_dgd.schemes.dynamic import DynamicScheme
-from coded_dgd.schemes.progress import Later, Progress
+from coded_dgd.schemes.progress import BlockProgress, Later
 
 FINENESS = 4
 """Default number of blocks per worker, N / M."""
@@ -138,7 +138,7 @@ class UncodedDynamic(DynamicScheme):
     def own_tasks(self, worker: int) -> Integers:
         return np.arange(self._own[worker])
 
-    def next_task(self, worker: int, progress: Progress) -> int | Later | None:
+    def next_task(self, worker: int, progress: BlockProgress) -> int | Later | None:
         chosen, least, again = None, (2, 0.0), inf
         speed, lists = progress.speeds[worker], progress.lists
         if lists[worker] and not progress.is_on_time(worker):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from coded_dgd.engine.protocol import (
-    Change,
     Collect,
     Command,
     Control,
     OwnTasks,
     Point,
+    TaskChange,
     control_buffer,
     pack_control,
     pack_news,
@@ -34,7 +34,8 @@ def test_a_point_is_as_long_as_the_model_also_if_lists_of_tasks_are_longer(produ
 
 
 @pytest.mark.parametrize(
-    "news", [Change(1, 3, -1, 4), OwnTasks(1, ()), OwnTasks(2, (5, 0, 7)), Collect(0, 4, 9, (3, 1))]
+    "news",
+    [TaskChange(1, 3, -1, 4), OwnTasks(1, ()), OwnTasks(2, (5, 0, 7)), Collect(0, 4, 9, (3, 1))],
 )
 def test_news_of_tasks(news):
     assert received(pack_news(news), 8) == news

@@ -16,7 +16,7 @@ from coded_dgd.scheduling.scheduler import NONE, RESERVED, WORDS, Scheduler
 from coded_dgd.scheduling.shares import Shares, balanced
 from coded_dgd.scheduling.virtual import VirtualWorkers
 from coded_dgd.schemes.dynamic import DynamicScheme
-from coded_dgd.schemes.progress import Progress
+from coded_dgd.schemes.progress import BlockProgress
 
 CASES = range(150)
 """Seeds of small random cases."""
@@ -207,7 +207,7 @@ def test_a_worker_that_waits_is_asked_as_soon_as_another_is_lost():
 
 
 def test_speeds_that_differ_by_many_orders_of_magnitude():
-    progress = Progress(2, 4)
+    progress = BlockProgress(2, 4)
     progress.finished |= {0, 1}
     progress.done[0] = 1  # in no time
     progress.lists[1], progress.begun[2], progress.waiting[3] = [2, 3], [1], [1]

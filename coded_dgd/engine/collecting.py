@@ -2,15 +2,20 @@
 
 Workers of a group that combines report finished tasks and keep the results. Once every block is
 kept by a worker, each of these workers is asked for one sum. If a worker is lost, or its sum cannot
-be used, only its blocks are computed again, and collected in a further round.
+be used or is overdue, only its blocks are computed again, and collected in a further round.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from typing import NamedTuple
 
 from coded_dgd.schemes.dynamic import DynamicScheme
+
+OVERDUE_SECONDS, OVERDUE_GAPS = 1.0, 4.0
+"""Sums are overdue if none has arrived for so many seconds, and so many times the longest time
+between two of them. Before the first one nothing is known of how long a sum takes."""
 
 
 class Request(NamedTuple):
@@ -50,6 +55,9 @@ class Collection:
         self._unasked = set[int]()
         """Blocks that are kept, and are in no request."""
         self._requests: dict[int, Request] = {}
+        self._since = self._longest_gap = 0.0
+        self._arrived = False
+        """Whether some sum has arrived."""
 
     def is_sum(self, worker: int, number: int) -> bool:
         """Return whether a message of this number carries a sum, rather than report a task."""
@@ -68,11 +76,30 @@ class Collection:
         keepers.append((worker, task))
         return True
 
-    def ask(self) -> list[Request]:
+    @property
+    def overdue_at(self) -> float:
+        """Time in seconds at which the sums that have been asked for are overdue; inf for never."""
+        if not self._requests or not self._arrived:
+            return inf
+        return self._since + max(OVERDUE_SECONDS, OVERDUE_GAPS * self._longest_gap)
+
+    def give_up(self, now: float) -> list[tuple[int, list[int]]]:
+        """Use no sum that has been asked for; return the workers and the tasks of their sums."""
+        self._note(now)
+        workers = sorted({each.worker for each in self._requests.values()})
+        return [(worker, self.refuse(worker, None)) for worker in workers]
+
+    def _note(self, now: float) -> None:
+        """Note that sums have arrived, or have been waited for, until now."""
+        self._longest_gap, self._since = max(self._longest_gap, now - self._since), now
+
+    def ask(self, now: float) -> list[Request]:
         """Return requests for the blocks that are kept and are in no request.
 
         Blocks are asked of the worker that reported them first.
         """
+        if not self._requests:
+            self._since = now
         tasks: dict[int, list[int]] = {}
         for block in self._unasked:
             worker, task = self._keepers[block][0]
@@ -85,10 +112,12 @@ class Collection:
         self.numbers = range(self.numbers.start, self.numbers.stop + len(requests))
         return requests
 
-    def take(self, worker: int, number: int) -> list[int]:
-        """Note that a sum has arrived; return its tasks, none if it was not asked for."""
+    def take(self, worker: int, number: int, now: float) -> list[int]:
+        """Note that a sum has arrived; return its tasks, none if it is not waited for."""
         if number not in self._requests or self._requests[number].worker != worker:
             return []
+        self._note(now)
+        self._arrived = True
         tasks = self._requests.pop(number).tasks
         for task in tasks:
             del self._keepers[self._held[worker][task]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 from coded_dgd.engine.collecting import Collection
 from coded_dgd.engine.group import WorkerGroup
@@ -103,16 +104,21 @@ class Dispatcher:
     @property
     def next_instant(self) -> float:
         """Time at which to call `tell` again even if nothing has arrived; inf for never."""
-        return self._scheduler.next_instant
+        overdue_at = self.collection.overdue_at if self.collection else inf
+        return min(self._scheduler.next_instant, overdue_at)
 
     def tell(self, elapsed: float) -> None:
         """Send the words that follow from what has happened. Call it after beta_t has left."""
         group = self._group
+        if self.collection and elapsed >= self.collection.overdue_at:
+            for worker, tasks in self.collection.give_up(elapsed):
+                self._reopen(worker, tasks)
+            self._scheduler.wake(elapsed)
         for worker, take, drop in self._scheduler.words(elapsed):
             change = TaskChange(group.code_id, self._iteration, take, drop)
             group.transport.tell(group.members[worker], change)
         if self.collection and self._scheduler.complete:
-            requests = self.collection.ask()
+            requests = self.collection.ask(elapsed)
             group.sums = self.collection.numbers
             for worker, number, asked in requests:
                 request = Collect(group.code_id, self._iteration, number, tuple(asked))

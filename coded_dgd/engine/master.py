@@ -308,7 +308,7 @@ class Master:
                 self.log.note(iteration, *key, time - left)
                 dispatcher.finish(*key, time - left)
             elif not self._decodable:
-                tasks = collection.take(*key)
+                tasks = collection.take(*key, time - left)
             if self._records_events:
                 used = report or tasks
                 self._message_event(

@@ -131,9 +131,14 @@ class Scheduler:
     def reopen(self, worker: int, number: int) -> None:
         """Note that the result of a task, which has finished, is lost: it is to be done again.
 
-        Call `refuse` or `lose` next, which ask for the workers that have nothing to do.
+        Call `refuse`, `lose` or `wake` next, which ask for the workers that have nothing to do.
         """
         self.progress.finished.discard(self._held[worker][number])
+
+    def wake(self, now: float) -> None:
+        """Ask for all workers that have nothing to do."""
+        self.progress.advance(round(now, DIGITS))
+        self._wake()
 
     def lose(self, worker: int, now: float) -> None:
         """Note that a worker computes nothing more."""

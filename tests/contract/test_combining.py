@@ -8,6 +8,7 @@ import pytest
 from coded_dgd import schemes
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job
+from coded_dgd.engine.collecting import OVERDUE_SECONDS
 from coded_dgd.engine.protocol import HEADER, Collect
 from coded_dgd.engine.setup import prepare
 from coded_dgd.engine.transports.simulated import SimulatedTransport
@@ -178,7 +179,8 @@ def test_a_worker_may_be_lost_at_any_instant(worker):
 class Fickle(SimulatedTransport):
     """Something happens when some workers are asked for a sum, once for each.
 
-    The sum may never leave, arrive once the worker is known to be lost, or be spoiled.
+    The sum may never leave, although the worker lives ("silent") or because it is lost, arrive once
+    the worker is known to be lost, or be spoiled.
     """
 
     def __init__(self, workers, event):
@@ -204,6 +206,8 @@ class Fickle(SimulatedTransport):
             super()._deliver(peer, message)
             return
         self.fickle.discard(peer)
+        if self.event == "silent":
+            return
         if self.event == "late":
             self.held.append((self.now, peer, message.copy()))
             self._lose(peer)
@@ -216,7 +220,9 @@ class Fickle(SimulatedTransport):
         super()._deliver(peer, message[:-1] if self.event == "wrong length" else message)
 
 
-@pytest.mark.parametrize("event", ["lost", "late", "not finite", "wrong length", "wrong header"])
+@pytest.mark.parametrize(
+    "event", ["lost", "late", "silent", "not finite", "wrong length", "wrong header"]
+)
 @pytest.mark.parametrize("workers", [(0,), (3,), (1, 4)])
 def test_only_the_blocks_of_a_sum_that_is_missing_are_collected_again(event, workers):
     transport = Fickle(workers, event)
@@ -230,6 +236,9 @@ def test_only_the_blocks_of_a_sum_that_is_missing_are_collected_again(event, wor
             event == "late"
         )
         assert collected == BLOCKS + missing
+    elif event == "silent":
+        assert outcome.log[0].workers_live == WORKERS
+        assert outcome.log[0].completion_time > OVERDUE_SECONDS > outcome.log[1].completion_time
     else:
         assert sum(outcome.refused.values()) == len(workers)
         assert {reason for _, reason in outcome.refused} == {event}

@@ -12,10 +12,7 @@ case "$*" in
     *) exec "$python" -m pytest "$@" ;;
 esac
 
-# Side by side: those on ranks and those of launchers, which mostly wait, and those that compute. Faults
-# at random, two minutes of them, are with the launchers, which are done long before the ranks.
-chaos=tests/mpi/test_chaos.py
-beside "tests/launch $chaos" "$python" -m pytest "$@" tests/launch "$chaos"
+# Two at a time: those on ranks, which mostly wait, and those that compute.
 beside 'tests/unit tests/contract' "$python" -m pytest "$@" tests/unit tests/contract
-"$python" -m pytest "$@" tests/mpi --ignore "$chaos" || beside_failed+=(tests/mpi)
+"$python" -m pytest "$@" tests/mpi tests/launch || beside_failed+=(tests/mpi tests/launch)
 all_beside

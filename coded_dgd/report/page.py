@@ -54,7 +54,7 @@ COLUMNS: Sequence[tuple[str, str, str]] = (
     ("expected (s)", "expected_completion_time", SECONDS),
     ("messages per iteration", "communication_load", "{:.2f}"),
     ("words to workers per iteration", "words", "{:.1f}"),
-    ("results per iteration", "results", "{:.2f}"),
+    ("results per iteration", "task_results", "{:.2f}"),
     ("wasted in all", "wasted_messages", "{}"),
     ("weights (s)", "weights_time", "{:.6f}"),
     ("decode (s)", "decode_time", "{:.6f}"),

@@ -51,11 +51,11 @@ def format_table(result: Summary, outcome: Outcome) -> str:
         sent = "one sum of each worker" if combining.sums else "one for each block"
         size = f"{combining.payload_bytes} bytes each"
         lines.append(_item("payloads", f"{sent}, {size} ({combining.reason})"))
-    if result.words is not None and result.results is not None:
+    if result.words is not None and result.task_results is not None:
         lines.append(
             _item(
                 "computation",
-                f"{result.results:.2f} results per iteration for {result.blocks} blocks, "
+                f"{result.task_results:.2f} results per iteration for {result.blocks} blocks, "
                 f"with {result.words:.1f} words to workers",
             )
         )

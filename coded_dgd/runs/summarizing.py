@@ -78,7 +78,7 @@ def summarize(
         wasted_messages=sum(record.wasted_messages for record in log) + ending.drained,
         combining=_combining(outcome),
         words=mean(log, "words") if scheme.dynamic else None,
-        results=mean(log, "results") if scheme.dynamic else None,
+        task_results=mean(log, "results") if scheme.dynamic else None,
         own_tasks=outcome.stages[-1].master.own_tasks(),
         compute_time=mean(log, "compute_time"),
         weights_time=mean(log, "weights_time"),

@@ -163,7 +163,7 @@ class Summary:
     """What workers send in a dynamic scheme; None for other schemes."""
     words: float | None = None
     """Mean number of words to workers per iteration; None if tasks are fixed in advance."""
-    results: float | None = None
+    task_results: float | None = None
     """Mean number of results per iteration, copies included; None if tasks are fixed."""
     own_tasks: list[int] | None = None
     """Tasks with which each worker begins an iteration, at the end; None if they are fixed."""

@@ -202,7 +202,7 @@ def test_a_summary_tells_of_words_results_and_own_tasks():
     summary, log = summarize(outcome, None), outcome.log
     assert summary.words == np.mean([record.words for record in log]) > 0
     sent = sum(report.results for report in outcome.ending.reports)
-    assert summary.results * len(log) == pytest.approx(sent)
+    assert summary.task_results * len(log) == pytest.approx(sent)
     assert sum(summary.own_tasks) == BLOCKS
     assert summary.own_tasks[1] <= 1  # of the slow worker
     table = format_table(summary, outcome)
@@ -211,4 +211,4 @@ def test_a_summary_tells_of_words_results_and_own_tasks():
     equal = run("uc-dynamic", shares="equal", iterations=2)
     assert " 3 of each worker, at the end" in format_table(summarize(equal, None), equal)
     fixed = summarize(run("uc-mmc", iterations=2), None)
-    assert fixed.words is fixed.results is fixed.own_tasks is None
+    assert fixed.words is fixed.task_results is fixed.own_tasks is None

@@ -240,10 +240,10 @@ def test_a_task_that_does_not_exist_is_refused(monkeypatch, task, words):
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_tasks_that_are_decided_during_an_iteration_are_not_predicted(exact):
+def test_a_task_that_does_not_exist_is_refused_in_predictions(exact):
     scheme = schemes.create(path(Scripted), 4, load=4)
     delay = delays.create("shifted-exponential:mu=10,alpha=0.01", seed=0)
-    with pytest.raises(Infeasible, match=r"decides on tasks .*: use coded-dgd run or compare"):
+    with pytest.raises(UsageError, match="returned None for every worker, though block 0"):
         predict(scheme, delay, exact=exact)
 
 

@@ -44,6 +44,8 @@ NOT_RUN = {
     "python benchmarks/optimizers.py a9a.svm": f"{LONG}; see test_benchmarks.py",
     "python benchmarks/optimizers.py a9a.svm --seeds 1": f"{LONG}; see test_benchmarks.py",
     "python benchmarks/fuzz.py": f"{LONG}; see test_fuzz.py",
+    "mpiexec -n 41 coded-dgd compare --iterations 100 --schemes uncoded,lcc-mmc,uc-dynamic": LONG,
+    "python benchmarks/combining.py --iterations 12": "it needs root and tc; see test_combining.py",
     "python benchmarks/dynamic.py law": f"{LONG}; see test_benchmarks.py",
     "python benchmarks/dynamic.py traces pai1.npy pai4.npy bytedance_se.npy": NO_TRACES,
     "python benchmarks/dynamic.py traces lambda40.npy --copies 1 2 3 4 10": NO_TRACES,

@@ -100,13 +100,13 @@ class Shares:
         pace = self._pace
         if not pace.seconds:
             return None
-        return [pace.seconds, [float(pace.count), pace.share, pace.noise], self._divided]
+        return [[*pace.seconds], [float(pace.count), pace.share, pace.noise], self._divided]
 
     def restore(self, state: list[list[float]] | None) -> None:
         """Continue from what `state` has returned for as many workers."""
         if state is not None:
-            self._pace.seconds, (count, self._pace.share, self._pace.noise), divided = state
-            self._pace.count = int(count)
+            seconds, (count, self._pace.share, self._pace.noise), divided = state
+            self._pace.seconds, self._pace.count = [*seconds], int(count)
             if divided:
                 self._make(divided, set())
 

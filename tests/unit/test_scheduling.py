@@ -1,5 +1,6 @@
 """The scheduler of dynamic schemes: any order of events, words, losses, speeds, virtual time."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -449,7 +450,9 @@ def test_speeds_go_on_from_what_was_saved():
         again.restore(shares.state())
         assert again.divide() == shares.divide(), count
         assert again.state() == shares.state()
+        before = copy.deepcopy(again.state())
         play(shares)
+        assert again.state() == before  # nothing is shared
 
 
 # Placement

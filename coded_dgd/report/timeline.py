@@ -65,8 +65,7 @@ class TimelineFile(Observer):
 
     def distributing(self, group: WorkerGroup) -> None:
         if isinstance(group.scheme, DynamicScheme):
-            for worker, peer in enumerate(group.members):
-                self._tasks[group.code_id, peer] = _tasks(group, worker)
+            self._tasks |= _tasks(group, group.scheme)
 
     def end(self, error: BaseException | None) -> None:
         assert self._transport.events is not None
@@ -183,16 +182,19 @@ def clock_offset(
     return (low + high) / 2
 
 
-def _tasks(group: WorkerGroup, worker: int) -> list[tuple[int, int]]:
-    """Return the block of each task of a worker, and the rank whose own task it is, else 0."""
-    scheme = group.scheme
-    assert isinstance(scheme, DynamicScheme)
+def _tasks(group: WorkerGroup, scheme: DynamicScheme) -> Tasks:
+    """Return the block of each task, and the rank whose own task it is, else 0."""
     owner = {
         block: peer + 1
-        for each, peer in enumerate(group.members)
-        for block in scheme.held(each)[scheme.own_tasks(each)].tolist()
+        for worker, peer in enumerate(group.members)
+        for block in scheme.held(worker)[scheme.own_tasks(worker)].tolist()
     }
-    return [(block, owner.get(block, 0)) for block in scheme.held(worker).tolist()]
+    return {
+        (group.code_id, peer): [
+            (block, owner.get(block, 0)) for block in scheme.held(worker).tolist()
+        ]
+        for worker, peer in enumerate(group.members)
+    }
 
 
 def events(transport: Transport, rows: Floats, tasks: Tasks | None = None) -> Iterator[Event]:

@@ -179,9 +179,8 @@ class Scheduler:
         if self.complete or not self._short:
             return inf
         instant = max(self._short[0][0] - LOOK_AHEAD, self.progress.now)
-        return (
-            round(instant, DIGITS) + 2 * 10.0**-DIGITS
-        )  # a rounded time is not before the instant
+        above = 2 * 10.0**-DIGITS  # so that a rounded time is not before the instant
+        return round(instant, DIGITS) + above
 
     def _give(self, worker: int) -> None:
         """Give a worker one more task, if there is one and enough words are left."""

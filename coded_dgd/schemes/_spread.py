@@ -17,7 +17,7 @@ def spread(
 ) -> list[list[int]]:
     """Return the workers that hold each block, its owner first.
 
-    Worker i owns the blocks s_i, ..., s_{i+1} - 1 with s_i = floor(i N / M), rounded up. Every
+    Worker i owns the blocks s_i, ..., s_{i+1} - 1 with s_i = i N / M, rounded up. Every
     worker holds `load` blocks. Two blocks have the same number of copies, or one more or less. The
     copies of a block go to different hosts as far as possible, and those of the blocks of one owner
     to different workers, drawn at random. Random copies are better than regular ones, because the

@@ -3,13 +3,14 @@
 # pyproject.toml declares:
 #   oldest   the oldest Python that is found, with the oldest version of every dependency
 #   newest   the newest Python that is found, with the newest versions
-# and without a name at both side by side. Python is looked for on PATH and in pyenv; what cannot be tried is skipped, and the reason printed.
+# and without a name at both side by side. Python is looked for on PATH and in pyenv; what cannot be
+# tried is skipped, and the reason printed.
 set -euo pipefail
 # shellcheck source=launch/setup.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../launch/setup.sh"
 
 # All but what many ranks do, and with few cases each: something missing, or called differently, shows.
-core=(tests/unit tests/contract tests/mpi/test_run.py tests/mpi/test_bad_input.py)
+core=(tests/unit tests/contract tests/mpi/test_run.py tests/mpi/test_bad_input.py --sets 8)
 export CODED_DGD_FUZZ_CASES=10
 version='import sys; print("%d.%d" % sys.version_info[:2])'
 

@@ -17,7 +17,7 @@ from coded_dgd.theory.exact import lower_limit
 
 GC, LCC, LCC_MMC, LCC_MMC_2 = "GC", "LCC", "LCC-MMC", "LCC-MMC-2"
 UC_MMC, UC_MMC_PG = "UC-MMC", "UC-MMC-PG"
-MDS_MMC, LIMIT = "mds-mmc (ours)", "lower limit (ours)"
+MDS_MMC, LIMIT = "mds-mmc (moment encoding)", "lower limit (ours)"
 
 SCHEMES = {
     GC: "gc",

@@ -24,7 +24,9 @@ class IgnoreStragglers(StochasticScheme):
 
     N is M unless ``--blocks`` says otherwise. Table I divides the mean gradient by the average
     number of data vectors received, m (1 - p); for the sum the divisor is 1 - p. The estimate is
-    unbiased.
+    unbiased. With ``--wait fastest:K`` it is m-synchronous SGD with m = K, whose time to a given
+    accuracy is optimal up to logarithmic factors for many distributions of computation times
+    (Begunov and Tyurin, arXiv 2602.03802).
     """
 
     options: ClassVar[tuple[str, ...]] = ("wait", "p")

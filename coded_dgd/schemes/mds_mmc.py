@@ -1,4 +1,4 @@
-"""`mds-mmc` codes products with Q = X^T X by an MDS code; it is not in the papers.
+"""`mds-mmc` codes products with Q = X^T X by an MDS code (moment encoding, arXiv 1805.08327).
 
 ::
 
@@ -21,11 +21,12 @@ from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Learnt, Threshold
 class MDSMMC(Threshold, CodedScheme):
     """``mds-mmc`` forms Q = X^T X once and codes its row blocks; any N messages suffice.
 
-    Ozfatura et al. note (footnote 1) that with Q known a task is a product with Q. Such a task is
-    linear in the data, so no Lagrange code of degree 2 is needed. A systematic MDS code codes N row
-    blocks of Q, each of ceil(l/N) rows, with a message after every task. Any N messages decode,
-    instead of 2 N - 1. No scheme needs fewer than N tasks. Payloads are ceil(l/N) numbers long
-    instead of l.
+    To encode Q is moment encoding (Maity, Rawat and Mazumdar, "Robust Gradient Descent via Moment
+    Encoding with LDPC Codes", arXiv 1805.08327); this is its systematic MDS form with a message
+    after every task. Ozfatura et al. note (footnote 1) that with Q known a task is a product with
+    Q. Such a task is linear in the data, so no Lagrange code of degree 2 is needed. The code is
+    over N row blocks of Q, each of ceil(l/N) rows. Any N messages decode, instead of 2 N - 1. No
+    scheme needs fewer than N tasks. Payloads are ceil(l/N) numbers long instead of l.
     """
 
     of_gram_matrix: ClassVar[bool] = True

@@ -38,6 +38,21 @@ def listed(text: str) -> list[str]:
     return found
 
 
+def terms(text: str) -> list[str]:
+    """Split a sum of specifications, ``A + B + ...``, with spaces around each plus.
+
+    A plus belongs to a path unless a name follows that ends the text or precedes a colon or a plus.
+
+    Examples
+    --------
+    >>> terms("pareto:shape=3 + bernoulli:p=0.1,slow=1")
+    ['pareto:shape=3', 'bernoulli:p=0.1,slow=1']
+    >>> terms("trace:a + b.npy + pareto")
+    ['trace:a + b.npy', 'pareto']
+    """
+    return re.split(r"\s+\+\s+(?=[a-z][a-z0-9-]*(?::|\s+\+\s|\s*$))", text)
+
+
 def split(text: str) -> tuple[str, dict[str, str]]:
     """Split ``name:key=value,...`` into the name and its parameters.
 

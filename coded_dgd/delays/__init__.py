@@ -6,7 +6,10 @@ import sys
 from collections.abc import Callable
 from math import isfinite
 
+import numpy as np
+
 from coded_dgd import registry, spec
+from coded_dgd.delays._composed import Composed
 from coded_dgd.delays.base import DelayModel, unit_of_work
 from coded_dgd.errors import UsageError, naming
 
@@ -22,7 +25,8 @@ def names() -> list[str]:
 def create(text: str, seed: int) -> DelayModel:
     """Build the delay model of ``name:key=value,...``; a lone value is its first parameter.
 
-    Every model takes ``per=task`` or ``per=share``, which becomes its `DelayModel.per`.
+    Every model takes ``per=task`` or ``per=share``, which becomes its `DelayModel.per`. In
+    ``BASE + OVERHEAD`` each further law adds a start-up overhead, see `Composed`.
 
     Raises
     ------
@@ -39,8 +43,12 @@ def create(text: str, seed: int) -> DelayModel:
     >>> delay.finish_times(iteration=0, worker=1, work=work).round(6).tolist()
     [0.01, 0.02]
     """
+    base, *overheads = spec.terms(text)
     with naming(f"--delay {text}"):
-        return _create(text, seed)
+        model = _create(base, seed)
+        for number, overhead in enumerate(overheads, 1):
+            model = Composed(model, _overhead(overhead, _seed_of(number, seed)))
+        return model
 
 
 def per_of(text: str) -> str | None:
@@ -52,15 +60,16 @@ def per_of(text: str) -> str | None:
         If the name of the model or the unit is unknown.
     """
     with naming(f"--delay {text}"):
-        return _parse(text)[2]
+        return _parse(spec.terms(text)[0])[2]
 
 
 def in_unit(text: str, per: str) -> str:
-    """Return the delay with a unit of work, unless it names one already or delays nothing."""
-    model, _, named = _parse(text)
+    """Return the delay with a unit of work, unless it names one already or delays no task."""
+    base, *overheads = spec.terms(text)
+    model, _, named = _parse(base)
     if named is not None or not model.injects:
         return text
-    return f"{text}{',' if ':' in text else ':'}per={per}"
+    return " + ".join([f"{base}{',' if ':' in base else ':'}per={per}", *overheads])
 
 
 def _parse(text: str) -> tuple[type[DelayModel], dict[str, str], str | None]:
@@ -75,6 +84,28 @@ def _parse(text: str) -> tuple[type[DelayModel], dict[str, str], str | None]:
         _, given = spec.split(text)
         per = given.pop("per", None)
     return model, given, None if per is None else unit_of_work(per)
+
+
+def _overhead(text: str, seed: int) -> DelayModel:
+    """Build the law of a start-up overhead.
+
+    Raises
+    ------
+    UsageError
+        If it delays nothing, or names a unit of work.
+    """
+    model = _create(text, seed)
+    if not model.injects:
+        raise UsageError(f"{text} adds nothing to another delay: leave it out")
+    if model.per is not None:
+        raise UsageError(f"{text}: an overhead is no work: give per={model.per} to the first delay")
+    return model
+
+
+def _seed_of(number: int, seed: int) -> int:
+    """Return the seed of a further law, whose draws are independent of those of the others."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(23, number))
+    return int(sequence.generate_state(1, np.uint64)[0])
 
 
 def _create(text: str, seed: int) -> DelayModel:

@@ -67,6 +67,9 @@ class DelayModel(ABC):
     most_work = inf
     """Largest work of a worker in an iteration for which the model has times, in its tasks."""
 
+    has_overhead = False
+    """Whether a start-up overhead precedes the first task of a worker in an iteration."""
+
     @abstractmethod
     def finish_times(self, iteration: int, worker: int, work: Floats) -> Floats:
         """Return the finish times of the worker's tasks in this iteration.
@@ -128,6 +131,38 @@ class DelayModel(ABC):
     def breakpoints(self, worker: int) -> tuple[float, ...]:
         """Return the durations in seconds at which `survival` has a kink or a step."""
         return ()
+
+    def late(self, worker: int, t: float, work: Floats) -> Floats | None:
+        """Return Pr(the work is not done by t), or None if there is no such law.
+
+        The law exists if the workers are independent, and all that is random about the finish
+        times of a worker in an iteration is shared by its tasks. More work is then late whenever
+        less work is. By default the tasks share one duration, see `survival`.
+
+        Parameters
+        ----------
+        t : float
+            Seconds after the worker has received beta_t.
+        work : (J,) array
+            Cumulative work in tasks of the model, as in `finish_times`.
+
+        Returns
+        -------
+        (J,) array
+        """
+        return self.survival(worker, t / work)
+
+    def finish_density(self, worker: int, t: float, work: Floats) -> Floats | None:
+        """Return the densities of the finish times at t in 1/s, or None if they do not exist.
+
+        Parameters and shapes are those of `late`.
+        """
+        density = self.density(worker, t / work)
+        return None if density is None else density / work
+
+    def finish_breakpoints(self, worker: int, work: Floats) -> Floats:
+        """Return the instants in seconds at which `late` has a kink or a step for some work."""
+        return np.outer(self.breakpoints(worker), work).ravel()
 
     def check(self, workers: int, work: Floats) -> None:
         """Refuse numbers of workers and tasks that the model does not cover.

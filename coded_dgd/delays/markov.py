@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from coded_dgd.delays._changes import Changes
 from coded_dgd.delays._slowed import Slowed
 from coded_dgd.delays.base import Floats
 from coded_dgd.errors import UsageError
@@ -61,16 +62,10 @@ class _Chain:
     """The chain of one worker has its changes between fast and slow, drawn as far as needed."""
 
     def __init__(self, rng: np.random.Generator, onset: float, recovery: float) -> None:
-        self._rng = rng
         self._begins_slow = bool(rng.random() < onset / (onset + recovery))
         # Stays are memoryless, so the rest of the first stay is distributed like a whole stay.
-        self._leave = (recovery, onset) if self._begins_slow else (onset, recovery)
-        self._changes = np.zeros(0, dtype=np.int64)
+        leave = (recovery, onset) if self._begins_slow else (onset, recovery)
+        self._changes = Changes(rng, leave)
 
     def is_slow(self, iteration: int) -> bool:
-        while not len(self._changes) or self._changes[-1] <= iteration:
-            stays = self._rng.geometric(np.tile(self._leave, max(8, len(self._changes) // 2)))
-            last = self._changes[-1] if len(self._changes) else 0
-            self._changes = np.append(self._changes, last + np.cumsum(stays))
-        changes = int(np.searchsorted(self._changes, iteration, side="right"))
-        return self._begins_slow ^ (changes % 2 == 1)
+        return self._begins_slow ^ (len(self._changes.until(iteration)) % 2 == 1)

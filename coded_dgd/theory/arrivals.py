@@ -11,12 +11,12 @@ from coded_dgd.schemes.base import Floats
 
 
 class ArrivalDistribution:
-    """The distribution describes messages 1, ..., J of a worker whose tasks share one duration.
+    """The distribution describes messages 1, ..., J of a worker under a law of its work.
 
     Parameters
     ----------
     delay : DelayModel
-        Delay model with a `survival` function.
+        Delay model with a law `DelayModel.late`.
     worker : int
     work : (J,) array
         Work done when each message leaves, in tasks of the delay model; increasing.
@@ -28,21 +28,21 @@ class ArrivalDistribution:
     def probabilities(self, t: float) -> Floats:
         """Return P_j(t), the probability that exactly j = 0..J messages have arrived by t.
 
-        This is eq. (13) of Ozfatura et al.
+        This is eq. (13) of Ozfatura et al. It holds for any law under which message j + 1 is late
+        whenever message j is.
         """
-        late = self._delay.survival(self._worker, t / self._work)
+        late = self._delay.late(self._worker, t, self._work)
         assert late is not None
-        return np.diff(late, prepend=0.0, append=1.0)
+        return np.maximum(np.diff(late, prepend=0.0, append=1.0), 0.0)  # but for rounding
 
     def densities(self, t: float) -> Floats | None:
         """Return the densities of the J arrival times at t, in 1/s, or None without densities."""
-        density = self._delay.density(self._worker, t / self._work)
-        return None if density is None else density / self._work
+        return self._delay.finish_density(self._worker, t, self._work)
 
     @property
     def breakpoints(self) -> Floats:
         """Instants at which the probabilities have a kink or a step."""
-        return np.outer(self._delay.breakpoints(self._worker), self._work).ravel()
+        return self._delay.finish_breakpoints(self._worker, self._work)
 
     @property
     def tail(self) -> float:
@@ -56,7 +56,7 @@ class ArrivalDistribution:
         near, far = self._late(x), self._late(2 * x)
         return round(log2(near / far), 9) if far > 0 else inf
 
-    def _late(self, x: float) -> float:
-        late = self._delay.survival(self._worker, np.array([x]))
+    def _late(self, t: float) -> float:
+        late = self._delay.late(self._worker, t, np.ones(1))
         assert late is not None
         return float(late[0])

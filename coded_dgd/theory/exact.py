@@ -41,7 +41,7 @@ def lower_limit(scheme: Scheme, delay: DelayModel) -> Completion | None:
 
 
 def _has_law(delay: DelayModel) -> bool:
-    return delay.survival(0, np.zeros(1)) is not None
+    return delay.late(0, 0.0, np.ones(1)) is not None
 
 
 def _count(delay: DelayModel, work: Floats, expected: Bools, rule: Count) -> CountCompletion:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,11 @@ from coded_dgd.delays.base import Floats
 from coded_dgd.errors import DataError, UsageError
 
 WANTED = (
-    "arrivals.npz of a run folder, a .npy array of shape (iterations, workers) or "
+    "a run folder or its arrivals.npz, a .npy array of shape (iterations, workers) or "
     "(iterations, workers, work), or a .csv table with a row per iteration"
 )
-
+ARRIVALS = "arrivals.npz"
+"""File of a run folder that has the arrivals of its first stage."""
 
 LARGEST = 2**27
 """Maximum number of finish times of a trace (1 GB), because every worker holds all of them."""
@@ -36,6 +38,8 @@ class Trace(Recorded):
         two messages are spread evenly. A message that did not arrive in that run never arrives.
         In a dynamic scheme the s-th task of a worker ends when its s-th message arrived, and the
         tasks after its last message take as long as those before, on average.
+    a run folder
+        Stands for its ``arrivals.npz``, which has the first stage of the run.
 
     An entry of inf (nan in arrivals) is a task that never finishes. With ``per=share``, as in
     ``trace:FILE,per=share``, a duration or a finish time of an array is that of 1/M of all data.
@@ -63,15 +67,7 @@ class Trace(Recorded):
             raise
         except Exception:  # numpy and zipfile may raise anything on content
             raise DataError(f"trace {file} cannot be read: give {WANTED}") from None
-        if times.ndim not in (2, 3) or not times.size or times.dtype.kind not in "iuf":
-            raise DataError(f"trace {file} is {times.dtype} {times.shape}: give {WANTED}")
-        if np.isnan(times).any() or (times < 0).any():
-            raise DataError(f"trace {file}: times have to be 0 or more, or inf for never")
-        if times.ndim == 3 and (times[..., 1:] < times[..., :-1]).any():
-            raise DataError(
-                f"trace {file}: finish times of a worker's tasks have to ascend: sort the last axis"
-            )
-        super().__init__(times.astype(np.float64), unit)
+        super().__init__(checked(f"trace {file}", times), unit)
         self.share = unit / share
 
     def _read(self) -> tuple[Floats, float, float]:
@@ -79,11 +75,12 @@ class Trace(Recorded):
 
         A share is 1/M of all data.
         """
-        if self.path.suffix == ".csv":
+        file = self._file()
+        if file.suffix == ".csv":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an empty file is refused anyway
-                return np.loadtxt(self.path, delimiter=",", ndmin=2), 1.0, 1.0
-        loaded = np.load(self.path, allow_pickle=False)
+                return np.loadtxt(file, delimiter=",", ndmin=2), 1.0, 1.0
+        loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded, 1.0, 1.0
         with loaded:
@@ -102,6 +99,17 @@ class Trace(Recorded):
         finish = finish_times_from_arrivals(in_order(arrival) if dynamic else arrival, done)
         return extended(finish) if dynamic else finish, unit, share
 
+    def _file(self) -> Path:
+        """Return the file to read: the path, or the arrivals if it is a folder."""
+        if not self.path.is_dir():
+            return self.path
+        if not (self.path / ARRIVALS).is_file():
+            raise DataError(
+                f"trace {self.path}: the folder has no {ARRIVALS}, which a run writes at its end: "
+                "finish the run with run --resume, or name the folder of a finished run"
+            )
+        return self.path / ARRIVALS
+
     def check(self, workers: int, work: Floats) -> None:
         recorded = self.times.shape[1]
         if workers > recorded:
@@ -111,6 +119,32 @@ class Trace(Recorded):
                 f"trace {self.path} has {self.times.shape[2]} tasks per worker: "
                 f"use --load {self.times.shape[2]} or less, or less --redundancy"
             )
+
+
+def checked(name: str, times: NDArray[Any]) -> Floats:
+    """Return times that a trace can have, as floats.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the times.
+    times : (iterations, workers) or (iterations, workers, work) array
+        Durations, or finish times of tasks.
+
+    Raises
+    ------
+    DataError
+        If the array has another shape or type, or times are negative, missing or do not ascend.
+    """
+    if times.ndim not in (2, 3) or not times.size or times.dtype.kind not in "iuf":
+        raise DataError(f"{name} is {times.dtype} {times.shape}: give {WANTED}")
+    if np.isnan(times).any() or (times < 0).any():
+        raise DataError(f"{name}: times have to be 0 or more, or inf for never")
+    if times.ndim == 3 and (times[..., 1:] < times[..., :-1]).any():
+        raise DataError(
+            f"{name}: finish times of a worker's tasks have to ascend: sort the last axis"
+        )
+    return times.astype(np.float64)
 
 
 def in_order(arrival: Floats) -> Floats:

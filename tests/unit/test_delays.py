@@ -512,7 +512,7 @@ def cut_short(path):
 
 
 ONES = np.ones((2, 3, 1))
-WANTED = r"give arrivals\.npz of a run folder"
+WANTED = r"give a run folder or its arrivals\.npz"
 BAD_TRACES = {
     "nan": ("a.npy", an_npy([[1.0, NAN]]), "0 or more"),
     "nan in csv": ("a.csv", a_csv(b"1,nan\n"), "0 or more"),
@@ -527,7 +527,7 @@ BAD_TRACES = {
     "descending": ("a.npy", an_npy([[[2.0, 1.0]]]), "have to ascend"),
     "descending from never": ("a.npy", an_npy([[[INF, 1.0]]]), "have to ascend"),
     "missing": ("a.npy", lambda path: None, "no such file"),
-    "a directory": ("a.npy", lambda path: path.mkdir(), "directory"),
+    "a directory": ("a.npy", lambda path: path.mkdir(), r"no arrivals\.npz.*finish the run"),
     "one dimension": ("a.npy", an_npy([1.0, 2.0]), WANTED),
     "four dimensions": ("a.npy", an_npy(np.ones((1, 1, 1, 1))), WANTED),
     "nothing in it": ("a.npy", an_npy(np.ones((0, 3))), WANTED),

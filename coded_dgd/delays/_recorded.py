@@ -55,6 +55,9 @@ class Recorded(DelayModel):
         rows = (first + np.arange(iterations)) % len(self.times)
         return self._replayed(rows, slice(workers), work)
 
+    def trace(self, iterations: int, workers: int, work: Floats) -> Floats:
+        return self._replayed(np.arange(iterations) % len(self.times), slice(workers), work)
+
     def _replayed(self, rows: NDArray[np.int64], workers: slice, work: Floats) -> Floats:
         """Return the finish times in these iterations, of shape (iterations, workers, tasks)."""
         times = self.times[rows, workers]

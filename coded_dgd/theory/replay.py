@@ -22,8 +22,17 @@ class Ratio(NamedTuple):
     standard_error: float
 
 
-def completion_times(scheme: Scheme, delay: DelayModel, iterations: int) -> Floats:
-    """Return the completion times of consecutive iterations in which messages take no time.
+class Replays(NamedTuple):
+    """This tuple holds what consecutive iterations of a scheme come to."""
+
+    times: Floats
+    """Completion time of each iteration in seconds; inf if the gradient never becomes decodable."""
+    messages: Floats
+    """Number of messages of each iteration that have arrived by then."""
+
+
+def replay(scheme: Scheme, delay: DelayModel, iterations: int) -> Replays:
+    """Replay consecutive iterations in which messages take no time.
 
     Parameters
     ----------
@@ -31,11 +40,6 @@ def completion_times(scheme: Scheme, delay: DelayModel, iterations: int) -> Floa
         Scheme, fitted to the data if it depends on them.
     delay : DelayModel
         Delay model, whose iterations 0, 1, ... are replayed.
-
-    Returns
-    -------
-    (iterations,) array
-        Seconds; inf if the gradient never becomes decodable.
 
     Raises
     ------
@@ -47,8 +51,20 @@ def completion_times(scheme: Scheme, delay: DelayModel, iterations: int) -> Floa
     finish = delay.trace(iterations, scheme.workers, work)
     if isinstance(scheme, DynamicScheme):
         virtual = VirtualWorkers(scheme)
-        return np.array([virtual.run(each).completion_time for each in finish])
-    return scheme.completion_time(scheme.message_times(finish))
+        each = [virtual.run(one) for one in finish]
+        return Replays(
+            np.array([one.completion_time for one in each]),
+            np.array([float(len(one.order)) for one in each]),
+        )
+    arrivals = scheme.message_times(finish)
+    times = scheme.completion_time(arrivals)
+    arrived = np.isfinite(arrivals) & (arrivals <= times[:, None, None])
+    return Replays(times, arrived.sum(axis=(1, 2)).astype(np.float64))
+
+
+def completion_times(scheme: Scheme, delay: DelayModel, iterations: int) -> Floats:
+    """Return the completion times of `replay` in seconds, of shape (iterations,)."""
+    return replay(scheme, delay, iterations).times
 
 
 def ratio_of_means(times: Floats, baseline: Floats, block: int, seed: int = 0) -> Ratio:

@@ -60,10 +60,12 @@ class Composed(DelayModel):
         self.overhead.check(workers, ONE)
 
     def late(self, worker: int, t: float, work: Floats) -> Floats | None:
-        return self._law and self._law.late(worker, t - self._constant, work)
+        law = self._law
+        return None if law is None else law.late(worker, t - self._constant, work)
 
     def finish_density(self, worker: int, t: float, work: Floats) -> Floats | None:
-        return self._law and self._law.finish_density(worker, t - self._constant, work)
+        law = self._law
+        return None if law is None else law.finish_density(worker, t - self._constant, work)
 
     def finish_breakpoints(self, worker: int, work: Floats) -> Floats:
         assert self._law is not None

@@ -11,8 +11,6 @@ stands for no time.
 
 from __future__ import annotations
 
-from math import inf
-
 import numpy as np
 
 from coded_dgd.delays.base import Floats

@@ -33,6 +33,7 @@ class Recorded(DelayModel):
     def __init__(self, times: Floats, unit: float = 1.0, overhead: Floats | None = None) -> None:
         self.times, self.unit = times, unit
         self.overhead = np.zeros(times.shape[:2]) if overhead is None else overhead
+        self.has_overhead = overhead is not None
         self.may_stall = bool(np.isinf(times).any())
         if times.ndim == 3:
             self.most_work = times.shape[2] * unit

@@ -12,10 +12,17 @@ from coded_dgd.theory.completion import Completion, UntilDeadline
 from coded_dgd.theory.count import CountCompletion, Workers
 from coded_dgd.theory.coverage import CoverageCompletion
 
+MOST_LAWS = 50
+"""Largest number of different laws of finish times, if there are more than two kinds of workers.
+
+Each law may have a kink, between which is integrated, so that more laws take longer than a draw.
+"""
+
 
 def exact_completion(scheme: Scheme, delay: DelayModel) -> Completion | None:
     """Return the distribution of the completion time, or None if it has no exact form."""
-    if scheme.dynamic or not _has_law(delay):  # messages of dynamic tasks have no fixed order
+    # messages of dynamic tasks have no fixed order
+    if scheme.dynamic or not _has_law(scheme, delay):
         return None
     completion: Completion | None = None
     if isinstance(scheme.rule, Count):
@@ -34,14 +41,17 @@ def lower_limit(scheme: Scheme, delay: DelayModel) -> Completion | None:
     result is None if there is no exact form or fewer than N tasks exist.
     """
     everything = np.ones((scheme.workers, scheme.load), dtype=np.bool_)
-    if not _has_law(delay) or everything.size < scheme.blocks:
+    if not _has_law(scheme, delay) or everything.size < scheme.blocks:
         return None
     work = np.broadcast_to(scheme.work_under(delay), everything.shape)
     return _count(delay, work, everything, Count(scheme.blocks, everything))
 
 
-def _has_law(delay: DelayModel) -> bool:
-    return delay.late(0, 0.0, np.ones(1)) is not None
+def _has_law(scheme: Scheme, delay: DelayModel) -> bool:
+    """Return whether the finish times have a law, and few enough different ones."""
+    kinds = len({delay.kind(worker) for worker in range(scheme.workers)})
+    few = kinds <= 2 or kinds * scheme.load <= MOST_LAWS
+    return few and delay.late(0, 0.0, np.ones(1)) is not None
 
 
 def _count(delay: DelayModel, work: Floats, expected: Bools, rule: Count) -> CountCompletion:

@@ -11,7 +11,8 @@ seconds. The mean of this harmonic mean over the laws of d_i is ::
     E[exp(-s/d)] = integral over y > 0 of  exp(-y) Pr(d > s/y)
 
 because 1/x is the integral of exp(-s x). If tasks of a worker differ, the time of a task is spread
-evenly over its work, and the mean is found by Monte Carlo.
+evenly over its work, and the mean is found by Monte Carlo. So is that of workers that begin after
+an overhead o_i, where T solves sum_i max(T - o_i, 0) / d_i = M.
 
 The limit on N whole tasks (`exact.lower_limit`) is larger. It counts only tasks that are done, and
 at most r per worker.
@@ -38,6 +39,8 @@ POINTS = 2.0 ** np.arange(-60, 7)
 """Boundaries of the panels in y; the integral beyond them is below 1e-17."""
 DRAWN = 2**22
 """Number of finish times that Monte Carlo draws in total."""
+SLIVER = 1e-9
+"""Part of a task whose finish time shows when a worker begins."""
 FEWEST, MOST = 10, 10_000
 """Limits on the number of realisations."""
 
@@ -62,26 +65,32 @@ def perfect_split(scheme: Scheme, delay: DelayModel, seed: int = 0) -> PerfectSp
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(10,)))
     work = scheme.work_under(delay)[0] * np.arange(1.0, scheme.blocks + 1)
     work = work[work <= delay.most_work * (1 + 1e-9)]
+    size = np.ones(len(work))
+    if delay.has_overhead:  # the time of the first task is not spread over the overhead
+        work = np.insert(work, 0, SLIVER * work[0])
+        size = np.concatenate([[SLIVER, 1 - SLIVER], size[1:]])
     count = min(max(DRAWN // (scheme.workers * len(work)), FEWEST), MOST)
     found = Moments()
     at_once = max(1, DRAWN // 8 // (scheme.workers * len(work)))
     for first in range(0, count, at_once):
         finish = delay.sample(rng, min(at_once, count - first), scheme.workers, work)
-        times = split_times(finish, scheme.blocks)
+        times = split_times(finish, scheme.blocks, size)
         if np.isinf(times).any():
             return PerfectSplit(inf, None)
         found = found.merge(Moments.of(times))
     return PerfectSplit(found.mean, found.standard_error)
 
 
-def split_times(finish: Floats, tasks: int) -> Floats:
+def split_times(finish: Floats, tasks: int, size: Floats | float = 1.0) -> Floats:
     """Return the instants at which the work of a number of tasks is done.
 
     Parameters
     ----------
     finish : (realisations, M, K) array
-        Finish times in seconds of tasks of one size that a worker does one after the other.
+        Finish times in seconds of tasks that a worker does one after the other.
     tasks : int
+    size : (K,) array, optional
+        Sizes of these tasks; by default all are whole.
 
     Returns
     -------
@@ -90,7 +99,7 @@ def split_times(finish: Floats, tasks: int) -> Floats:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         seconds = np.diff(finish, axis=2, prepend=0.0)
-        speed = np.where(seconds > 0, 1 / seconds, 0.0)  # also for inf - inf
+        speed = np.where(seconds > 0, size / seconds, 0.0)  # also for inf - inf
     flat = finish.reshape(len(finish), -1)
     order = np.argsort(flat, axis=1)
     times = np.take_along_axis(flat, order, 1)
@@ -99,7 +108,7 @@ def split_times(finish: Floats, tasks: int) -> Floats:
         return np.take_along_axis(values.reshape(len(flat), -1), order, 1)
 
     # between two events the work grows at a constant rate; a task that takes no time is a step
-    step = sorted_by_time(np.where(seconds == 0, 1.0, 0.0))
+    step = sorted_by_time(np.where(seconds == 0, size, 0.0))
     change = sorted_by_time(np.diff(speed, axis=2, append=0.0))
     rate = speed[:, :, 0].sum(axis=1, keepdims=True) + np.cumsum(change, axis=1) - change
     ended = np.isfinite(times)

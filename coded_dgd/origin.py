@@ -6,10 +6,10 @@ It is a comment in the first line of ``config.toml``, so that older versions can
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from coded_dgd import registry, spec
 
@@ -17,8 +17,21 @@ LINE = "# relative paths are understood from "
 PATHS = {"data": "", "weights": "", "delay": "trace:"}
 """Options that may hold a path, with the prefix of the path."""
 NO_PATH = "synthetic:"
+PLUS = " + "
+"""What is between the laws of a delay."""
 CLASSES = ("scheme", "objective", "optimizer")
 """Options that may hold MODULE:CLASS."""
+
+
+class Part(NamedTuple):
+    """A part of the value of an option holds at most one path."""
+
+    text: str
+    """The whole text of the part."""
+    prefix: str = ""
+    path: Path | None = None
+    after: str = ""
+    """What follows the path."""
 
 
 def header(folder: Path | None = None) -> str:
@@ -49,9 +62,7 @@ def located(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     if folder is None:
         return found
     for name, value in options.items():
-        before, path, after = _split(name, value)
-        if path and not path.is_absolute() and _is_there(folder / path):
-            found[name] = f"{before}{folder / path}{after}"
+        found[name] = _moved(name, value, lambda path: _inside(folder, path))
     if any(":" in str(options.get(name)) for name in CLASSES):
         registry.search(folder)
     return found
@@ -60,31 +71,55 @@ def located(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
 def relative(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     """Return options as they are written for a folder, the reverse of `located`."""
     found = dict(options)
+    if folder is None:
+        return found
     for name, value in options.items():
-        before, path, after = _split(name, value)
-        if path and folder:
-            whole = path.absolute()
-            inside = whole.relative_to(folder) if whole.is_relative_to(folder) else whole
-            found[name] = f"{before}{inside}{after}"
+        found[name] = _moved(name, value, lambda path: _seen_from(folder, path))
     return found
 
 
 def is_gone(name: str, value: Any) -> bool:
     """Return whether the value of an option names a file that does not exist."""
-    path = _split(name, value)[1]
-    return path is not None and not _is_there(path)
+    return any(part.path is not None and not _is_there(part.path) for part in _parts(name, value))
 
 
 def same(name: str, value: Any, other: Any) -> bool:
     """Return whether two values of an option mean the same, such as two paths of one file."""
-    _, path, after = _split(name, value)
-    _, another, after_another = _split(name, other)
-    if value == other or path is None or another is None or after != after_another:
-        return bool(value == other)
+    if value == other:
+        return True
+    parts, others = _parts(name, value), _parts(name, other)
+    return len(parts) == len(others) > 0 and all(map(_same, parts, others))
+
+
+def _same(part: Part, other: Part) -> bool:
+    if part.path is None or other.path is None or part.after != other.after:
+        return part.text == other.text
     try:
-        return path.samefile(another)
+        return part.path.samefile(other.path)
     except (OSError, ValueError):
         return False
+
+
+def _moved(name: str, value: Any, move: Callable[[Path], Path]) -> Any:
+    """Return the value of an option with other paths in place of those that it holds."""
+    parts = _parts(name, value)
+    return PLUS.join(_with(part, move) for part in parts) if parts else value
+
+
+def _with(part: Part, move: Callable[[Path], Path]) -> str:
+    if part.path is None or (moved := move(part.path)) == part.path:
+        return part.text
+    return f"{part.prefix}{moved}{part.after}"
+
+
+def _inside(folder: Path, path: Path) -> Path:
+    """Return a relative path as an absolute one if it is in the folder."""
+    return folder / path if not path.is_absolute() and _is_there(folder / path) else path
+
+
+def _seen_from(folder: Path, path: Path) -> Path:
+    whole = path.absolute()
+    return whole.relative_to(folder) if whole.is_relative_to(folder) else whole
 
 
 def _is_there(path: Path) -> bool:
@@ -95,15 +130,24 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _split(name: str, value: Any) -> tuple[str, Path | None, str]:
-    """Return the prefix of the path that an option holds, the path if any, and what follows it."""
+def _parts(name: str, value: Any) -> list[Part]:
+    """Return the parts of the value of an option that may hold a path, or nothing.
+
+    The laws of a delay are such parts.
+    """
     prefix = PATHS.get(name)
-    if prefix is None or not isinstance(value, str) or not value.startswith(prefix):
-        return "", None, ""
+    if prefix is None or not isinstance(value, str):
+        return []
+    return [_split(prefix, part) for part in (spec.terms(value) if prefix else [value])]
+
+
+def _split(prefix: str, value: str) -> Part:
+    if not value.startswith(prefix):
+        return Part(value)
     text, after = value.removeprefix(prefix), ""
     if prefix:  # a delay, which may have a unit of work
         path, per = spec.path_and("per", text.removeprefix("file="))
         text, after = path, "" if per is None else f",per={per}"
     if not text or text.startswith(NO_PATH):
-        return "", None, ""
-    return prefix, Path(text), after
+        return Part(value)
+    return Part(value, prefix, Path(text), after)

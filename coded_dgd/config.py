@@ -237,9 +237,11 @@ class RunConfig:
         f"Injected delay of each task, with times in seconds: none, {DEFAULT_DELAY}, "
         "pareto:shape=2.2,scale=0.06 (both also tasks=independent), "
         "persistent:ranks=1,3,factor=20, markov:onset=0.05,recovery=0.2,factor=20, "
-        "bernoulli:p=0.7,slow=1,fast=0.01, or trace:FILE. All take per=task, by which every "
-        "block is a task, or per=share, by which a block is M/N of a task, so that any N is the "
-        "same work.",
+        "bernoulli:p=0.7,slow=1,fast=0.01, additive:overhead=0.1,overhead_mu=20,alpha=0.01 (a "
+        "start-up overhead per worker and iteration, and a time per task), or trace:FILE. All take "
+        "per=task, by which every block is a task, or per=share, by which a block is M/N of a "
+        "task, so that any N is the same work. 'LAW + LAW' adds one time of the second law to all "
+        "tasks of a worker.",
     )
     dtype: str = option(
         "float64",

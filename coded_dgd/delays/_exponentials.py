@@ -16,7 +16,7 @@ import numpy as np
 from coded_dgd.delays.base import Floats
 
 NEVER = 1000.0
-"""Exponent from which a probability counts as 0, which it is in double precision."""
+"""Exponent -x from which exp(x) is 0 in double precision."""
 
 
 def late(y: Floats, first: float, second: Floats) -> Floats:
@@ -34,9 +34,8 @@ def late(y: Floats, first: float, second: Floats) -> Floats:
     slow, fast = np.minimum(first, second), np.maximum(first, second)
     if np.isinf(slow).any():
         return np.where(y < 0, 1.0, 0.0)
-    y = np.maximum(y, 0.0)
-    x = np.minimum(slow * y, NEVER)
-    return np.exp(-x) * (1 + slow * _weight(y, slow, fast))
+    y = np.clip(y, 0.0, NEVER / slow)
+    return np.exp(-slow * y) * (1 + slow * _weight(y, slow, fast))
 
 
 def density(y: Floats, first: float, second: Floats) -> Floats | None:
@@ -44,11 +43,9 @@ def density(y: Floats, first: float, second: Floats) -> Floats | None:
     slow, fast = np.minimum(first, second), np.maximum(first, second)
     if np.isinf(slow).any():
         return None
-    x = np.minimum(slow * np.maximum(y, 0.0), NEVER)
-    once = slow * np.exp(-x)
-    if not np.isinf(fast).any():
-        once = once * (fast * _weight(np.maximum(y, 0.0), slow, fast))
-    return np.where(y < 0, 0.0, once)
+    after = np.clip(y, 0.0, NEVER / slow)
+    rate = slow if np.isinf(fast).any() else slow * (fast * _weight(after, slow, fast))
+    return np.where(y < 0, 0.0, rate * np.exp(-slow * after))
 
 
 def _weight(y: Floats, slow: Floats, fast: Floats) -> Floats:
@@ -56,6 +53,7 @@ def _weight(y: Floats, slow: Floats, fast: Floats) -> Floats:
     if np.isinf(fast).any():
         return np.zeros_like(y)
     d = fast - slow
-    z = d * y
+    with np.errstate(over="ignore"):
+        z = d * y
     weight: Floats = np.divide(-np.expm1(-z), d, out=y.copy(), where=z > 0)
     return weight

@@ -122,25 +122,20 @@ class Additive(DelayModel):
         return self._sample(rng, (iterations, workers), work, self._memories)
 
     def late(self, worker: int, t: float, work: Floats) -> Floats | None:
-        after = t - self._least(worker, work)
+        after = t - self.finish_breakpoints(worker, work)
         return _exponentials.late(after, *self._rates(worker, work))
 
     def finish_density(self, worker: int, t: float, work: Floats) -> Floats | None:
-        after = t - self._least(worker, work)
+        after = t - self.finish_breakpoints(worker, work)
         return _exponentials.density(after, *self._rates(worker, work))
 
     def finish_breakpoints(self, worker: int, work: Floats) -> Floats:
-        smooth = isfinite(self.mu) and isfinite(self.overhead_mu)  # the density begins at 0
-        return np.zeros(0) if smooth else self._least(worker, work)
-
-    def kind(self, worker: int) -> Hashable:
-        return tuple(self._lasting(worker))
-
-    def _least(self, worker: int, work: Floats) -> Floats:
-        """Return the smallest finish times of some work, in seconds."""
         of_task, of_overhead = self._lasting(worker)
         least: Floats = of_overhead * self.overhead + of_task * self.alpha * work
         return least
+
+    def kind(self, worker: int) -> Hashable:
+        return tuple(self._lasting(worker))
 
     def _rates(self, worker: int, work: Floats) -> tuple[float, Floats]:
         """Return the rates in 1/s of the random parts of the overhead and of the work."""

@@ -161,7 +161,7 @@ class DelayModel(ABC):
         return None if density is None else density / work
 
     def finish_breakpoints(self, worker: int, work: Floats) -> Floats:
-        """Return the instants in seconds at which `late` has a kink or a step for some work."""
+        """Return the instants in seconds at which `late` or its density has a kink or a step."""
         return np.outer(self.breakpoints(worker), work).ravel()
 
     def check(self, workers: int, work: Floats) -> None:

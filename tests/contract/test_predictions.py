@@ -77,6 +77,8 @@ def test_as_in_fig_2_of_the_mmc_paper(name, load):
         "pareto:shape=30",
         "persistent:ranks=2,3,factor=3,mu=10",
         "markov:onset=0.2,recovery=0.5,factor=2,mu=10",
+        "additive:overhead=0.1,overhead_mu=20,alpha=0.01,mu=20",
+        "pareto:shape=30 + shifted-exponential:mu=inf,alpha=0.1",
     ],
 )
 def test_under_other_laws(name, law):

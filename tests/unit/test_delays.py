@@ -15,7 +15,8 @@ PERSISTENT = "persistent:ranks=1,3,factor=20,mu=10"
 PARETO = "pareto:shape=2.5,scale=0.06"
 MARKOV = "markov:onset=0.1,recovery=0.3,factor=20,mu=10"
 INDEPENDENT = [f"{text},tasks=independent" for text in (LAW, PARETO)]
-RANDOM = [LAW, PERSISTENT, PARETO, MARKOV, *INDEPENDENT]
+SUMS = ["additive:mu=10,spread=0.3", f"{LAW} + {PARETO}"]
+RANDOM = [LAW, PERSISTENT, PARETO, MARKOV, *INDEPENDENT, *SUMS]
 WORK = np.arange(1.0, 10.0)  # whole tasks
 
 
@@ -655,8 +656,8 @@ REFUSED = [
     ("shifted-exponential:5,mu=7", "mu"),
     ("shifted-exponentail", r"unknown delay .*\(did you mean 'shifted-exponential'\?\)"),
     ("presistent:ranks=1", r"unknown delay .*\(did you mean 'persistent'\?\)"),
-    ("xyzzy", "unknown delay 'xyzzy'; there are: bernoulli, markov, none, .*persistent"),
-    ("", "unknown delay ''; there are: bernoulli, markov, none, .*persistent"),
+    ("xyzzy", "unknown delay 'xyzzy'; there are: additive, bernoulli, markov, none, .*persistent"),
+    ("", "unknown delay ''; there are: additive, bernoulli, markov, none, .*persistent"),
     ("base", "unknown delay 'base'"),
     ("none:x=1", "none has no parameter 'x'"),
     ("none:3", "none has no parameter '3'"),
@@ -693,6 +694,7 @@ def test_a_delay_that_cannot_be_is_refused_with_its_mend(text, words):
 
 def test_every_model_is_found_by_its_name():
     assert delays.names() == [
+        "additive",
         "bernoulli",
         "markov",
         "none",

@@ -18,7 +18,7 @@ FLOORS = [
     {"admission", "batch", "config_file", "theory"},
     {"engine", "planner"},
     {"runs"},
-    {"advising"},
+    {"advising", "traces"},
     {"report"},
     {"app", "reproduce"},
     {"api", "cli"},

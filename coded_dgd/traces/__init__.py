@@ -1,0 +1,1 @@
+"""This package reads traces of clusters, and describes what they look like."""

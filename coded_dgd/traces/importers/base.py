@@ -1,0 +1,38 @@
+"""An importer reads the file of a trace, as it was published, into an array of times."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from coded_dgd.delays.base import Floats
+
+
+class Imported(NamedTuple):
+    """This tuple is an imported trace."""
+
+    times: Floats
+    """Durations of tasks, shape (iterations, M), or finish times, shape (iterations, M, work)."""
+    relative: bool = False
+    """Whether the times have no unit; in seconds otherwise."""
+    notes: tuple[str, ...] = ()
+    """What the file has beyond the array, or what was left out, in sentences."""
+
+
+class Importer(ABC):
+    """This is the base class of importers; ``pai.py`` of this package is found as ``pai``."""
+
+    wanted: ClassVar[str]
+    """What the importer reads, as errors say it after "give"."""
+
+    @abstractmethod
+    def read(self, path: Path) -> Imported:
+        """Read a file.
+
+        Raises
+        ------
+        DataError
+            If the content is not of this kind. Exceptions of any other type are reported as a file
+            that cannot be read.
+        """

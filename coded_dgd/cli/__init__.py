@@ -22,6 +22,7 @@ from coded_dgd.cli.reproduce import reproduce
 from coded_dgd.cli.run import run
 from coded_dgd.cli.simulate import simulate
 from coded_dgd.cli.theory import theory
+from coded_dgd.cli.trace import trace
 from coded_dgd.cli.variables import PREFIX, name_after_options, refuse_unknown
 from coded_dgd.cli.watch import watch
 from coded_dgd.errors import CodedDGDError, UsageError
@@ -61,6 +62,7 @@ for subcommand in (
     collect,
     watch,
     convert,
+    trace,
     info,
     launch,
 ):

@@ -299,6 +299,7 @@ def test_files_of_what_reads_a_run(command, capsys):
          "--quiet", "--out", "OUT/new"],
         ["reproduce", "sgc-fig1", "--quick", "--jobs", "1", "--quiet", "--out", "OUT/new"],
         ["plot", "run", "--quiet", "--out", "OUT/new"],
+        ["trace", "run", "run", "OUT/a.npy", "--quiet"],
         ["run", *SMALL, "--out", "run2", "--log-dir", "OUT/new"],
     ],
     ids=lambda command: f"{command[0]} {command[-1]}",

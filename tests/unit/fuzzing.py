@@ -35,6 +35,7 @@ from coded_dgd.engine import checkpoint
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.problems.sources import READERS, open_source
 from coded_dgd.report import gantt
+from coded_dgd.traces import importers
 
 EXIT_CODES = {0, 1, 2, 3, 4, 75}
 SECONDS = 20
@@ -302,9 +303,32 @@ def trace_file(suffix: str) -> Target:
         command_line("simulate", *common, "--realisations", "20", "--json", "--quiet")
         more = ["--transport", "simulated", "--iterations", "3", "--quiet"]
         command_line("run", *common, *more, "--data", "synthetic:rows=9,features=2")
+        command_line("trace", "array", str(path), "new.npy", "--json", "--quiet", "--force")
 
     cases = contents(whole_traces(suffix), text=suffix == ".csv")
     return Target(st.one_of(cases, arrivals()) if suffix == ".npz" else cases, check)
+
+
+def published_file(kind: str, whole: list[bytes], text: bool) -> Target:
+    """The file of a trace as it was published."""
+
+    def check(content: bytes) -> None:
+        Path("published").write_bytes(content)
+        command_line("trace", kind, "published", "new.npy", "--json", "--quiet", "--force")
+
+    return Target(contents(whole, text=text), check)
+
+
+def pickles() -> Target:
+    results = [{"started": np.float64(1.0), "finished": np.float64(w + 2.0)} for w in range(3)]
+    rounds = [{"round": t, "results": results} for t in range(2)]
+    return published_file("lambda", [pickle.dumps(rounds, each) for each in (3, 4)], False)
+
+
+def batch_times() -> Target:
+    header = b",worker,gpu,time,batch_time_norm\n"
+    rows = b"".join(b"%d,%d,25,%d,%d\n" % (n, n % 3, n // 3, 400 + n) for n in range(9))
+    return published_file("pai", [header + rows], True)
 
 
 # Run folders
@@ -664,6 +688,10 @@ def lines(draw: st.DrawFn, command: click.Command, fixed: list[str]) -> list[str
         found += draw(
             st.tuples(st.sampled_from(VALID["data"]), st.sampled_from(TARGETS_OF_CONVERT))
         )
+    elif command.name == "trace" and draw(st.integers(0, 4)):
+        sources = [*ARGUMENTS, "trace.npy", "trace.npz", "trace.csv"]
+        found += draw(st.tuples(st.sampled_from(importers.names()), st.sampled_from(sources)))
+        found += draw(st.lists(st.sampled_from(TARGETS_OF_CONVERT), max_size=1))
     elif any(isinstance(each, click.Argument) for each in command.params):
         found += draw(st.lists(st.sampled_from([*ARGUMENTS, *WORDS]), max_size=3))
     if draw(st.integers(0, 9)) == 0:
@@ -727,6 +755,8 @@ TARGETS: dict[str, Callable[[], Target]] = {
     **{f"data {suffix}": lambda s=suffix: data_file(s) for suffix in
        (".npy", ".npz", ".svm", ".csv", ".h5", ".csv.gz", ".svm.gz")},
     **{f"trace {suffix}": lambda s=suffix: trace_file(s) for suffix in (".npy", ".npz", ".csv")},
+    "trace lambda": pickles,
+    "trace pai": batch_times,
     "config.toml": config_file,
     "run --resume": resume_folder,
     "report": report_folder,

@@ -37,6 +37,8 @@ DASHES: Any = (
 )
 
 PANEL_INCHES = (5.2, 4.6)
+SIDE_BY_SIDE = 4
+"""Largest number of panels in a row of a figure."""
 DOTS_PER_INCH = 160
 DENSE = 40
 """Number of points from which on a series is drawn with a band and few markers."""
@@ -100,6 +102,9 @@ class Panel:
     """Lower end of the y axis; points below it are not drawn."""
     note: str = ""
     """Text in the lower right corner."""
+    x_names: Sequence[str] = ()
+    """Names of x = 0, 1, ..., which then stand at the axis instead of numbers. All panels of the
+    figure then have names and the same labels of series, since they share a legend."""
 
 
 def can_draw() -> bool:
@@ -120,7 +125,7 @@ def require_drawing(what: str) -> None:
 
 
 def draw(panels: Sequence[Panel], title: str, files: Sequence[Path]) -> None:
-    """Draw the panels side by side into `files`, whose suffixes select the formats.
+    """Draw the panels in rows into `files`, whose suffixes select the formats.
 
     Parameters
     ----------
@@ -130,11 +135,18 @@ def draw(panels: Sequence[Panel], title: str, files: Sequence[Path]) -> None:
         Files to write, each a PNG, SVG or PDF.
     """
     width, height = PANEL_INCHES
-    with styled((width * len(panels), height), title, files) as figure:
-        for axes, panel in zip(
-            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-        ):
+    rows = -(-len(panels) // SIDE_BY_SIDE)
+    columns = -(-len(panels) // rows)
+    with styled((width * columns, height * rows), title, files) as figure:
+        places = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, panel in zip(places, panels, strict=False):
             _draw_panel(axes, panel)
+        for axes in places[len(panels) :]:
+            axes.remove()
+        if any(panel.x_names for panel in panels):
+            figure.legend(
+                *places[0].get_legend_handles_labels(), loc="outside lower center", ncols=6
+            )
 
 
 @contextmanager
@@ -185,6 +197,9 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
         )
     for axis in (axes.xaxis, axes.yaxis):
         _label_ticks(axis)
+    if panel.x_names:
+        axes.set_xticks(range(len(panel.x_names)), panel.x_names, rotation=90, fontsize=8)
+        return  # `draw` adds the common legend
     axes.legend(
         list(entries.values()),
         list(entries),

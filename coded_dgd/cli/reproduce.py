@@ -23,7 +23,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-@click.command(short_help="Compute the figures of both papers.")
+@click.command(short_help="Compute the figures of both papers, or what pays on traces.")
 @click.argument("figure", type=click.Choice([*figures.names(), ALL]))
 @click.option(
     "--out",
@@ -49,6 +49,14 @@ def _cores() -> int:
     is_flag=True,
     help="Do a smaller computation, to see that it works; claims are about the paper's size.",
 )
+@click.option(
+    "--trace",
+    "traces",
+    multiple=True,
+    metavar="FILE",
+    help="traces: replay this trace, too, as --delay trace:FILE,per=share reads it; may be given "
+    "several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--quiet", is_flag=True, help="Print neither progress nor the claims.")
 def reproduce(
@@ -57,6 +65,7 @@ def reproduce(
     jobs: int,
     seed: int,
     quick: bool,
+    traces: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -64,7 +73,8 @@ def reproduce(
 
     Writes FIGURE.csv and FIGURE.json with all plotted numbers, FIGURE.png and FIGURE.svg where
     matplotlib is installed, and claims.md: what the paper says of the figure, the criterion, what
-    came out, and whether it holds.
+    came out, and whether it holds. The figure `traces` is not in the papers: it replays every
+    scheme on recorded stragglers and says what pays on them. Its table is in traces-table.csv.
     """
     from coded_dgd.report.figure import INSTALL, can_draw
     from coded_dgd.report.steps import Steps
@@ -75,14 +85,18 @@ def reproduce(
         if not quiet:
             click.echo(line, err=True)
 
+    names = figures.names() if figure == ALL else [figure]
+    takers = figures.replaying() if traces and figure == ALL else names
+    made = {
+        name: figures.create(name, seed, quick, traces if name in takers else ()) for name in names
+    }
     folder = new_folder(out, figure)
     if not can_draw():
         say(f"no plots, as matplotlib is not installed: {INSTALL}")
     done = {}
     written = []
     try:
-        for name in figures.names() if figure == ALL else [figure]:
-            one = figures.create(name, seed, quick)
+        for name, one in made.items():
             say(f"{name}: {one.title}")
             begin = perf_counter()
             with Steps(f"{name}: part", one.parts, sys.stderr, quiet) as steps:
@@ -93,6 +107,9 @@ def reproduce(
                 files = _files.write(folder, name, one, result)
                 claims = _files.write_claims(folder, done)
             say(f"{name}: {seconds:.1f} s; {', '.join(file.name for file in files)}")
+            if result.table:
+                for line in _files.table_lines(result.table):
+                    say(f"  {line}")
             if quick:
                 say("  --quick is not the size that these claims are about:")
             for claim in result.claims:

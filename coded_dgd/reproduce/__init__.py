@@ -1,15 +1,18 @@
 """This package reproduces the figures of both papers and checks the papers' claims about them.
 
+A further figure shows what pays on recorded stragglers.
+
 Each figure is one file, found by its name.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from coded_dgd import registry
+from coded_dgd.errors import UsageError
 from coded_dgd.reproduce.base import Figure, FigureResult
 
 
@@ -18,15 +21,34 @@ def names() -> list[str]:
     return registry.names(sys.modules[__name__])
 
 
-def create(name: str, seed: int = 0, quick: bool = False) -> Figure[Any]:
+def create(
+    name: str, seed: int = 0, quick: bool = False, traces: Sequence[str] = ()
+) -> Figure[Any]:
     """Build the figure called `name`.
+
+    Parameters
+    ----------
+    traces : sequence of str
+        Files of further traces, for a figure that replays some.
 
     Raises
     ------
     UsageError
-        If the name is unknown.
+        If the name is unknown, the figure replays no traces, or a file is no trace.
     """
-    return registry.find(sys.modules[__name__], name, Figure, "figure")(seed, quick)
+    kind = registry.find(sys.modules[__name__], name, Figure, "figure")
+    if not traces:
+        return kind(seed, quick)
+    if not kind.replays:
+        raise UsageError(f"--trace means nothing to {name}, which replays none: leave it out")
+    build: Callable[..., Figure[Any]] = kind
+    return build(seed, quick, traces)
+
+
+def replaying() -> list[str]:
+    """Return the names of the figures that replay traces."""
+    package = sys.modules[__name__]
+    return [each for each in names() if registry.find(package, each, Figure, "figure").replays]
 
 
 def compute(

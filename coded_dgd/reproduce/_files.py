@@ -1,13 +1,14 @@
 """This module writes the files of a figure.
 
-They are ``NAME.csv``, ``NAME.json``, ``NAME.png``, ``NAME.svg`` and ``claims.md``.
+They are ``NAME.csv``, ``NAME.json``, ``NAME.png``, ``NAME.svg`` and ``claims.md``, and also
+``NAME-table.csv`` if the figure has a table.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ from typing import Any
 from coded_dgd._version import __version__
 from coded_dgd.report import figure as plots
 from coded_dgd.report.figure import Floats, Panel
-from coded_dgd.reproduce.base import Claim, Figure, FigureResult
+from coded_dgd.reproduce.base import Claim, Figure, FigureResult, Table
 
 CLAIMS = "claims.md"
 
 
 def describe(name: str, figure: Figure[Any], result: FigureResult) -> dict[str, Any]:
     """Return the object of ``NAME.json``: all plotted numbers, and the parameters behind them."""
-    return {
+    described = {
         "figure": name,
         "title": figure.title,
         "version": __version__,
@@ -32,12 +33,17 @@ def describe(name: str, figure: Figure[Any], result: FigureResult) -> dict[str, 
         "panels": [_describe_panel(panel) for panel in result.panels],
         "claims": [describe_claim(claim) for claim in result.claims],
     }
+    if table := result.table:
+        described["table"] = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    return described
 
 
 def _describe_panel(panel: Panel) -> dict[str, Any]:
+    names = {"x names": [*panel.x_names]} if panel.x_names else {}
     return {
         "title": panel.title,
         "x": panel.x_label,
+        **names,
         "y": panel.y_label,
         "series": [
             {
@@ -87,16 +93,7 @@ def write(folder: Path, name: str, figure: Figure[Any], result: FigureResult) ->
     """Write the numbers and, if matplotlib is installed, the plots; return the files."""
     stem = folder / name
     table, numbers = stem.with_suffix(".csv"), stem.with_suffix(".json")
-    with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("panel", "series", "x", "y", "standard_error"))
-        for panel in result.panels:
-            for series in panel.series:
-                errors = [""] * len(series.x)
-                if series.standard_error is not None:
-                    errors = series.standard_error.tolist()
-                for x, y, error in zip(series.x.tolist(), series.y.tolist(), errors, strict=True):
-                    writer.writerow((panel.title, series.label, x, y, error))
+    _write_csv(table, ("panel", "series", "x", "y", "standard_error"), _plotted(result.panels))
     text = json.dumps(describe(name, figure, result), indent=1, ensure_ascii=False, allow_nan=False)
     numbers.write_text(text + "\n", encoding="utf-8")
     drawn = []
@@ -104,7 +101,28 @@ def write(folder: Path, name: str, figure: Figure[Any], result: FigureResult) ->
         drawn = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
         title = figure.title + (" (quick: not the paper's size)" if figure.quick else "")
         plots.draw(result.panels, title, drawn)
-    return [table, numbers, *drawn]
+    files = [table, numbers, *drawn]
+    if result.table:
+        files.insert(1, folder / f"{name}-table.csv")
+        _write_csv(files[1], result.table.columns, result.table.rows)
+    return files
+
+
+def _plotted(panels: Iterable[Panel]) -> Iterator[tuple[str | float, ...]]:
+    for panel in panels:
+        for series in panel.series:
+            errors = [""] * len(series.x)
+            if series.standard_error is not None:
+                errors = series.standard_error.tolist()
+            for x, y, error in zip(series.x.tolist(), series.y.tolist(), errors, strict=True):
+                yield panel.title, series.label, x, y, error
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def write_claims(folder: Path, done: Mapping[str, tuple[Figure[Any], FigureResult]]) -> Path:
@@ -123,6 +141,8 @@ def write_claims(folder: Path, done: Mapping[str, tuple[Figure[Any], FigureResul
             f"{figure.title}. coded-dgd {__version__}, {_say(figure)}.",
             "",
         ]
+        if result.table:
+            lines += [*markdown(result.table.columns, _words(result.table)), ""]
         lines += claims_table(result)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -136,15 +156,46 @@ def _say(figure: Figure[Any]) -> str:
 
 def claims_table(result: FigureResult) -> list[str]:
     """Return the lines of a Markdown table of the claims."""
-    lines = ["| claim | holds if | found | |", "|---|---|---|---|"]
+    rows = []
     for claim in result.claims:
         verdict = f"**{claim.verdict}**" if claim.holds is False else claim.verdict
         remark = f". {claim.remark}" if claim.remark else ""
-        cells = (
-            f"{claim.text} ({claim.where})",
-            claim.criterion,
-            claim.found,
-            f"{verdict}{remark}",
+        rows.append(
+            (
+                f"{claim.text} ({claim.where})",
+                claim.criterion,
+                claim.found,
+                f"{verdict}{remark}",
+            )
         )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return lines
+    return markdown(("claim", "holds if", "found", ""), rows)
+
+
+def table_lines(table: Table) -> list[str]:
+    """Return the lines of a table as plain text, with columns as wide as their cells."""
+    rows = [[*table.columns], *_words(table)]
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    return [
+        "".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _words(table: Table) -> list[list[str]]:
+    return [
+        [
+            "" if cell is None else f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+            for cell in row
+        ]
+        for row in table.rows
+    ]
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+
+    def line(cells: Sequence[str]) -> str:
+        escaped = (cell.replace("|", "\\|") for cell in cells)
+        return "|" + "".join(f" {cell} |" if cell else " |" for cell in escaped)
+
+    return [line(columns), "|---" * len(columns) + "|", *map(line, rows)]

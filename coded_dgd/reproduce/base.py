@@ -17,6 +17,9 @@ from coded_dgd.report.figure import Panel
 
 T = TypeVar("T")
 
+ROUNDING = 1e-12
+"""Relative standard error below which a number counts as exact."""
+
 Verdict: TypeAlias = "bool | None"
 """Whether a claim holds; None if the numbers do not decide it."""
 
@@ -34,7 +37,9 @@ class Number(NamedTuple):
     standard_error: float | None = None
 
     def __str__(self) -> str:
-        error = self.standard_error
+        error = self.standard_error or 0.0
+        if error < ROUNDING * abs(self.value):
+            error = 0.0
         if not error or not 1e-3 <= abs(self.value) < 1e5:
             return f"{self.value:.3g}" + (f" ± {error:.1g}" if error else "")
         decimals = max(0, 1 - floor(log10(error)))
@@ -73,11 +78,21 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table shows further numbers of a figure, which are not plotted."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | int | float | None]]
+    """Rows of as many cells as there are columns; None where there is nothing to say."""
+
+
+@dataclass(frozen=True)
 class FigureResult:
-    """A figure result consists of the panels to plot and the claims."""
+    """A figure result consists of the panels to plot, the claims, and a table if there is one."""
 
     panels: Sequence[Panel]
     claims: Sequence[Claim]
+    table: Table | None = None
 
 
 class Figure(ABC, Generic[T]):
@@ -93,6 +108,9 @@ class Figure(ABC, Generic[T]):
 
     title: ClassVar[str]
     """Content of the figure, and its place in the paper."""
+
+    replays: ClassVar[bool] = False
+    """Whether it replays traces. Its constructor then takes the files of further ones, too."""
 
     def __init__(self, seed: int = 0, quick: bool = False) -> None:
         self.seed, self.quick = seed, quick

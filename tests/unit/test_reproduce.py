@@ -63,8 +63,8 @@ def numbers(folder, name):
     return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def test_the_figures_of_both_papers_are_there():
-    assert reproduce.names() == ["mmc-fig1", "mmc-fig2", "sgc-fig1", "sgc-fig2"]
+def test_the_figures_of_both_papers_and_the_traces_are_there():
+    assert reproduce.names() == ["mmc-fig1", "mmc-fig2", "sgc-fig1", "sgc-fig2", "traces"]
 
 
 def test_all_is_all(everything):
@@ -74,7 +74,7 @@ def test_all_is_all(everything):
     names = {
         f"{name}.{kind}" for name in reproduce.names() for kind in ("csv", "json", "png", "svg")
     }
-    assert {file.name for file in folder.iterdir()} == {*names, "claims.md"}
+    assert {file.name for file in folder.iterdir()} == {*names, "claims.md", "traces-table.csv"}
 
 
 @every_figure

@@ -1,9 +1,11 @@
-"""This module lists the schemes and loads among which a plan chooses."""
+"""This module lists the schemes, loads and numbers of blocks among which a plan chooses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from math import ceil
 from typing import Any
 
 from coded_dgd import schemes
@@ -13,6 +15,10 @@ from coded_dgd.schemes.base import Floats, Scheme
 
 LARGEST_LOAD = 20
 """Largest computation load that is tried by default."""
+BLOCKS_PER_WORKER = (1, 2, 4, 8)
+"""Numbers N / M of blocks per worker that are tried near the best load of a scheme."""
+SHARES = (1, 1.25, 1.5, 2, 3, 5, 8, 12, 20)
+"""Computation loads that are tried with them, in shares of 1/M of all data."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,48 @@ def candidates(
             yield Candidate(name, given_here, scheme)
 
 
+def variants(
+    best: Candidate, most_blocks: int, given: Mapping[str, Any], seed: int = 0
+) -> Iterator[Candidate]:
+    """Yield a candidate with other numbers of blocks, loads near its own, and further options.
+
+    Loads are within a factor of 2, as parts of all data, since a worker need not hold more where
+    fine blocks let the master use what a slow worker has done.
+
+    Parameters
+    ----------
+    best : Candidate
+        Best candidate of a scheme with its usual number of blocks.
+    most_blocks : int
+        Largest number of blocks into which the data can be divided.
+    given : mapping
+        Options that are not varied.
+    """
+    assert best.scheme is not None
+    scheme, implied = schemes.find(best.name)
+    workers = best.scheme.workers
+    usual, most = scheme.usual_blocks(workers), min(most_blocks, scheme.most_blocks)
+    fixed = implied.keys() | {key for key, value in given.items() if value is not None}
+    share = best.scheme.load * workers / best.scheme.blocks
+    near = [each for each in SHARES if share / 2 <= each <= 2 * share]
+    for fineness in BLOCKS_PER_WORKER:
+        sizes: list[dict[str, Any]] = [{}]
+        if (blocks := fineness * workers) != usual:
+            loads = sorted({ceil(each * fineness) for each in near})
+            sizes = [{"load": load} for load in loads] if scheme.load_option is None else [{}]
+            sizes = [{"blocks": blocks, **each} for each in sizes] if blocks <= most else []
+        for size, options in product(sizes, scheme.variants(workers, blocks, fixed)):
+            values = best.options | size | options
+            if values == best.options:
+                continue
+            try:
+                found = schemes.create(best.name, workers, seed=seed, **values)
+            except Infeasible as error:
+                yield Candidate(best.name, values, None, str(error))
+            else:
+                yield Candidate(best.name, values, found)
+
+
 def _variants(
     workers: int,
     blocks: int | None,
@@ -98,7 +146,7 @@ def _variants(
         scheme, implied = schemes.find(name)
         largest = min(max(loads), blocks or scheme.usual_blocks(workers))
         known = fixed.keys() | implied.keys() | ({"load"} if chosen else set())
-        trials = scheme.trials(workers, known)
+        trials = scheme.trials(workers, blocks or scheme.usual_blocks(workers), known)
         by_option = scheme.load_option in known if chosen else scheme.load_option is not None
         if scheme.one_load or by_option or "load" not in scheme.sizes:
             yield from ((name, options) for options in trials)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
 from time import perf_counter
 
@@ -110,6 +110,9 @@ class IterationCost:
     """Number of messages used: the communication load."""
     bytes: float
     """Number of bytes received in these messages."""
+    drawn: Floats | None = field(default=None, repr=False, compare=False)
+    """Completion times of the realisations, which are the same for all schemes, without the guard;
+    None if they are others, as for dynamic schemes."""
 
     @property
     def total(self) -> float:
@@ -185,6 +188,7 @@ def iteration(
         overhead=network.overhead,
         messages=float(used) * stands_for,
         bytes=float(used) * stands_for * sizes.itemsize * length,
+        drawn=None if isinstance(scheme, DynamicScheme) else completion,
     )
 
 

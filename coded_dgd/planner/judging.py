@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite, sqrt
 from typing import Any
 
@@ -16,7 +16,7 @@ from coded_dgd.planner.convergence import PATTERNS
 from coded_dgd.planner.costs import REALISATIONS, IterationCost, Once, Sizes, iteration, once
 from coded_dgd.planner.fitting import Fit
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.planner.observations import Bools
+from coded_dgd.planner.observations import Bools, Floats
 from coded_dgd.planner.outcomes import outcomes, splits
 from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.theory.exact import exact_completion
@@ -59,6 +59,10 @@ class Entry:
     """Number of iterations to the target."""
     uncertainty: float = 0.0
     """Standard error of the time of an iteration."""
+    chance: float = 0.0
+    """Part of it that is due to the number of realisations."""
+    redrawn: Floats | None = field(default=None, repr=False, compare=False)
+    """Times of an iteration under the equally likely laws, of shape (REDRAWS,)."""
     method: str = "monte-carlo"
     """How the completion time is known: ``monte-carlo`` or ``exact``."""
 
@@ -68,6 +72,11 @@ class Entry:
         if self.refusal or self.iteration is None or self.once is None:
             return inf
         return self.once.total + self.iterations * self.iteration.total
+
+    def jobs_redrawn(self) -> Floats:
+        """Return the time `job` under each of the equally likely laws, of shape (REDRAWS,)."""
+        assert self.once is not None and self.redrawn is not None
+        return self.once.total + self.iterations * self.redrawn
 
 
 class Judge:
@@ -130,10 +139,11 @@ class Judge:
             )
             error *= min(1.0, better.communication / max(expected, 1e-12))
             entry.method = "exact"
-        others = [self.redrawn(entry, number).total for number in range(self.redraws)]
-        known = [each for each in others if isfinite(each)]
+        others = np.array([self.redrawn(entry, each).total for each in range(self.redraws)])
+        known = others[np.isfinite(others)]
         spread = float(np.std(known)) if len(known) > 1 else 0.0
         entry.iteration, entry.uncertainty = better, sqrt(error**2 + spread**2)
+        entry.chance, entry.redrawn = error, others
         if not isfinite(better.total):
             entry.refusal = "decoding amplifies errors above the guard"
 
@@ -150,14 +160,15 @@ class Judge:
         """
         scheme, found, other = entry.candidate.scheme, entry.iteration, self._redrawn[number]
         if not isinstance(scheme, DynamicScheme) or found is None:
-            return self._iteration(entry, other)
-        mean, changed = (
+            changed = self._iteration(entry, other)
+            return changed if found is None else replace(changed, weights=found.weights)
+        mean, mean_changed = (
             splits(
                 scheme, law, np.random.default_rng(3), REALISATIONS, scheme.work_under(law)
             ).mean()
             for law in (self.delay, other)
         )
-        ratio = float(changed / mean) if isfinite(mean) else inf
+        ratio = float(mean_changed / mean) if isfinite(mean) else inf
         return replace(found, completion=ratio * found.completion, ideal=ratio * found.ideal)
 
     def without_one(self, entry: Entry) -> float:

@@ -7,30 +7,33 @@ from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from typing import Any
 
+from coded_dgd import delays
 from coded_dgd.admission import admit
 from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import SHARE
 from coded_dgd.errors import Infeasible, UsageError
-from coded_dgd.planner.candidates import LARGEST_LOAD, candidates
+from coded_dgd.planner.candidates import LARGEST_LOAD, candidates, variants
 from coded_dgd.planner.contention import share_cores
 from coded_dgd.planner.convergence import Outlook, Race, sample, soonest
 from coded_dgd.planner.costs import Sizes
 from coded_dgd.planner.fitting import Fit, fit, unit_of_work
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
+from coded_dgd.planner.verdict import BASE, NOT_REDUNDANT, SAME, Verdict, decide, kind
 from coded_dgd.problems import evaluation, objectives, optimizers
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
-from coded_dgd.schemes import BASELINE
 
 FINALISTS = 8
 """Number of schemes that are predicted again, more precisely, besides the baseline."""
+LEAST_ROWS = 4
+"""Least number of rows of the blocks of finer candidates."""
 RACERS = 24
 """Number of approximate schemes whose convergence is tried."""
 SLACK = 2
 """Largest number of iterations of a run to the target, as a multiple of the forecast."""
-SAME = 0.005
-"""Relative difference of times below which two candidates count as equal."""
+HOPELESS = 3.0
+"""Time, relative to the best candidate, from which on other numbers of blocks are not tried."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,16 @@ class Plan:
     outlooks: list[Outlook]
     """Outlooks of the optimizers to choose among, or of the only one."""
     finalists: list[Entry] = field(repr=False)
-    """Best entry of each scheme, ranked."""
+    """Best entry of each scheme, ranked after the recommended one."""
     entries: list[Entry] = field(repr=False)
     """Finalists, then all other entries that can be run, then all that cannot."""
+    verdict: Verdict = field(repr=False)
+    """Recommended entry, which comes first in both lists, and the reason for it."""
 
     @property
     def choice(self) -> Entry:
         """Recommended entry."""
-        return self.entries[0]
+        return self.verdict.choice
 
     def configured(self, entry: Entry) -> RunConfig:
         """Return the configuration that runs an entry, with the options that its scheme takes."""
@@ -92,6 +97,9 @@ def make_plan(
     weights: Mapping[str, Sequence[float]] | None = None,
 ) -> Plan:
     """Predict all candidates and rank them.
+
+    Unless the configuration gives a number of blocks, candidates have different ones. They are
+    compared by the same unit of work, so injected delays that name none count by ``share``.
 
     Parameters
     ----------
@@ -124,6 +132,8 @@ def make_plan(
             "--target is forecast for gradients of all rows: leave --batch out, or give a number "
             "of --iterations instead"
         )
+    if config.blocks is None:
+        config = replace(config, delay=delays.in_unit(config.delay, SHARE))
     chosen = [config.load] if loads is None and config.load else loads
     largest = max(LARGEST_LOAD, -(-(config.blocks or workers) // workers))
     objective = objectives.create(config.objective)
@@ -136,6 +146,8 @@ def make_plan(
     else:
         times = measured.times.earlier(measured.network.latency_of(length))
     per = unit_of_work(config, workers, injected)
+    if config.blocks is None and not injected:
+        per = SHARE  # computations take times in proportion to rows
     size = workers / (config.blocks or workers) if per == SHARE else 1.0
     fits = fit(times, held_up is not None, per, size)
     some = sample(source)
@@ -181,6 +193,13 @@ def make_plan(
             chosen=chosen is not None,
         )
     ]
+    if config.blocks is None and chosen is None and per == SHARE:
+        for best in _worth_variants(entries, race.iterations):
+            most = _most_blocks(best, source, injected)
+            entries += [
+                judge.first(each)
+                for each in variants(best.candidate, most, config.scheme_options, config.seed)
+            ]
     _run_race(race, entries, judge)
     entries.sort(key=lambda each: each.job)
     finalists = _finalists(entries, judge)
@@ -189,10 +208,12 @@ def make_plan(
     # the others are sorted by their rough predictions
     others = [each for each in entries if each not in finalists]
     finalists.sort(key=lambda each: each.job)
-    entries = finalists + others
-    if not entries or not isfinite(entries[0].job):
+    able = [each for each in finalists if isfinite(each.job)]
+    if not able:
         reasons = sorted({str(each.refusal) for each in entries if each.refusal})
         raise Infeasible(f"no scheme can be run: {'; '.join(reasons[:3])}")
+    verdict = decide(able)
+    finalists.sort(key=lambda each: each is not verdict.choice)
     return Plan(
         config,
         workers,
@@ -208,30 +229,74 @@ def make_plan(
         race.iterations,
         outlooks,
         finalists,
-        entries,
+        finalists + others,
+        verdict,
     )
+
+
+def _worth_variants(entries: Sequence[Entry], iterations: int) -> list[Entry]:
+    """Return the best entry of each scheme, by exact iterations, if it may become the fastest.
+
+    Parameters
+    ----------
+    iterations : int
+        Number of iterations with exact gradients.
+    """
+
+    def at_best(entry: Entry) -> float:
+        if entry.refusal or entry.iteration is None or entry.once is None:
+            return inf
+        return entry.once.total + iterations * entry.iteration.total
+
+    found: dict[str, Entry] = {}
+    for entry in sorted(entries, key=at_best):
+        found.setdefault(entry.candidate.name, entry)
+    limit = HOPELESS * min(map(at_best, found.values()), default=inf)
+    return [each for each in found.values() if at_best(each) < min(limit, inf)]
+
+
+def _most_blocks(entry: Entry, source: Source, injected: bool) -> int:
+    """Return the largest number of blocks that are not mainly padding.
+
+    Injected delays do not depend on the size of blocks, so that one row suffices.
+    """
+    scheme = entry.candidate.scheme
+    rows = source.features if scheme is not None and scheme.of_gram_matrix else source.rows
+    return rows if injected else rows // LEAST_ROWS
 
 
 def _finalists(entries: Sequence[Entry], judge: Judge) -> list[Entry]:
     """Return the best entry of each scheme.
 
     Among equal entries it is the one that is fastest if a worker is lost, and among these the one
-    that needs the least memory.
+    that needs the least memory. `uncoded` is added, and the best entry without redundancy that
+    is faster.
     """
     by_name: dict[str, list[Entry]] = {}
     for entry in entries:
         if isfinite(entry.job):
             by_name.setdefault(entry.candidate.name, []).append(entry)
-    chosen = []
+    chosen: list[Entry] = []
     for group in by_name.values():
         close = [each for each in group if each.job <= (1 + SAME) * group[0].job]
         if len(close) > 1:
             without = [judge.without_one(each) for each in close]
             least = (1 + SAME) * min(without)
             close = [each for each, t in zip(close, without, strict=True) if t <= least]
-        chosen.append(min(close, key=lambda each: each.worker_memory))
-    baseline = [each for each in chosen[FINALISTS:] if each.candidate.name == BASELINE]
-    return chosen[:FINALISTS] + baseline
+        chosen.append(min(close, key=_simplest))
+    beside = [each for each in chosen if kind(each) == BASE]
+    limit = (1 - SAME) * min((each.job for each in beside), default=inf)
+    single = [each for each in entries if each.job < limit and kind(each) == NOT_REDUNDANT]
+    close = [each for each in single if each.job <= (1 + SAME) * single[0].job]
+    beside += [min(close, key=_simplest)] if close else []
+    return chosen[:FINALISTS] + [each for each in beside if each not in chosen[:FINALISTS]]
+
+
+def _simplest(entry: Entry) -> tuple[float, int, int]:
+    """Return a key that puts little memory, few blocks and few options first."""
+    scheme = entry.candidate.scheme
+    assert scheme is not None
+    return entry.worker_memory, scheme.blocks, len(entry.candidate.options)
 
 
 def _run_race(race: Race, entries: Sequence[Entry], judge: Judge) -> None:

@@ -12,6 +12,7 @@ from coded_dgd.errors import UsageError
 from coded_dgd.planner.judging import Entry, Limits
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.planning import Plan, make_plan
+from coded_dgd.planner.verdict import Ratio
 from coded_dgd.problems.sources import open_source
 
 VERSION = 1
@@ -33,6 +34,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
     """Return the plan and its inputs as plain values; times in seconds, memory in bytes."""
     return {
         "choice": describe(plan.choice),
+        "verdict": plan.verdict.words,
+        "over_uncoded": _ratio(plan.verdict.ratio),
         "target": plan.target,
         "iterations": plan.iterations,
         "optimizers": [each._asdict() for each in plan.outlooks],
@@ -126,6 +129,12 @@ def replay(values: Mapping[str, Any], **changed: Any) -> Plan:
         injected=inputs["injected"],
         **arguments,
     )
+
+
+def _ratio(found: Ratio | None) -> dict[str, float | None] | None:
+    if found is None:
+        return None
+    return {"value": _finite(found.value), "standard_error": _finite(found.error)}
 
 
 def _finite(value: float | None) -> float | None:

@@ -7,17 +7,20 @@ from collections import Counter
 from dataclasses import asdict
 
 from coded_dgd.config import RunConfig
+from coded_dgd.delays import per_of
+from coded_dgd.delays.base import SHARE
 from coded_dgd.engine.job import Outcome
 from coded_dgd.planner.convergence import Outlook
 from coded_dgd.planner.judging import Entry
 from coded_dgd.planner.planning import Plan
+from coded_dgd.planner.verdict import ratio
 from coded_dgd.report.columns import line, number
 from coded_dgd.runs.summarizing import mean
-from coded_dgd.runs.summary import Planned, PlannedLoad, PlannedTime
+from coded_dgd.runs.summary import Planned, PlannedLoad, PlannedRatio, PlannedTime
 from coded_dgd.schemes import BASELINE
 
 COLUMNS = ("job s", "iteration s", "+-", "messages", "once s", "iterations", "worker GB")
-WIDTHS = (46, *[13] * len(COLUMNS))
+WIDTHS = (50, *[13] * len(COLUMNS))
 REASONS = 6
 """Maximum number of reasons that are shown, the most frequent first."""
 
@@ -36,6 +39,8 @@ def format_plan(plan: Plan) -> str:
             f"iterations until the gradient is {plan.target:g} of the first: "
             f"{', '.join(_outlook(each) for each in plan.outlooks)}"
         )
+    if plan.injected and per_of(plan.config.delay) == SHARE:
+        lines.append(f"delays: {plan.config.delay}: any number N of blocks is the same work")
     lines.append("")
     lines.append(line(["", *COLUMNS], WIDTHS))
     lines += [_row(entry) for entry in plan.finalists if not entry.refusal]
@@ -55,13 +60,13 @@ def format_plan(plan: Plan) -> str:
 
 
 def why(plan: Plan) -> str:
-    """Return a sentence that says why the scheme was chosen."""
+    """Return sentences that say what pays, and why the scheme was chosen."""
     choice = plan.choice
     found, scheme = choice.iteration, choice.candidate.scheme
     assert found is not None and scheme is not None
     text = (
-        f"{choice.candidate.name}, load {scheme.load}: {found.total:.4g} s per iteration, "
-        f"of which {found.ideal:.4g} s are for tasks"
+        f"{plan.verdict.words}. {choice.candidate.name}, load {scheme.load}: "
+        f"{found.total:.4g} s per iteration, of which {found.ideal:.4g} s are for tasks"
     )
     extra = {
         "messages": found.communication,
@@ -88,6 +93,8 @@ def beside(plan: Plan, outcome: Outcome) -> Planned:
     return Planned(
         PlannedTime(found.total, plan.choice.uncertainty, _seconds(outcome)),
         PlannedLoad(found.messages, mean(outcome.log, "messages_used")),
+        plan.verdict.words,
+        None if plan.verdict.ratio is None else PlannedRatio(*plan.verdict.ratio),
     )
 
 
@@ -151,8 +158,9 @@ def _name(entry: Entry) -> str:
 
 def _compare(entry: Entry, choice: Entry) -> str:
     """Return how much longer the whole job takes, and whether that difference is certain."""
-    assert choice.iteration is not None
-    ratio = entry.job / choice.job
-    doubt = max(entry.uncertainty, choice.uncertainty) * choice.iterations
-    text = f"{100 * (ratio - 1):.1f} % longer" if ratio < 2 else f"{ratio:.1f} times as long"
-    return f"{text} (no certain difference)" if entry.job - choice.job < doubt else text
+    found = ratio(entry, choice)
+    percent = 100 * (found.value - 1)
+    text = f"{abs(percent):.1f} % {'longer' if percent >= 0 else 'shorter'}"
+    if found.value >= 2:
+        text = f"{found.value:.1f} times as long"
+    return f"{text} (no certain difference)" if abs(found.value - 1) < found.error else text

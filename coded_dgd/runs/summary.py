@@ -121,11 +121,24 @@ class PlannedLoad:
 
 
 @dataclass(frozen=True)
+class PlannedRatio:
+    """A planned ratio is the time of a scheme over that of `uncoded`."""
+
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
 class Planned:
     """The predictions of the plan that chose the scheme stand here beside the measured values."""
 
     iteration_time: PlannedTime
     communication_load: PlannedLoad
+    verdict: str | None = None
+    """What pays on the cluster, and why, in words."""
+    over_uncoded: PlannedRatio | None = None
+    """Time of the chosen scheme over that of `uncoded`; of the fastest other one if `uncoded` was
+    chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)

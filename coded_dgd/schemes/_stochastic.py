@@ -92,7 +92,7 @@ class StochasticScheme(ReplicationScheme):
         self._placement: list[Integers] = []
 
     @classmethod
-    def trials(cls, workers: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+    def trials(cls, workers: int, blocks: int, fixed: Collection[str]) -> list[dict[str, Any]]:
         some = sorted({max(1, round(share * workers)) for share in WAITED_FOR} - {workers})
         values: dict[str, Sequence[Any]] = {
             "redundancy": REDUNDANCIES,

@@ -124,6 +124,9 @@ class Scheme(ABC):
     load_option: ClassVar[str | None] = None
     """Name of the option that says the same as r, if plans try values of it instead of loads."""
 
+    most_blocks: ClassVar[int] = 0
+    """Largest number N of blocks up to which a plan tries numbers besides `usual_blocks`."""
+
     bounded: ClassVar[bool] = False
     """Whether Theorem 1 of Bitar et al. bounds the convergence of this scheme."""
 
@@ -196,17 +199,26 @@ class Scheme(ABC):
         return []
 
     @classmethod
-    def trials(cls, workers: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+    def trials(cls, workers: int, blocks: int, fixed: Collection[str]) -> list[dict[str, Any]]:
         """Return the options that a plan tries at each load.
 
         Parameters
         ----------
-        workers : int
-            M.
+        workers, blocks : int
+            M and N.
         fixed : collection of str
             Names of options that the user has given, which are not varied.
         """
-        del workers, fixed
+        del workers, blocks, fixed
+        return [{}]
+
+    @classmethod
+    def variants(cls, workers: int, blocks: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+        """Return the options that a plan tries near the best load, with any number of blocks.
+
+        They replace those of the best candidate of `trials`, and the parameters are the same.
+        """
+        del workers, blocks, fixed
         return [{}]
 
     @classmethod

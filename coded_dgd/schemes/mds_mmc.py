@@ -30,6 +30,7 @@ class MDSMMC(Threshold, CodedScheme):
     """
 
     of_gram_matrix: ClassVar[bool] = True
+    most_blocks: ClassVar[int] = 400
 
     def __init__(self, name: str, workers: int, blocks: int, load: int) -> None:
         super().__init__(name, workers, blocks, load)

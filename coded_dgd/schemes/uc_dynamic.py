@@ -40,6 +40,8 @@ PATIENCE = 0.01
 """The same, relative to the time since the departure of beta_t."""
 TRIED = (1, 2, 3, 4, 6)
 """Numbers of copies that a plan tries besides the default."""
+MOST_FOR_ALL = 20
+"""Number of workers up to which a plan also tries a copy of each block on every worker."""
 TINY = 1e-300
 """Smallest sum of speeds, since a difference of unequal ones may be rounded to 0."""
 
@@ -66,6 +68,7 @@ class UncodedDynamic(DynamicScheme):
 
     per = SHARE
     load_option = "copies"
+    most_blocks = 400
 
     help: ClassVar[Mapping[str, str]] = {
         "copies": "uc-dynamic: number of copies of each block, or all for one on every worker; "
@@ -111,11 +114,18 @@ class UncodedDynamic(DynamicScheme):
         return FINENESS * workers
 
     @classmethod
-    def trials(cls, workers: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+    def trials(cls, workers: int, blocks: int, fixed: Collection[str]) -> list[dict[str, Any]]:
         if {"copies", "load"} & {*fixed}:
             return [{}]
-        some = sorted({each for each in TRIED if each < workers} | {min(workers, COPIES)})
-        return [{"copies": str(each)} for each in some]
+        some = {each for each in TRIED if each < workers} | {min(workers, COPIES)}
+        every = {ALL} if COPIES < workers <= MOST_FOR_ALL else {}
+        return [{"copies": str(each)} for each in [*sorted(some), *every]]
+
+    @classmethod
+    def variants(cls, workers: int, blocks: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+        if "shares" in fixed or blocks != cls.usual_blocks(workers):
+            return [{}]
+        return [{}, {"shares": "equal"}]
 
     @classmethod
     def usual_load(cls, workers: int, blocks: int, options: Mapping[str, Any]) -> int:

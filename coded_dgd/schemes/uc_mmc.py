@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class UCMMC(ReplicationScheme):
         twice. For N = M, where each worker owns one block, both orders are the same.
     """
 
+    most_blocks: ClassVar[int] = 400
     help: ClassVar[Mapping[str, str]] = {
         "order": "uc-mmc, uc-mmc-pg: where workers begin with the blocks of another worker: "
         "circular, at its first block as in the paper, or last-first, which saves time with "
@@ -62,6 +63,12 @@ class UCMMC(ReplicationScheme):
         if order == "last-first":
             self.block = _backups_last_first(self.block, start, blocks)
         self.needed = blocks
+
+    @classmethod
+    def variants(cls, workers: int, blocks: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+        if "order" in fixed or blocks <= workers:
+            return [{}]
+        return [{}, {"order": "last-first"}]
 
     def held(self, worker: int) -> Integers:
         held: Integers = self.block[worker]

@@ -51,8 +51,13 @@ class UCMMCPG(UCMMC):
         self.needed = ceil((1 - tolerance) * blocks - 1e-9)
 
     @classmethod
-    def trials(cls, workers: int, fixed: Collection[str]) -> list[dict[str, Any]]:
-        return [{}] if "tolerance" in fixed else [{"tolerance": each} for each in _making(workers)]
+    def trials(cls, workers: int, blocks: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+        return [{}] if "tolerance" in fixed else [{"tolerance": each} for each in _making(blocks)]
+
+    @classmethod
+    def variants(cls, workers: int, blocks: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+        orders = super().variants(workers, blocks, fixed)[-1:]
+        return [a | b for a in cls.trials(workers, blocks, fixed) for b in orders]
 
     @classmethod
     def stop_rules(cls, workers: int, blocks: int) -> list[dict[str, Any]]:

@@ -116,7 +116,7 @@ def test_short_payloads_cost_less():
 def test_the_best_in_virtual_time_is_recommended():
     """Every finalist is run; the recommended one is the fastest within the uncertainty."""
     found = plan(iterations=60)
-    delay = delays.create(PAPER, 99)
+    delay = delays.create(found.config.delay, 99)
     measured = {
         entry.candidate.name: predict(entry.candidate.scheme, delay).mean
         for entry in found.finalists

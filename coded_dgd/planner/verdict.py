@@ -1,0 +1,149 @@
+"""A verdict says in words what pays on a cluster, and whether anything is faster than `uncoded`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import hypot, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from coded_dgd.planner.judging import Entry
+from coded_dgd.schemes import BASELINE
+from coded_dgd.schemes.dynamic import DynamicScheme
+
+SAME = 0.005
+"""Relative difference of times below which two candidates count as equal."""
+SIMPLER = 0.02
+"""Largest fraction of the time that a simpler candidate may cost, if the difference is no larger
+than its uncertainty."""
+
+BASE, NOT_REDUNDANT, REPLICATED, CODED, APPROXIMATE = range(5)
+"""Kinds of candidates, the simplest first: `uncoded`; every block on one worker; copies of blocks;
+combinations of blocks or gradients; gradients that are not exact."""
+
+
+class Ratio(NamedTuple):
+    """A ratio is that of the times of two candidates, with its standard error."""
+
+    value: float
+    error: float
+
+    @property
+    def is_gain(self) -> bool:
+        """Whether the first candidate is faster by more than the uncertainty."""
+        return 1 - self.value > max(self.error, SAME)
+
+    def __str__(self) -> str:
+        digits = 2 if self.error >= 0.01 else 3
+        return f"{self.value:.{digits}f} +- {self.error:.{digits}f}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict is the recommended entry, and the reason in words."""
+
+    choice: Entry
+    words: str
+    ratio: Ratio | None
+    """Time of the recommended entry over that of `uncoded`. If `uncoded` is recommended, it is that
+    of the fastest other entry. It is None if there is nothing to compare."""
+
+
+def decide(entries: Sequence[Entry]) -> Verdict:
+    """Recommend the simplest of the entries that are fastest within their uncertainty.
+
+    `uncoded` is recommended unless another entry is faster by more than the uncertainty of the
+    ratio of their times. Of others, a simpler one may also cost up to `SIMPLER`.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries that can be run and have been predicted by `Judge.again`, the fastest first.
+    """
+    base = next((each for each in entries if kind(each) == BASE), None)
+    others = [each for each in entries if each is not base]
+    if base is not None:
+        if not others:
+            return Verdict(base, f"nothing but {BASELINE} can be run", None)
+        ratios = [ratio(each, base) for each in others]
+        if not any(each.is_gain for each in ratios):
+            words = (
+                f"do not code here: nothing is faster than {BASELINE} by more than its uncertainty "
+                f"(best: {others[0].candidate.name}, {ratios[0]} of the time)"
+            )
+            return Verdict(base, words, ratios[0])
+    best = others[0]
+    choice = min((each for each in others if _is_as_fast(each, best)), key=kind)
+    gain = None if base is None else ratio(choice, base)
+    measure = "" if gain is None else f" ({gain} of the time of {BASELINE})"
+    return Verdict(choice, f"{_reason(choice, others, base)}{measure}", gain)
+
+
+def kind(entry: Entry) -> int:
+    """Return the kind of an entry."""
+    scheme = entry.candidate.scheme
+    assert scheme is not None
+    if entry.candidate.name == BASELINE:
+        return BASE
+    if not scheme.exact:
+        return APPROXIMATE
+    if scheme.coded or scheme.scales_tasks:
+        return CODED
+    tasks = sum(scheme.tasks(worker) for worker in range(scheme.workers))
+    return REPLICATED if tasks > scheme.blocks else NOT_REDUNDANT
+
+
+def ratio(entry: Entry, base: Entry) -> Ratio:
+    """Return the time of an entry over that of another.
+
+    Both have been predicted on the same realisations of a law, and under the same other laws that
+    the measurements may follow. So the error is that of the ratio, in which much cancels.
+    """
+    value = entry.job / base.job
+    laws = entry.jobs_redrawn() / base.jobs_redrawn()
+    laws = laws[np.isfinite(laws)]
+    spread = float(np.std(laws)) if len(laws) > 1 else 0.0
+    return Ratio(value, sqrt(spread**2 + (value * _chance(entry, base)) ** 2))
+
+
+def _chance(entry: Entry, base: Entry) -> float:
+    """Return the relative error of a ratio that is due to the number of realisations."""
+    ours, theirs = (each.iteration.drawn if each.iteration else None for each in (entry, base))
+    if ours is None or theirs is None or not entry.method == base.method == "monte-carlo":
+        return hypot(*(each.chance * each.iterations / each.job for each in (entry, base)))
+    rest = ours * entry.iterations / entry.job - theirs * base.iterations / base.job
+    return float(rest.std()) / sqrt(len(rest))
+
+
+def _is_as_fast(entry: Entry, best: Entry) -> bool:
+    found = ratio(entry, best)
+    return found.value - 1 <= min(max(found.error, SAME), SIMPLER)
+
+
+def _reason(choice: Entry, others: Sequence[Entry], base: Entry | None) -> str:
+    """Return what pays, and why, for a choice that is faster than `uncoded`."""
+    found, scheme = kind(choice), choice.candidate.scheme
+    assert scheme is not None
+    if found == NOT_REDUNDANT:
+        if isinstance(scheme, DynamicScheme) and scheme.shares_by_speed:
+            return "lasting differences in speed: shares by speed suffice, without redundancy"
+        return "no redundancy is needed: every block is on one worker"
+    if found == REPLICATED:
+        if scheme.dynamic:
+            return "redundancy pays: workers that are ahead compute blocks of those that are behind"
+        return "redundancy pays: copies of blocks make up for slow workers, and no code is needed"
+    simpler = [each for each in others if kind(each) < found] + ([base] if base else [])
+    if not simpler:
+        return "coding pays" if found == CODED else "approximation pays"
+    second = min(simpler, key=lambda each: each.job)
+    much = f"{second.candidate.name} takes {ratio(second, choice)} times as long"
+    if found == CODED:
+        return f"coding pays: without it, {much}"
+    exact_gains = base is not None and any(
+        ratio(each, base).is_gain for each in simpler if each is not base
+    )
+    if base is not None and not exact_gains:
+        return f"only approximation helps: no exact scheme is faster than {BASELINE}"
+    return f"approximation pays: with exact gradients, {much}"

@@ -3,8 +3,9 @@
 python benchmarks/theory.py [--realisations 100000] [--loads 2..40] [--seed 0] [--jobs 1]
     [--delay LAW ...]
 
-For each law of delays and each scheme the largest differences in standard errors and the smallest p-value of the
-Kolmogorov-Smirnov test over all loads; then how long exact predictions take at N = 1000.
+For each law of delays and each scheme the largest differences in standard errors and the smallest
+p-value of the Kolmogorov-Smirnov test over all loads; then how long exact predictions take at
+N = 1000.
 """
 
 from __future__ import annotations

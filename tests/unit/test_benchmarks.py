@@ -48,14 +48,18 @@ def test_monte_carlo():
 
 
 def test_theory():
-    out = benchmark("theory.py", "--realisations", "200", "--loads", "2")
-    small, large = out.split("N = 40, r = 2..2, 200 realisations")
-    for name, *figures in (line.split() for line in small.splitlines()[2:]):
-        assert len(figures) == 5, name
-        assert all(float(figure) <= 4 for figure in figures[1:4]), name
-    assert "lcc-mmc-3" in small
-    assert "lcc-mmc-3" not in large  # infeasible at r = 2
-    assert "uc-mmc-pg" in large.split("seconds")[1]
+    laws = ["shifted-exponential:mu=10,alpha=0.01", "additive:mu=100"]
+    out = benchmark("theory.py", "--realisations", "200", "--loads", "2", "--delay", *laws)
+    tables, seconds = out.split("seconds")
+    _, *sections = tables.split(" 200 realisations\n")
+    assert len(sections) == 2 * len(laws)
+    for small, large in (sections[:2], sections[2:]):
+        for name, *figures in (line.split() for line in small.splitlines()[1:-1]):
+            assert len(figures) == 5, name
+            assert all(float(figure) <= 4 for figure in figures[1:4]), name
+        assert "lcc-mmc-3" in small
+        assert "lcc-mmc-3" not in large  # infeasible at r = 2
+    assert "uc-mmc-pg" in seconds
 
 
 def test_optimizers(tmp_path):

@@ -119,7 +119,7 @@ def variants(
     for fineness in BLOCKS_PER_WORKER:
         sizes: list[dict[str, Any]] = [{}]
         if (blocks := fineness * workers) != usual:
-            loads = sorted({ceil(each * fineness) for each in near})
+            loads = sorted({min(ceil(each * fineness), blocks) for each in near})
             sizes = [{"load": load} for load in loads] if scheme.load_option is None else [{}]
             sizes = [{"blocks": blocks, **each} for each in sizes] if blocks <= most else []
         for size, options in product(sizes, scheme.variants(workers, blocks, fixed)):

@@ -19,7 +19,7 @@ from coded_dgd.planner.costs import Sizes
 from coded_dgd.planner.fitting import Fit, fit, unit_of_work
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.planner.verdict import BASE, NOT_REDUNDANT, SAME, Verdict, decide, kind
+from coded_dgd.planner.verdict import BASE, SAME, Verdict, decide, differences_last, kind
 from coded_dgd.problems import evaluation, objectives, optimizers
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
@@ -212,7 +212,7 @@ def make_plan(
     if not able:
         reasons = sorted({str(each.refusal) for each in entries if each.refusal})
         raise Infeasible(f"no scheme can be run: {'; '.join(reasons[:3])}")
-    verdict = decide(able)
+    verdict = decide(able, differences_last(judge.delay, workers))
     finalists.sort(key=lambda each: each is not verdict.choice)
     return Plan(
         config,
@@ -248,11 +248,16 @@ def _worth_variants(entries: Sequence[Entry], iterations: int) -> list[Entry]:
             return inf
         return entry.once.total + iterations * entry.iteration.total
 
-    found: dict[str, Entry] = {}
-    for entry in sorted(entries, key=at_best):
-        found.setdefault(entry.candidate.name, entry)
-    limit = HOPELESS * min(map(at_best, found.values()), default=inf)
-    return [each for each in found.values() if at_best(each) < min(limit, inf)]
+    able = [each for each in entries if isfinite(at_best(each))]
+    by_name: dict[str, list[Entry]] = {}
+    for entry in sorted(able, key=at_best):
+        by_name.setdefault(entry.candidate.name, []).append(entry)
+    limit = HOPELESS * min(map(at_best, able), default=inf)
+    found = []
+    for group in by_name.values():
+        close = [each for each in group if at_best(each) <= (1 + SAME) * at_best(group[0])]
+        found.append(min(close, key=_simplest))
+    return [each for each in found if at_best(each) <= limit]
 
 
 def _most_blocks(entry: Entry, source: Source, injected: bool) -> int:
@@ -269,8 +274,7 @@ def _finalists(entries: Sequence[Entry], judge: Judge) -> list[Entry]:
     """Return the best entry of each scheme.
 
     Among equal entries it is the one that is fastest if a worker is lost, and among these the one
-    that needs the least memory. `uncoded` is added, and the best entry without redundancy that
-    is faster.
+    that needs the least memory.
     """
     by_name: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -284,12 +288,8 @@ def _finalists(entries: Sequence[Entry], judge: Judge) -> list[Entry]:
             least = (1 + SAME) * min(without)
             close = [each for each, t in zip(close, without, strict=True) if t <= least]
         chosen.append(min(close, key=_simplest))
-    beside = [each for each in chosen if kind(each) == BASE]
-    limit = (1 - SAME) * min((each.job for each in beside), default=inf)
-    single = [each for each in entries if each.job < limit and kind(each) == NOT_REDUNDANT]
-    close = [each for each in single if each.job <= (1 + SAME) * single[0].job]
-    beside += [min(close, key=_simplest)] if close else []
-    return chosen[:FINALISTS] + [each for each in beside if each not in chosen[:FINALISTS]]
+    baseline = [each for each in chosen[FINALISTS:] if kind(each) == BASE]
+    return chosen[:FINALISTS] + baseline
 
 
 def _simplest(entry: Entry) -> tuple[float, int, int]:

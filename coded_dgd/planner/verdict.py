@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from coded_dgd.delays.base import DelayModel
 from coded_dgd.planner.judging import Entry
 from coded_dgd.schemes import BASELINE
 from coded_dgd.schemes.dynamic import DynamicScheme
@@ -19,9 +20,14 @@ SIMPLER = 0.02
 """Largest fraction of the time that a simpler candidate may cost, if the difference is no larger
 than its uncertainty."""
 
-BASE, NOT_REDUNDANT, REPLICATED, CODED, APPROXIMATE = range(5)
-"""Kinds of candidates, the simplest first: `uncoded`; every block on one worker; copies of blocks;
-combinations of blocks or gradients; gradients that are not exact."""
+WATCHED = 50
+"""Number of consecutive iterations in which speeds of workers are compared."""
+LASTING = 0.5
+"""Fraction of the variance of task times from which on differences in speed count as lasting."""
+
+BASE, REPLICATED, CODED, APPROXIMATE = range(4)
+"""Kinds of candidates, the simplest first: `uncoded`; copies of blocks; combinations of blocks or
+gradients; gradients that are not exact."""
 
 
 class Ratio(NamedTuple):
@@ -51,7 +57,7 @@ class Verdict:
     of the fastest other entry. It is None if there is nothing to compare."""
 
 
-def decide(entries: Sequence[Entry]) -> Verdict:
+def decide(entries: Sequence[Entry], lasting: bool) -> Verdict:
     """Recommend the simplest of the entries that are fastest within their uncertainty.
 
     `uncoded` is recommended unless another entry is faster by more than the uncertainty of the
@@ -61,6 +67,8 @@ def decide(entries: Sequence[Entry]) -> Verdict:
     ----------
     entries : sequence of Entry
         Entries that can be run and have been predicted by `Judge.again`, the fastest first.
+    lasting : bool
+        Whether differences in speed between workers are lasting.
     """
     base = next((each for each in entries if kind(each) == BASE), None)
     others = [each for each in entries if each is not base]
@@ -78,7 +86,20 @@ def decide(entries: Sequence[Entry]) -> Verdict:
     choice = min((each for each in others if _is_as_fast(each, best)), key=kind)
     gain = None if base is None else ratio(choice, base)
     measure = "" if gain is None else f" ({gain} of the time of {BASELINE})"
-    return Verdict(choice, f"{_reason(choice, others, base)}{measure}", gain)
+    return Verdict(choice, f"{_reason(choice, others, base, lasting)}{measure}", gain)
+
+
+def differences_last(delay: DelayModel, workers: int) -> bool:
+    """Return whether most of the variance of task times is between workers, not within them.
+
+    It is the variance of the logarithms of task times in some consecutive iterations.
+    """
+    rng = np.random.default_rng(4)
+    logs = np.log(delay.consecutive(rng, WATCHED, workers, np.ones(1))[..., 0])
+    if not np.isfinite(logs).all() or logs.var() < SAME**2:
+        return False
+    within = logs.var(axis=0, ddof=1).mean()
+    return bool(1 - within / logs.var() >= LASTING)
 
 
 def kind(entry: Entry) -> int:
@@ -89,10 +110,7 @@ def kind(entry: Entry) -> int:
         return BASE
     if not scheme.exact:
         return APPROXIMATE
-    if scheme.coded or scheme.scales_tasks:
-        return CODED
-    tasks = sum(scheme.tasks(worker) for worker in range(scheme.workers))
-    return REPLICATED if tasks > scheme.blocks else NOT_REDUNDANT
+    return CODED if scheme.coded or scheme.scales_tasks else REPLICATED
 
 
 def ratio(entry: Entry, base: Entry) -> Ratio:
@@ -122,16 +140,16 @@ def _is_as_fast(entry: Entry, best: Entry) -> bool:
     return found.value - 1 <= min(max(found.error, SAME), SIMPLER)
 
 
-def _reason(choice: Entry, others: Sequence[Entry], base: Entry | None) -> str:
+def _reason(choice: Entry, others: Sequence[Entry], base: Entry | None, lasting: bool) -> str:
     """Return what pays, and why, for a choice that is faster than `uncoded`."""
     found, scheme = kind(choice), choice.candidate.scheme
     assert scheme is not None
-    if found == NOT_REDUNDANT:
-        if isinstance(scheme, DynamicScheme) and scheme.shares_by_speed:
-            return "lasting differences in speed: shares by speed suffice, without redundancy"
-        return "no redundancy is needed: every block is on one worker"
     if found == REPLICATED:
-        if scheme.dynamic:
+        if isinstance(scheme, DynamicScheme):
+            if lasting and scheme.shares_by_speed:
+                return (
+                    "lasting differences in speed: shares by speed suffice, and no code is needed"
+                )
             return "redundancy pays: workers that are ahead compute blocks of those that are behind"
         return "redundancy pays: copies of blocks make up for slow workers, and no code is needed"
     simpler = [each for each in others if kind(each) < found] + ([base] if base else [])

@@ -56,6 +56,8 @@ class UCMMCPG(UCMMC):
 
     @classmethod
     def variants(cls, workers: int, blocks: int, fixed: Collection[str]) -> list[dict[str, Any]]:
+        if blocks == cls.usual_blocks(workers):
+            return [{}]
         orders = super().variants(workers, blocks, fixed)[-1:]
         return [a | b for a in cls.trials(workers, blocks, fixed) for b in orders]
 

@@ -153,7 +153,7 @@ def test_what_is_done_once_counts_for_short_jobs():
 
 
 def test_of_loads_that_are_as_good_one_is_taken_that_survives_the_loss_of_a_worker():
-    found = plan("shifted-exponential:mu=inf,alpha=1", names=["mds-mmc"])
+    found = plan("shifted-exponential:mu=inf,alpha=1", names=["mds-mmc"], blocks=WORKERS)
     assert found.choice.candidate.scheme.load == 2  # as fast as 1, and as 3 with a worker less
 
 
@@ -165,10 +165,10 @@ def test_a_probe_ends_where_the_clock_has_no_more_digits():
 
 
 def test_memory_is_a_limit():
-    free = plan(names=["uc-mmc"])
+    free = plan(names=["uc-mmc"], blocks=WORKERS)
     block = 8 * 50 * 21
     limit = memory.without_data(free.choice.candidate.scheme.workers) + 6.5 * block
-    tight = plan(limits=Limits(limit), names=["uc-mmc"])
+    tight = plan(limits=Limits(limit), names=["uc-mmc"], blocks=WORKERS)
     assert free.choice.worker_memory > limit
     assert tight.choice.candidate.scheme.load == 3
     reasons = [entry.refusal for entry in tight.entries if entry.refusal]

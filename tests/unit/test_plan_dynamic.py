@@ -134,8 +134,9 @@ def test_tasks_that_are_held_up_on_shared_cores_end_as_early():
 
 
 def test_numbers_of_copies_are_tried():
-    assert options_of(plan()) == [{"copies": c} for c in "123468"]
-    assert options_of(plan(copies="5")) == [{"copies": "5"}]
+    usual = [each for each in options_of(plan()) if each.keys() == {"copies"}]
+    assert usual == [{"copies": c} for c in "123468"]
+    assert {each["copies"] for each in options_of(plan(copies="5"))} == {"5"}
     assert options_of(plan(load=12)) == [{"load": 12}]
     assert options_of(plan(loads=[4, 12])) == [{"load": 12}, {"load": 4}]
     assert options_of(plan(blocks=16)) == [{"blocks": 16, "copies": c} for c in "123468"]

@@ -23,7 +23,7 @@ from coded_dgd.host.launcher import launch as launched
 from coded_dgd.host.process import cores
 from coded_dgd.host.threads import BY_SHARE, threads
 
-EXTRAS = {"matplotlib": "plots", "h5py": "--data file.h5"}
+EXTRAS = {"matplotlib": "plots", "h5py": "--data file.h5", "pyarrow": "trace bytedance"}
 ALONE = "this process alone"
 """Owner of the reported settings if mpiexec cannot start a job."""
 ANSWER_SECONDS = 10.0

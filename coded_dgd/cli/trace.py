@@ -57,7 +57,7 @@ def trace(
     from coded_dgd.traces.describing import describe
 
     imported = importers.read(kind, source)
-    found = describe(imported.times, str(source))
+    found = describe(imported.times, str(source), imported.cancelled)
     if target is not None:
         with replacing(target, "name another file") as file:
             np.save(file, imported.times)

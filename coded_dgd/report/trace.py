@@ -12,7 +12,7 @@ import numpy as np
 from coded_dgd.delays.base import Floats
 from coded_dgd.report.figure import Panel, Series, draw
 from coded_dgd.traces.baselines import LASTING, MILD, RARE, WINDOW
-from coded_dgd.traces.describing import Description, autocorrelation
+from coded_dgd.traces.describing import Description, Spread, autocorrelation
 
 WIDTH = 22
 """Width of the names in characters."""
@@ -20,6 +20,7 @@ KINDS = {
     RARE: "rare, heavy stragglers that cannot be predicted: exact codes and spare copies pay",
     LASTING: "lasting differences in speed: shares by speed suffice, without redundancy",
     MILD: "mild random variation: do not code; only approximate or stale gradients save time",
+    None: "not known, as stragglers were cancelled: describe a run of uncoded, which cancels none",
 }
 """What to do about each kind of cluster."""
 GROWTH = {
@@ -29,6 +30,7 @@ GROWTH = {
     None: "whether delays add or multiply is not known, as the slowest worker is not behind, or "
     "further tasks take next to no time",
 }
+CANCELLED = "they count as ending with the last other one, which is a lower limit"
 LAWS = 3
 """Number of fitted laws that the text has."""
 POINTS = 1000
@@ -44,28 +46,19 @@ def format_text(found: Description, relative: bool) -> str:
     lines = [
         _item("trace", f"{found.iterations} iterations of {found.workers} workers, {each}"),
     ]
-    if found.never:
-        lines.append(
-            _item(
-                "never ends", f"{found.never:.1%} of the first tasks; a run may have cancelled them"
-            )
-        )
+    if found.cancelled:
+        lines.append(_item("cancelled", f"{found.never:.1%} of the first tasks; {CANCELLED}"))
+    elif found.never:
+        lines.append(_item("never ends", f"{found.never:.1%} of the first tasks"))
     if found.spread:
-        spread = found.spread
-        lines.append(
-            _item(
-                "slowest / median",
-                f"{spread.mean:.2f} on average, {spread.median:.2f} in the median iteration, "
-                f"{spread.p99:.2f} in one of 100",
-            )
-        )
+        lines.append(_item("slowest / median", _spread(found.spread)))
     lines += [
         _item("autocorrelation", _autocorrelation(found)),
         _item("lasting differences", _lasting(found)),
         _item("growth with work", _growth(found, unit)),
     ]
     for number, law in enumerate(found.fits[:LAWS]):
-        empirical = law.durations is not None
+        empirical = law.name == "empirical"
         text = "none is close: the measured durations themselves" if empirical else law.text
         distance = "" if empirical else f" (distance {law.distance:.3f})"
         lines.append(_item("best law" if number == 0 else "next law", f"{text}{distance}"))
@@ -88,6 +81,7 @@ def to_json(found: Description, relative: bool) -> dict[str, Any]:
         "tasks": found.tasks,
         "relative": relative,
         "never": found.never,
+        "cancelled": found.cancelled,
         "spread": found.spread and asdict(found.spread),
         "autocorrelation": {str(lag): value for lag, value in found.autocorrelation.items()},
         "slowest_to_fastest": found.slowest_to_fastest,
@@ -176,6 +170,15 @@ def _whole(found: Description, unit: str) -> str:
     return f"{_time(uncoded * found.iterations, unit)} in all; {whole}"
 
 
+def _spread(spread: Spread) -> str:
+    if not isfinite(spread.mean):
+        return "without end, as a first task never ends"
+    return (
+        f"{spread.mean:.2f} on average, {spread.median:.2f} in the median iteration, "
+        f"{spread.p99:.2f} in one of 100"
+    )
+
+
 def _autocorrelation(found: Description) -> str:
     if not found.autocorrelation:
         return "not known, as there are too few iterations, or all are the same"
@@ -204,10 +207,13 @@ def _growth(found: Description, unit: str) -> str:
 def _criterion(found: Description) -> str:
     base = found.baselines
     by_speed, at_best = _percent(base.saved_by_speed), _percent(base.saved_at_best)
-    return (
-        f"stragglers cost a factor of {base.slowdown:.2f}; shares by speed save {by_speed}, "
-        f"a perfect split {at_best} of the time"
+    least = "at least " if found.cancelled else ""
+    cost = (
+        f"stragglers cost {least}a factor of {base.slowdown:.2f}"
+        if isfinite(base.slowdown)
+        else "waiting for all workers never ends"
     )
+    return f"{cost}; shares by speed save {by_speed}, a perfect split {at_best} of the time"
 
 
 def _percent(part: float) -> str:

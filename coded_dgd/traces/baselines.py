@@ -1,6 +1,6 @@
 """Baselines say what an iteration takes without coding, and what it could take at best.
 
-They tell three kinds of clusters apart; see `kind`.
+They tell three kinds of clusters apart; see `Baselines.kind`.
 """
 
 from __future__ import annotations

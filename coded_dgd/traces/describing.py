@@ -14,7 +14,7 @@ from coded_dgd.delays.base import Floats
 from coded_dgd.errors import DataError
 from coded_dgd.planner.fitting import Fit, fit
 from coded_dgd.planner.observations import LEAST, TaskTimes
-from coded_dgd.traces.baselines import TWO_TASKS, Baselines, baselines
+from coded_dgd.traces.baselines import MILD, TWO_TASKS, Baselines, baselines
 from coded_dgd.traces.growth import Growth, growth
 
 LAGS = (1, 5, 20)
@@ -45,7 +45,10 @@ class Description:
     tasks: int | None
     """Number of finish times of each worker in an iteration; None for durations."""
     never: float
-    """Fraction of the first tasks that never end."""
+    """Fraction of the first tasks that never end, or were cancelled."""
+    cancelled: bool
+    """Whether there are such tasks and they were cancelled; what stragglers cost is then a lower
+    limit."""
     spread: Spread | None
     """None if the median of every iteration is 0 or inf."""
     autocorrelation: dict[int, float]
@@ -61,13 +64,14 @@ class Description:
     """Fitted delay models, the best first."""
 
     @property
-    def kind(self) -> str:
-        """Kind of the cluster; see `Baselines.kind`."""
+    def kind(self) -> str | None:
+        """Kind of the cluster, see `Baselines.kind`; None if cancelled tasks leave it open."""
         two_tasks = self.growth.second_task if self.growth else TWO_TASKS
-        return self.baselines.kind(two_tasks)
+        kind = self.baselines.kind(two_tasks)
+        return None if kind == MILD and self.cancelled else kind
 
 
-def describe(times: Floats, name: str = "the trace") -> Description:
+def describe(times: Floats, name: str = "the trace", cancelled: bool = False) -> Description:
     """Describe a trace.
 
     Parameters
@@ -76,6 +80,10 @@ def describe(times: Floats, name: str = "the trace") -> Description:
         Durations of tasks, or finish times; inf for never.
     name : str
         What errors call the trace.
+    cancelled : bool
+        Whether tasks of inf were cancelled. They then count as ending with the last other first
+        task of their iteration, so that figures are lower limits of what stragglers cost. Laws are
+        fitted to them as censored durations.
 
     Raises
     ------
@@ -91,17 +99,22 @@ def describe(times: Floats, name: str = "the trace") -> Description:
         )
     if not (np.isfinite(first) & (first > 0)).any():
         raise DataError(f"{name}: no first task takes a finite time above 0: give another trace")
+    never = float(np.isinf(first).mean())
+    cancelled = cancelled and never > 0
+    if cancelled:
+        first = _at_least(first)
     return Description(
         iterations=len(times),
         workers=times.shape[1],
         tasks=times.shape[2] if times.ndim == 3 else None,
-        never=float(np.isinf(first).mean()),
+        never=never,
+        cancelled=cancelled,
         spread=_spread(first),
         autocorrelation=autocorrelation(first, LAGS),
         slowest_to_fastest=_slowest_to_fastest(first),
         lasting=_lasting(first),
         growth=growth(times) if times.ndim == 3 else None,
-        baselines=baselines(times),
+        baselines=baselines(first if cancelled else times),
         fits=_fits(times),
     )
 
@@ -129,6 +142,16 @@ def autocorrelation(first: Floats, lags: Sequence[int]) -> dict[int, float]:
             total = (off**2).sum(axis=0)
             found[lag] = float((together[has] / total[has]).mean())
     return found
+
+
+def _at_least(first: Floats) -> Floats:
+    """Return times in which each of inf is the longest other one of its iteration.
+
+    Iterations in which no task ended are left out.
+    """
+    known = np.isfinite(first)
+    longest = np.where(known, first, 0.0).max(axis=1, keepdims=True)
+    return np.where(known, first, longest)[known.any(axis=1)]
 
 
 def _spread(first: Floats) -> Spread | None:

@@ -166,6 +166,41 @@ def test_tasks_that_never_end():
     assert to_json(found, False)["iteration_time"]["uncoded"] is None
 
 
+def test_tasks_that_were_cancelled_end_with_the_last_other_one_at_the_earliest():
+    times = np.array([[1.0, inf, 2.0], [1.0, 1.0, 2.0], [inf, inf, inf]])
+    found = describe(times, cancelled=True)
+    assert found.never == pytest.approx(4 / 9)
+    assert found.baselines.uncoded == 2
+    assert found.baselines.without_stragglers == 1.5  # of 1, 2, 2 and of 1, 1, 2
+    text = format_text(found, relative=False)
+    assert "44.4% of the first tasks; they count as ending with the last other one" in text
+    assert "cost at least a factor of 1.33" in text
+    assert found.kind is None  # the slowest may have been much slower
+    assert "not known, as stragglers were cancelled: describe a run of uncoded" in text
+    assert describe(EVEN, cancelled=True).kind == MILD  # none was cancelled
+    finish = times[..., None] * [1.0, 2.0]
+    assert describe(finish, cancelled=True).baselines == found.baselines
+
+
+@pytest.mark.parametrize("load", ["1", "3"])
+def test_a_run_that_cancels_stragglers_is_no_job_without_end(tmp_path, monkeypatch, capsys, load):
+    monkeypatch.chdir(tmp_path)
+    coded = ["--scheme", "ignore-stragglers", "--wait", "fastest:4"]
+    schemes = {"1": coded, "3": ["--scheme", "lcc-mmc", "--load", load]}
+    command = ["run", "--transport", "simulated", "--workers", "6", "--iterations", "40", "--quiet"]
+    data = ["--data", "synthetic:rows=31,features=3", "--out", "run"]
+    assert run_command_line([*command, *data, *schemes[load]]) == 0
+    assert run_command_line(["trace", "run", "run", "out.npy", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["cancelled"]
+    assert record["never"] > 0
+    assert 1 < record["slowdown"] < 100
+    np.testing.assert_array_equal(
+        delays.create("trace:out.npy", 0).times.reshape(40, 6, -1),
+        delays.create("trace:run", 0).times,
+    )
+
+
 @pytest.mark.parametrize("times", [np.zeros((2, 3)), np.full((2, 3), inf), np.zeros((2, 3, 2))])
 def test_a_trace_without_any_time_is_refused(times):
     with pytest.raises(DataError, match=r"^a\.npy: no first task takes a finite time above 0"):
@@ -188,12 +223,12 @@ def test_any_trace_can_be_described(seed):
         times = np.sort(times, axis=2)
     times.flat[0] = 0.25 if len(shape) == 2 else times.flat[0]
     try:
-        found = describe(times)
+        found = describe(times, cancelled=bool(seed % 3))
     except DataError:
         return
     assert format_text(found, relative=bool(seed % 2))
     text = json.dumps(to_json(found, False), allow_nan=False)
-    assert json.loads(text)["kind"] in (RARE, LASTING, MILD)
+    assert json.loads(text)["kind"] in (RARE, LASTING, MILD, None)
     assert panels(times, False)
 
 
@@ -261,9 +296,12 @@ def test_without_out_a_trace_is_only_described(capsys):
     assert [each.name for each in Path().iterdir()] == ["a.npy"]
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.usefixtures("here")
-def test_the_picture(capsys):
+@pytest.mark.parametrize("times", [PAPER, np.full((3, 2), 0.5), np.array([[1.0, inf], [inf, inf]])])
+def test_the_picture(capsys, times):
     pytest.importorskip("matplotlib")
+    np.save("a.npy", times)
     code, _ = command(capsys, "array", "a.npy", "--plot", "a.png", "--quiet")
     assert code == 0
     assert Path("a.png").read_bytes().startswith(b"\x89PNG")

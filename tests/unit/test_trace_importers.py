@@ -71,6 +71,7 @@ def test_lambda_durations_are_those_of_the_calls(protocol, number):
     found = read("lambda", "a.pkl")
     np.testing.assert_allclose(found.times, DURATIONS, atol=1e-6)
     assert not found.relative
+    assert found.notes[0].startswith("a time is start-up and work together")
 
 
 def test_pickles_of_numpy_1_and_2_are_alike():

@@ -16,6 +16,8 @@ class Imported(NamedTuple):
     """Durations of tasks, shape (iterations, M), or finish times, shape (iterations, M, work)."""
     relative: bool = False
     """Whether the times have no unit; in seconds otherwise."""
+    cancelled: bool = False
+    """Whether a time of inf may be a task that was cancelled, rather than one that never ends."""
     notes: tuple[str, ...] = ()
     """What the file has beyond the array, or what was left out, in sentences."""
 

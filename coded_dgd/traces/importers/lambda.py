@@ -22,6 +22,11 @@ from coded_dgd.traces.importers.base import Imported, Importer
 
 WANTED = "a pickle of a list of rounds, each with results that have 'started' and 'finished'"
 
+TOGETHER = (
+    "a time is start-up and work together, and a replay multiplies both by the number of tasks; "
+    "a file of load 0 has start-up alone"
+)
+
 
 class Lambda(Importer):
     """An entry is the time of one call: start-up and the work of one load, in seconds.
@@ -49,7 +54,7 @@ class Lambda(Importer):
                     f"{path}, round {number} has {len(row)} results, and round 0 has "
                     f"{len(rows[0])}: delete the rounds that are not complete"
                 )
-        return Imported(np.array(rows, dtype=np.float64))
+        return Imported(np.array(rows, dtype=np.float64), notes=(TOGETHER,))
 
 
 def _results(each: Any, where: str) -> list[Any]:

@@ -14,8 +14,8 @@ WANTED = f"a run folder with its {ARRIVALS}"
 class Run(Importer):
     """An entry is the time in seconds after beta_t left at which a task of a worker had arrived.
 
-    Tasks that never arrived are inf. Workers stop once the gradient is decodable, so that such a
-    task may have been cancelled. A run with one task per worker gives durations.
+    Tasks that never arrived are inf. They may have been cancelled, as workers stop once the
+    gradient is decodable. A run with one task per worker gives durations.
     """
 
     wanted = WANTED
@@ -27,9 +27,10 @@ class Run(Importer):
         times = trace.times[..., 0] if trace.times.shape[-1] == 1 else trace.times
         part = trace.unit / trace.share
         if part == 1:
-            return Imported(times)
+            return Imported(times, cancelled=True)
         return Imported(
             times,
+            cancelled=True,
             notes=(
                 f"a task of this run is {part:.6g} of 1/M of all data, which an array cannot tell: "
                 f"where blocks count by share, replay --delay trace:{path},per=share instead",

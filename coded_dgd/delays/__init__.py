@@ -9,7 +9,6 @@ from math import isfinite
 import numpy as np
 
 from coded_dgd import registry, spec
-from coded_dgd.delays._composed import Composed
 from coded_dgd.delays.base import DelayModel, unit_of_work
 from coded_dgd.errors import UsageError, naming
 
@@ -26,7 +25,7 @@ def create(text: str, seed: int) -> DelayModel:
     """Build the delay model of ``name:key=value,...``; a lone value is its first parameter.
 
     Every model takes ``per=task`` or ``per=share``, which becomes its `DelayModel.per`. In
-    ``BASE + OVERHEAD`` each further law adds a start-up overhead, see `Composed`.
+    ``BASE + OVERHEAD`` each further law adds a start-up overhead, see `_composed.Composed`.
 
     Raises
     ------
@@ -47,7 +46,7 @@ def create(text: str, seed: int) -> DelayModel:
     with naming(f"--delay {text}"):
         model = _create(base, seed)
         for number, overhead in enumerate(overheads, 1):
-            model = Composed(model, _overhead(overhead, _seed_of(number, seed)))
+            model = _plus(model, overhead, _seed_of(number, seed))
         return model
 
 
@@ -75,6 +74,8 @@ def in_unit(text: str, per: str) -> str:
 def _parse(text: str) -> tuple[type[DelayModel], dict[str, str], str | None]:
     """Return the class, its parameters as text, and the unit of work if there is one."""
     name, _, rest = text.partition(":")
+    if "+" in name:
+        raise UsageError(f"{name!r} is no delay: put a space before and after the plus of a sum")
     model = registry.find(sys.modules[__name__], name, DelayModel, "delay")
     first = next(iter(model.parameters), "")
     if model.takes_path:
@@ -86,20 +87,24 @@ def _parse(text: str) -> tuple[type[DelayModel], dict[str, str], str | None]:
     return model, given, None if per is None else unit_of_work(per)
 
 
-def _overhead(text: str, seed: int) -> DelayModel:
-    """Build the law of a start-up overhead.
+def _plus(base: DelayModel, text: str, seed: int) -> DelayModel:
+    """Add a start-up overhead of the law of this text to a delay model.
 
     Raises
     ------
     UsageError
-        If it delays nothing, or names a unit of work.
+        If the law delays nothing, or names a unit of work.
     """
-    model = _create(text, seed)
-    if not model.injects:
+    from coded_dgd.delays._composed import Composed  # few workers need it
+
+    overhead = _create(text, seed)
+    if not overhead.injects:
         raise UsageError(f"{text} adds nothing to another delay: leave it out")
-    if model.per is not None:
-        raise UsageError(f"{text}: an overhead is no work: give per={model.per} to the first delay")
-    return model
+    if overhead.per is not None:
+        raise UsageError(
+            f"{text}: an overhead is no work: give per={overhead.per} to the first delay"
+        )
+    return Composed(base, overhead)
 
 
 def _seed_of(number: int, seed: int) -> int:

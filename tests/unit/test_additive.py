@@ -247,6 +247,23 @@ def test_one_worker_and_one_task_by_hand():
     assert (equal.mean, equal.std) == pytest.approx((0.1, 2**0.5 / 20), rel=1e-8)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("text", "mean", "std"),
+    [
+        ("additive:overhead=1000,overhead_mu=1e6,alpha=0,mu=1e6", 1000 + 2e-6, 2**0.5 * 1e-6),
+        ("additive:overhead=0,overhead_mu=1e-3,alpha=0,mu=1e6", 1000 + 1e-6, 1000),
+        ("additive:overhead=1,overhead_mu=inf,alpha=1,mu=inf", 2, 0),
+        ("additive:overhead=0,overhead_mu=inf,alpha=0,mu=inf", 0, 0),
+        ("pareto:shape=1.5,scale=0.1 + shifted-exponential:mu=inf,alpha=2", 2.3, inf),
+    ],
+)
+def test_moments_of_narrow_wide_and_heavy_laws(text, mean, std):
+    found = predict(schemes.create("uncoded", 1), delays.create(text, 0))
+    assert found.method == "exact"
+    assert (found.mean, found.std) == pytest.approx((mean, std), rel=1e-7, abs=1e-12)
+
+
 def by_bisection(overhead, task, workers):
     """Instants at which sum_i max(T - o_i, 0) / d_i is the number of workers."""
     low, high = np.zeros(len(task)), np.full(len(task), 100.0)

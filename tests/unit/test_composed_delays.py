@@ -226,6 +226,7 @@ def test_predictions_on_the_command_line(command, capsys):
         (f"{LAW} + ", "unknown delay|is not a number"),
         (f" + {LAW}", "unknown delay ''"),
         (f"{LAW}+{OVERHEAD}", "is not a number"),
+        ("pareto+bernoulli", "put a space before and after the plus of a sum"),
     ],
 )
 def test_a_sum_that_cannot_be_is_refused_in_one_line(text, words):

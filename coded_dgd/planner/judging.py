@@ -19,13 +19,13 @@ from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.observations import Bools, Floats
 from coded_dgd.planner.outcomes import outcomes, splits
 from coded_dgd.schemes.dynamic import DynamicScheme
-from coded_dgd.theory.exact import exact_completion
-from coded_dgd.theory.integrate import integrate
 
 REPLAYS = 40
 """Number of iterations of a finalist that are decoded under the guard."""
+PRECISE = 1024
+"""Number of realisations for a finalist."""
 REDRAWS = 8
-"""Number of equally likely fits, for the uncertainty."""
+"""Number of equally likely measurements (bootstrap samples), for the uncertainty."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,6 @@ class Entry:
     """Part of it that is due to the number of realisations."""
     redrawn: Floats | None = field(default=None, repr=False, compare=False)
     """Times of an iteration under the equally likely laws, of shape (REDRAWS,)."""
-    method: str = "monte-carlo"
-    """How the completion time is known: ``monte-carlo`` or ``exact``."""
 
     @property
     def job(self) -> float:
@@ -129,38 +127,30 @@ class Judge:
         return entry
 
     def again(self, entry: Entry) -> None:
-        """Predict a finalist again, with more realisations, closed forms and an uncertainty."""
-        better = self._look(entry, replays=REPLAYS)
-        error = better.standard_error
-        if (expected := self._expected(entry)) is not None:
-            # only the time that messages add is estimated: the rest is exact
-            better = replace(
-                better, completion=better.completion + expected - better.ideal, ideal=expected
-            )
-            error *= min(1.0, better.communication / max(expected, 1e-12))
-            entry.method = "exact"
+        """Predict a finalist again, with more realisations and an uncertainty."""
+        better = self._look(entry, replays=REPLAYS, realisations=PRECISE)
         others = np.array([self.redrawn(entry, each).total for each in range(self.redraws)])
         known = others[np.isfinite(others)]
         spread = float(np.std(known)) if len(known) > 1 else 0.0
-        entry.iteration, entry.uncertainty = better, sqrt(error**2 + spread**2)
-        entry.chance, entry.redrawn = error, others
+        entry.iteration, entry.uncertainty = better, sqrt(better.standard_error**2 + spread**2)
+        entry.chance, entry.redrawn = better.standard_error, others
         if not isfinite(better.total):
             entry.refusal = "decoding amplifies errors above the guard"
 
     @property
     def redraws(self) -> int:
-        """Number of equally likely laws for the measurements."""
+        """Number of equally likely measurements."""
         return len(self._redrawn)
 
     def redrawn(self, entry: Entry, number: int) -> IterationCost:
-        """Predict an iteration under one of the equally likely laws.
+        """Predict an iteration under one of the equally likely measurements, the same for all.
 
         The times of a dynamic scheme are taken to change like those of work split by speed, since a
         replay takes long.
         """
         scheme, found, other = entry.candidate.scheme, entry.iteration, self._redrawn[number]
         if not isinstance(scheme, DynamicScheme) or found is None:
-            changed = self._iteration(entry, other)
+            changed = self._iteration(entry, other, realisations=PRECISE)
             return changed if found is None else replace(changed, weights=found.weights)
         mean, mean_changed = (
             splits(
@@ -184,16 +174,6 @@ class Judge:
         scheme = entry.candidate.scheme
         assert scheme is not None
         return outcomes(scheme, self.delay, np.random.default_rng(1), PATTERNS).arrived
-
-    def _expected(self, entry: Entry) -> float | None:
-        """Return the mean completion time with instant messages, if it is known exactly."""
-        scheme = entry.candidate.scheme
-        assert scheme is not None
-        if (scheme.of_gram_matrix and not self.injected) or self.held_up is not None:
-            return None
-        exact = exact_completion(scheme, self.delay)
-        mean = integrate(exact).mean if exact is not None else inf
-        return mean if isfinite(mean) else None
 
     def _look(self, entry: Entry, **options: Any) -> IterationCost:
         """Predict an iteration; record the time of its weights, or use the recorded time."""

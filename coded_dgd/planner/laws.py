@@ -1,9 +1,10 @@
-"""Laws of durations are fitted by maximum likelihood to samples that may be censored."""
+"""Laws describe measured durations: they are fitted by maximum likelihood, and compared."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import log, sqrt
+from math import inf
 
 import numpy as np
 
@@ -12,118 +13,143 @@ from coded_dgd.planner.observations import Floats, ObservedTimes
 
 NOISE = 0.02
 """Spread of durations, as a fraction, that is attributed to the measurement."""
-BELOW = 20.0
-"""Decay rate of the density below the least duration of the law, relative to above it."""
-ROUNDS = 20
-"""Maximum number of imputation rounds."""
 TICK = 1e-6
 """Resolution of clocks in seconds."""
 
 
+class Law(ABC):
+    """A law of durations in seconds."""
+
+    name: str
+    """Name of the delay model."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> dict[str, float]:
+        """Parameters of the delay model."""
+
+    @abstractmethod
+    def survival(self, x: Floats) -> Floats:
+        """Return the probability that a duration is longer than x seconds."""
+
+    @abstractmethod
+    def beyond(self, limits: Floats, levels: Floats) -> Floats:
+        """Return the durations that a fraction of those beyond a limit exceed.
+
+        Parameters
+        ----------
+        limits : (n,) array
+            Limits in seconds.
+        levels : (n,) array
+            Fractions, larger than 0.
+        """
+
+    def distance(self, times: ObservedTimes) -> float:
+        """Return the largest distance of the distribution functions (Kolmogorov and Smirnov).
+
+        Durations that ended while they were watched are compared with the law below that limit.
+        Errors of the measurement, `NOISE`, do not count.
+        """
+        x, limit = times.seconds[times.known], times.limit[times.known]
+        below = np.maximum(1 - self.survival(limit), 1e-12)
+        lower = np.sort((1 - self.survival(x * (1 - NOISE))) / below)
+        upper = np.sort((1 - self.survival(x * (1 + NOISE))) / below)
+        steps = np.arange(len(x) + 1) / len(x)
+        return max(float((steps[1:] - upper).max()), float((lower - steps[:-1]).max()), 0.0)
+
+
 @dataclass(frozen=True)
-class Shifted:
+class Shifted(Law):
     """This is the law alpha + exponential, eq. (12) of Ozfatura et al."""
 
     alpha: float
-    mean_excess: float
-    """Mean 1/mu of the exponential part in seconds."""
-    ends: float
-    """Number of known durations, or the sum of their weights."""
+    excess: float
+    """Mean 1/mu of the exponential part in seconds; 0 within the error of the measurement."""
+    name = "shifted-exponential"
 
     @classmethod
-    def fit(cls, times: ObservedTimes, weights: Floats | None = None) -> Shifted:
-        """Fit by maximum likelihood; known durations of weight at least 1/2 give alpha."""
-        w = np.ones(times.seconds.shape) if weights is None else weights
-        sure = times.known & (w >= 0.5)
-        alpha = float(times.seconds[sure].min()) if sure.any() else float(times.seconds.min())
-        ends = max(float(w[times.known].sum()), 1e-9)
-        excess = float((w * np.maximum(times.seconds - alpha, 0)).sum()) / ends
-        return cls(alpha, excess, ends)
+    def fit(cls, times: ObservedTimes) -> Shifted:
+        """Fit by maximum likelihood; some duration has to be known."""
+        alpha = float(times.seconds[times.known].min())
+        excess = float(np.maximum(times.seconds - alpha, 0).sum()) / times.ends
+        return (
+            cls(alpha + excess, 0.0) if excess <= max(NOISE * alpha, TICK) else cls(alpha, excess)
+        )
 
     @property
-    def constant(self) -> bool:
-        """Whether the exponential part is within the error of the measurement."""
-        return self.mean_excess <= max(NOISE * self.alpha, TICK)
+    def mu(self) -> float:
+        """Rate of the exponential part in 1/s; inf for none."""
+        return 1 / self.excess if self.excess else inf
 
     @property
     def parameters(self) -> dict[str, float]:
-        """Parameters alpha and mu of the delay model."""
-        if self.constant:
-            return {"mu": float("inf"), "alpha": self.alpha + self.mean_excess}
-        return {"mu": 1 / self.mean_excess, "alpha": self.alpha}
+        return {"mu": self.mu, "alpha": self.alpha}
 
-    @property
-    def errors(self) -> dict[str, float]:
-        """Standard errors of alpha and mu."""
-        alpha = self.mean_excess / self.ends
-        return {
-            "mu": 0.0 if self.constant else 1 / self.mean_excess / sqrt(self.ends),
-            "alpha": self.mean_excess / sqrt(self.ends) if self.constant else alpha,
-        }
+    def survival(self, x: Floats) -> Floats:
+        late = np.maximum(x - self.alpha, 0)
+        return np.exp(-late / self.excess) if self.excess else np.where(late > 0, 0.0, 1.0)
 
-    def slowdown(self, times: ObservedTimes, weights: Floats) -> float:
-        """Return the factor, at least 1, by which weighted durations exceed this law on average.
-
-        Censored durations are replaced by their expectation: the mean of the law if the limit is
-        below its least duration, else the limit plus the mean excess. If all durations are known,
-        the factor is the ratio of means. If the law has no least duration, or no duration has
-        ended, the estimate is exposure divided by number of ends.
-        """
-        known = weights * times.known
-        ends, total = float(known.sum()), float((known * times.seconds).sum())
-        mean, factor = self.alpha + self.mean_excess, 1.0
-        if ends < 0.5:
-            return max(1.0, float((weights * times.seconds).sum()) / mean)
-        for _ in range(ROUNDS):
-            before = factor
-            above = weights * (~times.known & (times.seconds >= self.alpha * factor))
-            longest = total + float((above * times.seconds).sum())
-            factor = max(1.0, longest / float(ends * mean + above.sum() * self.alpha))
-            if factor == before:
-                break
-        return factor
-
-    def log_likelihood(self, times: ObservedTimes) -> Floats:
-        """Return the log-likelihood of each duration; values just below alpha are unlikely only."""
-        width = max(self.mean_excess, NOISE / 4 * self.alpha, TICK)
-        late = (times.seconds - self.alpha) / width
-        known = np.where(late >= 0, -late, BELOW * late) - log(width)
-        return np.where(times.known, known, -np.maximum(late, 0))
+    def beyond(self, limits: Floats, levels: Floats) -> Floats:
+        found: Floats = np.maximum(limits, self.alpha) - self.excess * np.log(levels)
+        return found
 
 
 @dataclass(frozen=True)
-class ParetoLaw:
+class Pareto(Law):
     """Under this law a duration exceeds x with probability (scale/x)^shape."""
 
     shape: float
     scale: float
-    ends: int
+    name = "pareto"
 
     @classmethod
-    def fit(cls, times: ObservedTimes) -> ParetoLaw:
+    def fit(cls, times: ObservedTimes) -> Pareto:
         """Fit by maximum likelihood (Hill's estimator if all durations are known).
 
         The shape is at least the smallest one of the delay model.
         """
         scale = float(times.seconds[times.known].min())
         excess = float(np.log(np.maximum(times.seconds / scale, 1)).sum()) / times.ends
-        return cls(max(LEAST_SHAPE, 1 / max(excess, NOISE / 4)), scale, times.ends)
+        return cls(max(LEAST_SHAPE, 1 / max(excess, NOISE / 4)), scale)
 
     @property
     def parameters(self) -> dict[str, float]:
-        """Parameters shape and scale of the delay model."""
         return {"shape": self.shape, "scale": self.scale}
 
+    def survival(self, x: Floats) -> Floats:
+        return np.minimum(self.scale / np.maximum(x, 1e-300), 1.0) ** self.shape
+
+    def beyond(self, limits: Floats, levels: Floats) -> Floats:
+        found: Floats = np.maximum(limits, self.scale) * levels ** (-1 / self.shape)
+        return found
+
+
+@dataclass(frozen=True)
+class Additive:
+    """This law has a start-up overhead and a time per task, each a constant plus an exponential."""
+
+    overhead: Shifted
+    task: Shifted
+    name = "additive"
+
+    @classmethod
+    def fit(cls, overhead: Floats, seconds: Floats) -> Additive:
+        """Fit both parts to overheads and durations, of any shape."""
+        return cls(*(Shifted.fit(ObservedTimes.all_known(x)) for x in (overhead, seconds)))
+
     @property
-    def errors(self) -> dict[str, float]:
-        """Standard errors of shape and scale."""
+    def parameters(self) -> dict[str, float]:
+        """Parameters of the delay model."""
         return {
-            "shape": self.shape / sqrt(self.ends),
-            "scale": self.scale / (self.shape * self.ends),
+            "overhead": self.overhead.alpha,
+            "overhead_mu": self.overhead.mu,
+            "alpha": self.task.alpha,
+            "mu": self.task.mu,
         }
 
-    def log_likelihood(self, times: ObservedTimes) -> Floats:
-        """Return the log-likelihood of each duration."""
-        late = np.log(np.maximum(times.seconds / self.scale, 1))
-        density = log(self.shape) - np.log(times.seconds)
-        return np.where(times.known, density, 0.0) - self.shape * late
+    def distance(self, overhead: Floats, seconds: Floats) -> float:
+        """Return the larger one of the distances of both parts from what was measured."""
+        return max(
+            law.distance(ObservedTimes.all_known(x))
+            for law, x in ((self.overhead, overhead), (self.task, seconds))
+        )

@@ -26,10 +26,10 @@ class ObservedTimes(NamedTuple):
     limit: Floats
     """Time in seconds for which each duration was watched."""
 
-    @property
-    def exposure(self) -> float:
-        """Sum of all durations and lower limits in seconds."""
-        return float(self.seconds.sum())
+    @classmethod
+    def all_known(cls, seconds: Floats) -> ObservedTimes:
+        """Return durations that were watched to the end."""
+        return cls(seconds, np.ones(seconds.shape, np.bool_), np.full(seconds.shape, np.inf))
 
     @property
     def ends(self) -> int:
@@ -40,9 +40,24 @@ class ObservedTimes(NamedTuple):
         """Return the durations marked in `which`."""
         return ObservedTimes(self.seconds[which], self.known[which], self.limit[which])
 
-    def shorter(self, factor: float) -> ObservedTimes:
-        """Return the durations divided by a factor."""
-        return ObservedTimes(self.seconds / factor, self.known, self.limit / factor)
+    def divided(self, factors: Floats) -> ObservedTimes:
+        """Return the durations (iterations, M), divided by a factor for each worker."""
+        return ObservedTimes(self.seconds / factors, self.known, self.limit / factors)
+
+
+class Lines(NamedTuple):
+    """This tuple holds straight lines through the finish times of each worker in each iteration."""
+
+    first: ObservedTimes
+    """Time until the first message, (iterations, M)."""
+    tasks: Integers
+    """Number of tasks of the first message, (M,)."""
+    both: Bools
+    """Whether at least two messages were seen, (iterations, M)."""
+    slope: Floats
+    """Duration of a task by least squares, (iterations, M); 0 unless `both`."""
+    least: Floats
+    """Least duration of a task after the first message if no other was seen; else 0."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,28 @@ class TaskTimes:
         first = np.where(self.done > 0, self.done, np.iinfo(np.int64).max).min(axis=1)
         watched = self.until / first
         return ObservedTimes(np.where(known, ends / np.maximum(tasks, 1), watched), known, watched)
+
+    def lines(self) -> Lines:
+        """Return overheads plus durations that all tasks of a worker share, as straight lines."""
+        sent = np.where(self.done > 0, self.done, np.iinfo(np.int64).max)
+        ordered = np.sort(sent, axis=1)
+        tasks = ordered[:, 0]
+        seen = np.isfinite(self.finish) & (self.done > 0)
+        place = np.broadcast_to(sent.argmin(axis=1)[:, None], (len(seen), self.workers, 1))
+        known = np.take_along_axis(seen, place, axis=2)[..., 0]
+        first = np.where(known, np.take_along_axis(self.finish, place, axis=2)[..., 0], self.until)
+        count = seen.sum(axis=2)
+        both = count > 1
+        some = np.maximum(count, 1)[..., None]
+        x = np.where(seen, self.done - (seen * self.done).sum(axis=2, keepdims=True) / some, 0.0)
+        y = np.where(seen, self.finish, 0.0)
+        slope = (x * y).sum(axis=2) / np.where(both, (x**2).sum(axis=2), 1.0)
+        least = np.zeros(first.shape)
+        if self.done.shape[1] > 1:
+            more = np.where(ordered[:, 1] < np.iinfo(np.int64).max, ordered[:, 1] - tasks, np.inf)
+            rest = np.where(np.isfinite(self.until), self.until, 0.0) - first
+            least = np.where(known & ~both, np.maximum(rest, 0.0) / more, 0.0)
+        return Lines(ObservedTimes(first, known, self.until), tasks, both, slope, least)
 
     def independent(self) -> ObservedTimes | None:
         """Return the duration of every task, of shape (iterations, M, J).

@@ -39,15 +39,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "target": plan.target,
         "iterations": plan.iterations,
         "optimizers": [each._asdict() for each in plan.outlooks],
-        "delays": [
-            {
-                "delay": each.text,
-                "errors": each.errors,
-                "distance": each.distance,
-                "p_value": each.p_value,
-            }
-            for each in plan.fits
-        ],
+        "delays": [{"delay": each.text, "distance": each.distance} for each in plan.fits],
         "candidates": [describe(entry) for entry in plan.entries],
         "inputs": {
             "version": VERSION,
@@ -77,7 +69,6 @@ def describe(entry: Entry) -> dict[str, Any]:
         "job_time": _finite(entry.job),
         "iterations": _finite(entry.iterations),
         "standard_error": _finite(entry.uncertainty),
-        "method": entry.method,
         **{name: _finite(getattr(found, key, None)) for name, key in FIGURES.items()},
         "encoding_time": once and once.encoding,
         "distribution_time": once and once.distribution,

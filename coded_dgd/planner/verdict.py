@@ -129,7 +129,7 @@ def ratio(entry: Entry, base: Entry) -> Ratio:
 def _chance(entry: Entry, base: Entry) -> float:
     """Return the relative error of a ratio that is due to the number of realisations."""
     ours, theirs = (each.iteration.drawn if each.iteration else None for each in (entry, base))
-    if ours is None or theirs is None or not entry.method == base.method == "monte-carlo":
+    if ours is None or theirs is None:
         return hypot(*(each.chance * each.iterations / each.job for each in (entry, base)))
     rest = ours * entry.iterations / entry.job - theirs * base.iterations / base.job
     return float(rest.std()) / sqrt(len(rest))

@@ -2,13 +2,15 @@
 
 python benchmarks/planner.py [--ranks 11] [--situations none,paper] [--repetitions 8] [--job 1000]
     [--seed 0] [--json FILE]
+python benchmarks/planner.py --ranks 9 --situations fresh --repetitions 3 --seed SEED
 
-Six situations. In each, one launch probes the workers as `plan` does, plans, and then trains with
-all that the plan has ranked first of each scheme with exact gradients and with other loads of the
-same schemes. They take turns, in an order that is drawn anew for each repetition: at least `BURST`
-iterations and `TURN` seconds, of which the first iteration does not count, as its data are not in
-the caches. Before, what is left of another scheme is waited for, which its own job would not meet
-either. A job is the start of a scheme and `--job` iterations.
+Six situations, or with `fresh` six kinds of them, whose parameters are drawn from the seed. In
+each, one launch probes the workers as `plan` does, plans, and then trains with all that the plan
+has ranked first of each scheme with exact gradients and, unless the situation is a fresh one, with
+other loads of the same schemes. They take turns, in an order that is drawn anew for each
+repetition: at least `BURST` iterations and `TURN` seconds, of which the first iteration does not
+count, as its data are not in the caches. Before, what is left of another scheme is waited for,
+which its own job would not meet either. A job is the start of a scheme and `--job` iterations.
 
 Some dozens of iterations of a delay model may well be slow or fast ones, and then all schemes meet
 the same luck. How much that was is known: the same draws in virtual time, where messages take
@@ -24,7 +26,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from math import inf
 from pathlib import Path
 from time import monotonic, sleep
@@ -39,6 +40,8 @@ BURST, TURN = 8, 0.3
 """Iterations of a scheme in each repetition, and seconds that they take, at least."""
 QUIET, LONGEST = 0.2, 3.0
 """Seconds without a message after which nothing is left of another scheme, and at most."""
+REPLAYS = 2000
+"""Iterations of a dynamic scheme from which the mean of its ideal is found."""
 SMALL = "synthetic:rows=1000,features=100"
 
 
@@ -61,6 +64,36 @@ SITUATIONS = {
         "shifted-exponential:mu=20,alpha=0.02", "synthetic:rows=1000,features=2000", 2e6
     ),
 }
+
+
+FRESH = ("none", "paper", "additive", "lasting", "bursts", "heavy")
+
+
+def situation_of(name: str, seed: int) -> Situation:
+    """A situation by its name, or one of a kind, `fresh-KIND`, as drawn from the seed."""
+    kind = name.removeprefix("fresh-")
+    if kind == name:
+        return SITUATIONS[name]
+    rng = np.random.default_rng([seed, FRESH.index(kind)])
+
+    def within(low: float, high: float) -> str:
+        return f"{np.exp(rng.uniform(np.log(low), np.log(high))):.4g}"
+
+    rows, features = rng.integers(10_000, 40_000), rng.integers(100, 300)
+    delay = {
+        "none": "none",
+        "paper": f"shifted-exponential:mu={within(10, 80)},alpha=0.01",
+        "additive": f"additive:overhead={within(0.01, 0.04)},overhead_mu={within(30, 100)},"
+        f"alpha={within(0.01, 0.03)},mu={within(100, 1000)}",
+        "lasting": f"additive:overhead={within(0.001, 0.01)},overhead_mu=1000,"
+        f"alpha={within(0.02, 0.04)},mu={within(300, 3000)},spread=0.5",
+        "bursts": f"markov:onset={within(0.02, 0.1)},recovery={within(0.1, 0.4)},"
+        f"factor={within(4, 20)},mu={within(100, 1000)},alpha=0.01",
+        "heavy": f"pareto:shape={within(1.3, 2)},scale={within(0.01, 0.03)}",
+    }[kind]
+    return Situation(
+        delay, f"synthetic:rows={rows},features={features}" if kind == "none" else SMALL
+    )
 
 
 def slow_down(transport: Any, bandwidth: float) -> None:
@@ -88,12 +121,14 @@ def settle(transport: Any) -> None:
 
 
 def others(plan: Any) -> Iterable[Any]:
-    """Other loads of the schemes that the plan has ranked: few, half, and all blocks."""
+    """Other loads of the schemes that the plan has ranked: few, half, and all of M blocks."""
     loads = {2, plan.workers // 2, plan.workers}
     names = {entry.candidate.name for entry in plan.finalists}
     for entry in plan.entries:
         scheme = entry.candidate.scheme
         if entry.refusal or scheme is None or not scheme.exact or entry in plan.finalists:
+            continue
+        if scheme.blocks != plan.workers:
             continue
         if entry.candidate.name in names and scheme.load in loads:
             yield entry
@@ -135,12 +170,12 @@ def luck(scheme: Any, delay: Any, iterations: Sequence[int]) -> tuple[Floats, fl
     In seconds, and without messages and without the guard.
     """
     from coded_dgd.theory import predict
+    from coded_dgd.theory.replay import completion_times
 
     if not delay.injects:
         return np.zeros(len(iterations)), 0.0, 0.0
-    finish = delay.trace(max(iterations) + 1, scheme.workers, scheme.work)[list(iterations)]
-    found = predict(scheme, delay)
-    ideal = scheme.completion_time(scheme.message_times(finish))
+    ideal = completion_times(scheme, delay, max(iterations) + 1)[list(iterations)]
+    found = predict(scheme, delay, realisations=REPLAYS if scheme.dynamic else None)
     return ideal, found.mean, found.standard_error or 0.0
 
 
@@ -156,9 +191,9 @@ def inside(name: str, repetitions: int, job: int, seed: int) -> dict[str, Any]:
     from coded_dgd.engine.transports.mpi.master import master
     from coded_dgd.planner.judging import Limits
     from coded_dgd.planner.planning import make_plan
-    from coded_dgd.planner.record import to_json
+    from coded_dgd.planner.record import describe, to_json
 
-    situation, transport = SITUATIONS[name], master()
+    situation, transport = situation_of(name, seed), master()
     if situation.bandwidth < inf:
         slow_down(transport, situation.bandwidth)
     config = RunConfig(
@@ -180,7 +215,8 @@ def inside(name: str, repetitions: int, job: int, seed: int) -> dict[str, Any]:
         )
         planned = monotonic()
         rows, trainers = [], []
-        for entry in [*plan.finalists, *others(plan)]:
+        able = [each for each in plan.finalists if not each.refusal]
+        for entry in [*able, *(() if name.startswith("fresh-") else others(plan))]:
             setup = prepare(plan.configured(entry), transport.workers)
             trainer = Trainer(setup, transport, setup.problem(source))
             started = monotonic()
@@ -191,7 +227,7 @@ def inside(name: str, repetitions: int, job: int, seed: int) -> dict[str, Any]:
                     "scheme": entry.candidate.arguments.removeprefix("--scheme "),
                     "predicted": entry.iteration.total,
                     "uncertainty": entry.uncertainty,
-                    "predicted_parts": asdict(entry.iteration),
+                    "predicted_parts": describe(entry),
                     "predicted_job": entry.job,
                     "start": monotonic() - started,
                 }
@@ -209,7 +245,7 @@ def inside(name: str, repetitions: int, job: int, seed: int) -> dict[str, Any]:
         "situation": name,
         "probe_seconds": probed - begin,
         "plan_seconds": planned - probed,
-        "finalists": len(plan.finalists),
+        "finalists": len(able),
         "rows": rows,
         "plan": to_json(plan),
     }
@@ -219,8 +255,10 @@ def table(found: dict[str, Any]) -> tuple[str, dict[str, float]]:
     """Format one situation, and sum it up."""
     rows = found["rows"]
     lines = [
-        f"\n{found['situation']}: fitted {found['plan']['delays'][0]['delay']}; "
+        f"\n{found['situation']}: {found['plan']['inputs']['config']['delay']}; "
+        f"fitted {found['plan']['delays'][0]['delay']}; "
         f"probe {found['probe_seconds']:.1f} s, plan {found['plan_seconds']:.1f} s",
+        found["plan"]["verdict"],
         "| scheme | predicted s | +- | measured s | fair s | +- | off | job predicted s | fair s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
@@ -279,7 +317,8 @@ def main() -> None:
         "| situation | recommended | over the best | job off | +- | all ranked, median | worst |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name in arguments.situations.split(","):
+    fresh = ",".join(f"fresh-{kind}" for kind in FRESH)
+    for name in (fresh if arguments.situations == "fresh" else arguments.situations).split(","):
         done = command(
             mpiexec(), "-n", str(arguments.ranks), sys.executable, __file__, "--inside", name,
             "--repetitions", str(arguments.repetitions), "--job", str(arguments.job),

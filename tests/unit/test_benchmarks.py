@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coded_dgd import delays
+from coded_dgd.problems.sources import open_source
+
 pytestmark = pytest.mark.slow
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -91,3 +94,20 @@ def test_dynamic(tmp_path):
     assert alone == ["4", "32", "1", "1.000", "0.00"]
     assert helped[:3] == ["4", "32", "3"]
     assert 4 / (3 + 1 / 3) / 3 <= float(helped[3]) <= 0.5  # perfect split; uncoded takes 3
+
+
+def test_situations_of_the_planner_are_drawn_from_the_seed(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import planner
+
+    drawn = {
+        seed: [planner.situation_of(f"fresh-{kind}", seed) for kind in planner.FRESH]
+        for seed in (1, 2)
+    }
+    assert drawn[1] == [planner.situation_of(f"fresh-{kind}", 1) for kind in planner.FRESH]
+    assert all(one != other for one, other in zip(drawn[1], drawn[2], strict=True))
+    for every in drawn.values():
+        for each in every:
+            delays.create(each.delay, 0)
+            open_source(each.data, 0)
+    assert planner.situation_of("paper", 1) == planner.SITUATIONS["paper"]

@@ -32,7 +32,7 @@ RACERS = 24
 """Number of approximate schemes whose convergence is tried."""
 SLACK = 2
 """Largest number of iterations of a run to the target, as a multiple of the forecast."""
-HOPELESS = 3.0
+HOPELESS = 2.0
 """Time, relative to the best candidate, from which on other numbers of blocks are not tried."""
 
 

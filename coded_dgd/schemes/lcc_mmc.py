@@ -33,7 +33,7 @@ class LCCMMC(LagrangeScheme):
     the mean over the circle.
     """
 
-    most_blocks: ClassVar[int] = 160  # with more, the guard waits and weights take long
+    most_blocks: ClassVar[int] = 100  # with more, the guard waits and weights take long
     help: ClassVar[Mapping[str, str]] = {
         "early_stop": "lcc-mmc: coset also stops when one message of every worker is there, none "
         "does not.  [default: none]",

@@ -599,7 +599,7 @@ def test_redundancy_does_not_pay_where_cores_are_shared():
 
 
 @pytest.mark.slow
-def test_the_whole_grid_is_predicted_in_ten_seconds_of_one_core():
+def test_the_whole_grid_is_predicted_in_fifteen_seconds_of_one_core():
     delay = "shifted-exponential:mu=10,alpha=0.01"
     network = Network((1, 100), (1e-3, 1e-3), (3e-5, 4e-5), 0.1, 1e-9)
     measured = measurements(delay, network, workers=40, iterations=20)
@@ -609,7 +609,7 @@ def test_the_whole_grid_is_predicted_in_ten_seconds_of_one_core():
         measured, RunConfig(scheme="auto", delay=delay), source, 40, Limits(), data_bytes=0,
         injected=True,
     )  # fmt: skip
-    assert process_time() - begin < 10
+    assert process_time() - begin < 15
     assert len(found.entries) > 200
     assert {e.candidate.scheme.load for e in found.entries if e.candidate.name == "uc-mmc"} == set(
         range(1, 21)

@@ -7,7 +7,8 @@ the same iterations, by `coded_dgd.theory.replay`, with messages that take no ti
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,39 +127,47 @@ def _variants(
 ) -> Iterator[tuple[str, Scheme]]:
     """Yield each variant of the scheme called `name`, with its options in words."""
     kind, implied = schemes.find(name)
-    workers, options = trace.workers, {*kind.options} - implied.keys()
-    waits = sorted({-int(-share * workers // 1) for share in WAITED_FOR})
-    values: dict[str, list[Any]] = {
-        "tolerance": [*TOLERANCES],
-        "order": ["circular", "last-first"],
-        "wait": [f"fastest:{k}" for k in waits],
-    }
-    varied = {key: each for key, each in values.items() if key in options}
-    storage = (each for each in (QUICK_STORAGE if quick else STORAGE) if each <= workers)
-    without_redundancy = kind.one_load or not ("load" in kind.sizes or "redundancy" in options)
-    finenesses = (1, FINE) if "blocks" in kind.sizes else (1,)
-    for shares, fine in itertools.product([1] if without_redundancy else storage, finenesses):
-        if shares > trace.most_shares:
-            continue
-        sizes: dict[str, Any] = {"blocks": fine * workers} if "blocks" in kind.sizes else {}
-        if "load" in kind.sizes:
-            sizes["load"] = shares * fine
-        elif "redundancy" in options:
-            sizes["redundancy"] = shares
-        for choice in itertools.product(*varied.values()):
-            chosen = dict(zip(varied, choice, strict=True))
-            words = [f"{key} {value}" for key, value in chosen.items()]
-            if "redundancy" in sizes:
-                words.insert(0, f"redundancy {shares}")
+    options = {*kind.options} - implied.keys()
+    for sizes in _sizes(kind, options, trace, quick):
+        for chosen in _choices(options, trace.workers):
+            shown = {key: sizes[key] for key in sizes.keys() & {"redundancy"}} | chosen
             if "wait" in chosen:  # weights are unbiased for the workers that are missing
-                chosen["p"] = f"{1 - int(chosen['wait'].split(':')[1]) / workers:.6g}"
+                chosen["p"] = f"{1 - int(chosen['wait'].split(':')[1]) / trace.workers:.6g}"
             try:
-                scheme = schemes.create(name, workers, seed=seed, **sizes, **chosen)
+                scheme = schemes.create(name, trace.workers, seed=seed, **sizes, **chosen)
             except Infeasible:
                 continue
             scheme.fit(scheme.blocks, np.ones)
-            if scheme.load * workers / scheme.blocks <= trace.most_shares:
-                yield ", ".join(words), scheme
+            if scheme.load * trace.workers / scheme.blocks <= trace.most_shares:
+                yield ", ".join(f"{key} {value}" for key, value in shown.items()), scheme
+
+
+def _sizes(
+    kind: type[Scheme], options: Collection[str], trace: StragglerTrace, quick: bool
+) -> Iterator[dict[str, int]]:
+    """Yield the numbers of blocks, and loads or redundancies, that a scheme takes."""
+    largest = min(trace.workers, trace.most_shares)
+    storage = [each for each in (QUICK_STORAGE if quick else STORAGE) if each <= largest]
+    for fine in (1, FINE) if "blocks" in kind.sizes else (1,):
+        sizes = {"blocks": fine * trace.workers} if "blocks" in kind.sizes else {}
+        if "load" in kind.sizes:
+            yield from (sizes | {"load": c * fine} for c in ([1] if kind.one_load else storage))
+        elif "redundancy" in options:
+            yield from (sizes | {"redundancy": c} for c in storage)
+        else:
+            yield sizes
+
+
+def _choices(options: Collection[str], workers: int) -> Iterator[dict[str, Any]]:
+    """Yield the values of the other options that are varied."""
+    values: dict[str, Sequence[Any]] = {
+        "tolerance": TOLERANCES,
+        "order": ("circular", "last-first"),
+        "wait": [f"fastest:{k}" for k in sorted({ceil(f * workers - 1e-9) for f in WAITED_FOR})],
+    }
+    varied = {key: each for key, each in values.items() if key in options}
+    for choice in itertools.product(*varied.values()):
+        yield dict(zip(varied, choice, strict=True))
 
 
 def _kind(scheme: Scheme) -> str:

@@ -22,8 +22,9 @@ LAW = "shifted-exponential:mu=10,alpha=0.01"
 """Law of the MMC paper, eq. (12)."""
 LAW_WORKERS = 40
 """Number of workers in Fig. 2 of the MMC paper."""
+LAW_ITERATIONS = 400
 
-WORKER_ITERATIONS = 16_000
+WORKER_ITERATIONS = 24_000
 """Largest number of iterations, times workers, that is replayed of a trace."""
 QUICK = 800
 """The same for a quick computation."""
@@ -69,7 +70,7 @@ class StragglerTrace:
 def usual(seed: int, quick: bool) -> list[StragglerTrace]:
     """Return the traces that are always replayed."""
     law = delays.create(LAW, seed)
-    iterations = _count(LAW_WORKERS, quick)
+    iterations = min(LAW_ITERATIONS, _count(LAW_WORKERS, quick))
     drawn = Recorded(law.trace(iterations, LAW_WORKERS, np.ones(1))[..., 0])
     drawn.per = SHARE
     return [

@@ -94,7 +94,7 @@ def test_the_law_is_that_of_the_papers_and_follows_the_seed():
 
 def test_long_traces_are_cut_and_short_ones_have_short_blocks(tmp_path):
     long = opened(tmp_path, np.ones((4000, 10)))
-    assert (long.iterations, long.block) == (1600, 50)
+    assert (long.iterations, long.block) == (2400, 50)
     assert opened(tmp_path, np.ones((4000, 10)), quick=True).iterations == 80
     short = opened(tmp_path, np.ones((43, 10)))
     assert (short.iterations, short.block) == (43, 7)

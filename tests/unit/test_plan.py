@@ -476,7 +476,7 @@ def test_plan_and_auto_as_commands(tmp_path, monkeypatch, capsys):
     out, err = capsys.readouterr()
     record = json.loads(out)
     assert record["choice"]["scheme"] in err
-    assert record["delays"][0]["delay"].startswith("shifted-exponential")
+    assert record["delays"][1]["delay"].startswith("shifted-exponential")
     (tmp_path / "p.json").write_text(out)
     assert run_command_line(["plan", "--from", "p.json", "--json", "--quiet"]) == 0
     again = json.loads(capsys.readouterr().out)

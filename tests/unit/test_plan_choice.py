@@ -49,10 +49,11 @@ def blocks_of(plan, name):
 
 
 def test_other_numbers_of_blocks_are_candidates_unless_the_user_chooses():
-    names = ["uncoded", "gc", "lcc", "mds-mmc", "uc-mmc", "uc-dynamic", "lcc-mmc"]
-    found = plan(names=names)
-    for name in ("mds-mmc", "uc-mmc", "uc-dynamic", "lcc-mmc"):
+    found = plan(names=["uncoded", "gc", "lcc", "mds-mmc", "uc-mmc", "uc-dynamic", "lcc-mmc"])
+    for name in ("mds-mmc", "uc-mmc", "uc-dynamic"):
         assert blocks_of(found, name) == [8, 16, 32, 64], name
+    assert blocks_of(found, "lcc-mmc") == [8]  # of at least twice the time of the best
+    assert blocks_of(plan(names=["uncoded", "lcc-mmc"]), "lcc-mmc") == [8, 16, 32, 64]
     for name in ("uncoded", "gc", "lcc"):
         assert blocks_of(found, name) == [8], name
     orders = {each.candidate.options.get("order") for each in found.entries}

@@ -25,8 +25,8 @@ class Training:
     for two classes, (K, l) for K outputs. For a model that is not linear in X, all parameters."""
     intercept_: float | NDArray[np.float64]
     """Intercept: a number for a regression, else of shape (1,) or (K,); 0 without ``intercept``."""
-    classes_: NDArray[np.float64] | None
-    """Labels of the classes, ascending; None for a regression."""
+    classes_: NDArray[Any] | None
+    """Labels of the classes, numbers or texts as in y, ascending; None for a regression."""
     parameters_: NDArray[np.float64]
     """All parameters, of shape (p,), as in ``beta.npy``: for each output the coefficients and then,
     with ``intercept``, the intercept."""
@@ -59,7 +59,7 @@ def train(
     y : (m,) array or column of a data frame, optional
         The data, needed on rank 0 only. Without them, `data` says where they are. docs/data.md
         lists what is accepted; missing and masked values, text, dates and complex numbers are
-        refused.
+        refused. Labels y of a classifier may be text.
     sample_weight : (m,) array, optional
         Weights of the rows, 0 or more; a weight of 2 counts as two copies of the row.
     objective : str, Objective or class, optional

@@ -24,7 +24,7 @@ class Fingerprint(NamedTuple):
     rows: int
     features: int
     checksum: int
-    """CRC-32 of rows of X and y, of all rows if `whole`, else of some, and of sample weights."""
+    """CRC-32 of rows of X and y, of all rows if `whole`, else of some, of weights and texts."""
     whole: bool
     size: int | None
     """Size of the data file in bytes; None if the data are not in a file."""
@@ -64,6 +64,8 @@ def fingerprint(source: Source, data: str) -> Fingerprint:
         checksum = crc32(y.tobytes(), crc32(X.tobytes(), checksum))
     if source.weights is not None:
         checksum = crc32(source.weights.tobytes(), checksum)
+    if source.words is not None:
+        checksum = crc32("\n".join(source.words).encode(), checksum)
     path = Path(data)
     size = path.stat().st_size if path.is_file() else None
     return Fingerprint(source.rows, source.features, checksum, whole, size)

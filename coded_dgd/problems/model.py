@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Model:
     intercept : array
         Intercept of each output, of shape (K,) if `coef` is a matrix, else (); 0 without one.
     classes : (C,) array, optional
-        Labels of the classes, ascending; None for a regression.
+        Labels of the classes, numbers or texts, ascending; None for a regression.
     means, scales : (l,) array, optional
         What columns were reduced by, and then divided by, in training; None for 0 and 1. A model
         that is not linear has to be given columns changed in this way.
@@ -66,7 +67,7 @@ class Model:
     parameters: Floats
     coef: Floats
     intercept: Floats
-    classes: Floats | None
+    classes: NDArray[Any] | None
     means: Floats | None
     scales: Floats | None
     linear: bool
@@ -89,7 +90,7 @@ class Model:
         """
         source, own = problem.source, problem.objective
         raw, preparation = preparation_of(source)
-        scaling, classes = preparation.scaling or Scaling(), source.classes
+        scaling, classes = preparation.scaling or Scaling(), source.class_labels
         parameters = coef = beta
         intercept = np.array(0.0)
         if linear := follows_slope(own):
@@ -103,7 +104,7 @@ class Model:
             parameters,
             coef,
             intercept,
-            _optional(classes),
+            classes,
             _optional(scaling.means),
             _optional(scaling.scales),
             linear,
@@ -170,11 +171,14 @@ class Model:
         return (
             misfit(texts, Model) is None
             and (names is None or (len(names) == columns[0] and {*map(type, names)} == {str}))
-            and all(each is None or _is_finite(each) for each in arrays.values())
+            and all(
+                each is None or _is_finite(each) or (name == "classes" and each.dtype.kind == "U")
+                for name, each in arrays.items()
+            )
             and self.parameters.ndim == 1
             and all(each is None or each.shape == columns for each in (self.means, self.scales))
             and (self.scales is None or bool((self.scales > 0).all()))
-            and (self.classes is None or bool((np.diff(self.classes) > 0).all()))
+            and (self.classes is None or bool((self.classes[1:] > self.classes[:-1]).all()))
             and self.intercept.shape == self.coef.shape[:-1]
             and (
                 self.coef.shape in (columns, (K, *columns))

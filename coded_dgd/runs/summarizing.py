@@ -48,7 +48,7 @@ def summarize(
     setup, log, start, stop = outcome.setup, outcome.log, outcome.start, outcome.stop
     scheme, ending = setup.scheme, outcome.ending
     forecast = _forecast(outcome)
-    optimum, classes = start.problem.optimum(), start.problem.source.classes
+    optimum, classes = start.problem.optimum(), start.problem.source.class_labels
     checked = [record.gradient_error for record in log if record.gradient_error is not None]
     shares = [report.cpu_seconds / report.seconds for report in ending.reports if report.seconds]
     real = setup.config.transport == "mpi"
@@ -91,7 +91,7 @@ def summarize(
         loss=start.problem.loss(outcome.beta),
         final_gradient_norm_ratio=_final_ratio(outcome),
         scores=start.problem.scores(outcome.beta),
-        classes=None if classes is None else list(classes),
+        classes=None if classes is None else classes.tolist(),
         distance_to_optimum=None if optimum is None else norm(outcome.beta - optimum),
         step_size=start.step,
         kernel=start.kernel,

@@ -230,7 +230,7 @@ BAD = [
     (X, y.astype("m8[s]"), r"y holds timedelta64\[s\] values: give real numbers, such as seconds"),
     (X.astype(str), y, "X holds <U32 values: give real numbers, a number for each word"),
     (X, np.array([b"word"] * 23), r"y holds \|S4 values"),
-    (X, ["yes", "no"] * 11 + ["no"], "y, row 1: 'yes' is text: give each word a number"),
+    (X, ["yes", "no"] * 11 + ["no"], r"the labels are text \('no', 'yes'\).* needs numbers"),
     ([[1, "a"], [2, 3]], [1, 2], "X, row 1, column 2: 'a' is text"),
     (np.zeros(23, "f8,i4"), y, "X holds .* values: give real numbers, each field a column"),
     (spoilt(None), y, "X, row 5, column 3: the value is missing: drop the row or fill the value"),

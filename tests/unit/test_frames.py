@@ -85,7 +85,7 @@ BAD = [
     (FRAME.assign(size=[pd.NA, *range(19)]), LABELS, "X, column 'size', row 1: the value is missi"),
     (FRAME.assign(size=[np.nan, *range(19)]), LABELS, r"X, row 1, column 2 \('size'\): nan is not"),
     (FRAME.mask(X > 1), LABELS, "X, row .*, column . .*: nan is not a finite number"),
-    (FRAME, LABELS.astype(str), "y, row 1: .* is text"),
+    (FRAME, LABELS.astype(str), "the labels are text .* needs numbers"),
     (FRAME, LABELS.round().astype("category"), "y holds categories"),
     (FRAME, pd.Series(MISSING, dtype="Int64"), "y, row 1: .*(missing|nan is not)"),
     (FRAME, FRAME[["age", "size"]], r"y \(20, 2\)"),

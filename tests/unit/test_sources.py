@@ -299,7 +299,11 @@ BAD = [
     ("a.csv", "1\n2\n", "no features: give at least one"),
     ("a.csv", "a,b\n1,2,3\n", "line 2: 3 columns, but 2 on the first line: give every line"),
     ("a.csv", "1,2\n1,2\n3\n", "line 3: 1 columns, but 2 on the first line: give every line"),
-    ("a.csv", "1,2\n3,x\n", "line 2, column 2: 'x' is not a number: encode text as numbers"),
+    (
+        "a.csv",
+        "1,2\n3,x\n",
+        "line 2, column 2: the label 'x' is text, and the labels before it are",
+    ),
     (
         "a.csv",
         "1,x\n3,4\n",

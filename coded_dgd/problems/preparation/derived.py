@@ -28,9 +28,8 @@ class DerivedSource(Source):
     def __init__(self, source: Source, features: int | None = None) -> None:
         super().__init__(source.name, source.rows, features or source.features, source.storage)
         self.dtype, self.density, self.remedy = source.dtype, source.density, source.remedy
-        self.classes, self.weights, self.intercept = (
-            source.classes, source.weights, source.intercept
-        )  # fmt: skip
+        self.classes, self.words = source.classes, source.words
+        self.weights, self.intercept = source.weights, source.intercept
         self.source = source
 
     def describe(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.errors import DataError
+from coded_dgd.errors import DataError, shown
 from coded_dgd.problems import evaluation
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.preparation.derived import DerivedSource
@@ -46,8 +48,9 @@ class EncodedLabels(DerivedSource):
         unknown = y[self._classes[places] != y]
         if len(unknown):
             raise DataError(
-                f"{self.name}: the label {unknown[0]:g} is none of the classes "
-                f"{_listed(self.coding[0])} that were found at first: use data that stay the same"
+                f"{self.name}: the label {_listed(self, unknown[:1])} is none of the classes "
+                f"{_listed(self, self._classes)} that were found at first: use data that stay the "
+                "same"
             )
         encoded: Floats = self._codes[places]
         return encoded
@@ -66,6 +69,8 @@ def encoded(source: Source, objective: Objective) -> Source:
     own = type(objective)
     checks = own.check_labels is not Objective.check_labels
     encodes = own.encode_labels is not Objective.encode_labels
+    if source.words is not None and not encodes:
+        _refuse_words(source, objective)
     if not (checks or encodes):
         return source
     if source.classes is not None:
@@ -74,9 +79,13 @@ def encoded(source: Source, objective: Objective) -> Source:
     classes, counted = _distinct(source)
     for each, which in ((classes, ""), (counted, " of the rows with a weight above 0")):
         if wanted := evaluation.label_fault(objective, each):
-            raise DataError(f"{source.name}: the labels{which} have to be {wanted}, {_found(each)}")
+            raise DataError(
+                f"{source.name}: the labels{which} have to be {wanted}, {_found(source, each)}"
+            )
     codes = evaluation.label_codes(objective, classes)
     if codes is None:
+        if source.words is not None:
+            _refuse_words(source, objective)
         return source
     evaluation.learn_classes(objective, classes)
     return EncodedLabels(source, (tuple(classes.tolist()), tuple(codes.tolist())))
@@ -107,14 +116,27 @@ def parameters(source: Source, objective: Objective) -> int:
     return evaluation.size(objective, encoded(source, objective).features)
 
 
-def _found(classes: Floats) -> str:
+def _refuse_words(source: Source, objective: Objective) -> NoReturn:
+    places = np.arange(float(len(source.words or ())))
+    raise DataError(
+        f"{source.name}: the labels are text ({_listed(source, places)}), and objective "
+        f"{type(objective).__name__} needs numbers: train a classifier, as --objective logistic "
+        "(two classes) or softmax, or take labels that are numbers (--label names their column)"
+    )
+
+
+def _found(source: Source, classes: Floats) -> str:
     if len(classes) == 1:
-        return f"and all of them are {classes[0]:g}: add rows with other labels"
+        return f"and all of them are {_listed(source, classes)}: add rows with other labels"
     return (
-        f"and there are {len(classes)} different ones ({_listed(classes.tolist())}): convert them, "
+        f"and there are {len(classes)} different ones ({_listed(source, classes)}): convert them, "
         "leave out the other rows, or use another --objective"
     )
 
 
-def _listed(classes: list[float] | tuple[float, ...]) -> str:
-    return ", ".join([f"{each:.6g}" for each in classes[:SHOWN]] + ["..."] * (len(classes) > SHOWN))
+def _listed(source: Source, classes: Floats) -> str:
+    """Return the first of these labels, as the data have them."""
+    first = classes[:SHOWN].tolist()
+    words = source.words
+    texts = [f"{each:.6g}" if words is None else shown(words[int(each)]) for each in first]
+    return ", ".join(texts + ["..."] * (len(classes) > SHOWN))

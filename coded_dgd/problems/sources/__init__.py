@@ -41,6 +41,8 @@ READERS = {
 }
 WEIGHTED = ("npz", "hdf5")
 """Formats that hold sample weights."""
+WORDED = ("csv", "npz")
+"""Formats that hold labels that are text."""
 AS_THEY_ARE = Reading()
 
 ONLY = {
@@ -149,6 +151,11 @@ def save(source: Source, path: Path) -> None:
         raise DataError(
             f"{path}: {name} files hold no sample weights: name it .npz or .h5, or leave the "
             "weights in a file for --weights"
+        )
+    if source.words is not None and name not in WORDED:
+        raise DataError(
+            f"{path}: {name} files hold no text, and the labels of {source.name} are text: name it "
+            ".npz or .csv"
         )
     writer = _module(name)
     otherwise = "name another file"

@@ -47,6 +47,20 @@ def split(line: str) -> list[str]:
     return [field.strip() for field in fields]
 
 
+def quote(text: str) -> str:
+    """Return a text as a field of a line, in double quotes where it needs them.
+
+    Raises
+    ------
+    ValueError
+        If no field in one line has this text.
+    """
+    if text.strip() != text or len(text.splitlines()) != 1:
+        raise ValueError(f"{reprlib.repr(text)} has blanks at an end, or line breaks")
+    quoted = '"' + text.replace('"', '""') + '"'
+    return quoted if text[0] == "#" or set(text) & {",", '"'} else text
+
+
 def other_separator(line: str) -> str | None:
     """Return the name of the separator of a line if it is not the comma, else None."""
     bare = _QUOTED.sub('""', line).strip()

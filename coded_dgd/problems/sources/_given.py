@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError, shown
+from coded_dgd.problems.sources._words import numbered
 from coded_dgd.problems.sources.base import LARGEST, REAL_KINDS, Floats, refuse_unreal
 
 NUMBERS = (Real, Decimal, np.bool_)
@@ -54,6 +55,40 @@ def real_array(name: str, given: Any) -> NDArray[Any]:
         return _numbers(name, array)
     refuse_unreal(name, array.dtype)
     return array
+
+
+def given_labels(name: str, given: Any, X: Any) -> tuple[NDArray[Any], tuple[str, ...] | None]:
+    """Return labels as an array of real numbers, and the distinct texts if they are texts.
+
+    Parameters
+    ----------
+    name : str
+        Name of the labels in errors.
+    given : array, column of a frame, frame of one column, or sequence
+        Real numbers; or texts, also as categories, which are replaced by their places among the
+        distinct ones in ascending order.
+    X : array
+        The rows to which the labels belong.
+
+    Raises
+    ------
+    DataError
+        If the values are neither all real numbers nor all texts.
+    """
+    column = next(_columns(given)) if len(column_names(given)) == 1 else given
+    array = _unmasked(name, _array(name, column))
+    if array.dtype.kind == "U" and isinstance(column, Sequence):
+        array = np.array(column, dtype=object)  # of a word among numbers numpy makes words of all
+    if array.size and (
+        array.dtype.kind == "U"
+        or (array.dtype.kind == "O" and all(issubclass(each, str) for each in _types(array)))
+    ):
+        return numbered("X, y", X, array)
+    return real_array(name, given), None
+
+
+def _types(array: NDArray[Any]) -> set[type]:
+    return {*map(type, array.flat)}
 
 
 def column_names(given: Any) -> list[Any]:
@@ -164,7 +199,7 @@ def _unmasked(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 def _numbers(name: str, objects: NDArray[Any]) -> Floats:
     """Return an array of objects in float64; refuse an object that is not a real number."""
-    if all(issubclass(kind, USUAL) for kind in {*map(type, objects.flat)}):
+    if all(issubclass(kind, USUAL) for kind in _types(objects)):
         return objects.astype(np.float64)
     numbers = np.empty(objects.shape)
     for place, value in np.ndenumerate(objects):

@@ -78,7 +78,7 @@ def find_header(
         raise DataError(
             f"{where}: column {text + 1} is text ({reprlib.repr(first[text])}) and column "
             f"{number + 1} a number ({reprlib.repr(first[number])}): add --header yes if the line "
-            "is the header; if it is data, encode its text as numbers"
+            "is the header, or --header no if it is a row whose label is text"
         )
     return Header(tuple(first), True)
 

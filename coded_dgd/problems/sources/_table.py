@@ -25,8 +25,19 @@ class _Without:
         return np.delete(self._A[rows], self._place, axis=1)
 
 
-def table_source(name: str, A: NDArray[Any], columns: Columns, storage: str) -> ArraySource:
+def table_source(
+    name: str,
+    A: NDArray[Any],
+    columns: Columns,
+    storage: str,
+    words: tuple[str, ...] | None = None,
+) -> ArraySource:
     """Return the source of a table A, shape (m, l + 1).
+
+    Parameters
+    ----------
+    words : tuple of str, optional
+        Distinct texts of the labels if their column has the places of these.
 
     Raises
     ------
@@ -35,7 +46,7 @@ def table_source(name: str, A: NDArray[Any], columns: Columns, storage: str) -> 
     """
     refuse_empty(name, len(A), columns.width - 1)
     source = ArraySource(name, _features(A, columns), A[:, columns.label], storage)
-    source.columns = columns
+    source.columns, source.words = columns, words
     return source
 
 

@@ -64,6 +64,11 @@ class Source(ABC):
 
     It is None if labels are returned as they are stored."""
 
+    words: tuple[str, ...] | None = None
+    """Distinct texts of labels that are text, ascending; `read` returns their places from 0.
+
+    It is None if labels are stored as numbers."""
+
     weights: Floats | None = None
     """Sample weight of each row, of shape (m,); None if all weights are one."""
 
@@ -88,9 +93,10 @@ class Source(ABC):
     def describe(self) -> str:
         """Return a description of the source in one short line."""
         label = f", {self.columns.describe()}" if self.columns else ""
+        words = "" if self.words is None else f", {len(self.words)} different texts as labels"
         weights = "" if self.weights is None else ", sample weights"
         return (
-            f"{self.name}: {self.rows} rows x {self.features} features{label}{weights}, "
+            f"{self.name}: {self.rows} rows x {self.features} features{label}{words}{weights}, "
             f"{self.storage}"
         )
 
@@ -100,6 +106,14 @@ class Source(ABC):
         `feature` counts from 0; messages count columns from 1.
         """
         return self.columns.feature_title(feature) if self.columns else f"column {feature + 1}"
+
+    @property
+    def class_labels(self) -> NDArray[Any] | None:
+        """Labels of the classes as the data have them, numbers or texts; None without classes."""
+        if self.classes is None:
+            return None
+        classes = np.array(self.classes)
+        return classes if self.words is None else np.array(self.words)[classes.astype(int)]
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -304,8 +318,13 @@ INSTEAD = {
 """Suggested conversion to real numbers for each other kind of numpy type."""
 
 
-def refuse_unreal(name: str, dtype: np.dtype[Any]) -> None:
+def refuse_unreal(name: str, dtype: np.dtype[Any], text: bool = False) -> None:
     """Refuse an array that holds values other than real numbers.
+
+    Parameters
+    ----------
+    text : bool
+        Whether text would be accepted as well, which the message then names.
 
     Raises
     ------
@@ -314,7 +333,8 @@ def refuse_unreal(name: str, dtype: np.dtype[Any]) -> None:
     """
     if dtype.kind not in REAL_KINDS:
         instead = INSTEAD.get(dtype.kind, INSTEAD["O"])
-        raise DataError(f"{name} holds {dtype} values: give real numbers, {instead}")
+        words = ", or text with .astype(str)" if text else ""
+        raise DataError(f"{name} holds {dtype} values: give real numbers, {instead}{words}")
 
 
 def refuse_truncated(name: str, shape: tuple[int, ...], itemsize: int, size: int) -> int:

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
-from coded_dgd.errors import DataError
+from coded_dgd.errors import DataError, shown
 from coded_dgd.problems.sources._columns import Columns
 from coded_dgd.problems.sources._fields import (
     is_svm,
     kind,
     other_separator,
+    quote,
     split,
     uncommented,
     why_no_number,
@@ -28,6 +29,7 @@ from coded_dgd.problems.sources._header import COUNTED, find_header, may_count, 
 from coded_dgd.problems.sources._label import find_columns
 from coded_dgd.problems.sources._table import split_rows, table_source
 from coded_dgd.problems.sources._text import StreamedSource, numbered_lines, to_number, to_text
+from coded_dgd.problems.sources._words import Words
 from coded_dgd.problems.sources.base import ArraySource, Source, refuse_empty
 from coded_dgd.reading import Reading
 
@@ -46,6 +48,8 @@ class Head:
     """Number of the line after which rows begin: that of the header, or 0."""
     may_count: bool
     """Whether the first column may be an index."""
+    words: Words | None = None
+    """Numbering of the labels if these are text; None if they are numbers."""
 
 
 def open_file(path: Path, reading: Reading) -> ArraySource:
@@ -60,7 +64,11 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     values = array("d")
     rows = _scan(path, head, values.extend)
     A = np.asarray(values).reshape(rows, head.columns.width)
-    return table_source(str(path), A, head.columns, "in memory")
+    if head.words is None:
+        return table_source(str(path), A, head.columns, "in memory")
+    labels = A[:, head.columns.label]
+    labels[:] = head.words.settle()[labels.astype(int)]
+    return table_source(str(path), A, head.columns, "in memory", head.words.texts)
 
 
 def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
@@ -77,19 +85,29 @@ def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
     parse, dense = partial(_rows, head=head), partial(split_rows, columns=head.columns)
     source = StreamedSource(path, rows, features, parse, dense)
     source.columns = head.columns
+    if head.words is not None:
+        head.words.settle()
+        source.words = head.words.texts
     return source
 
 
 def write(file: IO[bytes], source: Source) -> None:
-    """Write all rows in the format of `open_file`, without a header, the label last.
+    """Write all rows in the format of `open_file`, the label last.
 
-    Numbers of the first row have a decimal point or an exponent, so they cannot be mistaken for
-    numbers of columns.
+    There is a header, x1, ..., xl, label, only if labels are text, as text in the first row might
+    be one. Otherwise numbers of the first row have a decimal point or an exponent, so they cannot
+    be mistaken for numbers of columns.
     """
     text: Callable[[float], str] = repr
+    words = source.words
+    if words is not None:
+        names = [f"x{column + 1}" for column in range(source.features)]
+        file.write((",".join([*names, "label"]) + "\n").encode())
+    quoted = [quote(word) for word in words or ()]
     for X, y in source.windows():
-        for row in np.column_stack([X, y]).tolist():
-            file.write((",".join(map(text, row)) + "\n").encode())
+        for row, label in zip(X.tolist(), y.tolist(), strict=True):
+            last = text(label) if words is None else quoted[int(label)]
+            file.write((",".join([*map(text, row), last]) + "\n").encode())
             text = to_text
 
 
@@ -114,7 +132,10 @@ def _read_head(path: Path, reading: Reading) -> Head:
     header = find_header(first, second, _names_in(comment), reading.header, where)
     columns = find_columns(len(first), header.names, reading, str(path))
     begin = number if header.in_first_line else 0
-    return Head(columns, begin, may_count(first, columns, reading))
+    row = second if begin else first
+    worded = len(row) == columns.width and kind(row[columns.label]) == "text"
+    counting = may_count(first, columns, reading)
+    return Head(columns, begin, counting, Words() if worded else None)
 
 
 def _names_in(comment: str | None) -> list[str] | None:
@@ -145,16 +166,19 @@ def _scan(path: Path, head: Head, take: Callable[[Row], Any]) -> int:
 
 
 def _rows(path: Path, head: Head) -> Iterator[Row]:
-    width = head.columns.width
+    width, label = head.columns.width, head.columns.label
+    words = head.words
     lines = numbered_lines(path)
     if head.begin:
         next((number for number, _ in lines if number == head.begin), None)
     for number, line in lines:
-        fields = line.split(",")
+        fields: list[Any] = line.split(",")
         if len(fields) == width and "_" not in line:  # Python would read 1_000
+            if words is not None:
+                fields[label] = words.numbers.get(fields[label].strip())  # None is no number
             try:
                 row = list(map(float, fields))
-            except ValueError:
+            except (ValueError, TypeError):
                 pass
             else:
                 yield row
@@ -165,24 +189,40 @@ def _rows(path: Path, head: Head) -> Iterator[Row]:
 
 def _numbers(line: str, head: Head, where: str) -> Row:
     """Return the numbers of a line that needs full parsing; refuse an invalid line."""
-    columns = head.columns
+    columns, words = head.columns, head.words
     fields = _split(line, where)
     if len(fields) != columns.width:
         _refuse_width(line, fields, columns, where)
     if columns.names is not None and tuple(fields) == columns.names:
         raise DataError(f"{where}: this is the header again: delete the line")
-    try:
-        return [to_number(field) for field in fields]
-    except ValueError:
-        place = [kind(field) == "number" for field in fields].index(False)
+    row = []
+    for place, field in enumerate(fields):
+        title = f"{where}, {columns.title(place)}"
+        if words is not None and place == columns.label:
+            row.append(words.number(field, title))
+            continue
+        try:
+            row.append(to_number(field))
+        except ValueError:
+            _refuse_field(line, fields, place, head, where)
+    return row
+
+
+def _refuse_field(line: str, fields: list[str], place: int, head: Head, where: str) -> NoReturn:
     _refuse_separator(line, where)
-    if place == columns.width - 1 and not fields[place]:
+    field, title = fields[place], f"{where}, {head.columns.title(place)}"
+    if place == len(fields) - 1 and not field:
         raise DataError(
             f"{where} ends with a comma, and its last column is blank: delete the comma at the end "
             "of each line, or fill the value"
         )
-    separator = " " if not fields[place] else ": "
-    raise DataError(f"{where}, {columns.title(place)}{separator}{why_no_number(fields[place])}")
+    if place == head.columns.label and kind(field) == "text":
+        raise DataError(
+            f"{title}: the label {shown(field)} is text, and the labels before it are numbers: "
+            "write all labels as text, or all as numbers"
+        )
+    separator = " " if not field else ": "
+    raise DataError(f"{title}{separator}{why_no_number(field)}")
 
 
 def _split(line: str, where: str) -> list[str]:

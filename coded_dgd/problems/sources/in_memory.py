@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import CodedDGDError, DataError, one_line, shown
-from coded_dgd.problems.sources._given import column_names, real_array
+from coded_dgd.problems.sources._given import column_names, given_labels, real_array
 from coded_dgd.problems.sources._weights import sample_weights
 from coded_dgd.problems.sources.base import ArraySource, Source, refuse_misshapen, refuse_unreal
 from coded_dgd.problems.sources.sparse import SparseSource
@@ -30,13 +30,14 @@ def open_arrays(X: Any, y: Any, weights: Any = None) -> Source:
     ----------
     X : (m, l) array, data frame, sparse matrix, or list of rows
     y : (m,) or (m, 1) array, column of a data frame, or list
+        Real numbers, or texts, which name the classes of a classifier.
     weights : (m,) or (m, 1) array, column of a data frame, or list, optional
 
     Raises
     ------
     DataError
-        If X or y is another object, or has values that are not real numbers. Values that are not
-        finite are refused when they are read.
+        If X or y is another object, or has values that are not real numbers (y may be text). Values
+        that are not finite are refused when they are read.
     """
     with _reading(NAME):
         _refuse_different_indexes(X, "y", y)
@@ -49,13 +50,14 @@ def open_arrays(X: Any, y: Any, weights: Any = None) -> Source:
         else:
             X = real_array("X", X)
     with _reading("y"):
-        y = real_array("y", _dense_labels(y))
+        y, words = given_labels("y", _dense_labels(y), X)
     if _is_sparse(X):
         refuse_misshapen(NAME, X, y)
         with _reading("X"):
             source: Source = _GivenRows(_compressed(X), y, names)
     else:
         source = _GivenArrays(X, y, names)
+    source.words = words
     if weights is not None:
         with _reading(WEIGHTS):
             given = real_array(WEIGHTS, weights)

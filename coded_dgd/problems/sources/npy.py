@@ -55,7 +55,9 @@ def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) 
     npy_format.write_array_header_1_0(file, header)
 
 
-def read_array(file: IO[bytes], name: str, size: int, mapped: bool) -> NDArray[Any]:
+def read_array(
+    file: IO[bytes], name: str, size: int, mapped: bool, text: bool = False
+) -> NDArray[Any]:
     """Return the array in .npy format that begins at the current position of `file`.
 
     Parameters
@@ -68,6 +70,8 @@ def read_array(file: IO[bytes], name: str, size: int, mapped: bool) -> NDArray[A
         Number of bytes of the array, including its header.
     mapped : bool
         Whether to map the array read-only rather than load it.
+    text : bool
+        Whether the array may hold text.
 
     Raises
     ------
@@ -77,7 +81,8 @@ def read_array(file: IO[bytes], name: str, size: int, mapped: bool) -> NDArray[A
     """
     start = file.tell()
     shape, order, dtype = _read_header(file, name)
-    refuse_unreal(name, dtype)
+    if not (text and dtype.kind == "U"):
+        refuse_unreal(name, dtype, text)
     offset = file.tell()
     needed = refuse_truncated(name, shape, dtype.itemsize, size - (offset - start))
     if not needed:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
 from coded_dgd.problems.sources._weights import sample_weights
+from coded_dgd.problems.sources._words import numbered
 from coded_dgd.problems.sources.base import ArraySource, Source
 from coded_dgd.problems.sources.npy import read_array, write_header
 from coded_dgd.reading import Reading
@@ -47,7 +48,11 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
             f"{path} is damaged or not a .npz: write it with numpy.savez(path, X=X, y=y)"
         ) from None
     mapped = isinstance(X, np.memmap)
+    words = None
+    if y.dtype.kind == "U":
+        y, words = numbered(str(path), X, y)
     source = ArraySource(str(path), X, y, "memory-mapped" if mapped else "in memory")
+    source.words = words
     if w is not None:
         source.weights = sample_weights(f"{path}, array w", w, source.rows)
     return source
@@ -55,16 +60,17 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
 
 def write(file: IO[bytes], source: Source) -> None:
     """Write all rows in the format of `open_file`, uncompressed, so that they can be mapped."""
-    y = np.empty(source.rows, source.dtype)
+    y = np.empty(source.rows, source.dtype if source.words is None else np.intp)
     with zipfile.ZipFile(file, "w") as archive:
         with archive.open("X.npy", "w", force_zip64=True) as member:
             write_header(member, (source.rows, source.features), source.dtype)
             start = 0
-            for rows, labels in source.windows():
+            for rows, of_rows in source.windows():
                 member.write(rows.astype(source.dtype).tobytes())
-                y[start : start + len(labels)] = labels
-                start += len(labels)
-        for name, array in (("y", y), ("w", source.weights)):
+                y[start : start + len(of_rows)] = of_rows
+                start += len(of_rows)
+        labels: NDArray[Any] = y if source.words is None else np.array(source.words)[y]
+        for name, array in (("y", labels), ("w", source.weights)):
             if array is not None:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     write_header(member, array.shape, array.dtype)
@@ -91,9 +97,9 @@ def _read_member(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[Any
     title, size = f"{path}, array {name}", member.file_size
     with archive.open(member) as stream:  # checks the member's header, even if it is mapped then
         if member.compress_type == zipfile.ZIP_DEFLATED:
-            return read_array(stream, title, size, mapped=False)
+            return read_array(stream, title, size, mapped=False, text=name == "y")
     with path.open("rb") as file:
         file.seek(member.header_offset)
         lengths = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
         file.seek(sum(lengths), 1)
-        return read_array(file, title, size, mapped=True)
+        return read_array(file, title, size, mapped=True, text=name == "y")

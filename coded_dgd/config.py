@@ -146,6 +146,13 @@ class RunConfig:
         "called so, its number from 1, or from the end from -1.  [default: the last column]",
         metavar="NAME|INDEX",
     )
+    columns: str | None = option(
+        None,
+        "Columns that are features: names in the header or numbers, as of --label, with commas "
+        "between, and ranges FIRST:LAST with both ends; of X in an .npz, .h5 or .svm file by "
+        "number.  [default: all but the label]",
+        metavar="NAME|INDEX|FIRST:LAST,...",
+    )
     format: str | None = option(
         None,
         "Format of the data file, whatever its suffix is.  [default: as the suffix says]",
@@ -347,7 +354,7 @@ class RunConfig:
     @property
     def reading(self) -> Reading:
         """How a data file is read."""
-        return Reading(self.header, self.label, self.format, self.features, self.weights)
+        return Reading(**{each.name: getattr(self, each.name) for each in fields(Reading)})
 
     @property
     def scheme_options(self) -> dict[str, float | str | None]:

@@ -14,7 +14,7 @@ LARGEST_INDEX = 2**31 - 1
 
 @dataclass(frozen=True)
 class Reading:
-    """The options ``--header``, ``--label``, ``--format``, ``--features`` and ``--weights``.
+    """The options that say how a data file is read, by their names on the command line.
 
     Parameters
     ----------
@@ -22,6 +22,9 @@ class Reading:
         Whether the first line of a csv file names the columns: one of `HEADERS`.
     label : str, optional
         Name or number of the label's column; None for the last.
+    columns : str, optional
+        Names, numbers or ranges of the columns that are features, with commas between them; None
+        for all but the label.
     format : str, optional
         One of `FORMATS`; None for the one that the suffix of the file names.
     features : int, optional
@@ -37,6 +40,7 @@ class Reading:
 
     header: str = "auto"
     label: str | None = None
+    columns: str | None = None
     format: str | None = None
     features: int | None = None
     weights: str | None = None

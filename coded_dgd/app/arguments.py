@@ -19,6 +19,7 @@ from coded_dgd.spec import nearest
 from coded_dgd.values import plain, refuse_misfit
 
 INSTEAD = {
+    "columns": 'names or numbers in one text, such as "age,size" or "2:5"',
     "data": "a path, or the arrays themselves as train(X, y)",
     "delay": 'text such as "shifted-exponential:mu=10,alpha=0.01"',
     "objective": "a name, an Objective, or a class of one",

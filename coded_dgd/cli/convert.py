@@ -36,8 +36,9 @@ def convert(
     Formats are .npy, .npz, .svm or .libsvm, .csv and .h5; .svm and .csv may be compressed, as
     .csv.gz, .bz2 or .xz. Every number stays what it is; float32 stays float32 where the format has
     it. Rows are read and written by the window: only a compressed .npz is held in memory. --header,
-    --label, --format, --features and --weights are of IN. Sample weights are kept in .npz and .h5;
-    other formats cannot hold them and are refused.
+    --label, --columns, --format, --features and --weights are of IN. Sample weights are kept in
+    .npz and .h5, and labels that are text in .npz and .csv; other formats cannot hold them and are
+    refused.
     """
     from coded_dgd.problems.sources import open_source, save
 

@@ -12,6 +12,7 @@ from coded_dgd import delays, schemes
 from coded_dgd.config import OPTIONS, Option, RunConfig
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import optimizers
+from coded_dgd.reading import Reading
 from coded_dgd.spec import listed
 
 NAMES = schemes.described()
@@ -123,7 +124,7 @@ of_schemes = combined(
     configured("normalisation", schemes.help_of("normalisation"), type=str),
     configured("early_stop", schemes.help_of("early_stop"), type=str),
 )
-reading = combined(*map(configured, ("header", "label", "format", "features", "weights")))
+reading = combined(*(configured(each.name) for each in fields(Reading)))
 data = combined(configured("data"), reading)
 delivery = combined(configured("encode"), configured("share_blocks"))
 training = combined(

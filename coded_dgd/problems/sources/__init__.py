@@ -48,6 +48,7 @@ AS_THEY_ARE = Reading()
 ONLY = {
     "header": "only csv files have a header",
     "label": "only csv and npy files hold the label among other columns",
+    "columns": "they are made with as many columns as they are to have",
     "features": "only svm files leave columns out",
     "format": "they are no file",
 }

@@ -1,4 +1,4 @@
-"""This module describes the columns of a table."""
+"""This module describes the columns of a table or matrix."""
 
 from __future__ import annotations
 
@@ -7,28 +7,39 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Columns:
-    """One column of a table is the label; the others are the features, in order.
+    """One column of a table is the label; the others, or some of them, are the features.
 
     Parameters
     ----------
     width : int
-        Number of columns, l + 1.
-    label : int
-        Place of the label, from 0.
+        Number of columns.
+    label : int, optional
+        Place of the label, from 0; None if the label is no column of the matrix.
     names : tuple of str, optional
         Names of all columns; None if the table has no header.
+    chosen : tuple of int, optional
+        Places of the features, in order; None for all columns but the label.
     """
 
     width: int
-    label: int
+    label: int | None
     names: tuple[str, ...] | None = None
+    chosen: tuple[int, ...] | None = None
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """Places of the features, in order."""
+        if self.chosen is not None:
+            return self.chosen
+        return tuple(place for place in range(self.width) if place != self.label)
 
     def describe(self) -> str:
-        """Return a description of the label's column, in a few words."""
+        """Return a description of the label's column and of the choice, in a few words."""
+        if self.label is None:
+            return f"of {self.width} columns"
         number = f"column {self.label + 1} of {self.width}"
-        if self.names is None or not self.names[self.label]:
-            return f"label {number}"
-        return f"label {self.names[self.label]!r} ({number})"
+        name = self._name(self.label)
+        return f"label {name!r} ({number})" if name else f"label {number}"
 
     def title(self, place: int) -> str:
         """Return the name of a column in errors; `place` counts from 0."""
@@ -37,13 +48,12 @@ class Columns:
 
     def feature_title(self, feature: int) -> str:
         """Return the name of a feature's column in errors; `feature` counts from 0."""
-        return self.title(feature + (feature >= self.label))
+        return self.title(self.features[feature])
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         """Names of the features' columns, in order; None if the table has no header."""
-        places = (place for place in range(self.width) if place != self.label)
-        return None if self.names is None else tuple(map(self._name, places))
+        return None if self.names is None else tuple(map(self._name, self.features))
 
     def _name(self, place: int) -> str:
         """Return the name of a column, or "" for none."""
@@ -51,5 +61,5 @@ class Columns:
 
     def label_title(self) -> str:
         """Return the name of the label's column in errors."""
-        name = self.names[self.label] if self.names is not None else ""
+        name = "" if self.label is None else self._name(self.label)
         return "the label" + (f" ({name!r})" if name else "")

@@ -15,7 +15,10 @@ MISSING = {
 """Texts that stand for a missing value, in lower case."""
 
 FILL = "drop the row or fill the value"
-ENCODE = "encode text as numbers, as pandas.get_dummies does, or leave the column out"
+ENCODE = (
+    "encode text as numbers, as pandas.get_dummies does, or leave the column out: name the others "
+    "with --columns"
+)
 
 SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'", " ": "spaces"}
 _QUOTED = re.compile('"[^"]*"')

@@ -92,6 +92,7 @@ def may_count(first: list[str], columns: Columns, reading: Reading) -> bool:
         reading.header == "auto"
         and columns.names is None
         and columns.width > 2
+        and columns.chosen is None
         and columns.label != 0
         and (first[0] == "0" or (first[0] == "1" and _has_points(first)))
     )

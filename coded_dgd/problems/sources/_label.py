@@ -1,19 +1,19 @@
-"""Functions that decide which column of a table is the label, and refuse ambiguous tables.
+"""Functions that decide which columns of a table are label and features, and refuse doubtful ones.
 
-The label is the last column unless ``--label`` names another. If the names of columns suggest
+The label is the last column unless ``--label`` names another, and all other columns are features
+unless ``--columns`` names some. If the names of columns suggest
 another label, or an index in the first column, the refusal names the option that resolves the
 ambiguity.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 
 from coded_dgd.errors import DataError
+from coded_dgd.problems.sources._choice import chosen_places, find_place
 from coded_dgd.problems.sources._columns import Columns
 from coded_dgd.reading import Reading
-from coded_dgd.spec import nearest
 
 LABELS = {"label", "labels", "target", "targets", "class", "y"}
 """Common names of a label, in lower case."""
@@ -26,7 +26,7 @@ UNNAMED = {"", "unnamed: 0"}
 def find_columns(
     width: int, names: tuple[str, ...] | None, reading: Reading, where: str
 ) -> Columns:
-    """Decide which column is the label.
+    """Decide which column is the label, and which are features.
 
     Parameters
     ----------
@@ -40,15 +40,21 @@ def find_columns(
     Raises
     ------
     DataError
-        If the column of ``--label`` does not exist, or the names leave ambiguous which column is
-        the label or whether the first column is an index.
+        If a column of ``--label`` or ``--columns`` does not exist, or the names leave ambiguous
+        which column is the label or whether the first column is an index.
     """
-    label = None if reading.label is None else _find_label(reading.label, width, names, where)
-    if names is not None and reading.header == "auto" and width > 1 and label != 0:
+    label = width - 1
+    if reading.label is not None:
+        label = find_place("--label", reading.label, width, names, where)
+    in_doubt = reading.header == "auto" and reading.columns is None
+    if names is not None and in_doubt and width > 1 and label != 0:
         _refuse_index(names, where)
-    if names is not None and label is None:
+    if names is not None and reading.label is None:
         _refuse_doubtful_label(names, where)
-    return Columns(width, width - 1 if label is None else label, names)
+    if reading.columns is None:
+        return Columns(width, label, names)
+    chosen = chosen_places(reading.columns, width, names, where, label)
+    return Columns(width, label, names, chosen)
 
 
 def _refuse_index(names: tuple[str, ...], where: str) -> None:
@@ -78,38 +84,3 @@ def _refuse_doubtful_label(names: tuple[str, ...], where: str) -> None:
 def _argument(names: tuple[str, ...], place: int) -> str:
     unique = names.count(names[place]) == 1
     return shlex.quote(names[place]) if unique else str(place + 1)
-
-
-def _find_label(label: str, width: int, names: tuple[str, ...] | None, where: str) -> int:
-    """Return the place of the column with this name or, if no name matches, this number."""
-    wanted = label.strip()
-    places = [place for place, name in enumerate(names or ()) if name == wanted]
-    if len(places) > 1:
-        raise DataError(
-            f"{where}: {len(places)} columns are called {wanted!r}: give --label the number of one "
-            f"of them ({', '.join(str(place + 1) for place in places)})"
-        )
-    if places:
-        return places[0]
-    if not re.fullmatch("[+-]?[0-9]{1,9}", wanted):
-        if names is None:
-            raise DataError(
-                f"{where} has no names of columns, and --label is {label!r}: give the number of "
-                f"the column, from 1 to {width}"
-            )
-        raise DataError(
-            f"{where}: no column is called {label!r}{nearest(wanted, names)}; there are: "
-            f"{_listed(names)}: give --label one of these names, or a number from 1 to {width}"
-        )
-    number = int(wanted)
-    if not 1 <= abs(number) <= width:
-        raise DataError(
-            f"{where}: --label {number}: columns count from 1 to {width}, or from the end from -1 "
-            f"to {-width}: give one of these numbers"
-        )
-    return number - 1 if number > 0 else width + number
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    more = ", ..." if len(names) > 9 else ""
-    return ", ".join(map(repr, names[:9])) + more

@@ -241,7 +241,7 @@ def _mapping(array: Any) -> mmap.mmap | None:
 
     A private copy-on-write mapping, and memory without a file, would lose written data.
     """
-    shared = False
+    shared, array = False, getattr(array, "whole", array)
     while isinstance(array, np.ndarray):
         shared = shared or (isinstance(array, np.memmap) and array.mode != "c")
         array = array.base

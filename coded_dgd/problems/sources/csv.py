@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -27,13 +28,13 @@ from coded_dgd.problems.sources._fields import (
 )
 from coded_dgd.problems.sources._header import COUNTED, find_header, may_count, refuse_count
 from coded_dgd.problems.sources._label import find_columns
-from coded_dgd.problems.sources._table import split_rows, table_source
+from coded_dgd.problems.sources._table import table_source
 from coded_dgd.problems.sources._text import StreamedSource, numbered_lines, to_number, to_text
 from coded_dgd.problems.sources._words import Words
-from coded_dgd.problems.sources.base import ArraySource, Source, refuse_empty
+from coded_dgd.problems.sources.base import ArraySource, Floats, Source, refuse_empty
 from coded_dgd.reading import Reading
 
-OPTIONS = ("header", "label")
+OPTIONS = ("header", "label", "columns")
 """Options of `Reading` that apply to a file of this format, apart from ``format``."""
 
 Row = list[float]
@@ -51,6 +52,20 @@ class Head:
     words: Words | None = None
     """Numbering of the labels if these are text; None if they are numbers."""
 
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """Places of the columns that a parsed row has, in order; the others are not parsed."""
+        chosen, label = self.columns.chosen, self.columns.label
+        if chosen is None or label is None:
+            return tuple(range(self.columns.width))
+        return (*chosen, label)
+
+    @property
+    def label(self) -> int:
+        """Place of the label in a parsed row."""
+        label = self.columns.label
+        return len(self.taken) - 1 if self.columns.chosen or label is None else label
+
 
 def open_file(path: Path, reading: Reading) -> ArraySource:
     """Return the source of the file, held in memory.
@@ -63,12 +78,13 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     head = _read_head(path, reading)
     values = array("d")
     rows = _scan(path, head, values.extend)
-    A = np.asarray(values).reshape(rows, head.columns.width)
-    if head.words is None:
-        return table_source(str(path), A, head.columns, "in memory")
-    labels = A[:, head.columns.label]
-    labels[:] = head.words.settle()[labels.astype(int)]
-    return table_source(str(path), A, head.columns, "in memory", head.words.texts)
+    A = np.asarray(values).reshape(rows, len(head.taken))
+    if head.words is not None:
+        labels = A[:, head.label]
+        labels[:] = head.words.settle()[labels.astype(int)]
+    source = table_source(str(path), A, Columns(len(head.taken), head.label), "in memory")
+    _describe(source, head)
+    return source
 
 
 def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
@@ -80,15 +96,25 @@ def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
         In the same cases as `open_file`.
     """
     head = _read_head(path, reading)
-    rows, features = _scan(path, head, lambda row: None), head.columns.width - 1
+    rows, features = _scan(path, head, lambda row: None), len(head.taken) - 1
     refuse_empty(str(path), rows, features)
-    parse, dense = partial(_rows, head=head), partial(split_rows, columns=head.columns)
-    source = StreamedSource(path, rows, features, parse, dense)
-    source.columns = head.columns
     if head.words is not None:
         head.words.settle()
-        source.words = head.words.texts
+    parse, dense = partial(_rows, head=head), partial(_separate, label=head.label)
+    source = StreamedSource(path, rows, features, parse, dense)
+    _describe(source, head)
     return source
+
+
+def _describe(source: Source, head: Head) -> None:
+    source.columns = head.columns
+    source.words = None if head.words is None else head.words.texts
+
+
+def _separate(rows: list[Row], label: int) -> tuple[Floats, Floats]:
+    """Return X and y of parsed rows as new arrays."""
+    A = np.array(rows)
+    return np.delete(A, label, axis=1), A[:, label].copy()
 
 
 def write(file: IO[bytes], source: Source) -> None:
@@ -133,7 +159,7 @@ def _read_head(path: Path, reading: Reading) -> Head:
     columns = find_columns(len(first), header.names, reading, str(path))
     begin = number if header.in_first_line else 0
     row = second if begin else first
-    worded = len(row) == columns.width and kind(row[columns.label]) == "text"
+    worded = len(row) == columns.width and kind(row[columns.label or 0]) == "text"
     counting = may_count(first, columns, reading)
     return Head(columns, begin, counting, Words() if worded else None)
 
@@ -166,14 +192,17 @@ def _scan(path: Path, head: Head, take: Callable[[Row], Any]) -> int:
 
 
 def _rows(path: Path, head: Head) -> Iterator[Row]:
-    width, label = head.columns.width, head.columns.label
-    words = head.words
+    width, words, label = head.columns.width, head.words, head.label
+    take = None if head.columns.chosen is None else itemgetter(*head.taken)
+    special = "_" if take is None and words is None else '_#"'  # Python would read 1_000
     lines = numbered_lines(path)
     if head.begin:
         next((number for number, _ in lines if number == head.begin), None)
     for number, line in lines:
         fields: list[Any] = line.split(",")
-        if len(fields) == width and "_" not in line:  # Python would read 1_000
+        if len(fields) == width and not any(sign in line for sign in special):
+            if take is not None:
+                fields = [*take(fields)]
             if words is not None:
                 fields[label] = words.numbers.get(fields[label].strip())  # None is no number
             try:
@@ -196,13 +225,12 @@ def _numbers(line: str, head: Head, where: str) -> Row:
     if columns.names is not None and tuple(fields) == columns.names:
         raise DataError(f"{where}: this is the header again: delete the line")
     row = []
-    for place, field in enumerate(fields):
-        title = f"{where}, {columns.title(place)}"
+    for place in head.taken:
         if words is not None and place == columns.label:
-            row.append(words.number(field, title))
+            row.append(words.number(fields[place], f"{where}, {columns.title(place)}"))
             continue
         try:
-            row.append(to_number(field))
+            row.append(to_number(fields[place]))
         except ValueError:
             _refuse_field(line, fields, place, head, where)
     return row

@@ -7,11 +7,12 @@ from typing import IO, Any
 
 from coded_dgd.errors import DataError, UsageError, one_line
 from coded_dgd.problems.sources._hdf5_parts import refuse_absent, refuse_broken_link
+from coded_dgd.problems.sources._table import matrix_source
 from coded_dgd.problems.sources._weights import sample_weights
 from coded_dgd.problems.sources.base import ArraySource, Source, refuse_unreal
 from coded_dgd.reading import Reading
 
-OPTIONS = ()
+OPTIONS = ("columns",)
 """Options of `Reading` that apply to a file of this format, apart from ``format``."""
 
 DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # h5py raises these on content
@@ -40,7 +41,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
         w = _dataset(h5py, file, path, "w")[...] if weighted else None
     except DAMAGED as error:
         raise DataError(f"{path} cannot be read ({one_line(error)}): write it again") from None
-    source = ArraySource(str(path), X, y, "read by slices")
+    source = matrix_source(str(path), X, y, reading, "read by slices")
     if w is not None:
         source.weights = sample_weights(f"{path}, dataset w", w, source.rows)
     return source

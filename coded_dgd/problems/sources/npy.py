@@ -16,7 +16,7 @@ from coded_dgd.problems.sources._table import table_source
 from coded_dgd.problems.sources.base import ArraySource, Source, refuse_truncated, refuse_unreal
 from coded_dgd.reading import Reading
 
-OPTIONS = ("label",)
+OPTIONS = ("label", "columns")
 """Options of `Reading` that apply to a file of this format, apart from ``format``."""
 
 Header = tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]
@@ -28,7 +28,8 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     Raises
     ------
     DataError
-        If the file has other content, or the column of ``--label`` does not exist.
+        If the file has other content, or a column of ``--label`` or ``--columns`` does not
+        exist.
     """
     with path.open("rb") as file:
         A = read_array(file, str(path), path.stat().st_size, mapped=True)

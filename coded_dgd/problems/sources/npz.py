@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import DataError
+from coded_dgd.problems.sources._table import matrix_source
 from coded_dgd.problems.sources._weights import sample_weights
 from coded_dgd.problems.sources._words import numbered
 from coded_dgd.problems.sources.base import ArraySource, Source
 from coded_dgd.problems.sources.npy import read_array, write_header
 from coded_dgd.reading import Reading
 
-OPTIONS = ()
+OPTIONS = ("columns",)
 """Options of `Reading` that apply to a file of this format, apart from ``format``."""
 
 LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and the extra field
@@ -51,7 +52,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     words = None
     if y.dtype.kind == "U":
         y, words = numbered(str(path), X, y)
-    source = ArraySource(str(path), X, y, "memory-mapped" if mapped else "in memory")
+    source = matrix_source(str(path), X, y, reading, "memory-mapped" if mapped else "in memory")
     source.words = words
     if w is not None:
         source.weights = sample_weights(f"{path}, array w", w, source.rows)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from coded_dgd.problems.sources._columns import Columns
 from coded_dgd.problems.sources.base import LARGEST, Floats, Source
 
 Reals = NDArray[Any]
@@ -47,6 +48,16 @@ class SparseSource(Source):
         self._X = csr_array((values, columns, starts), shape=(self.rows, self.features))
         self._y = labels
         self.density = self._X.nnz / (self.rows * self.features)
+
+    def chosen(self, columns: Columns) -> SparseSource:
+        """Return the source of some of the columns of this one."""
+        X = self._X[:, [*columns.features]]
+        X.sort_indices()
+        found = SparseSource(
+            self.name, self._y, X.indptr, X.indices, X.data, len(columns.features), self.remedy
+        )
+        found.columns = columns
+        return found
 
     def _read(self, start: int, stop: int) -> tuple[ArrayLike, ArrayLike]:
         return self._X[start:stop].toarray(), self._y[start:stop]

@@ -12,12 +12,14 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from coded_dgd.errors import DataError
+from coded_dgd.problems.sources._columns import Columns
+from coded_dgd.problems.sources._table import choice
 from coded_dgd.problems.sources._text import StreamedSource, numbered_lines, to_number, to_text
 from coded_dgd.problems.sources.base import Floats, Source, refuse_empty
 from coded_dgd.problems.sources.sparse import SparseSource
 from coded_dgd.reading import LARGEST_INDEX, Reading
 
-OPTIONS = ("features",)
+OPTIONS = ("features", "columns")
 """Options of `Reading` that apply to a file of this format, apart from ``format``."""
 
 ZERO_BASED = "# Column indices are zero-based"
@@ -59,7 +61,7 @@ def open_file(path: Path, reading: Reading) -> SparseSource:
         starts.append(len(columns))
 
     size = _scan(path, reading, take)
-    return SparseSource(
+    source = SparseSource(
         str(path),
         np.asarray(labels),
         np.asarray(starts),
@@ -67,6 +69,11 @@ def open_file(path: Path, reading: Reading) -> SparseSource:
         np.asarray(values),
         size.features,
         size.remedy,
+    )
+    return (
+        source
+        if reading.columns is None
+        else source.chosen(choice(str(path), source.features, reading))
     )
 
 
@@ -79,8 +86,13 @@ def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
         In the same cases as `open_file`.
     """
     size = _scan(path, reading, lambda row: None)
-    parse, dense = partial(_rows, reading=reading), partial(_dense, features=size.features)
-    return StreamedSource(path, size.rows, size.features, parse, dense, size.remedy)
+    columns = None if reading.columns is None else choice(str(path), size.features, reading)
+    parse = partial(_rows, reading=reading)
+    dense = partial(_dense, features=size.features, columns=columns)
+    features = size.features if columns is None else len(columns.features)
+    source = StreamedSource(path, size.rows, features, parse, dense, size.remedy)
+    source.columns = columns
+    return source
 
 
 def write(file: IO[bytes], source: Source) -> None:
@@ -124,10 +136,11 @@ def _scan(path: Path, reading: Reading, take: Callable[[Row], None]) -> Size:
     )
 
 
-def _dense(rows: list[Row], features: int) -> tuple[Floats, Floats]:
+def _dense(rows: list[Row], features: int, columns: Columns | None) -> tuple[Floats, Floats]:
     X = np.zeros((len(rows), features))
     for dense, row in zip(X, rows, strict=True):
         dense[row.columns] = row.values
+    X = X if columns is None else np.take(X, columns.features, axis=1)
     return X, np.array([row.label for row in rows])
 
 

@@ -131,8 +131,8 @@ class RunConfig:
     data: str = option(
         DEFAULT_DATA,
         "Data to train on: synthetic:rows=...,features=..., or a file: .npy ([X | y]), .npz (X and "
-        "y), .svm or .libsvm, .csv, .h5 (X and y); .svm and .csv also compressed, as .csv.gz, .bz2 "
-        "or .xz.",
+        "y), .svm or .libsvm, .csv, .parquet, .h5 (X and y); .svm and .csv also compressed, as "
+        ".csv.gz, .bz2 or .xz.",
     )
     header: str = option(
         "auto",
@@ -142,7 +142,7 @@ class RunConfig:
     )
     label: str | None = option(
         None,
-        "Column of the label in a .csv or .npy file: its name in the header or, if no column is "
+        "Column of the label in a .csv, .parquet or .npy file: its name or, if no column is "
         "called so, its number from 1, or from the end from -1.  [default: the last column]",
         metavar="NAME|INDEX",
     )

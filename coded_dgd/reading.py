@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from coded_dgd.errors import UsageError
 
 HEADERS = ("auto", "yes", "no")
-FORMATS = ("csv", "svm", "libsvm", "svmlight", "npy", "npz", "h5", "hdf5")
+FORMATS = ("csv", "svm", "libsvm", "svmlight", "npy", "npz", "h5", "hdf5", "parquet", "pq")
 LARGEST_INDEX = 2**31 - 1
 """Largest index of a column in an svm file: indices are held as 32-bit integers."""
 

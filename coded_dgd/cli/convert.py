@@ -33,12 +33,12 @@ def convert(
 ) -> None:
     """Convert data: from IN, as of run --data, to OUT, each in the format of its suffix.
 
-    Formats are .npy, .npz, .svm or .libsvm, .csv and .h5; .svm and .csv may be compressed, as
-    .csv.gz, .bz2 or .xz. Every number stays what it is; float32 stays float32 where the format has
-    it. Rows are read and written by the window: only a compressed .npz is held in memory. --header,
-    --label, --columns, --format, --features and --weights are of IN. Sample weights are kept in
-    .npz and .h5, and labels that are text in .npz and .csv; other formats cannot hold them and are
-    refused.
+    Formats are .npy, .npz, .svm or .libsvm, .csv, .parquet and .h5; .svm and .csv may be
+    compressed, as .csv.gz, .bz2 or .xz. Every number stays what it is; float32 stays float32 where
+    the format has it. Rows are read and written by the window: only a compressed .npz is held in
+    memory. --header, --label, --columns, --format, --features and --weights are of IN. Sample
+    weights are kept in .npz and .h5, and labels that are text in .npz, .parquet and .csv; other
+    formats cannot hold them and are refused.
     """
     from coded_dgd.problems.sources import open_source, save
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import tracemalloc
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -14,6 +15,7 @@ from coded_dgd.problems import sources
 from coded_dgd.problems.sources import base, open_source, save
 
 FORMATS = [".npy", ".npz", ".svm", ".libsvm", ".csv", ".h5"]
+FORMATS += [".parquet"] * (find_spec("pyarrow") is not None)
 
 rng = np.random.default_rng(3)
 X = rng.standard_normal((40, 6)) * 10.0 ** rng.integers(-30, 30, (40, 6))

@@ -314,7 +314,7 @@ def test_arrays_are_not_read_compressed(suffix):
         ("train.dat.gz", "add --format csv, --format svm"),
         ("a.cvs", r"did you mean '.csv'\?.*--format"),
         ("a.mat", "scipy.io.loadmat"),
-        ("a.parquet", "pandas.read_parquet and write it with to_csv"),
+        ("a.feather", "pandas.read_feather and write it with to_csv"),
         ("a.xlsx", "pandas.read_excel"),
         ("a.json", "pandas.read_json"),
         ("a.tsv", "pandas.read_table"),

@@ -149,7 +149,7 @@ def test_a_column_of_names_is_no_column_of_classes(streamed, monkeypatch):
     write("a.csv", [f"row {row}" for row in range(60)])
     with pytest.raises(DataError, match=r"line 22, .*more than 20 different texts.*--label"):
         open_source("a.csv", 0, streamed=streamed)
-    with pytest.raises(DataError, match="60 different texts, and at most 20"):
+    with pytest.raises(DataError, match="more than 20 different texts"):
         train(X, [f"row {row}" for row in range(60)], objective="softmax", **OPTIONS)
 
 
@@ -188,5 +188,7 @@ def test_convert_keeps_them(first, second):
 @pytest.mark.parametrize("name", ["b.npy", "b.svm", "b.h5"])
 def test_convert_refuses_formats_without_text(name):
     source = open_source(write("a.npz", LABELS), 0)
-    with pytest.raises(DataError, match=f"{name}: .* files hold no text.*name it .npz or .csv"):
+    with pytest.raises(
+        DataError, match=f"{name}: .* files hold no text.*name it .npz, .parquet or .csv"
+    ):
         save(source, Path(name))

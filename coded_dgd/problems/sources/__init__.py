@@ -38,16 +38,18 @@ READERS = {
     ".csv": "csv",
     ".h5": "hdf5",
     ".hdf5": "hdf5",
+    ".parquet": "parquet",
+    ".pq": "parquet",
 }
 WEIGHTED = ("npz", "hdf5")
 """Formats that hold sample weights."""
-WORDED = ("csv", "npz")
+WORDED = ("csv", "npz", "parquet")
 """Formats that hold labels that are text."""
 AS_THEY_ARE = Reading()
 
 ONLY = {
     "header": "only csv files have a header",
-    "label": "only csv and npy files hold the label among other columns",
+    "label": "only csv, npy and parquet files hold the label among other columns",
     "columns": "they are made with as many columns as they are to have",
     "features": "only svm files leave columns out",
     "format": "they are no file",
@@ -56,7 +58,6 @@ ONLY = {
 
 FOREIGN = {
     **dict.fromkeys((".xls", ".xlsx", ".ods"), "pandas.read_excel"),
-    ".parquet": "pandas.read_parquet",
     ".feather": "pandas.read_feather",
     ".json": "pandas.read_json",
     **dict.fromkeys((".pkl", ".pickle"), "pandas.read_pickle"),
@@ -156,7 +157,7 @@ def save(source: Source, path: Path) -> None:
     if source.words is not None and name not in WORDED:
         raise DataError(
             f"{path}: {name} files hold no text, and the labels of {source.name} are text: name it "
-            ".npz or .csv"
+            ".npz, .parquet or .csv"
         )
     writer = _module(name)
     otherwise = "name another file"

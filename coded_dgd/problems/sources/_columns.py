@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def plain_names(features: int) -> list[str]:
+    """Return the names x1, ..., xl, label of the columns of a table that is written."""
+    return [*(f"x{number}" for number in range(1, features + 1)), "label"]
+
+
 @dataclass(frozen=True)
 class Columns:
     """One column of a table is the label; the others, or some of them, are the features.

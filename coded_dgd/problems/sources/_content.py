@@ -34,7 +34,7 @@ KINDS = (
         "csv",
         "npz",
     ),
-    Kind(b"PAR1\x15", "a Parquet file", _PANDAS),
+    Kind(b"PAR1\x15", "a Parquet file", "give --format parquet, or name it .parquet", "parquet"),
     Kind(b"MATLAB 5.0", "a MATLAB file", "read it with scipy.io.loadmat and numpy.save [X | y]"),
     Kind(b"\xd0\xcf\x11\xe0", "an Excel workbook", _PANDAS),
     Kind(b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it with unzstd"),

@@ -58,11 +58,7 @@ class Words:
             raise DataError(f"{title}{separator}{why_no_number(field)}")
         if self._settled:
             raise DataError(f"{title}: {shown(field)} was not there at first: try again")
-        if len(self.numbers) == MOST_WORDS:
-            raise DataError(
-                f"{title}: the labels are more than {MOST_WORDS} different texts: name the column "
-                "of the classes with --label"
-            )
+        refuse_many(title, len(self.numbers) + 1)
         return self.numbers.setdefault(field, float(len(self.numbers)))
 
     def settle(self) -> Floats:
@@ -76,6 +72,21 @@ class Words:
     def texts(self) -> tuple[str, ...]:
         """The texts, in the order of their numbers."""
         return tuple(self.numbers)
+
+
+def refuse_many(name: str, words: int) -> None:
+    """Refuse labels that are too many different texts to be classes.
+
+    Raises
+    ------
+    DataError
+        If there are more than `MOST_WORDS`.
+    """
+    if words > MOST_WORDS:
+        raise DataError(
+            f"{name}: the labels are more than {MOST_WORDS} different texts, which cannot be "
+            "classes: take the classes as labels (--label names their column)"
+        )
 
 
 def numbered(name: str, X: Any, y: NDArray[Any]) -> tuple[Floats, tuple[str, ...]]:
@@ -97,9 +108,5 @@ def numbered(name: str, X: Any, y: NDArray[Any]) -> tuple[Floats, tuple[str, ...
     """
     refuse_misshapen(name, X, y)
     words, numbers = np.unique(y, return_inverse=True)
-    if len(words) > MOST_WORDS:
-        raise DataError(
-            f"{name}: the labels y are {len(words)} different texts, and at most {MOST_WORDS} can "
-            "be classes: give the classes as y"
-        )
+    refuse_many(name, len(words))
     return numbers.reshape(y.shape).astype(np.float64), tuple(map(str, words.tolist()))

@@ -16,7 +16,7 @@ from typing import IO, Any, NoReturn
 import numpy as np
 
 from coded_dgd.errors import DataError, shown
-from coded_dgd.problems.sources._columns import Columns
+from coded_dgd.problems.sources._columns import Columns, plain_names
 from coded_dgd.problems.sources._fields import (
     is_svm,
     kind,
@@ -127,8 +127,7 @@ def write(file: IO[bytes], source: Source) -> None:
     text: Callable[[float], str] = repr
     words = source.words
     if words is not None:
-        names = [f"x{column + 1}" for column in range(source.features)]
-        file.write((",".join([*names, "label"]) + "\n").encode())
+        file.write((",".join(plain_names(source.features)) + "\n").encode())
     quoted = [quote(word) for word in words or ()]
     for X, y in source.windows():
         for row, label in zip(X.tolist(), y.tolist(), strict=True):

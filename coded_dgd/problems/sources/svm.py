@@ -1,4 +1,8 @@
-"""The format of LIBSVM and SVMlight is ``label index:value ...``, indices ascending from 1."""
+"""The format of LIBSVM and SVMlight is ``label index:value ...`` with ascending indices.
+
+Indices count from 1; they count from 0 if there is an index 0, as ``load_svmlight_file`` of
+scikit-learn detects it, or a comment at the beginning says so.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +28,16 @@ OPTIONS = ("features", "columns")
 
 ZERO_BASED = "# Column indices are zero-based"
 """Comment that scikit-learn writes above rows with indices from 0."""
+FROM_0 = ", indices from 0"
+"""Words that describe a file whose indices count from 0."""
 
 
 class Row(NamedTuple):
-    """A row has the content of the line with number `line`; columns count from 0."""
+    """A row has the content of the line with number `line`."""
 
     line: int
     label: float
-    columns: list[int]
+    indices: list[int]
     values: list[float]
 
 
@@ -40,6 +46,8 @@ class Size(NamedTuple):
 
     rows: int
     features: int
+    base: int
+    """Index of the first column, 0 or 1."""
     remedy: str
 
 
@@ -56,25 +64,26 @@ def open_file(path: Path, reading: Reading) -> SparseSource:
 
     def take(row: Row) -> None:
         labels.append(row.label)
-        columns.extend(row.columns)
+        columns.extend(row.indices)
         values.extend(row.values)
         starts.append(len(columns))
 
     size = _scan(path, reading, take)
+    places = np.asarray(columns)
+    places -= size.base
     source = SparseSource(
         str(path),
         np.asarray(labels),
         np.asarray(starts),
-        np.asarray(columns),
+        places,
         np.asarray(values),
         size.features,
         size.remedy,
     )
-    return (
-        source
-        if reading.columns is None
-        else source.chosen(choice(str(path), source.features, reading))
-    )
+    if reading.columns is not None:
+        source = source.chosen(choice(str(path), size.features, reading))
+    source.storage += "" if size.base else FROM_0
+    return source
 
 
 def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
@@ -88,10 +97,11 @@ def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
     size = _scan(path, reading, lambda row: None)
     columns = None if reading.columns is None else choice(str(path), size.features, reading)
     parse = partial(_rows, reading=reading)
-    dense = partial(_dense, features=size.features, columns=columns)
+    dense = partial(_dense, size=size, columns=columns)
     features = size.features if columns is None else len(columns.features)
     source = StreamedSource(path, size.rows, features, parse, dense, size.remedy)
     source.columns = columns
+    source.storage += "" if size.base else FROM_0
     return source
 
 
@@ -119,27 +129,36 @@ def _scan(path: Path, reading: Reading, take: Callable[[Row], None]) -> Size:
     DataError
         If a line is not a row, or the file has no row or no feature.
     """
-    rows = largest = at = 0
+    rows, largest, at, base = 0, -1, 0, _stated_base(path)
     for row in _rows(path, reading):
         take(row)
         rows += 1
-        if row.columns and row.columns[-1] >= largest:
-            largest, at = row.columns[-1] + 1, row.line
-    refuse_empty(str(path), rows, reading.features or largest)
+        if row.indices:
+            base = min(base, row.indices[0])
+            if row.indices[-1] > largest:
+                largest, at = row.indices[-1], row.line
+    features = reading.features or largest + 1 - base
+    refuse_empty(str(path), rows, features)
+    if largest - base >= features:
+        raise DataError(
+            f"{path}, line {at}: index {largest} is larger than --features {features} has, as "
+            "indices count from 0 in this file: correct the line, or give a larger number"
+        )
     if reading.features:
-        return Size(rows, reading.features, Source.remedy)
+        return Size(rows, features, base, Source.remedy)
     return Size(
         rows,
-        largest,
+        features,
+        base,
         f"the largest index, {largest}, is on line {at}: if it is wrong, correct it (--features "
         f"with the number of features names such lines), else {Source.remedy}",
     )
 
 
-def _dense(rows: list[Row], features: int, columns: Columns | None) -> tuple[Floats, Floats]:
-    X = np.zeros((len(rows), features))
+def _dense(rows: list[Row], size: Size, columns: Columns | None) -> tuple[Floats, Floats]:
+    X = np.zeros((len(rows), size.features))
     for dense, row in zip(X, rows, strict=True):
-        dense[row.columns] = row.values
+        dense[np.array(row.indices, np.intp) - size.base] = row.values
     X = X if columns is None else np.take(X, columns.features, axis=1)
     return X, np.array([row.label for row in rows])
 
@@ -149,13 +168,11 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
     for number, line in numbered_lines(path):
         tokens = line.partition("#")[0].split()
         if not tokens:
-            if line.startswith(ZERO_BASED):
-                raise DataError(f"{path}, line {number}: {_FROM_0}")
             continue
         if len(tokens) > 1 and tokens[1].startswith("qid:"):
             del tokens[1]
-        token, previous = tokens[0], 0
-        columns, values = [], []
+        token, previous = tokens[0], -1
+        indices, values = [], []
         try:
             label = to_number(token)
             for token in tokens[1:]:
@@ -167,7 +184,7 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
                     raise DataError(
                         f"{path}, line {number}: {_index_refusal(index, previous, reading)}"
                     )
-                columns.append(index - 1)
+                indices.append(index)
                 values.append(to_number(value_text))
                 previous = index
         except ValueError:
@@ -176,19 +193,21 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
                 f"{path}, line {number}: {reprlib.repr(token)} is not a number or index:value: "
                 f"write lines as 'label index:value index:value'{csv}"
             ) from None
-        yield Row(number, label, columns, values)
+        yield Row(number, label, indices, values)
 
 
-_FROM_0 = (
-    "indices count from 0, and have to count from 1: add 1 to all indices, or write the file with "
-    "dump_svmlight_file(..., zero_based=False)"
-)
+def _stated_base(path: Path) -> int:
+    """Return the index of the first column that comments at the beginning state; 1 without one."""
+    for _, line in numbered_lines(path):
+        if not line.startswith("#"):
+            break
+        if line.startswith(ZERO_BASED):
+            return 0
+    return 1
 
 
 def _index_refusal(index: int, previous: int, reading: Reading) -> str:
     """Return the reason why an index is invalid, and the remedy."""
-    if index == 0 == previous:
-        return f"index 0: {_FROM_0}"
     if index <= previous:
         return (
             f"index {index} after {previous}: write the indices of a line ascending from 1, each "

@@ -71,6 +71,35 @@ def test_reads_in_order_decode_the_file_once(monkeypatch):
     assert begun == [0, 8]
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_file_that_is_read_again_and_again_is_decoded_into_a_temporary_one(kind, monkeypatch):
+    """Blocks side by side would else decode from the beginning for each of their windows."""
+    words = np.where(A[:, 4] > 0, "yes", "no")
+    source = open_source(write(FRAME.astype(kind).assign(label=words)), 0)
+    begun = []
+    decoded = source._decoded
+    monkeypatch.setattr(source, "_decoded", lambda group: begun.append(group) or decoded(group))
+    for start in range(30):
+        for block in 0, 30:
+            X, y = source.read(block + start, block + start + 1)
+            np.testing.assert_array_equal(X[0], A[block + start, :4].astype(kind))
+            assert source.words[int(y[0])] == words[block + start]
+    assert len(begun) <= 5
+    assert source._decoded_once._mappings
+
+
+def test_no_space_for_it_is_one_line(monkeypatch):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    source = open_source(write(), 0)
+    source.read(0, 61)
+    source.read(0, 61)
+    monkeypatch.setattr(own, "TemporaryFile", full)
+    with pytest.raises(DataError, match=r"temporary file \(No space left on device\): set TMPDIR"):
+        source.read(0, 61)
+
+
 def test_columns_of_every_real_type_and_its_index_is_no_column():
     frame = pd.DataFrame(
         {

@@ -1,6 +1,8 @@
 """A Parquet file is a table with names and groups of rows, one of whose columns is the label.
 
-Rows are decoded batch by batch, so that memory does not depend on their number.
+Rows are decoded batch by batch, so that memory does not depend on their number. As a decoder only
+goes forward, and decoding takes much longer than reading, a file that is read several times, or
+many blocks side by side, is decoded into a temporary file, which is memory-mapped.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from coded_dgd.problems.sources._columns import Columns, plain_names
 from coded_dgd.problems.sources._fields import ENCODE, FILL
 from coded_dgd.problems.sources._label import find_columns
 from coded_dgd.problems.sources._words import refuse_many
-from coded_dgd.problems.sources.base import Floats, Source
+from coded_dgd.problems.sources.base import ArraySource, Floats, Source
 from coded_dgd.reading import Reading
 
 OPTIONS = ("label", "columns")
@@ -25,12 +28,14 @@ OPTIONS = ("label", "columns")
 
 BATCH_BYTES = 2**22
 """Approximate size in bytes of the rows that are decoded at once."""
+RETURNS = 1
+"""Number of reads that may go back before the rows are decoded into a file."""
 BUFFER_BYTES = 2**20
 """Number of bytes of a column in the file that are read at once."""
 
 
 class ParquetSource(Source):
-    """This source decodes batches of rows; a read goes on where the last one ended if it can.
+    """This source decodes rows in order, and keeps them in a file if reads go back repeatedly.
 
     Parameters
     ----------
@@ -66,8 +71,16 @@ class ParquetSource(Source):
             self.dtype = np.dtype(np.float32)
         self._batches: Iterator[Floats] = iter(())
         self._kept, self._next = np.empty((0, len(kinds))), -1  # no row is decoded yet
+        self._returns = 0
+        self._decoded_once: ArraySource | None = None
 
     def _read(self, start: int, stop: int) -> tuple[Floats, Floats]:
+        if self._decoded_once is None and start < self._next:
+            self._returns += 1
+            if self._returns > RETURNS:
+                self._decoded_once = self._in_a_file()
+        if self._decoded_once is not None:
+            return self._decoded_once.read(start, stop)
         group = int(np.searchsorted(self._ends, start, "right"))
         begin = int(self._ends[group - 1]) if group else 0
         if not begin <= self._next <= start:
@@ -86,6 +99,21 @@ class ParquetSource(Source):
             self._kept = self._kept[rows:]
             rows -= len(parts[-1])
         return parts
+
+    def _in_a_file(self) -> ArraySource:
+        """Return the source of all rows, decoded into a temporary file without a name."""
+        try:
+            with TemporaryFile() as file:
+                for A in self._decoded(0):
+                    file.write(A.astype(self.dtype).tobytes())
+                file.flush()
+                table = np.memmap(file, self.dtype, "r", shape=(self.rows, self.features + 1))
+        except OSError as error:
+            raise DataError(
+                f"{self.name} cannot be decoded into a temporary file ({one_line(error)}): set "
+                "TMPDIR to a folder with more space, or convert the data to .npy there"
+            ) from None
+        return ArraySource(self.name, table[:, :-1], table[:, -1], self.storage)
 
     def _following(self) -> Floats:
         for batch in self._batches:

@@ -130,7 +130,8 @@ class RunConfig:
     early_stop: str | None = None
     data: str = option(
         DEFAULT_DATA,
-        "Data to train on: synthetic:rows=...,features=..., or a file: .npy ([X | y]), .npz (X and "
+        "Data to train on: synthetic:rows=...,features=..., or a file, a directory of files, or a "
+        "pattern such as 'part-*.csv': .npy ([X | y]), .npz (X and "
         "y), .svm or .libsvm, .csv, .parquet, .h5 (X and y); .svm and .csv also compressed, as "
         ".csv.gz, .bz2 or .xz.",
     )

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import has_magic
 from pathlib import Path
 from typing import IO
 
@@ -83,3 +84,19 @@ def replacing(path: Path, otherwise: str = "") -> Iterator[IO[bytes]]:
             os.fsync(directory)  # the new name too
         finally:
             os.close(directory)
+
+
+def matching(pattern: Path) -> list[Path]:
+    """Return the files and folders of a pattern with ``*``, ``?`` or ``[...]``, sorted by name.
+
+    The list is empty for a path without such characters.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a folder cannot be read, or the pattern cannot be a path.
+    """
+    if not has_magic(str(pattern)):
+        return []
+    root = Path(pattern.anchor)
+    return sorted(root.glob(str(pattern.relative_to(root))))

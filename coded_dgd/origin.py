@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from coded_dgd import registry, spec
+from coded_dgd.files import matching
 
 LINE = "# relative paths are understood from "
 PATHS = {"data": "", "weights": "", "delay": "trace:"}
@@ -95,7 +96,7 @@ def _same(part: Part, other: Part) -> bool:
     if part.path is None or other.path is None or part.after != other.after:
         return part.text == other.text
     try:
-        return part.path.samefile(other.path)
+        return part.path.absolute() == other.path.absolute() or part.path.samefile(other.path)
     except (OSError, ValueError):
         return False
 
@@ -123,9 +124,9 @@ def _seen_from(folder: Path, path: Path) -> Path:
 
 
 def _is_there(path: Path) -> bool:
-    """Return whether a path exists; False for an impossible path."""
+    """Return whether a path, or a file of a pattern, exists; False for an impossible path."""
     try:
-        return path.exists()
+        return path.exists() or bool(matching(path))
     except (OSError, ValueError):
         return False
 

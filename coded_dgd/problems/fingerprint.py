@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.problems.sources import Source
+from coded_dgd.problems.sources import Source, files
 
 PROBED_ROWS = 16
 """Number of rows in the checksum of large data."""
@@ -27,7 +26,7 @@ class Fingerprint(NamedTuple):
     """CRC-32 of rows of X and y, of all rows if `whole`, else of some, of weights and texts."""
     whole: bool
     size: int | None
-    """Size of the data file in bytes; None if the data are not in a file."""
+    """Size of the data files in bytes; None if the data are not in files."""
 
     def __str__(self) -> str:
         size = "" if self.size is None else f", {self.size} bytes"
@@ -66,8 +65,8 @@ def fingerprint(source: Source, data: str) -> Fingerprint:
         checksum = crc32(source.weights.tobytes(), checksum)
     if source.words is not None:
         checksum = crc32("\n".join(source.words).encode(), checksum)
-    path = Path(data)
-    size = path.stat().st_size if path.is_file() else None
+    sizes = [path.stat().st_size for path in files(data) if path.is_file()]
+    size = sum(sizes) if sizes else None
     return Fingerprint(source.rows, source.features, checksum, whole, size)
 
 

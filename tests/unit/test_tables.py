@@ -403,7 +403,7 @@ def test_indices_from_0_are_detected(content, rows):
     [
         ("1 4:1", {"features": 3}, "line 3: index 4 is larger than --features 3: correct"),
         ("1 99999999999:1", {}, "line 3: index 99999999999 is larger than any .*--features"),
-        ("1 2147483647:1", {}, "the largest index, 2147483647, is on line 3: .*--features"),
+        ("1 2147483647:1", {}, "the largest index, 2147483647, is on a.svm, line 3: .*--features"),
         ("1 2147483647:1", {"features": 9}, "line 3: index 2147483647 is larger than --features 9"),
         ("1 0:1 3:1", {"features": 3}, "line 1: index 3 is larger than --features 3 .* from 0 in"),
         ("1,2,3", {}, "line 3: '1,2,3' is not a number.*--format csv"),

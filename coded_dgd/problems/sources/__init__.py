@@ -3,7 +3,8 @@
 A format is a module that is imported when a file needs it. It has ``OPTIONS``, the names of the
 options of `Reading` that apply to it, ``open_file(path, reading) -> Source`` and
 ``write(file, source)``. A text format also has ``stream_file(path, reading)``, for files of any
-size, and its files may be compressed.
+size, and its files may be compressed. A format whose files have to be seen together has
+``open_files(name, paths, reading)`` and ``stream_files(name, paths, reading)`` instead.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from coded_dgd.problems.sources._compression import (
     refuse_damaged,
 )
 from coded_dgd.problems.sources._content import TEXT, refuse_other
+from coded_dgd.problems.sources._shards import ShardedSource, files
 from coded_dgd.problems.sources._weights import read_weights
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.reading import Reading
 from coded_dgd.spec import nearest
 
-__all__ = ["AS_THEY_ARE", "Reading", "Source", "open_source", "save"]
+__all__ = ["AS_THEY_ARE", "Reading", "Source", "files", "open_source", "save"]
 
 READERS = {
     ".npy": "npy",
@@ -76,7 +78,8 @@ def open_source(
     Parameters
     ----------
     text : str
-        ``synthetic:rows=1000,features=100``, or the path of a file.
+        ``synthetic:rows=1000,features=100``, the path of a file, or a directory or pattern of
+        files, whose rows follow each other in the order of their names.
     seed : int
         Seed of synthetic data; files do not depend on it.
     reading : Reading
@@ -98,27 +101,59 @@ def open_source(
 
         _refuse_idle(text, reading, (), "synthetic data")
         return _weighted(synthetic.open_text(text, seed), reading)
-    path = Path(text)
-    _refuse_unreadable(path)
-    name = _reader(path, reading)
-    refuse_other(path, name)
+    paths = files(text)
+    if not paths:
+        raise DataError(
+            f"{text}: there is no such file: name a directory with data files, or quote a pattern "
+            "as in 'part-*.csv'"
+        )
+    title = str(paths[0]) if len(paths) == 1 else text
+    name = _common_reader(paths, reading)
     reader = _module(name)
     _refuse_idle(text, reading, ("format", *reader.OPTIONS), f"{name} files")
-    open_file = getattr(reader, "stream_file", reader.open_file) if streamed else reader.open_file
     try:
-        source: Source = open_file(path, reading)
+        source = _opened(reader, title, paths, reading, streamed)
     except DataError:
         if name in TEXT:
-            refuse_damaged(path)  # damage is the cause if this raises
+            for path in paths:
+                refuse_damaged(path)  # damage is the cause if this raises
         raise
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {one_line(error)}") from None
+        raise DataError(f"{title} cannot be read: {one_line(error)}") from None
     except MemoryError:
         raise DataError(
-            f"{path} does not fit in memory: convert it to .npy, or to .npz without compression, "
+            f"{title} does not fit in memory: convert it to .npy, or to .npz without compression, "
             "which need not"
         ) from None
     return _weighted(source, reading)
+
+
+def _opened(reader: Any, title: str, paths: list[Path], reading: Reading, streamed: bool) -> Source:
+    """Return the source of all files, opened by the module of their format."""
+    source: Source
+    if hasattr(reader, "open_files"):
+        open_files = reader.stream_files if streamed else reader.open_files
+        source = open_files(title, paths, reading)
+        return source
+    open_file = getattr(reader, "stream_file", reader.open_file) if streamed else reader.open_file
+    shards = [open_file(path, reading) for path in paths]
+    source = shards[0] if len(shards) == 1 else ShardedSource(title, shards)
+    return source
+
+
+def _common_reader(paths: list[Path], reading: Reading) -> str:
+    """Return the name of the module of the format that all files have; refuse any other file."""
+    names = []
+    for path in paths:
+        _refuse_unreadable(path)
+        names.append(_reader(path, reading))
+        if names[-1] != names[0]:
+            raise DataError(
+                f"{path} is of another format than {paths[0]}: name the files of one format, by a "
+                "pattern such as 'folder/*.csv'"
+            )
+        refuse_other(path, names[0])
+    return names[0]
 
 
 def _weighted(source: Source, reading: Reading) -> Source:
@@ -224,7 +259,7 @@ def _refuse_unreadable(path: Path) -> None:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise DataError(f"{path} is a directory: name a file in it")
+            raise DataError(f"{path} is a directory: name files, as in '{path}/*.csv'")
         if not stat.S_ISREG(status.st_mode):
             raise DataError(f"{path} is not a regular file: save the data to one")
         path.open("rb").close()

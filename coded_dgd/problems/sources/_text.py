@@ -64,12 +64,12 @@ def to_text(value: float) -> str:
 
 
 class StreamedSource(Source, Generic[Row]):
-    """A streamed source parses its rows anew on each read, so it does not hold the file in memory.
+    """A streamed source parses its rows anew on each read, so it does not hold a file in memory.
 
     Parameters
     ----------
     parse : callable
-        Function that yields the parsed rows of the file.
+        Function that yields the parsed rows.
     dense : callable
         Function that makes X and y of a list of parsed rows.
     remedy : str, optional
@@ -78,28 +78,28 @@ class StreamedSource(Source, Generic[Row]):
 
     def __init__(
         self,
-        path: Path,
+        name: str,
         rows: int,
         features: int,
-        parse: Callable[[Path], Iterator[Row]],
+        parse: Callable[[], Iterator[Row]],
         dense: Callable[[list[Row]], tuple[Floats, Floats]],
         remedy: str = Source.remedy,
     ) -> None:
         self.remedy = remedy
-        super().__init__(str(path), rows, features, "read as text")
-        self._path, self._parse, self._dense = path, parse, dense
+        super().__init__(name, rows, features, "read as text")
+        self._parse, self._dense = parse, dense
 
     def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
         """Yield all rows in order, in windows; by default a window holds about 8 MB of X."""
         step = rows_at_once or max(1, STREAMED_BYTES // (8 * self.features))
-        parsed = self._parse(self._path)
+        parsed = self._parse()
         for start in range(0, self.rows, step):
             X, y = self._take(parsed, min(step, self.rows - start))
             self._refuse_unusable(start, X, y)
             yield X, y
 
     def _read(self, start: int, stop: int) -> tuple[Floats, Floats]:
-        return self._take(itertools.islice(self._parse(self._path), start, None), stop - start)
+        return self._take(itertools.islice(self._parse(), start, None), stop - start)
 
     def _take(self, parsed: Iterator[Row], rows: int) -> tuple[Floats, Floats]:
         found = list(itertools.islice(parsed, rows))

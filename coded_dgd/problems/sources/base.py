@@ -194,10 +194,11 @@ class Source(ABC):
 
         `row` and `feature` count from 0; the feature None stands for the label.
         """
-        what = self._label_title() if feature is None else self.feature_title(feature)
+        what = self.label_title() if feature is None else self.feature_title(feature)
         return f"{self.name}, row {row + 1}, {what}"
 
-    def _label_title(self) -> str:
+    def label_title(self) -> str:
+        """Return the name of the label in messages."""
         return self.columns.label_title() if self.columns else "the label"
 
 

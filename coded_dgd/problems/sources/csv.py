@@ -100,8 +100,8 @@ def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
     refuse_empty(str(path), rows, features)
     if head.words is not None:
         head.words.settle()
-    parse, dense = partial(_rows, head=head), partial(_separate, label=head.label)
-    source = StreamedSource(path, rows, features, parse, dense)
+    parse, dense = partial(_rows, path, head), partial(_separate, label=head.label)
+    source = StreamedSource(str(path), rows, features, parse, dense)
     _describe(source, head)
     return source
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import reprlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -33,8 +33,9 @@ FROM_0 = ", indices from 0"
 
 
 class Row(NamedTuple):
-    """A row has the content of the line with number `line`."""
+    """A row has the content of the line with number `line` of a file."""
 
+    path: Path
     line: int
     label: float
     indices: list[int]
@@ -51,8 +52,16 @@ class Size(NamedTuple):
     remedy: str
 
 
-def open_file(path: Path, reading: Reading) -> SparseSource:
-    """Return the source of the file; comments (#) and query ids (qid:) are skipped.
+def open_files(name: str, paths: Sequence[Path], reading: Reading) -> SparseSource:
+    """Return the source of files, one after the other, which have the same columns.
+
+    Comments (#) and query ids (qid:) are skipped. Indices count from 0 in all of the files if they
+    do in one.
+
+    Parameters
+    ----------
+    name : str
+        Name of the source in errors.
 
     Raises
     ------
@@ -68,11 +77,11 @@ def open_file(path: Path, reading: Reading) -> SparseSource:
         values.extend(row.values)
         starts.append(len(columns))
 
-    size = _scan(path, reading, take)
+    size = _scan(name, paths, reading, take)
     places = np.asarray(columns)
     places -= size.base
     source = SparseSource(
-        str(path),
+        name,
         np.asarray(labels),
         np.asarray(starts),
         places,
@@ -81,32 +90,32 @@ def open_file(path: Path, reading: Reading) -> SparseSource:
         size.remedy,
     )
     if reading.columns is not None:
-        source = source.chosen(choice(str(path), size.features, reading))
+        source = source.chosen(choice(name, size.features, reading))
     source.storage += "" if size.base else FROM_0
     return source
 
 
-def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
-    """Return the source of the file, which is parsed anew on each read.
+def stream_files(name: str, paths: Sequence[Path], reading: Reading) -> StreamedSource[Row]:
+    """Return the source of files, as of `open_files`, which are parsed anew on each read.
 
     Raises
     ------
     DataError
-        In the same cases as `open_file`.
+        In the same cases as `open_files`.
     """
-    size = _scan(path, reading, lambda row: None)
-    columns = None if reading.columns is None else choice(str(path), size.features, reading)
-    parse = partial(_rows, reading=reading)
+    size = _scan(name, paths, reading, lambda row: None)
+    columns = None if reading.columns is None else choice(name, size.features, reading)
+    parse = partial(_rows_of, paths, reading)
     dense = partial(_dense, size=size, columns=columns)
     features = size.features if columns is None else len(columns.features)
-    source = StreamedSource(path, size.rows, features, parse, dense, size.remedy)
+    source = StreamedSource(name, size.rows, features, parse, dense, size.remedy)
     source.columns = columns
     source.storage += "" if size.base else FROM_0
     return source
 
 
 def write(file: IO[bytes], source: Source) -> None:
-    """Write all rows in the format of `open_file`; zeros are left out.
+    """Write all rows in the format of `open_files`; zeros are left out.
 
     The first row has an entry for the last feature even if it is zero, so that the number of
     features is kept.
@@ -121,27 +130,27 @@ def write(file: IO[bytes], source: Source) -> None:
             file.write((" ".join([to_text(label), *entries]) + "\n").encode())
 
 
-def _scan(path: Path, reading: Reading, take: Callable[[Row], None]) -> Size:
+def _scan(name: str, paths: Sequence[Path], reading: Reading, take: Callable[[Row], None]) -> Size:
     """Pass each row to `take`, in order; return the number of rows and columns.
 
     Raises
     ------
     DataError
-        If a line is not a row, or the file has no row or no feature.
+        If a line is not a row, or there is no row or no feature.
     """
-    rows, largest, at, base = 0, -1, 0, _stated_base(path)
-    for row in _rows(path, reading):
+    rows, largest, at, base = 0, -1, "", min(map(_stated_base, paths))
+    for row in _rows_of(paths, reading):
         take(row)
         rows += 1
         if row.indices:
             base = min(base, row.indices[0])
             if row.indices[-1] > largest:
-                largest, at = row.indices[-1], row.line
+                largest, at = row.indices[-1], f"{row.path}, line {row.line}"
     features = reading.features or largest + 1 - base
-    refuse_empty(str(path), rows, features)
+    refuse_empty(name, rows, features)
     if largest - base >= features:
         raise DataError(
-            f"{path}, line {at}: index {largest} is larger than --features {features} has, as "
+            f"{at}: index {largest} is larger than --features {features} has, as "
             "indices count from 0 in this file: correct the line, or give a larger number"
         )
     if reading.features:
@@ -150,7 +159,7 @@ def _scan(path: Path, reading: Reading, take: Callable[[Row], None]) -> Size:
         rows,
         features,
         base,
-        f"the largest index, {largest}, is on line {at}: if it is wrong, correct it (--features "
+        f"the largest index, {largest}, is on {at}: if it is wrong, correct it (--features "
         f"with the number of features names such lines), else {Source.remedy}",
     )
 
@@ -161,6 +170,11 @@ def _dense(rows: list[Row], size: Size, columns: Columns | None) -> tuple[Floats
         dense[np.array(row.indices, np.intp) - size.base] = row.values
     X = X if columns is None else np.take(X, columns.features, axis=1)
     return X, np.array([row.label for row in rows])
+
+
+def _rows_of(paths: Sequence[Path], reading: Reading) -> Iterator[Row]:
+    for path in paths:
+        yield from _rows(path, reading)
 
 
 def _rows(path: Path, reading: Reading) -> Iterator[Row]:
@@ -193,7 +207,7 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
                 f"{path}, line {number}: {reprlib.repr(token)} is not a number or index:value: "
                 f"write lines as 'label index:value index:value'{csv}"
             ) from None
-        yield Row(number, label, indices, values)
+        yield Row(path, number, label, indices, values)
 
 
 def _stated_base(path: Path) -> int:

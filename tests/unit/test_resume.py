@@ -230,6 +230,7 @@ OTHER = {
     "data": "synthetic:rows=62,features=8",
     "header": "no",
     "label": "price",
+    "columns": "age,size",
     "format": "csv",
     "features": "8",
     "weights": "w.npy",

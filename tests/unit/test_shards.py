@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -134,10 +135,10 @@ def test_files_of_several_formats_and_folders_are_named():
         open_source("p", 0)
 
 
-@pytest.mark.parametrize("name", ["none", "b*.csv"])
-def test_no_file_is_one_line(name):
+@pytest.mark.parametrize(("name", "what"), [("none", "directory without"), ("b*.csv", "pattern")])
+def test_no_file_is_one_line(name, what):
     Path("none").mkdir()
-    with pytest.raises(DataError, match=r"there is no such file: name a directory .*quote a patt"):
+    with pytest.raises(DataError, match=rf"^{re.escape(name)} is a {what}.* data files: check"):
         open_source(name, 0)
 
 

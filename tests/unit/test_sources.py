@@ -373,7 +373,7 @@ def test_an_impossible_path_is_refused(text):
 
 def test_what_is_not_a_readable_file_is_refused(tmp_path, monkeypatch):
     (tmp_path / "folder.npy").mkdir()
-    with pytest.raises(DataError, match="no such file: name a directory with data files"):
+    with pytest.raises(DataError, match="is a directory without data files"):
         open_source(str(tmp_path / "folder.npy"), 0)
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(DataError, match="not a regular file: save"):

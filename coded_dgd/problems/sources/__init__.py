@@ -103,10 +103,8 @@ def open_source(
         return _weighted(synthetic.open_text(text, seed), reading)
     paths = files(text)
     if not paths:
-        raise DataError(
-            f"{text}: there is no such file: name a directory with data files, or quote a pattern "
-            "as in 'part-*.csv'"
-        )
+        found = "is a directory without" if Path(text).is_dir() else "is a pattern of no"
+        raise DataError(f"{text} {found} data files: check the path")
     title = str(paths[0]) if len(paths) == 1 else text
     name = _common_reader(paths, reading)
     reader = _module(name)

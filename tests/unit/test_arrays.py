@@ -109,6 +109,7 @@ def test_labels_may_be_a_column():
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_arrays_are_read_where_they_are(kind, order):
     large = np.zeros((200_000, 20), kind, order)
+    large.flags.writeable = False
     labels = np.ones(200_000, ">i4")
     tracemalloc.start()
     source = open_arrays(large, labels)
@@ -118,6 +119,20 @@ def test_arrays_are_read_where_they_are(kind, order):
     tracemalloc.stop()
     assert held < 1e4
     assert peak < 1e6  # all rows take 32 MB
+
+
+def test_training_makes_no_second_copy_of_an_array():
+    """Windows of 16 MB and what becomes of them take less than the array; workers keep X^T X."""
+    large = np.ones((2_000_000, 10), np.float32, "F")
+    large[:, 0] = np.arange(2_000_000) % 7
+    large.flags.writeable = False
+    options = {"scheme": "uncoded", "workers": 2, "iterations": 1, "transport": "simulated"}
+    options |= {"step_size": 1e-12, "dtype": "float32", "kernel": "gram"}
+    tracemalloc.start()
+    train(large, large[:, 0], **options)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < large.nbytes * 0.75
 
 
 # Sparse

@@ -127,7 +127,7 @@ def test_files_of_several_formats_and_folders_are_named():
         open_source("p", 0)
     Path("p/9.csv").unlink()
     Path("p/deeper").mkdir()
-    with pytest.raises(DataError, match=r"p/deeper is a directory: name files, as in 'p/deeper/\*"):
+    with pytest.raises(DataError, match=r"p/deeper is a directory: name files, as in 'p/\*.csv'"):
         open_source("p", 0)
     Path("p/deeper").rmdir()
     Path("p/README.md").write_text("these are the data")

@@ -257,7 +257,7 @@ def _refuse_unreadable(path: Path) -> None:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise DataError(f"{path} is a directory: name files, as in '{path}/*.csv'")
+            raise DataError(f"{path} is a directory: name files, as in '{path.parent}/*.csv'")
         if not stat.S_ISREG(status.st_mode):
             raise DataError(f"{path} is not a regular file: save the data to one")
         path.open("rb").close()

@@ -13,6 +13,22 @@ LARGEST_INDEX = 2**31 - 1
 
 
 @dataclass(frozen=True)
+class Trained:
+    """The columns that a model was trained on; data for the model may leave labels out.
+
+    Parameters
+    ----------
+    features : int
+        Number of columns.
+    names : tuple of str, optional
+        Names of the columns.
+    """
+
+    features: int
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Reading:
     """The options that say how a data file is read, by their names on the command line.
 
@@ -31,6 +47,9 @@ class Reading:
         Number of columns of an svm file; None for the largest index in it.
     weights : str, optional
         Path of a file of sample weights; None for those in the data file, if it has any.
+    model : Trained, optional
+        Columns of the model that the data are for; None for data to train on. It is no option of
+        the command line.
 
     Raises
     ------
@@ -44,6 +63,7 @@ class Reading:
     format: str | None = None
     features: int | None = None
     weights: str | None = None
+    model: Trained | None = None
 
     def __post_init__(self) -> None:
         if self.header not in HEADERS:
@@ -56,4 +76,5 @@ class Reading:
     @property
     def given(self) -> list[str]:
         """Names of the options that do not have their default."""
-        return [each.name for each in fields(self) if getattr(self, each.name) != each.default]
+        names = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
+        return [name for name in names if name != "model"]

@@ -10,6 +10,7 @@ size, and its files may be compressed. A format whose files have to be seen toge
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,13 @@ from coded_dgd.problems.sources._compression import (
 )
 from coded_dgd.problems.sources._content import TEXT, refuse_other
 from coded_dgd.problems.sources._shards import ShardedSource, files
+from coded_dgd.problems.sources._text import to_text
 from coded_dgd.problems.sources._weights import read_weights
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.reading import Reading
 from coded_dgd.spec import nearest
 
-__all__ = ["AS_THEY_ARE", "Reading", "Source", "files", "open_source", "save"]
+__all__ = ["AS_THEY_ARE", "Reading", "Source", "files", "open_source", "save", "to_text"]
 
 READERS = {
     ".npy": "npy",
@@ -109,6 +111,8 @@ def open_source(
     name = _common_reader(paths, reading)
     reader = _module(name)
     _refuse_idle(text, reading, ("format", *reader.OPTIONS), f"{name} files")
+    if reading.model is not None and "features" in reader.OPTIONS and reading.features is None:
+        reading = replace(reading, features=reading.model.features)
     try:
         source = _opened(reader, title, paths, reading, streamed)
     except DataError:

@@ -12,14 +12,14 @@ def plain_names(features: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Columns:
-    """One column of a table is the label; the others, or some of them, are the features.
+    """One column of a table is the label, or none; the others, or some, are the features.
 
     Parameters
     ----------
     width : int
         Number of columns.
     label : int, optional
-        Place of the label, from 0; None if the label is no column of the matrix.
+        Place of the label, from 0; None if there is none, or the label is no column of the matrix.
     names : tuple of str, optional
         Names of all columns; None if the table has no header.
     chosen : tuple of int, optional

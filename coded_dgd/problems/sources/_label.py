@@ -13,7 +13,7 @@ import shlex
 from coded_dgd.errors import DataError
 from coded_dgd.problems.sources._choice import chosen_places, find_place
 from coded_dgd.problems.sources._columns import Columns
-from coded_dgd.reading import Reading
+from coded_dgd.reading import Reading, Trained
 
 LABELS = {"label", "labels", "target", "targets", "class", "y"}
 """Common names of a label, in lower case."""
@@ -26,7 +26,7 @@ UNNAMED = {"", "unnamed: 0"}
 def find_columns(
     width: int, names: tuple[str, ...] | None, reading: Reading, where: str
 ) -> Columns:
-    """Decide which column is the label, and which are features.
+    """Decide which column is the label, and which are features; see `_of_model` for a model.
 
     Parameters
     ----------
@@ -43,6 +43,8 @@ def find_columns(
         If a column of ``--label`` or ``--columns`` does not exist, or the names leave ambiguous
         which column is the label or whether the first column is an index.
     """
+    if reading.model is not None:
+        return _of_model(reading.model, width, names, reading, where)
     label = width - 1
     if reading.label is not None:
         label = find_place("--label", reading.label, width, names, where)
@@ -54,6 +56,34 @@ def find_columns(
     if reading.columns is None:
         return Columns(width, label, names)
     chosen = chosen_places(reading.columns, width, names, where, label)
+    return Columns(width, label, names, chosen)
+
+
+def _of_model(
+    model: Trained, width: int, names: tuple[str, ...] | None, reading: Reading, where: str
+) -> Columns:
+    """Decide which columns are those of a model, and which one is the label, if any.
+
+    Features are found by the names that they had in training, in any order and beside others, if
+    there are names and ``--columns`` does not name them. If it is not given, the label is the only
+    other column.
+    """
+    label, chosen = None, None
+    if reading.label is not None:
+        label = find_place("--label", reading.label, width, names, where)
+    known = model.names
+    if reading.columns is not None:
+        chosen = chosen_places(reading.columns, width, names, where, label)
+    elif names is not None and known is not None and {*known} <= {*names}:
+        places = tuple(map(names.index, known))
+        others = {*range(width)} - {*places}
+        if label is None and len(others) == 1:
+            (label,) = others
+        own = tuple(place for place in range(width) if place != label)
+        return Columns(width, label, names, None if places == own else places)
+    taken = width if chosen is None else len(chosen) + (width - 1 not in chosen)
+    if label is None and taken != model.features:
+        label = width - 1
     return Columns(width, label, names, chosen)
 
 

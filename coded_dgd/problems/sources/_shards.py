@@ -66,6 +66,7 @@ class ShardedSource(Source):
         super().__init__(name, sum(rows), first.features, storage)
         self._shards, self._begins = shards, [0, *accumulate(rows)]
         self.columns, self.remedy = first.columns, first.remedy
+        self.labelled = first.labelled
         if all(shard.dtype == np.float32 for shard in shards):
             self.dtype = np.dtype(np.float32)
         if first.weights is not None:
@@ -115,6 +116,8 @@ def _difference(shard: Source, first: Source) -> str:
     for feature, (own, other) in enumerate(zip(shard.names or (), first.names or (), strict=True)):
         if own != other:
             return f"has {own!r} where {first.name} has {other!r}, as feature {feature + 1}"
+    if shard.labelled != first.labelled:
+        return f"has {'' if shard.labelled else 'no '}labels, other than {first.name}"
     if shard.label_title() != first.label_title():
         return f"has {shard.label_title()}, and {first.name} {first.label_title()}"
     if (shard.words is None) != (first.words is None):

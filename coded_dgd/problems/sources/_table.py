@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.problems.sources._choice import chosen_places
 from coded_dgd.problems.sources._columns import Columns
-from coded_dgd.problems.sources.base import ArraySource, refuse_empty
+from coded_dgd.problems.sources.base import ArraySource, absent_labels, refuse_empty
 from coded_dgd.reading import Reading
 
 
@@ -31,7 +31,7 @@ class _Selected:
 
 
 def table_source(name: str, A: NDArray[Any], columns: Columns, storage: str) -> ArraySource:
-    """Return the source of a table A, of which one column is the label.
+    """Return the source of a table A, of which one column is the label, or none.
 
     Raises
     ------
@@ -39,9 +39,10 @@ def table_source(name: str, A: NDArray[Any], columns: Columns, storage: str) -> 
         If the table has no row or no feature.
     """
     refuse_empty(name, len(A), len(columns.features))
-    assert columns.label is not None
-    source = ArraySource(name, _selected(A, columns.features), A[:, columns.label], storage)
-    source.columns = columns
+    label = columns.label
+    y = absent_labels(A) if label is None else A[:, label]
+    source = ArraySource(name, _selected(A, columns.features), y, storage)
+    source.columns, source.labelled = columns, label is not None
     return source
 
 

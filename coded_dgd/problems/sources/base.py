@@ -69,6 +69,9 @@ class Source(ABC):
 
     It is None if labels are stored as numbers."""
 
+    labelled: bool = True
+    """Whether the data have labels; if not, `read` returns zeros for them."""
+
     weights: Floats | None = None
     """Sample weight of each row, of shape (m,); None if all weights are one."""
 
@@ -252,6 +255,11 @@ def _mapping(array: Any) -> mmap.mmap | None:
 
 def _owned(values: ArrayLike) -> Floats:
     return np.require(values, np.float64, ["C", "OWNDATA", "WRITEABLE", "ENSUREARRAY"])
+
+
+def absent_labels(X: Any) -> NDArray[np.float32]:
+    """Return a zero for each row of X that takes no memory, for data without labels."""
+    return np.broadcast_to(np.float32(0), X.shape[:1])
 
 
 def memory() -> int:

@@ -56,15 +56,15 @@ class Head:
     def taken(self) -> tuple[int, ...]:
         """Places of the columns that a parsed row has, in order; the others are not parsed."""
         chosen, label = self.columns.chosen, self.columns.label
-        if chosen is None or label is None:
+        if chosen is None:
             return tuple(range(self.columns.width))
-        return (*chosen, label)
+        return chosen if label is None else (*chosen, label)
 
     @property
-    def label(self) -> int:
-        """Place of the label in a parsed row."""
+    def label(self) -> int | None:
+        """Place of the label in a parsed row; None without labels."""
         label = self.columns.label
-        return len(self.taken) - 1 if self.columns.chosen or label is None else label
+        return label if label is None or not self.columns.chosen else len(self.taken) - 1
 
 
 def open_file(path: Path, reading: Reading) -> ArraySource:
@@ -79,7 +79,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     values = array("d")
     rows = _scan(path, head, values.extend)
     A = np.asarray(values).reshape(rows, len(head.taken))
-    if head.words is not None:
+    if head.words is not None and head.label is not None:
         labels = A[:, head.label]
         labels[:] = head.words.settle()[labels.astype(int)]
     source = table_source(str(path), A, Columns(len(head.taken), head.label), "in memory")
@@ -96,7 +96,7 @@ def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
         In the same cases as `open_file`.
     """
     head = _read_head(path, reading)
-    rows, features = _scan(path, head, lambda row: None), len(head.taken) - 1
+    rows, features = _scan(path, head, lambda row: None), len(head.columns.features)
     refuse_empty(str(path), rows, features)
     if head.words is not None:
         head.words.settle()
@@ -107,13 +107,15 @@ def stream_file(path: Path, reading: Reading) -> StreamedSource[Row]:
 
 
 def _describe(source: Source, head: Head) -> None:
-    source.columns = head.columns
+    source.columns, source.labelled = head.columns, head.label is not None
     source.words = None if head.words is None else head.words.texts
 
 
-def _separate(rows: list[Row], label: int) -> tuple[Floats, Floats]:
+def _separate(rows: list[Row], label: int | None) -> tuple[Floats, Floats]:
     """Return X and y of parsed rows as new arrays."""
     A = np.array(rows)
+    if label is None:
+        return A, np.zeros(len(A))
     return np.delete(A, label, axis=1), A[:, label].copy()
 
 
@@ -158,7 +160,8 @@ def _read_head(path: Path, reading: Reading) -> Head:
     columns = find_columns(len(first), header.names, reading, str(path))
     begin = number if header.in_first_line else 0
     row = second if begin else first
-    worded = len(row) == columns.width and kind(row[columns.label or 0]) == "text"
+    label = columns.label
+    worded = label is not None and len(row) == columns.width and kind(row[label]) == "text"
     counting = may_count(first, columns, reading)
     return Head(columns, begin, counting, Words() if worded else None)
 
@@ -192,7 +195,7 @@ def _scan(path: Path, head: Head, take: Callable[[Row], Any]) -> int:
 
 def _rows(path: Path, head: Head) -> Iterator[Row]:
     width, words, label = head.columns.width, head.words, head.label
-    take = None if head.columns.chosen is None else itemgetter(*head.taken)
+    take = None if head.columns.chosen is None else _take(head.taken)
     special = "_" if take is None and words is None else '_#"'  # Python would read 1_000
     lines = numbered_lines(path)
     if head.begin:
@@ -202,7 +205,7 @@ def _rows(path: Path, head: Head) -> Iterator[Row]:
         if len(fields) == width and not any(sign in line for sign in special):
             if take is not None:
                 fields = [*take(fields)]
-            if words is not None:
+            if words is not None and label is not None:
                 fields[label] = words.numbers.get(fields[label].strip())  # None is no number
             try:
                 row = list(map(float, fields))
@@ -213,6 +216,13 @@ def _rows(path: Path, head: Head) -> Iterator[Row]:
                 continue
         if uncommented(line) is None:
             yield _numbers(line, head, f"{path}, line {number}")
+
+
+def _take(places: tuple[int, ...]) -> Callable[[list[Any]], tuple[Any, ...]]:
+    """Return a function that takes the fields in these places."""
+    if len(places) == 1:
+        return lambda fields: (fields[places[0]],)
+    return itemgetter(*places)
 
 
 def _numbers(line: str, head: Head, where: str) -> Row:

@@ -9,7 +9,7 @@ from coded_dgd.errors import DataError, UsageError, one_line
 from coded_dgd.problems.sources._hdf5_parts import refuse_absent, refuse_broken_link
 from coded_dgd.problems.sources._table import matrix_source
 from coded_dgd.problems.sources._weights import sample_weights
-from coded_dgd.problems.sources.base import ArraySource, Source, refuse_unreal
+from coded_dgd.problems.sources.base import ArraySource, Source, absent_labels, refuse_unreal
 from coded_dgd.reading import Reading
 
 OPTIONS = ("columns",)
@@ -36,12 +36,15 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     except OSError as error:
         raise DataError(f"{path} {_why_closed(error)}") from None
     try:
-        X, y = (_dataset(h5py, file, path, name) for name in ("X", "y"))
+        X = _dataset(h5py, file, path, "X")
+        labelled = reading.model is None or file.get("y", getlink=True) is not None
+        y = _dataset(h5py, file, path, "y") if labelled else absent_labels(X)
         weighted = file.get("w", getlink=True) is not None  # also where the link is broken
         w = _dataset(h5py, file, path, "w")[...] if weighted else None
     except DAMAGED as error:
         raise DataError(f"{path} cannot be read ({one_line(error)}): write it again") from None
     source = matrix_source(str(path), X, y, reading, "read by slices")
+    source.labelled = labelled
     if w is not None:
         source.weights = sample_weights(f"{path}, dataset w", w, source.rows)
     return source

@@ -25,6 +25,8 @@ Header = tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]
 def open_file(path: Path, reading: Reading) -> ArraySource:
     """Return the source of a file that ``np.save(path, A)`` wrote, A of shape (m, l + 1).
 
+    Data for a model may leave labels out, so that A has shape (m, l).
+
     Raises
     ------
     DataError

@@ -18,7 +18,7 @@ from coded_dgd.errors import DataError
 from coded_dgd.problems.sources._table import matrix_source
 from coded_dgd.problems.sources._weights import sample_weights
 from coded_dgd.problems.sources._words import numbered
-from coded_dgd.problems.sources.base import ArraySource, Source
+from coded_dgd.problems.sources.base import ArraySource, Source, absent_labels
 from coded_dgd.problems.sources.npy import read_array, write_header
 from coded_dgd.reading import Reading
 
@@ -41,7 +41,9 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            X, y = (_read_member(archive, path, name) for name in ("X", "y"))
+            X = _read_member(archive, path, "X")
+            labelled = reading.model is None or "y.npy" in archive.namelist()
+            y = _read_member(archive, path, "y") if labelled else absent_labels(X)
             weighted = "w.npy" in archive.namelist()
             w = _read_member(archive, path, "w") if weighted else None
     except UNREADABLE:
@@ -53,7 +55,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     if y.dtype.kind == "U":
         y, words = numbered(str(path), X, y)
     source = matrix_source(str(path), X, y, reading, "memory-mapped" if mapped else "in memory")
-    source.words = words
+    source.words, source.labelled = words, labelled
     if w is not None:
         source.weights = sample_weights(f"{path}, array w", w, source.rows)
     return source

@@ -54,12 +54,14 @@ class ParquetSource(Source):
         groups = file.metadata
         sizes = [groups.row_group(group).num_rows for group in range(groups.num_row_groups)]
         super().__init__(str(path), sum(sizes), len(columns.features), "read by row groups")
-        assert columns.names is not None and columns.label is not None
+        assert columns.names is not None
+        self.labelled = columns.label is not None
+        places = columns.features if columns.label is None else (*columns.features, columns.label)
         self._file, self._ends, self.columns = file, np.cumsum(sizes), columns
         self._titles = [*map(columns.title, columns.features), columns.label_title()]
-        self._names = [columns.names[place] for place in (*columns.features, columns.label)]
+        self._names = [columns.names[place] for place in places]
         kinds = [file.schema_arrow.field(name).type for name in self._names]
-        if _is_text(kinds[-1]):
+        if self.labelled and _is_text(kinds[-1]):
             self.words = self._distinct()
         self._places = {word: place for place, word in enumerate(self.words or ())}
         numbers = kinds if self.words is None else kinds[:-1]
@@ -87,7 +89,11 @@ class ParquetSource(Source):
             self._batches, self._kept, self._next = self._decoded(group), self._kept[:0], begin
         self._taken(start - self._next)
         A = np.concatenate([self._kept[:0], *self._taken(stop - start)])
-        return A[:, :-1], A[:, -1]
+        return self._separated(A)
+
+    def _separated(self, A: Floats) -> tuple[Floats, Floats]:
+        """Return X and y of decoded rows."""
+        return (A[:, :-1], A[:, -1]) if self.labelled else (A, np.zeros(len(A)))
 
     def _taken(self, rows: int) -> list[Floats]:
         """Return the next rows, in parts."""
@@ -107,13 +113,13 @@ class ParquetSource(Source):
                 for A in self._decoded(0):
                     file.write(A.astype(self.dtype).tobytes())
                 file.flush()
-                table = np.memmap(file, self.dtype, "r", shape=(self.rows, self.features + 1))
+                table = np.memmap(file, self.dtype, "r", shape=(self.rows, len(self._names)))
         except OSError as error:
             raise DataError(
                 f"{self.name} cannot be decoded into a temporary file ({one_line(error)}): set "
                 "TMPDIR to a folder with more space, or convert the data to .npy there"
             ) from None
-        return ArraySource(self.name, table[:, :-1], table[:, -1], self.storage)
+        return ArraySource(self.name, *self._separated(table), self.storage)
 
     def _following(self) -> Floats:
         for batch in self._batches:

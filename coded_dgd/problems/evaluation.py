@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import CodedDGDError, UsageError, located
-from coded_dgd.problems.objectives.base import LinearModel, Objective, Reals
+from coded_dgd.problems.objectives.base import LinearModel, Objective, Reals, follows_slope
 
 Gradient = Callable[[Reals, Reals | None, Reals, Reals | None], Reals]
 """A function with the arguments and the result of `Objective.gradient`."""
@@ -169,6 +169,52 @@ def scores(
             )
         numbers[name] = number
     return numbers
+
+
+def predictions(objective: Objective, X: Reals, beta: Reals) -> Reals | None:
+    """Return the checked result of `Objective.predict`: None, or an array of shape (k,).
+
+    Raises
+    ------
+    UsageError
+        If the method raises, or its result is not a real array with one number for each row.
+    """
+    try:
+        found = objective.predict(X, beta)
+    except Exception as error:
+        _refuse_raised(objective, "predict", error)
+        raise
+    return None if found is None else _checked(objective, "predict", found, (len(X),), "row")
+
+
+def probabilities(objective: Objective, X: Reals, beta: Reals, classes: int) -> Reals | None:
+    """Return the checked result of `Objective.probabilities`: None, or (k, C) for C classes.
+
+    Raises
+    ------
+    UsageError
+        If the method raises, or its result is not a real array of that shape.
+    """
+    try:
+        found = objective.probabilities(X, beta)
+    except Exception as error:
+        _refuse_raised(objective, "probabilities", error)
+        raise
+    shape = (len(X), classes)
+    if found is None:
+        return None
+    return _checked(objective, "probabilities", found, shape, "row and class")
+
+
+def decisions(objective: Objective, X: Reals, beta: Reals) -> Reals | None:
+    """Return the margins of a linear classifier, of shape (k,), or (k, C) for C > 2 classes.
+
+    For two classes larger margins speak for the second one. The result is None for other models.
+    """
+    if not follows_slope(objective):
+        return None
+    z = objective.margins(X, beta)
+    return z[:, 1] - z[:, 0] if objective.outputs == 2 else z
 
 
 def label_fault(objective: Objective, classes: Reals) -> str | None:

@@ -114,6 +114,11 @@ class Model:
             dtype,
         )
 
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the last parameter of each output is its intercept."""
+        return self.linear and len(self.parameters) > self.coef.size
+
     def write(self, folder: Path) -> None:
         """Write the two files, each atomically.
 

@@ -103,6 +103,13 @@ class Network:
                 found += float(_summed(right, weights, rows))
         return found
 
+    def outputs(self, X: Reals, beta: Reals) -> Tensor:
+        """Return the outputs of the module for rows, of shape (k, K), or (k,) for one output."""
+        self.parameters = beta
+        with _reproducible(), torch.no_grad():
+            starts = range(0, len(X), ROWS)
+            return torch.cat([self._outputs(X[start : start + ROWS]) for start in starts])
+
     def _outputs(self, X: Reals) -> Tensor:
         """Return what the module returns for rows, of shape (k, ...); (k,) if it is one number."""
         found = answer(

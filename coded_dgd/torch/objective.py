@@ -12,7 +12,7 @@ from torch import nn
 from coded_dgd.errors import UsageError, answer
 from coded_dgd.problems.objectives.base import Objective, Reals
 from coded_dgd.torch.network import Network
-from coded_dgd.torch.row_losses import FOR_CLASSES, PROBABILITY, name_of, row_losses
+from coded_dgd.torch.row_losses import FOR_CLASSES, LINKS, PROBABILITY, name_of, row_losses
 
 FIXED_SEED = 0
 """Seed with which every process makes the module, so that what is not trained is the same."""
@@ -80,7 +80,7 @@ class TorchObjective(Objective):
                 f"call, and is a {type(make_module).__name__}: give lambda: nn.Linear(64, 10)"
             )
         self._make_module, self._loss = make_module, row_losses(loss)
-        name = name_of(loss)
+        self._loss_name = name = name_of(loss)
         self._classifies = name in FOR_CLASSES if classifier is None else classifier
         self._threshold = 0.5 if name in PROBABILITY else 0.0
         self._classes: int | None = None
@@ -124,6 +124,28 @@ class TorchObjective(Objective):
             return {}
         right = self._network(X.dtype).right(X, y, beta, weights, self._threshold)
         return {"accuracy": right}
+
+    def predict(self, X: Reals, beta: Reals) -> Reals | None:
+        """Return the only output of the module, or for a classifier the number of the class.
+
+        It is None for several outputs that stand for no classes.
+        """
+        outputs = self._network(X.dtype).outputs(X, beta)
+        if self._classifies:
+            classes = outputs > self._threshold if outputs.ndim == 1 else outputs.argmax(1)
+            return np.asarray(classes.numpy(), np.float64)
+        found: Reals | None = outputs.numpy() if outputs.ndim == 1 else None
+        return found
+
+    def probabilities(self, X: Reals, beta: Reals) -> Reals | None:
+        """Return the probabilities that the loss makes of outputs; None for other losses."""
+        if not (self._classifies and self._loss_name in LINKS):
+            return None
+        link = LINKS[self._loss_name]
+        found = link(self._network(X.dtype).outputs(X, beta))
+        both = found if found.ndim == 2 else torch.stack([1 - found, found], dim=1)
+        probabilities: Reals = both.numpy()
+        return probabilities
 
     def _network(self, dtype: np.dtype[Any]) -> Network:
         """Return the network of that type, which is made at the first call."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from coded_dgd.errors import UsageError
@@ -24,6 +25,15 @@ FOR_CLASSES = (
     *("multi_margin_loss", "MultiMarginLoss"),
 )
 """Names of PyTorch's losses whose labels are numbers of classes."""
+
+
+LINKS: dict[str, Callable[[Tensor], Tensor]] = {
+    **dict.fromkeys(PROBABILITY, torch.clone),
+    **dict.fromkeys(("binary_cross_entropy_with_logits", "BCEWithLogitsLoss"), torch.sigmoid),
+    **dict.fromkeys(("cross_entropy", "CrossEntropyLoss"), partial(torch.softmax, dim=1)),
+    **dict.fromkeys(("nll_loss", "NLLLoss"), torch.exp),
+}
+"""Functions that make probabilities of outputs, for losses that are negative log-likelihoods."""
 
 
 def name_of(loss: Any) -> str:

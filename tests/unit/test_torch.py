@@ -8,6 +8,8 @@ import pytest
 from coded_dgd import train
 from coded_dgd.errors import CodedDGDError
 from coded_dgd.problems import evaluation
+from coded_dgd.problems.model import Model
+from coded_dgd.problems.predictor import Predictor
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 nn, functional = torch.nn, torch.nn.functional
@@ -290,3 +292,33 @@ def test_a_module_in_place_of_a_function_that_makes_one_is_refused():
 
 def test_one_class_alone_is_refused():
     assert "at least two classes" in refusal(y=np.ones(len(X)))
+
+
+# What it predicts
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "classes"),
+    [
+        (functional.cross_entropy, 3, [0.0, 10.0, 20.0]),
+        (functional.binary_cross_entropy_with_logits, 1, [0.0, 1.0]),
+        (functional.mse_loss, 1, None),
+    ],
+)
+def test_a_model_predicts_what_its_module_does(tmp_path, loss, outputs, classes):
+    y = NUMBERS if classes is None else np.array(classes)[(Y / 10).astype(int) % len(classes)]
+    objective = TorchObjective(lambda: classifier(outputs), loss)
+    found = run(objective, y, standardize=True, step_size=1e-3, out=tmp_path / "r")
+    model = Predictor(Model.read(tmp_path / "r"), objective)
+    with torch.no_grad():
+        made = objective.module(found.parameters_)(torch.tensor(X / X.std(axis=0))).squeeze(1)
+    if classes is None:
+        np.testing.assert_allclose(model.predict(X), made.numpy(), rtol=1e-9)
+        with pytest.raises(CodedDGDError, match="has no probabilities"):
+            model.predict_proba(X)
+        return
+    second = torch.sigmoid(made)
+    chances = made.softmax(1) if made.ndim == 2 else torch.stack([1 - second, second], 1)
+    np.testing.assert_allclose(model.predict_proba(X), chances.numpy(), rtol=1e-8, atol=1e-12)
+    np.testing.assert_array_equal(model.predict(X), np.array(classes)[chances.argmax(1)])
+    assert model.score(X, y) == found.summary["accuracy"]

@@ -147,6 +147,32 @@ class Objective(ABC):
         del X, y, beta, weights
         return {}
 
+    def predict(self, X: Reals, beta: Reals) -> Reals | None:
+        """Return what the model predicts for each row: a label as y is in training.
+
+        By default it is None: models of the objective cannot be used for predictions.
+
+        Parameters
+        ----------
+        X : (k, l) array
+        beta : (p,) array
+
+        Returns
+        -------
+        (k,) array or None
+            For a classifier, the numbers of `encode_labels` that stand for the classes.
+        """
+        del X, beta
+        return None
+
+    def probabilities(self, X: Reals, beta: Reals) -> Reals | None:
+        """Return the probability of each class, of shape (k, C), in ascending order of classes.
+
+        The arguments are those of `predict`. By default it is None: there are no probabilities.
+        """
+        del X, beta
+        return None
+
 
 class LinearModel(Objective):
     """A linear model has a loss of the margins of a row and its label.

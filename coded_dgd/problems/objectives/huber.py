@@ -46,6 +46,9 @@ class Huber(LinearModel):
         losses: Reals = squared * (size - squared / 2)
         return losses
 
+    def predict(self, X: Reals, beta: Reals) -> Reals:
+        return self.margins(X, beta)
+
     def scores(
         self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
     ) -> dict[str, float]:

@@ -26,6 +26,9 @@ class LeastSquares(LinearModel):
         residual = z - y
         return residual * residual / 2
 
+    def predict(self, X: Reals, beta: Reals) -> Reals:
+        return self.margins(X, beta)
+
     def loss(self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None) -> float:
         residual = (X @ beta).astype(np.float64, copy=False) - y
         return float(residual @ (residual if weights is None else weights * residual)) / 2

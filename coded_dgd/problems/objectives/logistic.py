@@ -38,10 +38,18 @@ class Logistic(LinearModel):
     def encode_labels(self, classes: Reals) -> Reals | None:
         return np.array([-1.0, 1.0])
 
+    def predict(self, X: Reals, beta: Reals) -> Reals:
+        return _signs(self.margins(X, beta))
+
+    def probabilities(self, X: Reals, beta: Reals) -> Reals:
+        z = self.margins(X, beta)
+        probabilities: Reals = np.exp(-np.logaddexp(0.0, np.column_stack([z, -z])))
+        return probabilities
+
     def scores(
         self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
     ) -> dict[str, float]:
-        return {"accuracy": total(_signs(X @ beta) == _signs(y), weights)}
+        return {"accuracy": total(self.predict(X, beta) == _signs(y), weights)}
 
 
 def _signs(y: Reals) -> Reals:

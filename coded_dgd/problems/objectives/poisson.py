@@ -31,6 +31,11 @@ class Poisson(LinearModel):
     def check_labels(self, y: Reals) -> str | None:
         return None if y[0] >= 0 else "numbers that are 0 or more"
 
+    def predict(self, X: Reals, beta: Reals) -> Reals:
+        """Return the mean exp(z) of each row."""
+        mean: Reals = np.exp(np.minimum(self.margins(X, beta), LARGEST))
+        return mean
+
     def scores(
         self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
     ) -> dict[str, float]:

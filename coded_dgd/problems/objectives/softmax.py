@@ -35,8 +35,7 @@ class Softmax(LinearModel):
         self.outputs = len(classes)
 
     def slope(self, z: Reals, y: Reals | None) -> Reals:
-        powers = np.exp(_below_largest(z))
-        slope: Reals = powers / powers.sum(axis=1, keepdims=True)
+        slope = _probabilities(z)
         slope[np.arange(len(z)), 0 if y is None else _places(y)] -= 1
         return slope
 
@@ -53,11 +52,24 @@ class Softmax(LinearModel):
     def encode_labels(self, classes: Reals) -> Reals | None:
         return np.arange(float(len(classes)))
 
+    def predict(self, X: Reals, beta: Reals) -> Reals:
+        places: Reals = self.margins(X, beta).argmax(axis=1).astype(np.float64)
+        return places
+
+    def probabilities(self, X: Reals, beta: Reals) -> Reals:
+        return _probabilities(self.margins(X, beta))
+
     def scores(
         self, X: Reals, y: Reals, beta: Reals, weights: Reals | None = None
     ) -> dict[str, float]:
-        predicted = self.margins(X, beta).argmax(axis=1)
-        return {"accuracy": total(predicted == y, weights)}
+        return {"accuracy": total(self.predict(X, beta) == y, weights)}
+
+
+def _probabilities(z: Reals) -> Reals:
+    """Return the probability of each class, of the shape (k, K) of the margins."""
+    powers = np.exp(_below_largest(z))
+    probabilities: Reals = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def _below_largest(z: Reals) -> Reals:

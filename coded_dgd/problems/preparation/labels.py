@@ -49,8 +49,8 @@ class EncodedLabels(DerivedSource):
         if len(unknown):
             raise DataError(
                 f"{self.name}: the label {_listed(self, unknown[:1])} is none of the classes "
-                f"{_listed(self, self._classes)} that were found at first: use data that stay the "
-                "same"
+                f"{_listed(self, self._classes)} of the training data: correct it, or leave the "
+                "row out"
             )
         encoded: Floats = self._codes[places]
         return encoded

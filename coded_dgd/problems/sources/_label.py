@@ -68,23 +68,26 @@ def _of_model(
     there are names and ``--columns`` does not name them. If it is not given, the label is the only
     other column.
     """
-    label, chosen = None, None
+    label, last, known = None, width - 1, model.names
     if reading.label is not None:
         label = find_place("--label", reading.label, width, names, where)
-    known = model.names
     if reading.columns is not None:
         chosen = chosen_places(reading.columns, width, names, where, label)
-    elif names is not None and known is not None and {*known} <= {*names}:
+        if label is None and len(chosen) != model.features:
+            chosen = chosen_places(reading.columns, width, names, where, last)
+        if label is None and last not in chosen:
+            label = last
+        return Columns(width, label, names, chosen)
+    if names is not None and known is not None and {*known} <= {*names}:
         places = tuple(map(names.index, known))
         others = {*range(width)} - {*places}
         if label is None and len(others) == 1:
             (label,) = others
         own = tuple(place for place in range(width) if place != label)
         return Columns(width, label, names, None if places == own else places)
-    taken = width if chosen is None else len(chosen) + (width - 1 not in chosen)
-    if label is None and taken != model.features:
-        label = width - 1
-    return Columns(width, label, names, chosen)
+    if label is None and width != model.features:
+        label = last
+    return Columns(width, label, names)
 
 
 def _refuse_index(names: tuple[str, ...], where: str) -> None:

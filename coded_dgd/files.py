@@ -56,6 +56,16 @@ def writing(path: Path, otherwise: str = "") -> Iterator[None]:
         raise StorageError(f"{failed}: {remedy}") from error
 
 
+def refuse_existing(path: Path) -> None:
+    """Raise a UsageError if a file exists that a command would replace."""
+    try:
+        exists = path.exists()
+    except (OSError, ValueError):  # not a path: writing reports it
+        exists = False
+    if exists:
+        raise UsageError(f"{path} exists and is not overwritten: name a new file, or add --force")
+
+
 @contextmanager
 def replacing(path: Path, otherwise: str = "") -> Iterator[IO[bytes]]:
     """Open a file that replaces `path` once all of it is on the disk.

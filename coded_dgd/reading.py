@@ -76,5 +76,8 @@ class Reading:
     @property
     def given(self) -> list[str]:
         """Names of the options that do not have their default."""
-        names = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
-        return [name for name in names if name != "model"]
+        return [name for name in OPTIONS if getattr(self, name) != getattr(Reading, name)]
+
+
+OPTIONS = tuple(each.name for each in fields(Reading) if each.name != "model")
+"""Names of the options of `Reading` on the command line."""

@@ -13,10 +13,12 @@ from coded_dgd._version import __version__
 from coded_dgd.cli.collect import collect
 from coded_dgd.cli.compare import compare
 from coded_dgd.cli.convert import convert
+from coded_dgd.cli.evaluate import evaluate
 from coded_dgd.cli.info import info
 from coded_dgd.cli.launch import launch
 from coded_dgd.cli.plan import plan
 from coded_dgd.cli.plot import plot
+from coded_dgd.cli.predict import predict
 from coded_dgd.cli.report import report
 from coded_dgd.cli.reproduce import reproduce
 from coded_dgd.cli.run import run
@@ -52,6 +54,8 @@ def command(context: click.Context) -> None:
 
 for subcommand in (
     run,
+    predict,
+    evaluate,
     compare,
     plan,
     theory,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from coded_dgd.cli import options
-from coded_dgd.errors import UsageError
+from coded_dgd.files import refuse_existing
 from coded_dgd.reading import Reading
 
 
@@ -43,12 +43,8 @@ def convert(
     from coded_dgd.problems.sources import open_source, save
 
     begin = perf_counter()
-    try:
-        exists = target.exists()
-    except (OSError, ValueError):  # not a path: saving reports it
-        exists = False
-    if exists and not force:
-        raise UsageError(f"{target} exists and is not overwritten: name a new file, or add --force")
+    if not force:
+        refuse_existing(target)
     data = open_source(source, seed, Reading(**reading), streamed=True)
     save(data, target)
     written = {

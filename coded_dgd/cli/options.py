@@ -12,7 +12,7 @@ from coded_dgd import delays, schemes
 from coded_dgd.config import OPTIONS, Option, RunConfig
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import optimizers
-from coded_dgd.reading import Reading
+from coded_dgd.reading import OPTIONS as OPTIONS_OF_READING
 from coded_dgd.spec import listed
 
 NAMES = schemes.described()
@@ -124,7 +124,24 @@ of_schemes = combined(
     configured("normalisation", schemes.help_of("normalisation"), type=str),
     configured("early_stop", schemes.help_of("early_stop"), type=str),
 )
-reading = combined(*(configured(each.name) for each in fields(Reading)))
+reading = combined(*map(configured, OPTIONS_OF_READING))
+of_model = combined(
+    click.option(
+        "--objective",
+        metavar="MODULE:CLASS",
+        help="Objective of your own with which the model was trained; models of other objectives "
+        "name theirs.",
+    ),
+    configured("header"),
+    configured(
+        "label",
+        "Column of the label in a .csv or .npy file: its name in the header or its number from 1, "
+        "or from the end from -1.  [default: the one beside the columns of the model, if any]",
+    ),
+    *map(configured, ("columns", "format", "features")),
+    click.option("--seed", type=click.IntRange(0), default=0, help="Seed of synthetic data."),
+)
+"""Options of commands that apply a model to data."""
 data = combined(configured("data"), reading)
 delivery = combined(configured("encode"), configured("share_blocks"))
 training = combined(

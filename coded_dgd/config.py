@@ -225,6 +225,12 @@ class RunConfig:
         "or a number of rows, such as 256; 1.0 is all rows, and 1 is one row.",
         metavar="F|ROWS",
     )
+    start: str | None = option(
+        None,
+        "Model to begin at: the folder of an earlier run on the same columns and classes.  "
+        "[default: zeros, or what the objective starts with]",
+        metavar="MODEL",
+    )
     iterations: int = option(
         100,
         "Number T of iterations.",

@@ -15,7 +15,7 @@ from coded_dgd import registry, spec
 from coded_dgd.files import matching
 
 LINE = "# relative paths are understood from "
-PATHS = {"data": "", "weights": "", "delay": "trace:"}
+PATHS = {"data": "", "weights": "", "start": "", "delay": "trace:"}
 """Options that may hold a path, with the prefix of the path."""
 NO_PATH = "synthetic:"
 PLUS = " + "

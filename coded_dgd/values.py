@@ -16,12 +16,14 @@ from coded_dgd.kinds import misfit, wanted
 
 TEXT_OR_NUMBER = ("step_size", "batch", "p", "label", "copies")
 """Options whose text may be a number."""
+PATHS = ("data", "weights", "start")
+"""Options that may be given as a path."""
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return options in the types that a configuration holds.
 
-    Numbers become Python's, or text if the option takes text. The path of the data, a numpy type
+    Numbers become Python's, or text if the option takes text. Paths, a numpy type
     and the truth value of ``header`` become text. Other values stay as they are.
     """
     return {name: _plain(name, value) for name, value in values.items()}
@@ -37,7 +39,7 @@ def _plain(name: str, value: Any) -> Any:
             return str(number) if name in TEXT_OR_NUMBER else number
         if name == "dtype" and isinstance(value, (type, np.dtype)):
             return np.dtype(value).name
-        path = name in ("data", "weights") and isinstance(value, PathLike)
+        path = name in PATHS and isinstance(value, PathLike)
         return fsdecode(value) if path else value
     except (OverflowError, TypeError, ValueError):
         return value

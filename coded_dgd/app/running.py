@@ -28,6 +28,7 @@ from coded_dgd.host.interrupts import Interrupts, Waiting
 from coded_dgd.planner import memory
 from coded_dgd.planner.loading import loading
 from coded_dgd.planner.memory import Peaks
+from coded_dgd.problems.beginning import read_start
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective
@@ -263,6 +264,8 @@ class _Place(NamedTuple):
 
 def _place(records: Records, lock: RunLock | None, prepared: Setup, problem: Problem) -> _Place:
     """Create the run folder, or continue with the folder of `lock`."""
+    if not lock:
+        _begin(prepared, problem)
     if not (records.folder or lock):
         return _Place()
     config, found = prepared.config, None
@@ -271,11 +274,19 @@ def _place(records: Records, lock: RunLock | None, prepared: Setup, problem: Pro
         other_workers, other_data = records.allow_different_workers, records.allow_different_data
         length = problem.parameters
         found = resuming.find(lock.folder, prepared, data, length, other_workers, other_data)
+        if not found.resume:
+            _begin(prepared, problem)
         folder = RunFolder.reopen(lock, prepared, found.resume[0] if found.resume else None)
     else:
         folder = RunFolder.create(records.out, prepared)
     every, seconds = config.checkpoint_every, config.checkpoint_seconds
     return _Place(folder, Keeper(folder.path, every, seconds, folder.sync, data._asdict()), found)
+
+
+def _begin(prepared: Setup, problem: Problem) -> None:
+    """Let the training begin at the model of ``--start``, if there is one."""
+    if prepared.config.start is not None:
+        problem.begin = read_start(Path(prepared.config.start), problem)
 
 
 def _train(

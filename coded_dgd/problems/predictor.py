@@ -183,7 +183,7 @@ class Predictor:
     def _prepared(self, source: Source, labelled: bool) -> Source:
         """Return rows for the parameters of the model, and their labels as in training."""
         model = self.model
-        refuse_other_columns(model, source)
+        model.refuse_other_columns(source)
         scaling = Scaling(intercept=True) if model.has_intercept else None
         if not model.linear and not (model.means is None and model.scales is None):
             scaling = Scaling(_plain(model.means), _plain(model.scales))
@@ -239,32 +239,6 @@ def _named(model: Model) -> Objective:
 def _is_named(model: Model) -> bool:
     """Return whether a model was trained with an objective that the package has by name."""
     return model.objective.partition(":")[0] in objectives.names()
-
-
-def refuse_other_columns(model: Model, source: Source) -> None:
-    """Refuse data whose columns are not those that a model was trained on.
-
-    Raises
-    ------
-    DataError
-        If the number of columns differs, or columns with names have others.
-    """
-    if source.features != model.features:
-        beside = " beside the labels" if source.labelled else ""
-        raise DataError(
-            f"{source.name} has {source.features} features{beside}, and the model was trained on "
-            f"{model.features}: give the same columns"
-        )
-    if source.names is None or model.names is None or source.names == model.names:
-        return
-    if sorted(source.names) == sorted(model.names):
-        fault = "has the columns of the model in another order"
-    else:
-        place = [a == b for a, b in zip(source.names, model.names, strict=True)].index(False)
-        fault = (
-            f"calls a column {source.names[place]!r} that was {model.names[place]!r} in training"
-        )
-    raise DataError(f"{source.name} {fault}: write the columns as they were in training")
 
 
 def _plain(values: Values | None) -> tuple[float, ...] | None:

@@ -68,6 +68,8 @@ class Problem:
     ----------
     parameters : int
         p, the length of beta.
+    begin : (p,) array, optional
+        Parameters to begin at, instead of those of `Objective.start`.
     ridge : float or (p,) array
         Ridge of each parameter: lambda, or 0 for the intercept of each output.
 
@@ -86,6 +88,7 @@ class Problem:
     ) -> None:
         self.source, self.objective, self.batches = source, objective, batches
         self.parameters = evaluation.size(objective, source.features)
+        self.begin: Floats | None = None
         self.ridge: Ridge = ridge
         if ridge and source.intercept:
             self.ridge = np.full(self.parameters, ridge)
@@ -93,6 +96,9 @@ class Problem:
 
     def start(self, seed: int) -> Floats:
         """Return the initial parameters for this seed, of shape (p,)."""
+        if self.begin is not None:
+            begin: Floats = self.begin.copy()
+            return begin
         return evaluation.start(self.objective, self.source.features, seed)
 
     def gradient(self, beta: Floats, iteration: int | None = None) -> Floats:

@@ -247,6 +247,7 @@ OTHER = {
     "guard": "100.0",
     "transport": "mpi",
     "seed": "1",
+    "start": "r",
 }
 
 

@@ -75,6 +75,19 @@ class Scaling:
             model[:, -1] -= coef @ np.array(self.means)
         return model.ravel()
 
+    def applied(self, parameters: Floats, outputs: int) -> Floats:
+        """Return the parameters of the same linear model for scaled columns.
+
+        It is the reverse of `restored`, and the arguments are of the same shapes.
+        """
+        model = np.array(parameters, np.float64).reshape(outputs, -1)
+        coef = model[:, :-1] if self.intercept else model
+        if self.means is not None:
+            model[:, -1] += coef @ np.array(self.means)
+        if self.scales is not None:
+            coef *= self.scales
+        return model.ravel()
+
 
 class ScaledColumns(DerivedSource):
     """This source has the columns of another source after a scaling."""

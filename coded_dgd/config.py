@@ -10,7 +10,8 @@ from typing import Any
 from coded_dgd import schemes
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import batches
-from coded_dgd.reading import FORMATS, HEADERS, Reading
+from coded_dgd.reading import FORMATS, HEADERS, Reading, fraction_of
+from coded_dgd.reading import OPTIONS as READING
 from coded_dgd.values import refuse_misfit, refuse_unwritable
 
 DEFAULT_WORKERS = 40
@@ -225,6 +226,30 @@ class RunConfig:
         "or a number of rows, such as 256; 1.0 is all rows, and 1 is one row.",
         metavar="F|ROWS",
     )
+    validation: str | None = option(
+        None,
+        "Labelled rows on which the model is judged while it is trained: a file with the columns "
+        "of the data, or a fraction of the rows, such as 0.2, drawn by --seed, on which no worker "
+        "computes.",
+        metavar="FILE|FRACTION",
+    )
+    validation_every: int = option(
+        1,
+        "With --validation: judge the model after every so many iterations.",
+        metavar="T",
+        low=1,
+        high=LARGEST_COUNT,
+        harmless=True,
+    )
+    patience: int = option(
+        0,
+        "With --validation: stop once the loss of the held-out rows has not been lowered K times "
+        "in succession, and keep the model with the lowest; 0 for never.",
+        metavar="K",
+        low=0,
+        high=LARGEST_COUNT,
+        harmless=True,
+    )
     start: str | None = option(
         None,
         "Model to begin at: the folder of an earlier run on the same columns and classes.  "
@@ -351,6 +376,14 @@ class RunConfig:
         if not self.guard:
             object.__setattr__(self, "guard", DEFAULT_GUARDS[self.dtype])
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
+        if self.validation is None:
+            _require(not self.patience, "--patience judges held-out rows: add --validation")
+        elif fraction_of(self.validation) is not None:
+            _require(
+                self.encode != "local",
+                "--encode local has workers read all rows: give the held-out rows as a file with "
+                "--validation, or leave --encode out",
+            )
         _ = self.reading  # which refuses what is out of range
 
     @property
@@ -361,7 +394,7 @@ class RunConfig:
     @property
     def reading(self) -> Reading:
         """How a data file is read."""
-        return Reading(**{each.name: getattr(self, each.name) for each in fields(Reading)})
+        return Reading(**{name: getattr(self, name) for name in READING})
 
     @property
     def scheme_options(self) -> dict[str, float | str | None]:

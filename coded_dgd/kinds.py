@@ -15,6 +15,7 @@ _KINDS = {
     "str": str,
     "bool": bool,
     "Path": Path,
+    "dict[str, float]": dict,
     "None": NoneType,
 }
 _WORDS = {
@@ -33,13 +34,15 @@ def misfit(values: Mapping[str, Any], declared: type) -> str | None:
     ----------
     declared : type
         A class that annotates its fields with ``int``, ``float``, ``str``, ``bool``, ``Path``,
-        ``None`` and unions of these. Numpy numbers are accepted as such, too. A bool is no number.
-        A whole number is a float if a float can be that large. A field of any other type accepts
-        no plain value.
+        ``dict[str, float]``, ``None`` and unions of these. Numpy numbers are accepted as such, too.
+        A bool is no number. A whole number is a float if a float can be that large. A field of any
+        other type accepts no plain value.
     """
     kinds = _declared(declared)
     for name, value in values.items():
         if name not in kinds or not fits(value, kinds[name]):
+            return name
+        if isinstance(value, dict) and not all(fits(each, (Real,)) for each in value.values()):
             return name
     return None
 

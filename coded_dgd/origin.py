@@ -6,6 +6,7 @@ It is a comment in the first line of ``config.toml``, so that older versions can
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +16,8 @@ from coded_dgd import registry, spec
 from coded_dgd.files import matching
 
 LINE = "# relative paths are understood from "
-PATHS = {"data": "", "weights": "", "start": "", "delay": "trace:"}
-"""Options that may hold a path, with the prefix of the path."""
+PATHS = {"data": "", "weights": "", "start": "", "validation": "", "delay": "trace:"}
+"""Options that may hold a path, with the prefix of the path; a number is none."""
 NO_PATH = "synthetic:"
 PLUS = " + "
 """What is between the laws of a delay."""
@@ -149,6 +150,6 @@ def _split(prefix: str, value: str) -> Part:
     if prefix:  # a delay, which may have a unit of work
         path, per = spec.path_and("per", text.removeprefix("file="))
         text, after = path, "" if per is None else f",per={per}"
-    if not text or text.startswith(NO_PATH):
+    if not text or text.startswith(NO_PATH) or re.fullmatch("[0-9]*[.]?[0-9]+", text):
         return Part(value)
     return Part(value, prefix, Path(text), after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import DataError, UsageError
 
 HEADERS = ("auto", "yes", "no")
 FORMATS = ("csv", "svm", "libsvm", "svmlight", "npy", "npz", "h5", "hdf5", "parquet", "pq")
@@ -26,6 +26,37 @@ class Trained:
 
     features: int
     names: tuple[str, ...] | None = None
+
+    def refuse_others(
+        self, name: str, features: int, names: tuple[str, ...] | None, labelled: bool
+    ) -> None:
+        """Refuse data whose columns are not those that the model was trained on.
+
+        Parameters
+        ----------
+        name : str
+            Name of the data in errors.
+        features, names, labelled
+            Number and names of their columns, and whether they have labels, too.
+
+        Raises
+        ------
+        DataError
+            If the number of columns differs, or columns with names have others.
+        """
+        if features != self.features:
+            raise DataError(
+                f"{name} has {features} features{' beside the labels' * labelled}, and the model "
+                f"was trained on {self.features}: give the same columns"
+            )
+        if names is None or self.names is None or names == self.names:
+            return
+        if sorted(names) == sorted(self.names):
+            fault = "has the columns of the model in another order"
+        else:
+            place = [a == b for a, b in zip(names, self.names, strict=True)].index(False)
+            fault = f"calls a column {names[place]!r} that was {self.names[place]!r} in training"
+        raise DataError(f"{name} {fault}: write the columns as they were in training")
 
 
 @dataclass(frozen=True)
@@ -81,3 +112,22 @@ class Reading:
 
 OPTIONS = tuple(each.name for each in fields(Reading) if each.name != "model")
 """Names of the options of `Reading` on the command line."""
+
+
+def fraction_of(text: str) -> float | None:
+    """Return the fraction that ``--validation`` names, or None if it names a file.
+
+    Raises
+    ------
+    UsageError
+        If the text is a number that is no fraction.
+    """
+    try:
+        fraction = float(text)
+    except ValueError:
+        return None
+    if not 0 < fraction < 1:
+        raise UsageError(
+            f"--validation {text}: give a fraction of the rows, above 0 and below 1, or a file"
+        )
+    return fraction

@@ -14,9 +14,9 @@ import numpy as np
 from coded_dgd.errors import UsageError, shown
 from coded_dgd.kinds import misfit, wanted
 
-TEXT_OR_NUMBER = ("step_size", "batch", "p", "label", "copies")
+TEXT_OR_NUMBER = ("step_size", "batch", "p", "label", "copies", "validation")
 """Options whose text may be a number."""
-PATHS = ("data", "weights", "start")
+PATHS = ("data", "weights", "start", "validation")
 """Options that may be given as a path."""
 
 

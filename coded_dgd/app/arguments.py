@@ -12,7 +12,7 @@ from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources.in_memory import NAME, open_arrays
-from coded_dgd.reading import Reading
+from coded_dgd.reading import OPTIONS as READING
 from coded_dgd.runs import resume as resuming
 from coded_dgd.schemes import remedies
 from coded_dgd.spec import nearest
@@ -126,7 +126,7 @@ def _source(X: Any, y: Any, weights: Any, options: dict[str, Any]) -> Source | N
         raise UsageError('encode="local" needs data=..., a file that every rank can read')
     if options.get("weights") is not None:
         raise UsageError("train: weights names a file: with X and y give sample_weight=... instead")
-    for name in (field.name for field in fields(Reading)):
+    for name in READING:
         if options.get(name) is not None:
             raise UsageError(f"train: {name} says how to read a file, and X and y are arrays")
     options["data"] = NAME

@@ -42,7 +42,7 @@ def opened(
         Options of `Reading`.
     """
     predictor = Predictor.read(path, objective)
-    read = Reading(**reading, model=predictor.trained)
+    read = Reading(**reading, model=predictor.model.columns)
     return predictor, open_source(data, seed, read, streamed=True)
 
 

@@ -30,6 +30,8 @@ from coded_dgd.planner.loading import loading
 from coded_dgd.planner.memory import Peaks
 from coded_dgd.problems.beginning import read_start
 from coded_dgd.problems.fingerprint import fingerprint
+from coded_dgd.problems.held_out import HeldOut, separate
+from coded_dgd.problems.held_out import prepared as held_out_rows
 from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.preparation import preparation_of
@@ -170,6 +172,9 @@ def _run(
     held = 0.0
     if source is None:
         source, held = measuring.open_data(config)
+    rows: Source | None = None
+    if config.validation is not None:
+        source, rows = separate(source, config.validation, config.seed, config.reading)
     given, free = config.scheme_options, config.scheme == measuring.AUTO
     if objective is not None and (free or config.adapt):
         raise UsageError(
@@ -181,6 +186,11 @@ def _run(
         config = plan.configured(plan.choice)
     prepared = setup.prepare(config, None if master is None else master.workers, objective)
     problem = prepared.problem(source)
+    held_out = None
+    if rows is not None:
+        kept = held_out_rows(rows, problem.source)
+        held_out = HeldOut(kept, config.validation_every, config.patience)
+        held += held_out.memory
     transport = master or SimulatedTransport(prepared.scheme.workers, objective)
     adviser = _adviser(config, transport, problem.source, given, plan) if config.adapt else None
     progress = _progress(prepared, plan, records.quiet)
@@ -188,7 +198,7 @@ def _run(
     logs = _logs(records, transport)
     place = _place(records, lock, prepared, problem)
     with Observers([*logs, *filter(None, [place.folder]), progress, forecast]) as everybody:
-        outcome = _train(prepared, transport, everybody, problem, place, plan, adviser)
+        outcome = _train(prepared, transport, everybody, problem, place, plan, adviser, held_out)
         everybody.stopped(outcome.stop)
         outcome.not_converged = convergence.verdict(outcome)
         if outcome.not_converged:
@@ -297,6 +307,7 @@ def _train(
     place: _Place,
     plan: Plan | None,
     adviser: Adviser | None,
+    held_out: HeldOut | None,
 ) -> Outcome:
     """Train from the state of the folder, and record the plan that chose the scheme."""
     folder, keeper, found = place
@@ -313,7 +324,7 @@ def _train(
             if found.differences:
                 differ = ", ".join(found.differences)
                 everybody.warning(f"goes on with other data than before: {differ}")
-        return job.run(prepared, transport, everybody, problem, keeper, resume, adviser)
+        return job.run(prepared, transport, everybody, problem, keeper, resume, adviser, held_out)
 
 
 def _planned(plan: Plan | None, outcome: Outcome) -> Planned | None:

@@ -22,6 +22,9 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 @click.command(short_help="Train, and measure every iteration.")
 @options.scheme
 @options.job
+@options.configured("validation")
+@options.configured("validation_every")
+@options.configured("patience")
 @options.configured("start")
 @options.configured("iterations")
 @options.configured("stop_at")

@@ -32,6 +32,9 @@ class Iteration:
     """Loss at beta_t, if the scheme is exact and the objective quadratic; else None."""
     gradient_error: float | None = None
     check_time: float = 0.0
+    validation: dict[str, float] | None = None
+    """Figures on held-out rows of the model after the iteration; None if they were not due."""
+    validation_time: float = 0.0
     results: int = 0
     """Number of results of a dynamic scheme, copies included, until it was decodable."""
     words: int = 0

@@ -21,12 +21,19 @@ from coded_dgd.engine.stage import Stage
 from coded_dgd.engine.trail import Trail
 from coded_dgd.engine.trainer import Trainer
 from coded_dgd.engine.transports.base import STOP_SECONDS, Transport
+from coded_dgd.engine.validating import Validation
 from coded_dgd.errors import Interrupted, Undecodable
 from coded_dgd.host.process import process_age
+from coded_dgd.problems.held_out import HeldOut
 from coded_dgd.problems.problem import Problem
 
 Resume = tuple[Checkpoint, list[Iteration]]
 """A checkpoint, and the records of the iterations before it."""
+
+
+DONE, CONVERGED, IMPATIENT = "done", "converged", "stopped by --patience"
+REASONS = {DONE: "iterations", CONVERGED: "target", IMPATIENT: "patience"}
+"""Reason for stopping, by the status of a run that has ended normally."""
 
 
 @dataclass
@@ -49,7 +56,7 @@ class Outcome:
     start: Start
     beta: Floats
     status: str
-    """``done`` after all iterations, ``converged`` if ``--stop-at`` ended the run."""
+    """Why the run has ended: a key of `REASONS`."""
     step_size: float
     """Step size of the last iteration."""
     trail: Trail
@@ -70,6 +77,8 @@ class Outcome:
     """Changes of the scheme."""
     advice_time: float = 0.0
     """Time that advice on changes took."""
+    validation: Validation | None = None
+    """What is known of held-out rows; `beta` is the model that it has chosen."""
     not_converged: str | None = None
     """Warning that the run ended far from the optimum (`app.convergence`), if it did."""
     ending: Ending = field(default_factory=Ending)
@@ -90,10 +99,10 @@ class Outcome:
     @property
     def stop(self) -> Stop:
         """Why the run has stopped, and by how much the gradient norm has fallen."""
-        reached = self.status == "converged"
+        reached = self.status == CONVERGED
         return Stop(
             len(self.log),
-            "target" if reached else "iterations",
+            REASONS[self.status],
             reached if self.setup.config.stop_at else None,
             gradient_norm_ratio(self.log, self.exact),
         )
@@ -123,6 +132,15 @@ def gradient_norm_ratio(log: Sequence[Iteration], exact: bool) -> float | None:
     return (norms[-1] if exact else next(filter(None, reversed(norms)))) / first
 
 
+def _status(trainer: Trainer) -> str | None:
+    """Return why a training ends here, as a key of `REASONS`; None if it goes on."""
+    if trainer.converged:
+        return CONVERGED
+    if trainer.validation and trainer.validation.exhausted:
+        return IMPATIENT
+    return DONE if trainer.iteration >= trainer.setup.config.iterations else None
+
+
 @contextmanager
 def stopping(transport: Transport) -> Iterator[Ending]:
     """Stop the workers at the end, also after an error."""
@@ -141,10 +159,12 @@ def conclude(
     """Collect the results of a trainer, with late failures of workers as losses."""
     trainer.staffing.note(*(report for report in ending.reports if report.failure is not None))
     trainer.measure_change()
+    beta, validation = trainer.optimizer.beta, trainer.validation
     return Outcome(
         setup=trainer.setup,
         start=start,
-        beta=trainer.optimizer.beta,
+        beta=validation.chosen(beta) if validation else beta,
+        validation=validation,
         status=status,
         step_size=trainer.optimizer.step_size,
         trail=trainer.trail,
@@ -167,6 +187,7 @@ def run(
     keeper: Keeper | None = None,
     resume: Resume | None = None,
     adviser: Adviser | None = None,
+    held_out: HeldOut | None = None,
 ) -> Outcome:
     """Distribute the data, train, and stop the workers, also after an error.
 
@@ -182,6 +203,8 @@ def run(
         The checkpoint from which to continue.
     adviser : Adviser, optional
         Is asked between iterations whether to change the scheme.
+    held_out : HeldOut, optional
+        Rows on which to judge the model between iterations.
 
     Raises
     ------
@@ -197,6 +220,7 @@ def run(
             problem or setup.problem(),
             keeper.folder if keeper else None,
             observer,
+            held_out=held_out,
         )
         adapter = Adapter(trainer, adviser)
         if resume:
@@ -207,9 +231,7 @@ def run(
         unusual: Literal["ignore", "warn"] = "warn" if transport.logs else "ignore"
         begin = monotonic()
         try:
-            while not (converged := trainer.converged):
-                if trainer.iteration >= setup.config.iterations:
-                    break
+            while (status := _status(trainer)) is None:
                 with np.errstate(over=unusual, invalid=unusual):
                     adapter.ask()
                     record = trainer.step()
@@ -224,7 +246,6 @@ def run(
         if keeper:
             keeper.keep(trainer.state())
         training_time = monotonic() - begin
-    status = "converged" if converged else "done"
     outcome = conclude(trainer, start, status, training_time, ending)
     outcome.advice_time = adapter.seconds
     outcome.checkpoint_time = keeper.time_spent if keeper else 0.0

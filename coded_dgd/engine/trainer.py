@@ -27,8 +27,10 @@ from coded_dgd.engine.stage import Stage, ended_stages
 from coded_dgd.engine.staging import Staging, fit
 from coded_dgd.engine.trail import Trail
 from coded_dgd.engine.transports.base import Transport
+from coded_dgd.engine.validating import BEST, Validation
 from coded_dgd.errors import Infeasible
 from coded_dgd.host.process import process_age
+from coded_dgd.problems.held_out import HeldOut
 from coded_dgd.problems.problem import Problem
 from coded_dgd.schemes.base import Scheme
 
@@ -51,6 +53,8 @@ class Trainer:
         Is informed of warnings, and before the first distribution of the data.
     mend : str
         Remedy of the command against the loss of too many workers.
+    held_out : HeldOut, optional
+        Rows on which to judge the model between iterations.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Trainer:
         folder: Path | None = None,
         observer: Observer | None = None,
         mend: str = OR_OPTIONS,
+        held_out: HeldOut | None = None,
     ) -> None:
         self.setup, self.transport = setup, transport
         self.observer = observer or Observer()
@@ -82,6 +87,7 @@ class Trainer:
             setup, transport, problem, self.optimizer, folder, self.staffing.note
         )
         self.trail = Trail(self.optimizer.beta)
+        self.validation = Validation(setup.objective, held_out) if held_out else None
         self.log: list[Iteration] = []
         self._convergence = Convergence(
             self.log, problem, self.optimizer, self.config.stop_at, setup.scheme.exact
@@ -221,6 +227,8 @@ class Trainer:
         self._convergence.refuse_divergence()
         if self._convergence.is_small:
             self.optimizer.confirm()
+        if self.validation:
+            self.validation.note(record, self.optimizer.beta)
         return record
 
     def change(self, config: RunConfig, workers: Sequence[int], same_shards: bool) -> None:
@@ -299,12 +307,18 @@ class Trainer:
             "refused": self.refusals.state(),
             "adaptations": [each.to_json() for each in self.adaptations],
         }
-        return Checkpoint(self.iteration, values, self.optimizer.state())
+        arrays = self.optimizer.state()
+        if self.validation:
+            values["validation"] = self.validation.values()
+            arrays = {**arrays, **self.validation.arrays()}
+        return Checkpoint(self.iteration, values, arrays)
 
     def restore(self, checkpoint: Checkpoint, log: list[Iteration]) -> None:
         """Continue from a checkpoint and the records before it. Call it before `start`."""
         values = checkpoint.values
-        self.optimizer.restore(checkpoint.arrays)
+        self.optimizer.restore({k: v for k, v in checkpoint.arrays.items() if k != BEST})
+        if self.validation:
+            self.validation.restore(values["validation"], checkpoint.arrays)
         self.trail = Trail(self.optimizer.beta)
         self.log += log
         self.staffing.restore([Report.from_json(report) for report in values["losses"]])

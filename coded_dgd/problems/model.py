@@ -23,6 +23,7 @@ from coded_dgd.problems.preparation import preparation_of
 from coded_dgd.problems.preparation.scaling import Scaling
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import Source
+from coded_dgd.reading import Trained
 
 Floats = NDArray[np.float64]
 
@@ -120,29 +121,14 @@ class Model:
         """Whether the last parameter of each output is its intercept."""
         return self.linear and len(self.parameters) > self.coef.size
 
-    def refuse_other_columns(self, source: Source) -> None:
-        """Refuse data whose columns are not those that the model was trained on.
+    @property
+    def columns(self) -> Trained:
+        """Number and names of the columns, for reading data with or without labels."""
+        return Trained(self.features, self.names)
 
-        Raises
-        ------
-        DataError
-            If the number of columns differs, or columns with names have others.
-        """
-        if source.features != self.features:
-            beside = " beside the labels" if source.labelled else ""
-            raise DataError(
-                f"{source.name} has {source.features} features{beside}, and the model was trained "
-                f"on {self.features}: give the same columns"
-            )
-        own, names = self.names, source.names
-        if names is None or own is None or names == own:
-            return
-        if sorted(names) == sorted(own):
-            fault = "has the columns of the model in another order"
-        else:
-            place = [a == b for a, b in zip(names, own, strict=True)].index(False)
-            fault = f"calls a column {names[place]!r} that was {own[place]!r} in training"
-        raise DataError(f"{source.name} {fault}: write the columns as they were in training")
+    def refuse_other_columns(self, source: Source) -> None:
+        """Raise a DataError if data have other columns than the model was trained on."""
+        self.columns.refuse_others(source.name, source.features, source.names, source.labelled)
 
     def write(self, folder: Path) -> None:
         """Write the two files, each atomically.

@@ -19,7 +19,6 @@ from coded_dgd.problems.preparation.labels import Coding
 from coded_dgd.problems.preparation.scaling import Scaling
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.problems.sources.in_memory import open_arrays
-from coded_dgd.reading import Trained
 
 Values = NDArray[Any]
 
@@ -79,11 +78,6 @@ class Predictor:
                 f"{path} was trained with objective {model.objective}: leave --objective out"
             )
         return cls(model, objectives.create(objective))
-
-    @property
-    def trained(self) -> Trained:
-        """Columns of the model, for reading data with or without labels."""
-        return Trained(self.model.features, self.model.names)
 
     def predictions(self, source: Source) -> Iterator[Values]:
         """Yield what the model predicts of each window of rows, of shape (k,).

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from coded_dgd.runs.summary import Validated
+
 WIDTH = 28
 """Number of characters of the column of names, as in the table of a run."""
-NAMES = {"r2": "R^2", "auc": "area under the ROC curve"}
+NAMES = {"r2": "R^2", "auc": "ROC AUC"}
 """Names of figures that are not the key with blanks."""
 
 
 def lines(figures: Mapping[str, float]) -> list[str]:
     """Return a line for each figure."""
     return [f"{title(name):<{WIDTH}}{text(name, value)}" for name, value in figures.items()]
+
+
+def held_out(validated: Validated) -> list[str]:
+    """Return the lines of held-out rows in the table of a run."""
+    found = [
+        f"{f'held-out {title(name)}':<{WIDTH}}{text(name, value)}"
+        for name, value in validated.figures.items()
+    ]
+    found[0] += (
+        f" of {validated.rows} rows; lowest after iteration {validated.iteration}; "
+        f"{validated.time:.3g} s in all"
+    )
+    return found
 
 
 def title(name: str) -> str:

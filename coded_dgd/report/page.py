@@ -65,6 +65,8 @@ COLUMNS: Sequence[tuple[str, str, str]] = (
     ("||beta - optimum||", "distance_to_optimum", "{:.2e}"),
     ("||gradient|| / first", "gradient_norm_ratio", "{:.1e}"),
     ("accuracy", "accuracy", "{:.2%}"),
+    ("held-out loss", "validation.figures.loss", "{:.8g}"),
+    ("held-out accuracy", "validation.figures.accuracy", "{:.2%}"),
     ("training (s)", "training_time", "{:.2f}"),
     ("whole job (s)", "wall_time", "{:.2f}"),
 )

@@ -104,7 +104,7 @@ def _seconds(outcome: Outcome) -> float:
     if outcome.setup.config.transport == "simulated":  # nothing else takes time
         return mean(outcome.log, "completion_time")
     own = outcome.log[outcome.resumed_at :]
-    check_time = sum(record.check_time for record in own)
+    check_time = sum(record.check_time + record.validation_time for record in own)
     beside = check_time + outcome.checkpoint_time + outcome.advice_time
     return (outcome.training_time - beside) / len(own)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coded_dgd.engine.protocol import Floats
+from coded_dgd.report import metrics
 from coded_dgd.report.figure import Panel, Series, draw
 from coded_dgd.report.pace import latest_paces
 from coded_dgd.runs.recorded import RecordedRun
@@ -35,6 +37,8 @@ def plots(runs: Sequence[RecordedRun]) -> list[Plot]:
     found = [_convergence(runs)]
     if all(np.isfinite(run.column("loss")).all() for run in runs):
         found.insert(0, _loss(runs))
+    if any(_validated(run).any() for run in runs):
+        found.append(_held_out(runs))
     found += [_completion(runs), _workers(runs), _messages(runs), _amplification(runs)]
     return [plot for plot in found if plot.panels]
 
@@ -108,6 +112,27 @@ def _convergence(runs: Sequence[RecordedRun]) -> Plot:
 
 def _loss(runs: Sequence[RecordedRun]) -> Plot:
     return Plot("loss", "Loss", _against_both(runs, "loss", lambda run: run.column("loss")))
+
+
+def _validated(run: RecordedRun) -> NDArray[np.bool_]:
+    """Return whether each iteration has figures on held-out rows."""
+    return np.array([record.validation is not None for record in run.log])
+
+
+def _held_out(runs: Sequence[RecordedRun]) -> Plot:
+    """Plot each figure on held-out rows against iterations, with a panel per figure."""
+    series: dict[str, list[Series]] = {}
+    for label, run in zip(labels(runs), runs, strict=True):
+        known = [record for record in run.log if record.validation]
+        number = np.array([record.iteration for record in known], float)
+        for name in known[0].validation or {} if known else {}:
+            values = np.array([(each.validation or {}).get(name, np.nan) for each in known])
+            series.setdefault(name, []).append(Series(label, *_thinned(number, values)))
+    panels = [
+        Panel("", "iteration", f"held-out {metrics.title(name)}", found)
+        for name, found in series.items()
+    ]
+    return Plot("validation", "Held-out rows", panels)
 
 
 def _completion(runs: Sequence[RecordedRun]) -> Plot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coded_dgd.engine.job import Outcome
 from coded_dgd.engine.losses import describe
+from coded_dgd.report import metrics
 from coded_dgd.report.columns import line, number
 from coded_dgd.runs.summary import Distribution, Memory, Spread, Summary
 
@@ -82,6 +83,8 @@ def format_table(result: Summary, outcome: Outcome) -> str:
     for name, score in result.scores.items():
         text = f"{score:.2%} of the {counted}" if name == "accuracy" else f"{score:.6g}"
         lines.append(_item(name.replace("_", " "), text))
+    if result.validation:
+        lines += metrics.held_out(result.validation)
     if result.straggler_probability is not None:
         lines.append(_item("straggler probability", f"{result.straggler_probability:.3f}"))
     if result.overrun and result.overrun >= 1e-4:
@@ -110,8 +113,8 @@ def format_table(result: Summary, outcome: Outcome) -> str:
         )
     )
     lines.append(_item("run folder", str(result.run_folder)))
-    if outcome.status == "converged":
-        lines.insert(0, f"converged in iteration {len(outcome.log) - 1}")
+    if outcome.status != "done":
+        lines.insert(0, f"{outcome.status} in iteration {len(outcome.log) - 1}")
     return "\n".join(lines)
 
 

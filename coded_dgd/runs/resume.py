@@ -13,6 +13,7 @@ import numpy as np
 from coded_dgd import origin
 from coded_dgd.config import HARMLESS, RunConfig
 from coded_dgd.config_file import read_toml
+from coded_dgd.engine import validating
 from coded_dgd.engine.changes import Adaptation
 from coded_dgd.engine.checkpoint import Checkpoint, latest
 from coded_dgd.engine.iteration import Absence
@@ -192,6 +193,7 @@ def _usable(checkpoint: Checkpoint, folder: Path, scheme: Scheme) -> bool:
         return (
             _values_fit(dict(checkpoint.values), scheme)
             and _arrays_fit(checkpoint.arrays)
+            and _validation_fits(checkpoint, folder)
             and read_log(folder, checkpoint.iteration) is not None
         )
     except (KeyError, TypeError, ValueError, AttributeError):  # not a checkpoint of this kind
@@ -205,6 +207,7 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
     adaptations = [Adaptation.from_json(each) for each in values.pop("adaptations")]
     data = values.pop("data", None)  # older versions did not record it
     speeds = values.pop("speeds", None)  # nor this
+    values.pop("validation", None)  # only with held-out rows
     return (
         (data is None or misfit(Fingerprint(**data)._asdict(), Fingerprint) is None)
         and values.keys() == {*_Values._fields}
@@ -220,6 +223,14 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
         and (speeds is None or _speeds_fit(speeds, values["workers"]))
         and all(misfit(Refused(*each)._asdict(), Refused) is None for each in refused)
     )
+
+
+def _validation_fits(checkpoint: Checkpoint, folder: Path) -> bool:
+    """Return whether there is what a run with held-out rows needs to continue."""
+    known = checkpoint.values.get("validation")
+    if known is None:
+        return RunConfig(**read_toml(folder / CONFIG)).validation is None
+    return validating.fits(known, checkpoint.arrays)
 
 
 def _speeds_fit(speeds: Any, workers: int) -> bool:

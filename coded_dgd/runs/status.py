@@ -26,6 +26,8 @@ class Status:
         self.epoch = 1.0
         """Fraction of the rows that take part in an iteration."""
         self._most = 0  # maximum number of live workers
+        self._held_out: float | None = None
+        """Latest loss on held-out rows."""
         self._times: deque[float] = deque(maxlen=RECENT)
         self.record: Iteration | None = None
         """Latest record, or None before the first."""
@@ -33,6 +35,8 @@ class Status:
     def add(self, record: Iteration) -> None:
         """Add the record of an iteration."""
         self.record = record
+        if record.validation is not None:
+            self._held_out = record.validation["loss"]
         self._times.append(record.completion_time)
         self._most = max(self._most, record.workers_live)
 
@@ -46,6 +50,8 @@ class Status:
             value = f"loss {record.loss:.6g}"
         if self.epoch < 1:
             value = f"epoch {(record.iteration + 1) * self.epoch:.1f}, {value}"
+        if self._held_out is not None:
+            value += f", held-out loss {self._held_out:.6g}"
         found = [value, f"p50 {np.median(self._times):.4f} s"]
         if self._planned is not None:
             found += [f"mean {np.mean(self._times):.4f} s (planned {self._planned:.4f})"]

@@ -25,6 +25,7 @@ from coded_dgd.runs.summary import (
     RefusedMessages,
     Spread,
     Summary,
+    Validated,
 )
 from coded_dgd.schemes.dynamic import LARGE, DynamicScheme
 from coded_dgd.theory import Prediction, expected
@@ -54,7 +55,14 @@ def summarize(
     real = setup.config.transport == "mpi"
     totals = {
         name: float(sum(getattr(record, name) for record in log[outcome.resumed_at :]))
-        for name in ("completion_time", "weights_time", "decode_time", "update_time", "check_time")
+        for name in (
+            "completion_time",
+            "weights_time",
+            "decode_time",
+            "update_time",
+            "check_time",
+            "validation_time",
+        )
     }
     summary = Summary(
         scheme=scheme.name,
@@ -91,6 +99,7 @@ def summarize(
         loss=start.problem.loss(outcome.beta),
         final_gradient_norm_ratio=_final_ratio(outcome),
         scores=start.problem.scores(outcome.beta),
+        validation=_validated(outcome, totals["validation_time"]),
         classes=None if classes is None else classes.tolist(),
         distance_to_optimum=None if optimum is None else norm(outcome.beta - optimum),
         step_size=start.step,
@@ -142,6 +151,15 @@ def _forecast(outcome: Outcome) -> Prediction | None:
     setup = outcome.setup
     known = setup.delay.injects and not outcome.adaptations
     return expected(setup.scheme, setup.delay) if known else None
+
+
+def _validated(outcome: Outcome, seconds: float) -> Validated | None:
+    """Return the figures of the final model on held-out rows, if there are any."""
+    validation = outcome.validation
+    if validation is None:
+        return None
+    figures = validation.figures(outcome.beta)
+    return Validated(validation.held_out.source.rows, figures, validation.best_iteration, seconds)
 
 
 def _combining(outcome: Outcome) -> Combining | None:

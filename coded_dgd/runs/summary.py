@@ -141,6 +141,18 @@ class Planned:
     chosen."""
 
 
+@dataclass(frozen=True)
+class Validated:
+    """Figures on held-out rows of the model that the run has handed back."""
+
+    rows: int
+    figures: dict[str, float]
+    iteration: int
+    """Iteration after which the model was the one with the lowest loss."""
+    time: float
+    """Seconds that all evaluations between iterations took."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """A summary describes a run and its costs; times are in seconds and memory is in bytes.
@@ -191,6 +203,8 @@ class Summary:
     loss: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
     """Further figures of the objective, such as accuracy; each is a key of the JSON object."""
+    validation: Validated | None = None
+    """Figures on held-out rows; None without ``--validation``."""
     classes: list[Any] | None = None
     distance_to_optimum: float | None = None
     step_size: float | None = None

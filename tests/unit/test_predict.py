@@ -355,7 +355,7 @@ def test_evaluate_prints_a_line_for_each_figure(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("d.npz: 60 rows x 3 features")
     assert [line.split("  ")[0] for line in lines[1:]] == [
-        "loss", "accuracy", "log loss", "area under the ROC curve",
+        "loss", "accuracy", "log loss", "ROC AUC",
     ]  # fmt: skip
 
 

@@ -248,6 +248,7 @@ OTHER = {
     "transport": "mpi",
     "seed": "1",
     "start": "r",
+    "validation": "0.25",
 }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from abc import ABCMeta
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from coded_dgd.engine.transports.ending import EXIT_CODE, skip_finalize
 from coded_dgd.errors import ConvergenceWarning, UsageError
 from coded_dgd.problems.objectives import Objective, made
+
+if TYPE_CHECKING:
+    from coded_dgd.engine.iteration import Iteration
 
 
 @dataclass
@@ -45,6 +49,7 @@ def train(
     sample_weight: Any = None,
     objective: str | Objective | type[Objective] | None = None,
     comm: Any = None,
+    callback: Callable[[Iteration], Any] | None = None,
     **options: Any,
 ) -> Training | None:
     """Train by coded distributed gradient descent; every rank of a communicator calls it.
@@ -69,6 +74,11 @@ def train(
         The ranks to train on, by default all (COMM_WORLD). The others continue meanwhile, and may
         run a training of their own. Ranks in results and messages are those of `comm`. It is
         duplicated at its first use, so messages of the caller on it are not affected.
+    callback : callable, optional
+        Is given the `engine.iteration.Iteration` of each iteration on rank 0: completion time,
+        messages, gradient norm, loss, and with `validation` the figures of the held-out rows. If it
+        returns True, the run stops, and ``summary["stop_reason"]`` is ``"callback"``. An exception
+        that it raises ends the training on all ranks.
     **options
         Options of ``coded-dgd run`` with underscores for dashes: ``scheme="gc"`` (or ``"auto"``),
         ``load=4``, ``iterations=200``, ``step_size=0.01``, ``delay="none"``, ``data="file.npy"``,
@@ -120,7 +130,7 @@ def train(
     if not isinstance(options["transport"], str) or options["transport"] != "mpi":
         if comm is not None:
             raise UsageError('train: comm means nothing to transport="simulated": leave it out')
-        return _train(None, X, y, unnamed, sample_weight, objective, options)
+        return _train(None, X, y, unnamed, sample_weight, objective, callback, options)
     from coded_dgd.engine.transports.mpi.master import MPIMaster
     from coded_dgd.engine.transports.mpi.rendezvous import communicator, meet
 
@@ -142,7 +152,7 @@ def train(
     master = MPIMaster(private, hard=False)
     try:
         master.assemble()
-        return _train(master, X, y, unnamed, sample_weight, objective, options)
+        return _train(master, X, y, unnamed, sample_weight, objective, callback, options)
     except BaseException as error:
         master.error = error
         raise
@@ -159,6 +169,7 @@ def _train(
     unnamed: tuple[Any, ...],
     sample_weight: Any,
     objective: str | Objective | type[Objective] | None,
+    callback: Callable[[Iteration], Any] | None,
     options: dict[str, Any],
 ) -> Training:
     from coded_dgd.app import arguments, running
@@ -166,8 +177,14 @@ def _train(
     own = _instance(objective)
     if objective is not None:
         options["objective"] = type(own).__name__ if own else objective
+    if callback is not None and not callable(callback):
+        raise UsageError(
+            f"train: callback is a {type(callback).__name__}: give a function of a record"
+        )
     given = arguments.parse(X, y, unnamed, sample_weight, options)
-    outcome, model, summary = running.run(given.config, master, given.records, given.source, own)
+    outcome, model, summary = running.run(
+        given.config, master, given.records, given.source, own, callback
+    )
     if outcome.not_converged:
         warnings.warn(outcome.not_converged, ConvergenceWarning, stacklevel=3)
     return Training(

@@ -51,6 +51,8 @@ NAMED = 5
 
 def verdict(outcome: Outcome) -> str | None:
     """Return a one-line warning if the run has not converged, else None."""
+    if outcome.stop.reason == "callback":
+        return None  # the user has seen the records
     if outcome.validation and outcome.validation.held_out.patience:
         return None  # the model is to be good on held-out rows
     ratio = outcome.stop.gradient_norm_ratio

@@ -17,7 +17,7 @@ from coded_dgd.engine import job, setup
 from coded_dgd.engine.adapting import Adviser
 from coded_dgd.engine.checkpoint import Keeper
 from coded_dgd.engine.group import WorkerGroup
-from coded_dgd.engine.job import Outcome
+from coded_dgd.engine.job import Callback, Outcome
 from coded_dgd.engine.observer import Observer, Observers
 from coded_dgd.engine.setup import Setup
 from coded_dgd.engine.transports.base import Transport
@@ -112,6 +112,7 @@ def run(
     records: Records,
     source: Source | None = None,
     objective: Objective | None = None,
+    callback: Callback | None = None,
 ) -> FinishedRun:
     """Train and record the run. A probe chooses the scheme if the configuration asks for it.
 
@@ -125,6 +126,8 @@ def run(
         The data; by default those that the configuration names.
     objective : Objective, optional
         By default the one that the configuration names.
+    callback : callable, optional
+        Is given the record of each iteration, and may stop the run.
 
     Raises
     ------
@@ -132,7 +135,7 @@ def run(
         See `job.run`; also raised if the folder or a file cannot be used.
     """
     if not records.resume:
-        return _run(config, master, records, source, objective, None)
+        return _run(config, master, records, source, objective, None, callback)
     with _own(records.resume, records) as lock:
         changed = resuming.configuration(
             records.resume,
@@ -145,7 +148,7 @@ def run(
                 f"--resume {records.resume}: the data of this run were arrays: give X and y to "
                 "train again, or a file of the same numbers with --data"
             )
-        return _run(changed, master, records, source, objective, lock)
+        return _run(changed, master, records, source, objective, lock, callback)
 
 
 def _own(folder: Path, records: Records) -> RunLock:
@@ -167,6 +170,7 @@ def _run(
     source: Source | None,
     objective: Objective | None,
     lock: RunLock | None,
+    callback: Callback | None,
 ) -> FinishedRun:
     """Train and record as `run` does; `lock` is of the folder of a resumed run."""
     held = 0.0
@@ -198,7 +202,9 @@ def _run(
     logs = _logs(records, transport)
     place = _place(records, lock, prepared, problem)
     with Observers([*logs, *filter(None, [place.folder]), progress, forecast]) as everybody:
-        outcome = _train(prepared, transport, everybody, problem, place, plan, adviser, held_out)
+        outcome = _train(
+            prepared, transport, everybody, problem, place, plan, adviser, held_out, callback
+        )
         everybody.stopped(outcome.stop)
         outcome.not_converged = convergence.verdict(outcome)
         if outcome.not_converged:
@@ -308,6 +314,7 @@ def _train(
     plan: Plan | None,
     adviser: Adviser | None,
     held_out: HeldOut | None,
+    callback: Callback | None,
 ) -> Outcome:
     """Train from the state of the folder, and record the plan that chose the scheme."""
     folder, keeper, found = place
@@ -324,7 +331,9 @@ def _train(
             if found.differences:
                 differ = ", ".join(found.differences)
                 everybody.warning(f"goes on with other data than before: {differ}")
-        return job.run(prepared, transport, everybody, problem, keeper, resume, adviser, held_out)
+        return job.run(
+            prepared, transport, everybody, problem, keeper, resume, adviser, held_out, callback
+        )
 
 
 def _planned(plan: Plan | None, outcome: Outcome) -> Planned | None:

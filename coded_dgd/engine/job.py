@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -31,8 +31,17 @@ Resume = tuple[Checkpoint, list[Iteration]]
 """A checkpoint, and the records of the iterations before it."""
 
 
-DONE, CONVERGED, IMPATIENT = "done", "converged", "stopped by --patience"
-REASONS = {DONE: "iterations", CONVERGED: "target", IMPATIENT: "patience"}
+Callback = Callable[[Iteration], Any]
+"""A function that is given the record of each iteration; if it returns True, the run stops."""
+
+DONE, CONVERGED = "done", "converged"
+IMPATIENT, CALLED_OFF = "stopped by --patience", "stopped by the callback"
+REASONS = {
+    DONE: "iterations",
+    CONVERGED: "target",
+    IMPATIENT: "patience",
+    CALLED_OFF: "callback",
+}
 """Reason for stopping, by the status of a run that has ended normally."""
 
 
@@ -141,6 +150,11 @@ def _status(trainer: Trainer) -> str | None:
     return DONE if trainer.iteration >= trainer.setup.config.iterations else None
 
 
+def _is_true(answer: Any) -> bool:
+    """Return whether a callback has asked to stop; other values than True do not."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+
 @contextmanager
 def stopping(transport: Transport) -> Iterator[Ending]:
     """Stop the workers at the end, also after an error."""
@@ -188,6 +202,7 @@ def run(
     resume: Resume | None = None,
     adviser: Adviser | None = None,
     held_out: HeldOut | None = None,
+    callback: Callback | None = None,
 ) -> Outcome:
     """Distribute the data, train, and stop the workers, also after an error.
 
@@ -205,6 +220,8 @@ def run(
         Is asked between iterations whether to change the scheme.
     held_out : HeldOut, optional
         Rows on which to judge the model between iterations.
+    callback : callable, optional
+        Is given the record of each iteration, and may stop the run.
 
     Raises
     ------
@@ -238,6 +255,9 @@ def run(
                 observer.iteration(record)
                 if keeper and keeper.due(trainer.iteration):
                     keeper.keep(trainer.state())
+                if callback and _is_true(callback(record)):
+                    status = CALLED_OFF
+                    break
         except (Interrupted, Undecodable) as error:
             if keeper:
                 keeper.keep(trainer.state())

@@ -44,8 +44,8 @@ class Stop(NamedTuple):
     iterations: int
     """Number of iterations done."""
     reason: str
-    """``target`` if ``--stop-at`` is reached, ``patience`` if held-out rows stopped the run, or
-    ``iterations`` if all iterations are done."""
+    """``target`` if ``--stop-at`` is reached, ``patience`` if held-out rows stopped the run,
+    ``callback`` if a callback did, or ``iterations`` if all iterations are done."""
     converged: bool | None
     """Whether ``--stop-at`` is reached; None if it is not set."""
     gradient_norm_ratio: float | None

@@ -14,6 +14,8 @@ from scipy.optimize import minimize
 
 from coded_dgd import train
 from coded_dgd.problems import objectives
+from coded_dgd.problems.predictor import Predictor
+from coded_dgd.problems.sources.in_memory import open_arrays
 
 datasets = pytest.importorskip("sklearn.datasets")
 linear_model = pytest.importorskip("sklearn.linear_model")
@@ -208,3 +210,41 @@ def test_whole_runs_end_there(fitted):
         model = fitted[-1].model
         assert (coef.shape, np.shape(intercept)) == (model.coef_.shape, np.shape(model.intercept_))
         assert_same(np.atleast_2d(coef), np.atleast_1d(intercept), fitted[-1])
+
+
+@pytest.mark.filterwarnings("ignore::coded_dgd.errors.ConvergenceWarning")
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("objective", ["logistic", "softmax", "least-squares", "poisson"])
+def test_predictions_and_their_figures_are_those_of_scikit_learn(tmp_path, objective, weighted):
+    load = {"logistic": "load_breast_cancer", "softmax": "load_wine"}.get(
+        objective, "load_diabetes"
+    )
+    X, y = getattr(datasets, load)(return_X_y=True)
+    weights = np.random.default_rng(0).integers(0, 3, len(y)) * 1.0 if weighted else None
+    train(X, y, objective=objective, intercept=True, standardize=True, optimizer="lbfgs", ridge=1,
+          iterations=15, transport="simulated", workers=WORKERS, scheme="uc-mmc", load=2,
+          out=tmp_path / "r")  # fmt: skip
+    model = Predictor.read(tmp_path / "r")
+    predicted, mine = model.predict(X), model.metrics(open_arrays(X, y, weights))
+    if model.model.classes is None:
+        wanted = {
+            "r2": metrics.r2_score(y, predicted, sample_weight=weights),
+            "mean_absolute_error": metrics.mean_absolute_error(y, predicted, sample_weight=weights),
+            "root_mean_squared_error": metrics.mean_squared_error(y, predicted,
+                                                                  sample_weight=weights) ** 0.5,
+        }  # fmt: skip
+        if objective == "poisson":
+            wanted["mean_poisson_deviance"] = metrics.mean_poisson_deviance(
+                y, predicted, sample_weight=weights
+            )
+    else:
+        chances = model.predict_proba(X)
+        wanted = {
+            "accuracy": metrics.accuracy_score(y, predicted, sample_weight=weights),
+            "log_loss": metrics.log_loss(y, chances, sample_weight=weights),
+        }
+        if objective == "logistic":
+            wanted["auc"] = metrics.roc_auc_score(
+                y, model.decision_function(X), sample_weight=weights
+            )
+    assert {name: mine[name] for name in wanted} == pytest.approx(wanted, rel=1e-9)

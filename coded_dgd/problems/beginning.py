@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.errors import UsageError
+from coded_dgd.errors import UsageError, shown
 from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import follows_slope
 from coded_dgd.problems.preparation import preparation_of
@@ -37,10 +37,9 @@ def read_start(path: Path, problem: Problem) -> Floats:
     model = Model.read(path)
     raw, preparation = preparation_of(problem.source)
     model.refuse_other_columns(raw)
-    classes = problem.source.classes
-    found = None if model.classes is None else tuple(model.classes.tolist())
-    if found != classes:
-        _refuse(path, f"its classes are {_listed(found)}, and those of the data {_listed(classes)}")
+    before, now = map(_listed, (model.classes, problem.source.class_labels))
+    if before != now:
+        _refuse(path, f"its classes are {_shown(before)}, and those of the data {_shown(now)}")
     scaling, objective = preparation.scaling or Scaling(), problem.objective
     if follows_slope(objective):
         coef, intercept = np.atleast_2d(model.coef), np.atleast_1d(model.intercept)
@@ -71,6 +70,10 @@ def _refuse(path: Path, fault: str) -> NoReturn:
     raise UsageError(f"--start {path}: {fault}: begin at another model, or leave --start out")
 
 
-def _listed(classes: tuple[object, ...] | None) -> str:
-    shown = [f"{each:g}" if isinstance(each, float) else str(each) for each in classes or ()]
-    return ", ".join(shown[:3]) + ", ..." * (len(shown) > 3) or "none"
+def _listed(classes: NDArray[Any] | None) -> list[Any]:
+    return [] if classes is None else classes.tolist()
+
+
+def _shown(classes: list[Any]) -> str:
+    found = [f"{each:g}" if isinstance(each, float) else shown(each) for each in classes[:3]]
+    return ", ".join(found) + ", ..." * (len(classes) > 3) or "none"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from coded_dgd.errors import DataError
 from coded_dgd.problems.preparation import Preparation, preparation_of
+from coded_dgd.problems.preparation.labels import InWords
 from coded_dgd.problems.sources import Reading, Source, open_source
 from coded_dgd.problems.sources.base import ArraySource
 from coded_dgd.problems.sources.selected import SelectedRows
@@ -42,12 +43,12 @@ def separate(source: Source, text: str, seed: int, reading: Reading) -> tuple[So
     fraction = fraction_of(text)
     if fraction is None:
         trained = Trained(source.features, source.names)
-        alike = Reading(reading.header, reading.label, reading.format, model=trained)
+        alike = replace(reading, features=None, weights=None, model=trained)
         rows = open_source(text, seed, alike)
         trained.refuse_others(rows.name, rows.features, rows.names, rows.labelled)
         if not rows.labelled:
             raise DataError(f"--validation {text} has no labels: add them, or give a fraction")
-        return source, rows
+        return source, InWords(rows, source.words)
     held = round(fraction * source.rows)
     if not 0 < held < source.rows:
         raise DataError(

@@ -15,7 +15,7 @@ from coded_dgd.problems.metrics import metrics
 from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.preparation import Preparation
-from coded_dgd.problems.preparation.labels import Coding
+from coded_dgd.problems.preparation.labels import Coding, InWords
 from coded_dgd.problems.preparation.scaling import Scaling
 from coded_dgd.problems.sources.base import Source
 from coded_dgd.problems.sources.in_memory import open_arrays
@@ -42,11 +42,17 @@ class Predictor:
     def __init__(self, model: Model, objective: Objective | None = None) -> None:
         self.model = model
         self.objective = _named(model) if objective is None else objective
-        classes = np.arange(2.0) if model.classes is None else model.classes
-        self._codes = evaluation.label_codes(self.objective, classes)
-        """Numbers that stand for the classes in training; None for a regression."""
+        self._words, self._numbers = None, np.arange(2.0)
+        """Classes that are text, and the numbers that stand for classes before training."""
         if model.classes is not None:
-            evaluation.learn_classes(self.objective, model.classes)
+            if model.classes.dtype.kind == "U":
+                self._words = tuple(model.classes.tolist())
+                self._numbers = np.arange(float(len(self._words)))
+            else:
+                self._numbers = model.classes
+            evaluation.learn_classes(self.objective, self._numbers)
+        self._codes = evaluation.label_codes(self.objective, self._numbers)
+        """Numbers that stand for the classes in training; None for a regression."""
         columns = model.features + model.has_intercept
         fits = (model.classes is None) == (self._codes is None)
         if not fits or evaluation.size(self.objective, columns) != len(model.parameters):
@@ -181,7 +187,9 @@ class Predictor:
         scaling = Scaling(intercept=True) if model.has_intercept else None
         if not model.linear and not (model.means is None and model.scales is None):
             scaling = Scaling(_plain(model.means), _plain(model.scales))
-        coding = self._coding if labelled else None
+        coding = None
+        if labelled:
+            source, coding = InWords(source, self._words), self._coding
         return Preparation(coding, scaling).applied(source)
 
     @property
@@ -189,7 +197,7 @@ class Predictor:
         """Classes and their numbers in training; None without classes."""
         if self.model.classes is None or self._codes is None:
             return None
-        return tuple(self.model.classes.tolist()), tuple(self._codes.tolist())
+        return tuple(self._numbers.tolist()), tuple(self._codes.tolist())
 
     def _labels(self, predicted: Values | None) -> Values:
         """Return predictions as labels of the data: numbers, or classes."""

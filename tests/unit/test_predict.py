@@ -125,6 +125,24 @@ def test_every_format_with_and_without_labels_has_the_same_predictions(capsys):
     command("predict", "r", "doubtful.csv", "--label", "y", code=2)  # other names than in training
 
 
+def test_parquet_and_shards_with_and_without_labels():
+    pytest.importorskip("pyarrow")
+    trained(X=pd.DataFrame(X, columns=["a", "b", "c"]))
+    frame = pd.DataFrame(NEW, columns=["a", "b", "c"])
+    frame.to_parquet("n.parquet", index=False)
+    frame.insert(1, "price", np.arange(50.0))
+    frame.to_parquet("y.parquet", index=False)
+    for name in ("shards", "parts"):
+        Path(name).mkdir()
+    for part in (0, 1):
+        rows = slice(25 * part, 25 * part + 25)
+        frame[rows].to_csv(f"parts/{part}.csv", index=False)
+        np.savez(f"shards/{part}.npz", X=NEW[rows])
+    for name in ("n.parquet", "y.parquet", "parts", "shards"):
+        command("predict", "r", name, "--out", "p.npy", "--force")
+        np.testing.assert_array_equal(np.load("p.npy"), Predictor.read(Path("r")).predict(NEW))
+
+
 def test_a_label_may_be_named(capsys):
     trained()
     np.save("first.npy", np.column_stack([np.arange(50.0), NEW]))
@@ -159,9 +177,7 @@ def test_what_does_not_fit_is_refused_in_one_line(capsys):
     np.save("narrow.npy", np.ones((4, 2)))
     assert "was trained on 3" in refusal(capsys, "predict", "r", "narrow.npy")
     Path("wide.svm").write_text("1 1:2 9:3\n")
-    assert "larger than 3, the number of columns" in refusal(capsys, "predict", "r", "wide.svm")
-    pd.DataFrame(NEW, columns=["b", "a", "c"]).to_csv("order.csv", index=False)
-    assert "in another order" in refusal(capsys, "predict", "r", "order.csv")
+    assert "larger than --features 3" in refusal(capsys, "predict", "r", "wide.svm")
     pd.DataFrame(NEW, columns=["a", "b", "d"]).to_csv("other.csv", index=False)
     assert "calls a column 'd' that was 'c'" in refusal(capsys, "predict", "r", "other.csv")
     np.savez("new.npz", X=NEW)
@@ -288,6 +304,44 @@ def test_predictions_take_the_memory_of_a_window(monkeypatch):
     assert peak < 2e6 < 8 * 2 * rows
     np.testing.assert_array_equal(np.load("p.npy"), np.tile(predictor.predict_proba(NEW),
                                                             (rows // 50, 1)))  # fmt: skip
+
+
+def test_columns_with_names_are_found_in_any_order_and_beside_others():
+    trained(X=pd.DataFrame(X, columns=["a", "b", "c"]))
+    frame = pd.DataFrame(NEW, columns=["a", "b", "c"])
+    frame["place"] = [f"house {number}" for number in range(50)]
+    frame["number"] = range(50)
+    frame[["c", "number", "a", "place", "b"]].to_csv("more.csv", index=False)
+    command("predict", "r", "more.csv", "--out", "p.npy")
+    np.testing.assert_array_equal(np.load("p.npy"), Predictor.read(Path("r")).predict(NEW))
+
+
+@pytest.mark.parametrize("objective", ["logistic", "softmax"])
+def test_classes_that_are_text_are_named_as_in_the_data(objective, capsys):
+    words = np.where(LABELS["logistic"] > 0, "yes", "no")
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    train(frame, words, objective=objective, optimizer="lbfgs", iterations=30, out="r",
+          intercept=True, **OPTIONS)  # fmt: skip
+    frame.insert(0, "answer", words)
+    frame.to_csv("d.csv", index=False)
+    command("predict", "r", "d.csv", "--out", "p.csv")
+    predicted = Path("p.csv").read_text().split()[1:]
+    command("predict", "r", "d.csv", "--out", "p.npy")
+    assert np.load("p.npy").tolist() == predicted
+    model = Predictor.read(Path("r"))
+    assert model.predict(X).tolist() == predicted and {*predicted} == {"yes", "no"}
+    right = np.mean(np.array(predicted) == words)
+    assert figures("r", "d.csv", "--label", "answer", capsys=capsys)["accuracy"] == right
+    assert model.score(X, words) == right
+    yes = words == "yes"  # only one of the classes
+    assert model.score(X[yes], words[yes]) == np.mean(np.array(predicted)[yes] == "yes")
+    capsys.readouterr()
+    command("predict", "r", "d.csv", "--proba")
+    assert capsys.readouterr().out.splitlines()[0] == "no,yes"
+    with pytest.raises(DataError, match="the label 'maybe' is none of the classes 'no', 'yes'"):
+        model.score(X[:2], np.array(["maybe", "yes"]))
+    with pytest.raises(DataError, match="labels are numbers, and those of the training data text"):
+        model.score(X[:2], [0, 1])
 
 
 # evaluate

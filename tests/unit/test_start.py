@@ -58,6 +58,17 @@ def test_a_coded_scheme_begins_there():
     assert first.gradient_error <= 1e-9
 
 
+def test_classes_may_be_text():
+    words = {-1.0: "no", 1.0: "yes"}
+    y = np.array([words[each] for each in LABELS["logistic"]])
+    options = {"objective": "logistic", "ridge": 0.5, "iterations": 3, **OPTIONS}
+    found = train(X, y, out="r", **options)
+    again = train(X, y, start="r", **{**options, "iterations": 1, "step_size": 1e-30})
+    np.testing.assert_allclose(again.coef_, found.coef_, rtol=1e-9)
+    with pytest.raises(CodedDGDError, match="its classes are 'no', 'yes', and those of the data"):
+        train(X, LABELS["logistic"], start="r", **options)
+
+
 def test_an_intercept_may_be_added():
     found = trained(iterations=5, out="r")
     again = trained(intercept=True, start="r", iterations=1, step_size=1e-30)

@@ -147,6 +147,21 @@ def test_figures_are_in_table_records_summary_and_plots(capsys):
     assert "held-out accuracy" in Path("r.html").read_text()
 
 
+def test_rows_with_text_labels_are_held_out():
+    words = np.where(Y > 1, "yes", "no")
+    named = trained(y=words, objective="logistic", validation=0.25)
+    numbered = trained(y=Y, objective="logistic", validation=0.25)
+    assert named.history[4].validation == numbered.history[4].validation
+    frame = pd.DataFrame(np.vstack([X, X[:2]]), columns=[*"abcdef"])
+    frame["kind"] = [*words, "yes", "yes"]
+    frame[:80].to_csv("d.csv", index=False)
+    frame[80:].to_csv("v.csv", index=False)
+    of_file = train(data="d.csv", objective="logistic", validation="v.csv", **OPTIONS,
+                    scheme="uc-mmc", load=2)  # fmt: skip
+    z = X[:2] @ of_file.coef_[0]
+    assert of_file.summary["validation"]["figures"]["accuracy"] == np.mean(z > 0)
+
+
 # patience
 
 

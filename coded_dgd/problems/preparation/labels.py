@@ -56,6 +56,52 @@ class EncodedLabels(DerivedSource):
         return encoded
 
 
+class InWords(DerivedSource):
+    """This source numbers the texts of another source's labels as the training data do.
+
+    Parameters
+    ----------
+    source : Source
+    words : tuple of str, optional
+        Texts of the labels of the training data, ascending; None if these are numbers.
+
+    Raises
+    ------
+    DataError
+        If labels are text in one of the two and numbers in the other, or a text is none of these.
+    """
+
+    def __init__(self, source: Source, words: tuple[str, ...] | None) -> None:
+        super().__init__(source)
+        if (words is None) != (source.words is None):
+            here, there = ("numbers", "text") if source.words is None else ("text", "numbers")
+            raise DataError(
+                f"{source.name}: the labels are {here}, and those of the training data {there}: "
+                "write them alike"
+            )
+        places = {word: float(place) for place, word in enumerate(words or ())}
+        for word in source.words or ():
+            if word not in places:
+                known = ", ".join(map(shown, (words or ())[:SHOWN]))
+                raise DataError(
+                    f"{source.name}: the label {shown(word)} is none of the classes {known}"
+                    f"{', ...' * (len(places) > SHOWN)} of the training data: correct it, or leave "
+                    "the row out"
+                )
+        self.words = words
+        self._places = np.array([places[word] for word in source.words or ()])
+
+    def changed(self, start: int, X: Floats, y: Floats) -> tuple[Floats, Floats]:
+        return X, self._numbered(y)
+
+    def changed_entries(self, entries: Entries) -> Entries:
+        return (*entries[:3], self._numbered(entries[3]))
+
+    def _numbered(self, y: Floats) -> Floats:
+        numbered: Floats = y if self.words is None else self._places[y.astype(int)]
+        return numbered
+
+
 def encoded(source: Source, objective: Objective) -> Source:
     """Return the data with the labels with which the objective trains.
 

@@ -24,7 +24,7 @@ class SelectedRows(Source):
     def __init__(self, source: Source, chosen: NDArray[np.int64]) -> None:
         super().__init__(source.name, len(chosen), source.features, source.storage)
         self.dtype, self.density, self.remedy = source.dtype, source.density, source.remedy
-        self.columns, self.labelled = source.columns, source.labelled
+        self.columns, self.labelled, self.words = source.columns, source.labelled, source.words
         if source.weights is not None:
             self.weights = source.weights[chosen]
         self._source, self._chosen = source, chosen

@@ -27,11 +27,13 @@ COMMAND = re.compile(
 )
 USAGE = "[OPTIONS]"
 LONG = "takes minutes"
-NO_TRACES = "the traces are not part of the project; see test_benchmarks.py"
+NO_TRACES = "these traces are not part of the project; see test_benchmarks.py"
 NOT_RUN = {
     ". .venv/bin/activate": "CI runs in that environment",
     "mpiexec -n 41 coded-dgd compare --load 10 --iterations 100": f"{LONG}; see test_compare.py",
     "coded-dgd reproduce all --out figures": f"{LONG}; see test_reproduce.py",
+    "coded-dgd reproduce traces": f"{LONG}; see test_reproduce_traces.py",
+    "coded-dgd reproduce traces --trace pai1.npy --trace pai4.npy --trace lambda40.npy": NO_TRACES,
     "coded-dgd theory --scheme lcc-mmc,uc-mmc,mds-mmc --load 2..40": "half a minute",
     'eval "$(_CODED_DGD_COMPLETE=bash_source coded-dgd)"': "see test_cli_reference.py",
     "_CODED_DGD_COMPLETE=fish_source coded-dgd > ~/.config/fish/completions/coded-dgd.fish": "fish",

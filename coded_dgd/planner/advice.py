@@ -21,7 +21,7 @@ from coded_dgd.planner.costs import IterationCost, Sizes
 from coded_dgd.planner.fitting import fit, slow_workers, unit_of_work
 from coded_dgd.planner.judging import Entry, Judge, Limits
 from coded_dgd.planner.measurements import Measurements
-from coded_dgd.planner.observations import Floats, ObservedTimes, TaskTimes
+from coded_dgd.planner.observations import Floats, ObservedTimes
 from coded_dgd.problems import objectives
 from coded_dgd.problems.preparation import labels
 from coded_dgd.problems.problem import Problem
@@ -355,7 +355,12 @@ class _Predictor:
         """Fit a law to the tasks of these workers; return None if no task is known to end."""
         now, columns = self.situation, list(workers)
         seen = now.measured.times
-        times = TaskTimes(seen.finish[:, columns], seen.done[columns], seen.until[:, columns])
+        times = replace(
+            seen,
+            finish=seen.finish[:, columns],
+            done=seen.done[columns],
+            until=seen.until[:, columns],
+        )
         hosts = tuple(now.measured.hosts[worker] for worker in workers if now.measured.hosts)
         cores = tuple(now.measured.cores[worker] for worker in workers if now.measured.cores)
         measured = replace(now.measured, times=times, hosts=hosts, cores=cores)

@@ -39,8 +39,9 @@ def share_cores(measured: Measurements, length: int) -> tuple[Measurements, floa
         if no cores are shared.
     """
     times, network, ways = measured.times, measured.network, []
+    compute = measured.compute * times.size
     alone = times.earlier(network.latency_of(length))
-    finish = np.maximum(alone.finish, measured.compute * times.done)
+    finish = np.maximum(alone.finish, compute * times.done)
     seen = np.where(np.isnan(times.finish), times.until[..., None], times.finish)
     for host in set(measured.hosts):
         here = np.array([each == host for each in measured.hosts])
@@ -48,8 +49,8 @@ def share_cores(measured: Measurements, length: int) -> tuple[Measurements, floa
         last = seen[:, here].max(axis=1)[:, done > 0] - network.gathering_of(length)
         cores = max((c for c, it in zip(measured.cores, here, strict=False) if it), default=1)
         turns = max(np.count_nonzero(here) / cores, 1.0)
-        task, held_up = _side_by_side(last, done[done > 0], measured.compute, turns)
-        if task.mean() > CONTENDED * measured.compute:
+        task, held_up = _side_by_side(last, done[done > 0], compute, turns)
+        if task.mean() > CONTENDED * compute:
             together = task[:, None, None] * times.done[here]
             finish[:, here] = np.where(np.isnan(finish[:, here]), np.nan, together)
             ways.append(held_up)

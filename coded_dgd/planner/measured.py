@@ -153,7 +153,7 @@ def _overheads(times: TaskTimes, rng: np.random.Generator) -> tuple[Floats, Floa
     given = line.slope.ravel()[donors[np.minimum(place, len(donors) - 1)]]
     seconds = np.where(line.both, line.slope, np.maximum(given, line.least))
     seconds = np.clip(seconds, 0.0, first / count)
-    return first - count * seconds, seconds
+    return first - count * seconds, seconds / times.size
 
 
 def _alike(logarithms: Floats) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +55,7 @@ class Lines(NamedTuple):
     both: Bools
     """Whether at least two messages were seen, (iterations, M)."""
     slope: Floats
-    """Duration of a task by least squares, (iterations, M); 0 unless `both`."""
+    """Duration of a measured task by least squares, (iterations, M); 0 unless `both`."""
     least: Floats
     """Least duration of a task after the first message if no other was seen; else 0."""
 
@@ -73,11 +73,15 @@ class TaskTimes:
     until : (iterations, M) array
         Time for which the worker was watched, even if its tasks ended before; inf if all workers
         that were watched together were watched until their last task ended.
+    size : float
+        Work of such a task. Durations are those of a task of size 1, and overheads are what they
+        are.
     """
 
     finish: Floats
     done: Integers
     until: Floats
+    size: float = 1.0
 
     @property
     def workers(self) -> int:
@@ -86,15 +90,15 @@ class TaskTimes:
 
     def earlier(self, seconds: float) -> TaskTimes:
         """Return these times less a latency of `seconds`, but at least `LEAST`."""
-        return TaskTimes(
-            np.maximum(self.finish - seconds, LEAST),
-            self.done,
-            np.maximum(self.until - seconds, LEAST),
+        return replace(
+            self,
+            finish=np.maximum(self.finish - seconds, LEAST),
+            until=np.maximum(self.until - seconds, LEAST),
         )
 
     def scaled(self, factor: float) -> TaskTimes:
-        """Return these times for tasks that are `factor` times as long."""
-        return TaskTimes(self.finish * factor, self.done, self.until * factor)
+        """Return these times as those of tasks `factor` times as long, if there is no overhead."""
+        return replace(self, size=self.size / factor)
 
     def shared(self) -> ObservedTimes:
         """Return task durations, of shape (iterations, M), if a worker's tasks share one.
@@ -107,8 +111,9 @@ class TaskTimes:
         ends = np.take_along_axis(self.finish, last, 2)[..., 0]
         known = tasks > 0
         first = np.where(self.done > 0, self.done, np.iinfo(np.int64).max).min(axis=1)
-        watched = self.until / first
-        return ObservedTimes(np.where(known, ends / np.maximum(tasks, 1), watched), known, watched)
+        watched = self.until / (first * self.size)
+        seconds = ends / (np.maximum(tasks, 1) * self.size)
+        return ObservedTimes(np.where(known, seconds, watched), known, watched)
 
     def lines(self) -> Lines:
         """Return overheads plus durations that all tasks of a worker share, as straight lines."""
@@ -145,7 +150,7 @@ class TaskTimes:
         begun = np.isfinite(begin) & (self.done > 0)
         watched = np.where(begun, np.maximum(self.until[..., None] - begin, 0), 0.0)
         return ObservedTimes(
-            np.where(known & begun, np.maximum(self.finish - begin, LEAST), watched),
+            np.where(known & begun, np.maximum(self.finish - begin, LEAST), watched) / self.size,
             known & begun,
-            watched,
+            watched / self.size,
         )

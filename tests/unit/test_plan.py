@@ -513,7 +513,7 @@ def test_plan_and_auto_as_commands(tmp_path, monkeypatch, capsys):
                              "--out", "plain", "--quiet"]) == 0  # fmt: skip
     assert run_command_line(["plan", "--from", "plain", "--json", "--quiet"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["delays"][0]["delay"].startswith("shifted-exponential")
+    assert found["delays"][1]["delay"].startswith("shifted-exponential")
     assert found["inputs"]["workers"] == 6
 
 

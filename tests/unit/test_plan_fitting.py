@@ -324,3 +324,20 @@ def test_a_heavier_tail_than_the_delay_model_can_have_is_fitted_by_the_heaviest(
     law = Pareto.fit(ObservedTimes(seconds, np.ones(21, dtype=bool), seconds))
     assert law.shape == 0.1
     delays.create("pareto:" + ",".join(f"{name}={x}" for name, x in law.parameters.items()), 0)
+
+
+def test_an_overhead_does_not_depend_on_the_size_of_tasks():
+    """Tasks that are an eighth of a share tell the time of a share, and the same overhead."""
+    overhead, seconds = additive(60, 10)
+    finish = overhead[..., None] + seconds[..., None] / 8 * np.arange(1, 3)
+    for times, size in ((seen(finish), 1 / 8), (seen(finish).scaled(8), 1.0)):
+        measured = fit(times, per="share", size=size)[0].measured
+        assert measured.overhead == pytest.approx(overhead)
+        assert measured.seconds == pytest.approx(seconds)
+
+
+def test_durations_are_those_of_a_task_of_size_one():
+    for text in (SHARED[0], INDEPENDENT[0]):
+        one, eighth = fit(observed(text))[0], fit(observed(text), size=1 / 8)[0]
+        assert eighth.measured.seconds == pytest.approx(8 * one.measured.seconds)
+        assert not eighth.measured.overhead.any()

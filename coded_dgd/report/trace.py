@@ -19,7 +19,8 @@ WIDTH = 22
 KINDS = {
     RARE: "rare, heavy stragglers that cannot be predicted: exact codes and spare copies pay",
     LASTING: "lasting differences in speed: shares by speed suffice, without redundancy",
-    MILD: "mild random variation: do not code; only approximate or stale gradients save time",
+    MILD: "mild random variation: do not code; workers that take over fine blocks of others "
+    "(uc-dynamic) save less than a perfect split, and approximate gradients may save more",
     None: "not known, as stragglers were cancelled: describe a run of uncoded, which cancels none",
 }
 """What to do about each kind of cluster."""
@@ -58,10 +59,8 @@ def format_text(found: Description, relative: bool) -> str:
         _item("growth with work", _growth(found, unit)),
     ]
     for number, law in enumerate(found.fits[:LAWS]):
-        empirical = law.name == "empirical"
-        text = "none is close: the measured durations themselves" if empirical else law.text
-        distance = "" if empirical else f" (distance {law.distance:.3f})"
-        lines.append(_item("best law" if number == 0 else "next law", f"{text}{distance}"))
+        name = "nearest law" if number == 0 else "next law"
+        lines.append(_item(name, f"{law.text} (distance {law.distance:.3f})"))
     lines += [
         _item("uncoded", f"{_time(base.uncoded, unit)} per iteration, {_whole(found, unit)}"),
         _item("shares by speed", f"{_time(base.by_speed, unit)}, of the last {WINDOW} iterations"),

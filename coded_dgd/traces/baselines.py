@@ -65,7 +65,8 @@ class Baselines:
             over that of one. Exact codes need a load of 2 or more, which costs a typical worker
             that much, and pay only if waiting for the slowest costs more.
         ``mild``
-            Neither: no exact scheme can gain much.
+            Neither: no code with a load of 2 can pay. Workers that take over small blocks of
+            others save less than `saved_at_best`.
 
         Parameters
         ----------

@@ -61,7 +61,7 @@ class Description:
     """How times grow with work; None for durations, which do not tell."""
     baselines: Baselines
     fits: list[Fit]
-    """Fitted delay models, the best first."""
+    """Fitted laws, the nearest first."""
 
     @property
     def kind(self) -> str | None:
@@ -204,4 +204,4 @@ def _fits(times: Floats) -> list[Fit]:
         done=np.tile(done, (finish.shape[1], 1)),
         until=np.repeat(until[:, None], finish.shape[1], axis=1),
     )
-    return fit(observed)
+    return [each for each in fit(observed) if each.measured is None]

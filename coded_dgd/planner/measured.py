@@ -15,6 +15,8 @@ from coded_dgd.planner.observations import Floats, Integers, ObservedTimes, Task
 
 ROWS = 2048
 """Least number of iterations of a delay model whose workers are drawn independently."""
+STRETCH = 25
+"""Least length of a stretch of consecutive iterations."""
 SHIFTS = 64
 """Number of random shifts that show what correlation of workers may be chance."""
 DEPENDENT = 3.0
@@ -26,12 +28,24 @@ WINDOWS, LONGEST = 20, 50
 
 
 class Replay(Recorded):
-    """The model replays iterations; no iteration is drawn twice before each was drawn once."""
+    """The model replays iterations; no iteration is drawn twice before each was drawn once.
+
+    If few consecutive iterations are asked for, they are stretches from all over the measurement.
+    """
 
     def sample(
         self, rng: np.random.Generator, realisations: int, workers: int, work: Floats
     ) -> Floats:
         rows = np.resize(rng.permutation(len(self.times)), realisations)
+        return self._replayed(rows, slice(workers), work)
+
+    def consecutive(
+        self, rng: np.random.Generator, iterations: int, workers: int, work: Floats
+    ) -> Floats:
+        count = len(self.times)
+        parts = max(1, min(iterations // STRETCH, count // iterations))
+        starts = rng.integers(count) + count * np.arange(parts) // parts
+        rows = (starts[:, None] + np.arange(-(-iterations // parts))).ravel()[:iterations] % count
         return self._replayed(rows, slice(workers), work)
 
 

@@ -341,3 +341,15 @@ def test_durations_are_those_of_a_task_of_size_one():
         one, eighth = fit(observed(text))[0], fit(observed(text), size=1 / 8)[0]
         assert eighth.measured.seconds == pytest.approx(8 * one.measured.seconds)
         assert not eighth.measured.overhead.any()
+
+
+def test_few_consecutive_iterations_come_from_all_over_the_measurement():
+    """A long recording changes: its slow phase is in no single stretch as often as in all."""
+    seconds = np.repeat([0.01, 0.1, 0.01, 0.1], 250)[:, None] * np.ones(WORKERS)
+    measured = fit(seen(seconds[..., None] * [1, 2]))[0]
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        drawn = measured.model(0).consecutive(rng, 100, WORKERS, np.ones(1))[:, 0, 0]
+        assert len(drawn) == 100
+        assert (drawn > 0.05).mean() == pytest.approx(0.5, abs=0.15)
+        assert np.count_nonzero(np.diff(drawn)) <= 8

@@ -31,8 +31,8 @@ from coded_dgd import delays
 from coded_dgd.delays._recorded import Recorded
 from coded_dgd.delays.base import SHARE, DelayModel
 from coded_dgd.planner.candidates import candidates
-from coded_dgd.planner.costs import REALISATIONS
 from coded_dgd.planner.fitting import fit
+from coded_dgd.planner.judging import PRECISE
 from coded_dgd.planner.measurements import Network
 from coded_dgd.planner.observations import TaskTimes
 from coded_dgd.planner.outcomes import outcomes, with_messages
@@ -50,8 +50,6 @@ WINDOW, SHORT, FIRST = 50, 200, 200
 """Iterations of a window, of a trace that counts as short, and before a forecast."""
 SHARES, BLOCKS = (1, 2, 3, 6, 10), (1, 2, 4, 8)
 """Computation of a worker in shares of 1/M of the data, and N as a multiple of M."""
-DRAWN = 1024
-"""Realisations of a prediction."""
 REPLAYED = 90_000
 """Iterations times blocks of a dynamic scheme that are replayed, at most."""
 ROWS = 400
@@ -109,9 +107,9 @@ def predict(scheme: Scheme, model: DelayModel) -> float:
         return float(integrate(exact).mean)
     rng = np.random.default_rng(0)
     if isinstance(scheme, DynamicScheme):
-        costed = with_messages(scheme, model, rng, REALISATIONS, Network(), 1)
+        costed = with_messages(scheme, model, rng, PRECISE, Network(), 1)
         return float(costed.ideal.completion.mean())
-    return float(outcomes(scheme, model, rng, DRAWN).completion.mean())
+    return float(outcomes(scheme, model, rng, PRECISE).completion.mean())
 
 
 def seen(finish: Floats) -> TaskTimes:

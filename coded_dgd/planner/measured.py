@@ -43,7 +43,7 @@ class Replay(Recorded):
         self, rng: np.random.Generator, iterations: int, workers: int, work: Floats
     ) -> Floats:
         count = len(self.times)
-        parts = max(1, min(iterations // STRETCH, count // iterations))
+        parts = max(iterations // STRETCH, 1) if count > iterations else 1
         starts = rng.integers(count) + count * np.arange(parts) // parts
         rows = (starts[:, None] + np.arange(-(-iterations // parts))).ravel()[:iterations] % count
         return self._replayed(rows, slice(workers), work)

@@ -190,7 +190,7 @@ class Advice:
             return f"worker{'s' if len(left_out) > 1 else ''} {ranks} slow"
         if self.best.error != self.present.error:
             return f"error of a gradient now {self.present.error:.2g}"
-        return f"task times now {self.present.judge.fitted.text}"
+        return f"task times now near {self.present.judge.fitted.near}"
 
 
 def options_of(candidate: Candidate) -> dict[str, Any]:

@@ -37,11 +37,7 @@ def gradient(
     UsageError
         If the method raises, or its result is not a real array of the shape of `beta`.
     """
-    try:
-        found = objective.gradient(X, y, beta, weights)
-    except Exception as error:
-        _refuse_raised(objective, "gradient", error)
-        raise
+    found = _asked(objective, "gradient", X, y, beta, weights)
     each = "feature" if len(beta) == X.shape[1] else "parameter"
     return _checked(objective, "gradient", found, beta.shape, each)
 
@@ -54,11 +50,7 @@ def slope(objective: LinearModel, z: Reals, y: Reals | None) -> Reals:
     UsageError
         If the method raises, or its result is not a real array of the shape of `z`.
     """
-    try:
-        found = objective.slope(z, y)
-    except Exception as error:
-        _refuse_raised(objective, "slope", error)
-        raise
+    found = _asked(objective, "slope", z, y)
     return _checked(objective, "slope", found, z.shape, "row")
 
 
@@ -70,11 +62,7 @@ def losses(objective: LinearModel, z: Reals, y: Reals) -> Reals:
     UsageError
         If the method raises, or its result is not a real array with one number for each row.
     """
-    try:
-        found = objective.losses(z, y)
-    except Exception as error:
-        _refuse_raised(objective, "losses", error)
-        raise
+    found = _asked(objective, "losses", z, y)
     return _checked(objective, "losses", found, y.shape, "row")
 
 
@@ -88,12 +76,8 @@ def loss(
     UsageError
         If the method raises, or its result is not a real number.
     """
-    try:
-        given = () if weights is None else (weights,)
-        found = objective.loss(X, y, beta, *given)
-    except Exception as error:
-        _refuse_raised(objective, "loss", error)
-        raise
+    given = () if weights is None else (weights,)
+    found = _asked(objective, "loss", X, y, beta, *given)
     number = _number(found)
     if number is None or (isnan(number) and not is_built_in(objective)):
         refuse(objective, f"loss returned {described(found)}, and has to return one real number")
@@ -108,11 +92,7 @@ def size(objective: Objective, features: int) -> int:
     UsageError
         If the method raises, or its result is not a positive integer.
     """
-    try:
-        found = objective.size(features)
-    except Exception as error:
-        _refuse_raised(objective, "size", error)
-        raise
+    found = _asked(objective, "size", features)
     if isinstance(found, bool) or not isinstance(found, (int, np.integer)) or found < 1:
         refuse(
             objective,
@@ -131,11 +111,7 @@ def start(objective: Objective, features: int, seed: int) -> NDArray[np.float64]
         If the method raises, or its result is not a real array with one finite number for each
         parameter.
     """
-    try:
-        found = objective.start(features, seed)
-    except Exception as error:
-        _refuse_raised(objective, "start", error)
-        raise
+    found: Reals = _asked(objective, "start", features, seed)
     _checked(objective, "start", found, (size(objective, features),), "parameter")
     if not np.isfinite(found).all():
         refuse(objective, "start returned numbers that are not finite: training begins with them")
@@ -152,12 +128,8 @@ def scores(
     UsageError
         If the method raises, or its result does not map names to real numbers.
     """
-    try:
-        given = () if weights is None else (weights,)
-        found = objective.scores(X, y, beta, *given)
-    except Exception as error:
-        _refuse_raised(objective, "scores", error)
-        raise
+    given = () if weights is None else (weights,)
+    found = _asked(objective, "scores", X, y, beta, *given)
     numbers = {}
     for name, value in found.items() if isinstance(found, Mapping) else [("", found)]:
         number = _number(value)
@@ -179,11 +151,7 @@ def predictions(objective: Objective, X: Reals, beta: Reals) -> Reals | None:
     UsageError
         If the method raises, or its result is not a real array with one number for each row.
     """
-    try:
-        found = objective.predict(X, beta)
-    except Exception as error:
-        _refuse_raised(objective, "predict", error)
-        raise
+    found = _asked(objective, "predict", X, beta)
     return None if found is None else _checked(objective, "predict", found, (len(X),), "row")
 
 
@@ -195,11 +163,7 @@ def probabilities(objective: Objective, X: Reals, beta: Reals, classes: int) -> 
     UsageError
         If the method raises, or its result is not a real array of that shape.
     """
-    try:
-        found = objective.probabilities(X, beta)
-    except Exception as error:
-        _refuse_raised(objective, "probabilities", error)
-        raise
+    found = _asked(objective, "probabilities", X, beta)
     shape = (len(X), classes)
     if found is None:
         return None
@@ -225,11 +189,8 @@ def label_fault(objective: Objective, classes: Reals) -> str | None:
     UsageError
         If the method raises.
     """
-    try:
-        return objective.check_labels(classes.copy())
-    except Exception as error:
-        _refuse_raised(objective, "check_labels", error)
-        raise
+    fault: str | None = _asked(objective, "check_labels", classes.copy())
+    return fault
 
 
 def label_codes(objective: Objective, classes: Reals) -> Reals | None:
@@ -263,11 +224,7 @@ def learn_classes(objective: Objective, classes: Reals) -> None:
     UsageError
         If the method raises.
     """
-    try:
-        objective.learn_classes(classes.copy())
-    except Exception as error:
-        _refuse_raised(objective, "learn_classes", error)
-        raise
+    _asked(objective, "learn_classes", classes.copy())
 
 
 def refuse(objective: Objective, fault: str) -> NoReturn:
@@ -303,6 +260,15 @@ def _number(value: Any) -> float | None:
         return None
     array = np.asarray(value)
     return float(array) if array.ndim == 0 and array.dtype.kind in "biuf" else None
+
+
+def _asked(objective: Objective, method: str, *arguments: Any) -> Any:
+    """Call a method of an objective, and refuse what it raises in one line."""
+    try:
+        return getattr(objective, method)(*arguments)
+    except Exception as error:
+        _refuse_raised(objective, method, error)
+        raise
 
 
 def _refuse_raised(objective: Objective, method: str, error: Exception) -> None:

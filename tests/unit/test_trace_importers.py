@@ -14,6 +14,7 @@ from coded_dgd import delays
 from coded_dgd.cli import run_command_line
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.traces import importers
+from coded_dgd.traces.importers import _cells
 from coded_dgd.traces.importers._plain_pickle import read_plain
 
 
@@ -229,6 +230,13 @@ def test_a_bad_csv_is_refused_in_one_line(case):
     content, words = BAD_CSV[case]
     Path("a.csv").write_bytes(content)
     assert words in refused("pai", "a.csv")
+
+
+def test_a_csv_of_many_jobs_is_refused_before_it_fills_the_memory(monkeypatch):
+    monkeypatch.setattr(_cells, "LARGEST", 99)
+    lines = "".join(f"{n},{n},0,{n},5\n" for n in range(10))
+    Path("many.csv").write_text(f",worker,gpu,time,batch_time_norm\n{lines}")
+    assert "10 x 10: keep one job" in refused("pai", "many.csv")
 
 
 # ByteDance

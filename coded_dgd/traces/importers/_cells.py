@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.delays.base import Floats
+from coded_dgd.delays.trace import LARGEST
 
 
 def table(keys: list[NDArray[Any]], values: Floats) -> Floats:
@@ -19,9 +21,17 @@ def table(keys: list[NDArray[Any]], values: Floats) -> Floats:
         Coordinates of each value along each axis of the table, which is sorted by them.
     values : (n,) array
         Values.
+
+    Raises
+    ------
+    ValueError
+        If the table does not fit in memory.
     """
     places = [np.unique(key, return_inverse=True) for key in keys]
     shape = tuple(len(known) for known, _ in places)
+    if prod(shape) > LARGEST:
+        sizes = " x ".join(map(str, shape))
+        raise ValueError(f"its values are those of a table of {sizes}: keep one job in the file")
     cells = tuple(place.ravel() for _, place in places)
     total, count = np.zeros(shape), np.zeros(shape)
     np.add.at(total, cells, values)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd import schemes
+from coded_dgd import delays, schemes
 from coded_dgd.advising.dry_run import dry_run
 from coded_dgd.advising.ping_pong import Messages, group_of_all, measure_messages
 from coded_dgd.config import RunConfig
@@ -16,11 +16,12 @@ from coded_dgd.engine.distribute import distribute
 from coded_dgd.engine.group import WorkerGroup
 from coded_dgd.engine.protocol import Floats, Point
 from coded_dgd.engine.transports.base import Transport
-from coded_dgd.errors import Interrupted, Undecodable
+from coded_dgd.errors import Interrupted, Undecodable, UsageError
 from coded_dgd.problems import objectives
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.preparation import labels
 from coded_dgd.problems.sources import Source
+from coded_dgd.schemes.base import Scheme
 
 TASKS = 2
 """Number of tasks of a worker in an iteration; two show whether tasks share a duration."""
@@ -78,6 +79,8 @@ def probe(
 
     Raises
     ------
+    UsageError
+        If injected delays do not cover all workers, or not the tasks of a worker.
     Undecodable
         If workers do not answer.
     Interrupted
@@ -85,8 +88,8 @@ def probe(
     """
     workers = transport.workers - config.spare
     blocks = config.blocks or workers
-    load = min(blocks, max(TASKS, -(-blocks // workers)))
-    scheme = schemes.create(schemes.PROBE, workers, blocks, load)
+    scheme = _scheme(config, workers, blocks)
+    load = scheme.load
     objective = objectives.create(config.objective)
     parameters = labels.parameters(source, objective)
     short, messages = measure_messages(config, transport, parameters)
@@ -120,6 +123,20 @@ def probe(
         tuple(transport.host_of(peer) for peer in range(workers)),
         tuple(transport.cores_of(peer) for peer in range(workers)),
     )
+
+
+def _scheme(config: RunConfig, workers: int, blocks: int) -> Scheme:
+    """Return a scheme with `TASKS` tasks per worker, or fewer where delays have no more."""
+    delay = delays.create(config.delay, config.seed)
+    load = -(-blocks // workers)
+    least = schemes.create(schemes.PROBE, workers, blocks, load)
+    usual = schemes.create(schemes.PROBE, workers, blocks, min(blocks, max(TASKS, load)))
+    delay.check(workers, least.work_under(delay))
+    try:
+        delay.check(workers, usual.work_under(delay))
+    except UsageError:
+        return least
+    return usual
 
 
 def _watch(

@@ -126,6 +126,8 @@ def plan(
             for name, value in configuration.items()
             if context.get_parameter_source(name) is not default
         }
+        if "workers" in given:
+            raise UsageError(f"--workers is the number that {path} tells: leave it out with --from")
         record = measuring.recorded(path)
         if record is not None and "adaptation" in record:
             _print_adaptation(record["adaptation"], as_json, quiet)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from coded_dgd.delays.base import DelayModel
+from coded_dgd.errors import UsageError
 from coded_dgd.planner import memory
 from coded_dgd.planner.candidates import Candidate
 from coded_dgd.planner.convergence import PATTERNS
@@ -78,7 +79,10 @@ class Entry:
 
 
 class Judge:
-    """A judge predicts one candidate after the other from the same measurements."""
+    """A judge predicts one candidate after the other from the same measurements.
+
+    Candidates with more tasks than the injected delays `covering` have are refused.
+    """
 
     def __init__(
         self,
@@ -90,10 +94,11 @@ class Judge:
         injected: bool,
         weights: Mapping[str, Sequence[float]] | None,
         held_up: float | None = None,
+        covering: DelayModel | None = None,
     ) -> None:
         self.measured, self.fitted, self.sizes = measured, fitted, sizes
         self.limits, self.data_bytes, self.injected = limits, data_bytes, injected
-        self.delay, self.held_up = fitted.model(0), held_up
+        self.delay, self.held_up, self.covering = fitted.model(0), held_up, covering
         self.weights: dict[str, list[float]] = {}
         self._known_weights = weights or {}
         rng = np.random.default_rng(0)
@@ -106,6 +111,11 @@ class Judge:
             return Entry(candidate, candidate.refusal)
         if self.limits.exact and not scheme.exact:
             return Entry(candidate, "approximate, and --exact is given")
+        if self.covering is not None:
+            try:
+                self.covering.check(scheme.workers, scheme.work_under(self.covering))
+            except UsageError as error:
+                return Entry(candidate, str(error))
         sharing = memory.groups(scheme, self.sizes, self.measured.hosts)
         entry = Entry(
             candidate,

@@ -176,7 +176,8 @@ def make_plan(
     race, outlooks = soonest(list(step_sizes), race_of)
     config = replace(config, optimizer=race.optimizer, step_size=step_sizes[race.optimizer])
     sizes = Sizes.of(source, objective, config, some.rows)
-    judge = Judge(here, fits[0], sizes, limits, data_bytes, injected, weights, held_up)
+    covering = delays.create(config.delay, config.seed) if injected else None
+    judge = Judge(here, fits[0], sizes, limits, data_bytes, injected, weights, held_up, covering)
     entries = [
         judge.first(candidate)
         for candidate in candidates(

@@ -395,6 +395,20 @@ def test_the_probe_sees_the_lasting_speeds_of_the_run_in_other_iterations():
     assert not np.isclose(found, run).any()
 
 
+def test_a_trace_of_fewer_workers_is_refused_before_it_is_measured(tmp_path):
+    np.save(tmp_path / "t.npy", np.ones((20, WORKERS - 1)))
+    config = RunConfig(data=DATA, delay=f"trace:{tmp_path / 't.npy'}")
+    with pytest.raises(UsageError, match=f"has {WORKERS - 1} workers"):
+        probe(config, SimulatedTransport(WORKERS), open_source(config.data, 0), 5, 100.0)
+
+
+def test_of_a_trace_with_one_task_one_task_is_measured(tmp_path):
+    np.save(tmp_path / "t.npy", np.ones((20, WORKERS, 1)))
+    config = RunConfig(data=DATA, delay=f"trace:{tmp_path / 't.npy'}")
+    found = probe(config, SimulatedTransport(WORKERS), open_source(config.data, 0), 5, 100.0)
+    assert found.finish == pytest.approx(np.ones((5, WORKERS, 1)))
+
+
 def test_most_iterations_of_a_probe_do_not_wait_for_the_slowest():
     config = RunConfig(data=DATA, delay="persistent:ranks=3,factor=20", seed=4)
     source = open_source(config.data, config.seed)
@@ -526,6 +540,7 @@ def test_plan_and_auto_as_commands(tmp_path, monkeypatch, capsys):
         (["--optimizers", "gd,lbfgs"], "--optimizers are chosen among by the time to a target"),
         (["--optimizers", "newton", "--target", "0.1"], "unknown --optimizer 'newton'"),
         (["--probe", "0"], "--probe 0"),
+        (["--from", "nowhere", "--workers", "7"], "--workers is the number that nowhere tells"),
         ([*ALONE, "--schemes", "nosuch"], "unknown scheme 'nosuch'"),
         ([*ALONE, "--load", "x"], "--load 'x'"),
     ],

@@ -67,6 +67,16 @@ def test_other_numbers_of_blocks_are_candidates_unless_the_user_chooses():
     assert blocks_of(plan(names=["uc-mmc"], blocks=16), "uc-mmc") == [16]
 
 
+def test_tasks_of_candidates_are_no_more_than_a_trace_has(tmp_path):
+    finish = np.cumsum(np.random.default_rng(0).exponential(size=(40, WORKERS, 2)), axis=2)
+    np.save(tmp_path / "t.npy", finish)
+    found = plan(f"trace:{tmp_path / 't.npy'}", names=["uncoded", "mds-mmc", "uc-mmc"])
+    able = [each.candidate.scheme for each in found.entries if each.refusal is None]
+    assert {each.load * WORKERS / each.blocks for each in able} >= {1, 2}
+    assert max(each.load * WORKERS / each.blocks for each in able) == 2
+    assert any("has 2 tasks per worker" in str(each.refusal) for each in found.entries)
+
+
 def test_options_that_are_given_are_not_varied():
     scheme = schemes.create("uc-mmc-pg", WORKERS, load=4)
     every = list(variants(Candidate("uc-mmc-pg", {"load": 4}, scheme), 400, {}))

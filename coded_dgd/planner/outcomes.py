@@ -23,6 +23,9 @@ TIME = 3
 """Time for the replay of a dynamic scheme, as a multiple of that for most schemes."""
 SPLITS = 2**22
 """Number of finish times, at most, from which the mean of work split by speed is found."""
+TIE = 1e-12
+"""Relative difference by which messages of one instant come in some order, as rank 0 receives them
+one by one."""
 
 
 class Outcomes(NamedTuple):
@@ -65,6 +68,7 @@ def outcomes(
         silent = [k * scheme.workers // count for k in range(count)] if without_one else ()
         return replayed(scheme, VirtualWorkers(scheme).run_settled(finish, silent))
     times = delay.sample(rng, realisations, scheme.workers, scheme.message_work(delay))
+    times *= 1 + TIE * rng.random((realisations, scheme.workers, 1))
     times[:, ~scheme.expected] = inf
     if without_one:
         times[np.arange(realisations), np.arange(realisations) % scheme.workers] = inf

@@ -13,6 +13,7 @@ from coded_dgd.planner.costs import IterationCost, Once
 from coded_dgd.planner.judging import Entry, Limits
 from coded_dgd.planner.measurements import Measurements, Network, Speed
 from coded_dgd.planner.observations import TaskTimes
+from coded_dgd.planner.outcomes import outcomes
 from coded_dgd.planner.planning import make_plan
 from coded_dgd.planner.record import replay, to_json
 from coded_dgd.planner.verdict import decide, differences_last, ratio
@@ -176,6 +177,15 @@ def test_what_lasts_is_told_by_the_variance_between_workers():
     for text in (PAPER, MILD, "shifted-exponential:mu=inf,alpha=1"):
         assert not differences_last(delays.create(text, 0), WORKERS)
     assert not differences_last(delays.create("bernoulli:p=0.3,slow=1,fast=0.1", 0), WORKERS)
+
+
+def test_the_fastest_workers_are_not_all_of_those_that_take_the_same_time():
+    scheme = schemes.create("ignore-stragglers", WORKERS, wait="fastest:2")
+    scheme.fit(80, np.ones)
+    law = delays.create("shifted-exponential:mu=inf,alpha=0.01", 0)
+    arrived = outcomes(scheme, law, np.random.default_rng(0), 20).arrived[..., 0]
+    assert (arrived.sum(axis=1) == 2).all()
+    assert arrived.any(axis=0).sum() > 2
 
 
 def test_approximate_schemes_are_the_last_resort():

@@ -113,6 +113,9 @@ class IterationCost:
     drawn: Floats | None = field(default=None, repr=False, compare=False)
     """Completion times of the realisations, which are the same for all schemes, without the guard;
     None if they are others, as for dynamic schemes."""
+    cancelled: float = 0.0
+    """Time from the completion until all workers would have done all tasks, if none was cancelled;
+    0 for dynamic schemes, which have few such tasks."""
 
     @property
     def total(self) -> float:
@@ -165,6 +168,7 @@ def iteration(
             used = scheme.workers
             completion = completion + network.latency_of(length)
             completion += (used - 1) * network.service_of(length)
+        cancelled = 0.0
     else:
         work = scheme.message_work(delay) * task_size(scheme, sizes, injected)
         work = work + (held_up or 0.0) * (work.max() - work)
@@ -175,6 +179,8 @@ def iteration(
         done = np.isfinite(completion)
         used = messages_used(scheme, arrived[done], completion[done]).mean() if done.any() else inf
         error = (float(completion.std()) if done.all() else inf) / sqrt(realisations)
+        last = np.where(np.isfinite(arrived), arrived, 0.0).max(axis=(1, 2))
+        cancelled = float((last - completion)[done].mean()) if done.any() else 0.0
     waiting, weights = _guarded(scheme, times[:replays], ideal[:replays], sizes.guard)
     flops = 2 * used * length * scheme.pieces
     return IterationCost(
@@ -189,6 +195,7 @@ def iteration(
         messages=float(used) * stands_for,
         bytes=float(used) * stands_for * sizes.itemsize * length,
         drawn=None if isinstance(scheme, DynamicScheme) else completion,
+        cancelled=cancelled,
     )
 
 

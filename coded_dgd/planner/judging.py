@@ -25,6 +25,9 @@ REPLAYS = 40
 """Number of iterations of a finalist that are decoded under the guard."""
 PRECISE = 1024
 """Number of realisations for a finalist."""
+SHARED_CORES = 0.1
+"""Relative error of predictions where ranks share cores, as `benchmarks/planner.py` has shown. On
+these cores tasks that are cancelled may still take the time of others."""
 REDRAWS = 8
 """Number of equally likely measurements (bootstrap samples), for the uncertainty."""
 
@@ -60,6 +63,8 @@ class Entry:
     """Number of iterations to the target."""
     uncertainty: float = 0.0
     """Standard error of the time of an iteration."""
+    doubt: float = 0.0
+    """Relative error of the time that no measurement tells."""
     chance: float = 0.0
     """Part of it that is due to the number of realisations."""
     redrawn: Floats | None = field(default=None, repr=False, compare=False)
@@ -144,6 +149,8 @@ class Judge:
         spread = float(np.std(known)) if len(known) > 1 else 0.0
         entry.iteration, entry.uncertainty = better, sqrt(better.standard_error**2 + spread**2)
         entry.chance, entry.redrawn = better.standard_error, others
+        if self.held_up is not None:
+            entry.doubt = SHARED_CORES + better.cancelled / better.total
         if not isfinite(better.total):
             entry.refusal = "decoding amplifies errors above the guard"
 

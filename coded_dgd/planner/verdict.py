@@ -117,13 +117,15 @@ def ratio(entry: Entry, base: Entry) -> Ratio:
     """Return the time of an entry over that of another.
 
     Both have been predicted on the same realisations of a law, and under the same other laws that
-    the measurements may follow. So the error is that of the ratio, in which much cancels.
+    the measurements may follow. So the error is that of the ratio, in which much cancels, but not
+    their doubt.
     """
     value = entry.job / base.job
     laws = entry.jobs_redrawn() / base.jobs_redrawn()
     laws = laws[np.isfinite(laws)]
     spread = float(np.std(laws)) if len(laws) > 1 else 0.0
-    return Ratio(value, sqrt(spread**2 + (value * _chance(entry, base)) ** 2))
+    rest = hypot(_chance(entry, base), max(entry.doubt, base.doubt))
+    return Ratio(value, hypot(spread, value * rest))
 
 
 def _chance(entry: Entry, base: Entry) -> float:

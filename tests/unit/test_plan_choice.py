@@ -209,12 +209,12 @@ def test_without_the_baseline_nothing_is_compared_with_it():
 # Ratios of entries that are made by hand
 
 
-def entry(name, seconds, laws=(1.0, 1.0), drawn=None, chance=0.0, **sizes):
+def entry(name, seconds, laws=(1.0, 1.0), drawn=None, chance=0.0, doubt=0.0, **sizes):
     scheme = schemes.create(name, WORKERS, **sizes)
     cost = IterationCost(seconds, 0, seconds, 0, 0, 0, 0, 0, 8, 8, drawn)
     return Entry(
         Candidate(name, sizes, scheme), iteration=cost, once=Once(0, 0, 0), iterations=10,
-        chance=chance, redrawn=seconds * np.array(laws),
+        chance=chance, doubt=doubt, redrawn=seconds * np.array(laws),
     )  # fmt: skip
 
 
@@ -240,6 +240,46 @@ def test_a_gain_within_its_uncertainty_is_no_reason_to_code():
     sure = entry("gc", 0.97, load=2)
     assert decide([unsure, base], lasting=False).choice is base
     assert decide([unsure, sure, base], lasting=False).choice is not base
+
+
+def test_a_doubt_about_one_of_two_times_makes_their_ratio_uncertain():
+    base = entry("uncoded", 1.0, doubt=0.1)
+    coded = entry("mds-mmc", 0.7, doubt=0.5, load=2)
+    assert ratio(coded, base).error == pytest.approx(0.35)
+    assert decide([coded, base], lasting=False).choice is base
+    assert (
+        decide([entry("mds-mmc", 0.7, doubt=0.1, load=2), base], lasting=False).choice is not base
+    )
+
+
+# Workers that share cores
+
+SHARED = Network((1, 64), (2e-4, 2e-4), (5e-5, 5e-5), gathering=(5e-4, 5e-4))
+
+
+def shared_cores(seconds, rows):
+    """A plan for 8 workers on 2 cores, whose tasks take as long as all of them side by side."""
+    finish = np.tile(4 * seconds * np.array([1.0, 2.0]), (30, WORKERS, 1)) + 5e-4
+    finish *= np.random.default_rng(0).normal(1, 0.01, (30, 1, 1))
+    times = TaskTimes(finish, np.tile([1, 2], (WORKERS, 1)), np.full((30, WORKERS), np.inf))
+    measured = Measurements(
+        times, seconds, SHARED, Speed(1e-10, 3e-11), ("here",) * WORKERS, (2,) * WORKERS
+    )
+    config = RunConfig(scheme="auto", delay="none", data=f"synthetic:rows={rows},features=64")
+    return make_plan(
+        measured, config, open_source(config.data, 0), WORKERS, Limits(exact=True),
+        data_bytes=1e8, injected=False, names=["uncoded", "uc-mmc", "mds-mmc"],
+    )  # fmt: skip
+
+
+def test_on_shared_cores_redundancy_only_adds_work():
+    found = shared_cores(2e-4, 400)
+    assert found.choice.candidate.name == "uncoded"
+    assert found.verdict.words.startswith("do not code here")
+
+
+def test_on_shared_cores_a_code_that_saves_work_is_chosen():
+    assert shared_cores(0.5, 100_000).choice.candidate.name == "mds-mmc"
 
 
 def test_of_equals_the_simplest_is_chosen():

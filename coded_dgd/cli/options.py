@@ -135,8 +135,9 @@ of_model = combined(
     configured("header"),
     configured(
         "label",
-        "Column of the label in a .csv or .npy file: its name in the header or its number from 1, "
-        "or from the end from -1.  [default: the one beside the columns of the model, if any]",
+        "Column of the label in a .csv, .parquet or .npy file: its name or, if no column is called "
+        "so, its number from 1, or from the end from -1.  [default: the one beside the columns of "
+        "the model, if any]",
     ),
     *map(configured, ("columns", "format", "features")),
     click.option("--seed", type=click.IntRange(0), default=0, help="Seed of synthetic data."),

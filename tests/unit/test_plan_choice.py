@@ -273,7 +273,7 @@ def shared_cores(seconds, rows):
 
 
 def test_on_shared_cores_redundancy_only_adds_work():
-    found = shared_cores(2e-4, 400)
+    found = shared_cores(1e-4, 400)
     assert found.choice.candidate.name == "uncoded"
     assert found.verdict.words.startswith("do not code here")
 

@@ -80,7 +80,8 @@ def test_options(tmp_path, arguments, mend):
         ("inf.svm", b"1 1:2\n-1 1:inf\n", "finite"),
         ("text.npy", b"not an array", "text.npy"),
         ("words.csv", b"1,2,3\n4,five,6\n", "words.csv"),
-        ("data.parquet", b"PAR1", "unknown suffix"),
+        ("data.parquet", b"PAR1", "arquet"),  # damaged, or unread without the extra parquet
+        ("data.xlsx", b"PK", "unknown suffix"),
     ],
 )
 def test_data_files(tmp_path, name, content, says):

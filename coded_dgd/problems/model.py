@@ -154,9 +154,9 @@ class Model:
         DataError
             If there is no model, or its files are damaged or do not belong together.
         """
-        folder = path if path.is_dir() else path.parent
         mend = "name the folder of a run that has ended"
         try:
+            folder = path if path.is_dir() else path.parent
             texts = json.loads((folder / TEXTS).read_text(encoding="utf-8"))
             if (known := texts.pop("format")) != FORMAT:
                 raise DataError(
@@ -171,6 +171,10 @@ class Model:
             sound = found._is_sound()
         except FileNotFoundError:
             raise DataError(f"{path} has no {TEXTS} and {NUMBERS}: {mend}") from None
+        except OSError as error:
+            raise DataError(
+                f"{path}: {error.strerror or 'the model cannot be read'}: {mend}"
+            ) from None
         except DataError:
             raise
         except Exception:  # json, numpy and zipfile raise many types if a file is damaged

@@ -191,6 +191,7 @@ def test_what_does_not_fit_is_refused_in_one_line(capsys):
     assert "exists" in refusal(capsys, "predict", "r", "new.npz", "--out", "p.csv")
     assert Path("p.csv").read_text() == "mine"
     assert "has no model.json" in refusal(capsys, "predict", ".", "new.npz")
+    assert "too long: name the folder" in refusal(capsys, "predict", 300 * "9", "new.npz")
     with pytest.raises(DataError, match="not a finite number"):
         Predictor.read(Path("r")).predict([[1.0, np.nan, 2.0]])
 

@@ -142,6 +142,9 @@ class Scheme(ABC):
     dynamic: ClassVar[bool] = False
     """Whether rank 0 decides on tasks while an iteration runs; see `schemes.dynamic`."""
 
+    shares_by_speed: bool = False
+    """Whether blocks become own tasks of other holders in proportion to the speed of workers."""
+
     oldest: ClassVar[int] = 0
     """Age in iterations of the oldest messages that are used. With 0 only messages that answer the
     newest beta count. Schemes that use older ones define `suffices` and `weights_by_age`."""

@@ -39,9 +39,6 @@ class DynamicScheme(ReplicationScheme):
 
     dynamic: ClassVar[bool] = True
 
-    shares_by_speed: bool = False
-    """Whether blocks become own tasks of other holders in proportion to the speed of workers."""
-
     @abstractmethod
     def next_task(self, worker: int, progress: BlockProgress) -> int | Later | None:
         """Return one more task of a worker, as a position in ``held(worker)``.

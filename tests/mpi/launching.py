@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
+NOT_STARTED = "The PMIx server's listener thread failed to start"
 
 
 class Finished(NamedTuple):
@@ -65,11 +66,14 @@ def mpirun(
     module: str = "coded_dgd.run",
     **kwargs: Any,
 ) -> Finished:
-    """``mpiexec -n RANKS python -m MODULE ARGUMENTS``, or a script of this folder."""
+    """``mpiexec -n RANKS python -m MODULE ARGUMENTS``, or a script of this folder.
+
+    A launcher that could not start itself, which happens to Open MPI at times, is started again.
+    """
     program = ["-m", module] if script is None else [str(HERE / script)]
-    return command(
-        mpiexec(), "-n", str(ranks), sys.executable, *program, *arguments, cwd=cwd, **kwargs
-    )
+    words = [mpiexec(), "-n", str(ranks), sys.executable, *program, *arguments]
+    done = command(*words, cwd=cwd, **kwargs)
+    return command(*words, cwd=cwd, **kwargs) if NOT_STARTED in done.err else done
 
 
 def several(ranks: int, lines: Sequence[Sequence[str]], cwd: Path, **kwargs: Any) -> list[Finished]:

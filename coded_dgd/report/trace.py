@@ -11,6 +11,7 @@ import numpy as np
 
 from coded_dgd.delays.base import Floats
 from coded_dgd.report.figure import Panel, Series, draw
+from coded_dgd.schemes import BASELINE
 from coded_dgd.traces.baselines import LASTING, MILD, RARE, WINDOW
 from coded_dgd.traces.describing import Description, Spread, autocorrelation
 
@@ -19,9 +20,10 @@ WIDTH = 22
 KINDS = {
     RARE: "rare, heavy stragglers that cannot be predicted: exact codes and spare copies pay",
     LASTING: "lasting differences in speed: shares by speed suffice, without redundancy",
-    MILD: "mild random variation: do not code; workers that take over fine blocks of others "
-    "(uc-dynamic) save less than a perfect split, and approximate gradients may save more",
-    None: "not known, as stragglers were cancelled: describe a run of uncoded, which cancels none",
+    MILD: "mild random variation: do not code; workers that take over fine blocks of others save "
+    "less than a perfect split, and approximate gradients may save more",
+    None: "not known, as stragglers were cancelled: describe a run without coding, which "
+    "cancels none",
 }
 """What to do about each kind of cluster."""
 GROWTH = {
@@ -62,7 +64,7 @@ def format_text(found: Description, relative: bool) -> str:
         name = "nearest law" if number == 0 else "next law"
         lines.append(_item(name, f"{law.text} (distance {law.distance:.3f})"))
     lines += [
-        _item("uncoded", f"{_time(base.uncoded, unit)} per iteration, {_whole(found, unit)}"),
+        _item(BASELINE, f"{_time(base.uncoded, unit)} per iteration, {_whole(found, unit)}"),
         _item("shares by speed", f"{_time(base.by_speed, unit)}, of the last {WINDOW} iterations"),
         _item("perfect split", f"{_time(base.perfect, unit)}, the least that exact schemes take"),
         _item("kind", KINDS[found.kind]),

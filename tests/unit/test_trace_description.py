@@ -176,7 +176,7 @@ def test_tasks_that_were_cancelled_end_with_the_last_other_one_at_the_earliest()
     assert "44.4% of the first tasks; they count as ending with the last other one" in text
     assert "cost at least a factor of 1.33" in text
     assert found.kind is None  # the slowest may have been much slower
-    assert "not known, as stragglers were cancelled: describe a run of uncoded" in text
+    assert "not known, as stragglers were cancelled: describe a run without coding" in text
     assert describe(EVEN, cancelled=True).kind == MILD  # none was cancelled
     finish = times[..., None] * [1.0, 2.0]
     assert describe(finish, cancelled=True).baselines == found.baselines

@@ -111,15 +111,22 @@ def _duplicate(comm: MPI.Intracomm) -> MPI.Intracomm:
 
 
 class Assembly:
-    """The wait of one rank of a communicator for other ranks."""
+    """The wait of one rank of a communicator for other ranks.
 
-    def __init__(self, comm: MPI.Intracomm) -> None:
+    Parameters
+    ----------
+    comm : MPI.Intracomm
+    patience : float
+        Seconds after which missing ranks are named; infinite if they may be missing for any time.
+    """
+
+    def __init__(self, comm: MPI.Intracomm, patience: float = NAMING_SECONDS) -> None:
         self._rank, self._size = comm.rank, comm.size
         everyone = list(range(comm.size))
         self._world = comm.group.Translate_ranks(everyone, MPI.COMM_WORLD.group)
         self._begin = monotonic()
         self._next_look = self._begin + LOOK_SECONDS
-        self._naming = NAMING_SECONDS * 4 ** max(comm.rank - 1, 0)
+        self._naming = patience * 4 ** max(comm.rank - 1, 0)
         self._missing: set[int] = set()
         """Ranks of COMM_WORLD whose processes were gone at the last check."""
 

@@ -2,7 +2,7 @@
 
 Rank 0 is the master: it distributes encoded or replicated data, sends the model, and decodes the
 gradient as soon as enough of the workers' messages have arrived. Importing this package imports
-very little, since 41 processes do it at once. ``coded_dgd.train`` is imported at its first use.
+very little, since 41 processes do it at once. What it offers is imported at its first use.
 If a launcher has started several ranks, each rank notices from then on when another one ends
 (`engine.transports.ending`).
 """
@@ -16,12 +16,17 @@ from coded_dgd.engine.transports import ending
 
 if TYPE_CHECKING:
     from coded_dgd.api import Training, train
+    from coded_dgd.pool import workers
 
 
-__all__ = ["Training", "train"]
+__all__ = ["Training", "train", "workers"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "workers":
+        from coded_dgd import pool
+
+        return pool.workers
     if name in __all__:
         from coded_dgd import api
 

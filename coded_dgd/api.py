@@ -1,4 +1,4 @@
-"""Training from Python: in the user's mpi4py script, or in one process in virtual time."""
+"""Training from Python: on the ranks of a script, on kept workers, or in virtual time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from abc import ABCMeta
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd import pool
 from coded_dgd.engine.transports.ending import EXIT_CODE, skip_finalize
 from coded_dgd.errors import ConvergenceWarning, UsageError
 from coded_dgd.problems.objectives import Objective, made
@@ -57,6 +58,9 @@ def train(
     Rank 0 is the master and returns the result. The other ranks work until it has finished, and
     return None. The function may be called again. A late rank is waited for, and named on stderr
     after 5 s. If a rank has ended without the call, the job ends with exit code 1.
+
+    Within ``with coded_dgd.workers(8):`` a single process calls the function. It trains on the
+    ranks that the context keeps, and returns the result of their rank 0.
 
     Parameters
     ----------
@@ -131,6 +135,9 @@ def train(
         if comm is not None:
             raise UsageError('train: comm means nothing to transport="simulated": leave it out')
         return _train(None, X, y, unnamed, sample_weight, objective, callback, options)
+    if comm is None and (kept := pool.current()) is not None:
+        call = pool.Call(X, y, unnamed, sample_weight, options)
+        return cast(Training, kept.train(call, objective, callback))
     from coded_dgd.engine.transports.mpi.master import MPIMaster
     from coded_dgd.engine.transports.mpi.rendezvous import communicator, meet
 

@@ -150,7 +150,7 @@ def _status(trainer: Trainer) -> str | None:
     return DONE if trainer.iteration >= trainer.setup.config.iterations else None
 
 
-def _is_true(answer: Any) -> bool:
+def asks_to_stop(answer: Any) -> bool:
     """Return whether a callback has asked to stop; other values than True do not."""
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
@@ -255,7 +255,7 @@ def run(
                 observer.iteration(record)
                 if keeper and keeper.due(trainer.iteration):
                     keeper.keep(trainer.state())
-                if callback and _is_true(callback(record)):
+                if callback and asks_to_stop(callback(record)):
                     status = CALLED_OFF
                     break
         except (Interrupted, Undecodable) as error:

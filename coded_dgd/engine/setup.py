@@ -157,7 +157,8 @@ def check_workers(config: RunConfig, workers: int | None) -> int:
     elif workers < 1:
         raise UsageError(
             "there is only one rank, which is the master: start with mpiexec -n 41 for 40 "
-            "workers, or use --transport simulated"
+            "workers, use --transport simulated, or in Python call train within "
+            "`with coded_dgd.workers(8):`"
         )
     elif config.workers not in (None, workers):
         raise UsageError(

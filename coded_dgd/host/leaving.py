@@ -1,14 +1,18 @@
-"""End this process at once, and inform its guardian of the end."""
+"""End this process at once, or with its parent, and inform its guardian of the end."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import NoReturn
 
 OWNER = "_CODED_DGD_RANK_PROCESS"
 """Variable with the process id of the rank; processes that a rank starts are not ranks."""
+
+PR_SET_PDEATHSIG = 1
+"""Operation of Linux's prctl: the signal to send to this process when its parent ends."""
 
 
 class Guardian:
@@ -37,3 +41,13 @@ def leave(code: int) -> NoReturn:
         with suppress(AttributeError, OSError, ValueError):  # None, or closed
             stream.flush()
     os._exit(code)
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process when its parent process ends, where the system can."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))

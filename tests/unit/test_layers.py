@@ -20,10 +20,10 @@ FLOORS = [
     {"runs"},
     {"advising", "traces"},
     {"report"},
-    {"app", "reproduce"},
+    {"app", "pool", "reproduce"},
     {"api", "cli"},
     {"__init__", "__main__"},
-    {"run"},
+    {"pool_ranks", "run"},
 ]
 """Rooms, packages and modules of the top level, from the ground up; rooms of a floor are strangers.
 

@@ -15,6 +15,7 @@ import warnings
 from contextlib import suppress
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
+from time import sleep
 from typing import Any, NamedTuple, NoReturn
 
 from coded_dgd import streams
@@ -25,6 +26,9 @@ from coded_dgd.host.threads import set_threads
 
 END = None
 """What rank 0 is given, and gives to the others, instead of another training."""
+
+END_SECONDS = 2.0
+"""Seconds for the process to end a job that has lost a rank, before the others end it noisily."""
 
 
 class Task(NamedTuple):
@@ -65,11 +69,14 @@ def work() -> None:
     """Take part in every training, as a rank other than 0."""
     from coded_dgd.api import train
     from coded_dgd.engine.transports.mpi.broadcasting import broadcast
+    from coded_dgd.engine.transports.mpi.library import failed_ranks
 
     while isinstance(task := broadcast(None), Task):
         objective = task.enter()
         with suppress(CodedDGDError):  # which rank 0 raises
             train(objective=objective)
+        if failed_ranks():
+            sleep(END_SECONDS)
 
 
 def serve(folder: Path) -> None:
@@ -81,10 +88,13 @@ def serve(folder: Path) -> None:
         client = Client(str(folder / SOCKET))
     except OSError:  # the process has ended meanwhile
         _leave(folder)
-    threading.Thread(target=_watch, args=(client.fileno(), folder), daemon=True).start()
-    with suppress(EOFError):
+    watch = threading.Thread(target=_watch, args=(client.fileno(), folder), daemon=True)
+    watch.start()
+    try:
         while (order := client.recv()) is not END:
             client.send(_outcome(client, order))
+    except (EOFError, OSError):
+        watch.join()  # which ends this process
     broadcast(None, END)
 
 

@@ -129,7 +129,7 @@ class Job:
         finally:
             shutil.rmtree(arrays, ignore_errors=True)
         if outcome.last:
-            self.finish()
+            self.kill()
         return outcome
 
     def _exchange(self, order: Order, callback: Callable[[Any], Any] | None) -> Outcome:

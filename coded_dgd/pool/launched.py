@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
+from textwrap import shorten
 
 from coded_dgd import streams
 from coded_dgd.pool import launching
@@ -15,6 +16,8 @@ LAST_WORDS_SECONDS = 4.0
 """Seconds for mpiexec to end and say why, once rank 0 is gone."""
 TERM_SECONDS = 5.0
 """Seconds for mpiexec to end all ranks on request, before it is killed, and with it the ranks."""
+LONGEST = 500
+"""Largest number of characters of what mpiexec itself has said."""
 LINES = 30
 """Number of lines of output that are kept to explain an end."""
 OURS = "coded-dgd: "
@@ -66,13 +69,15 @@ class Launched:
         return self._process.poll() is None
 
     def last_words(self) -> str:
-        """Wait a few seconds for the end, and return the line of the output that explains it."""
+        """Wait a few seconds for the end, and return in one line what explains it."""
         self.wait(LAST_WORDS_SECONDS)
         self.shows = False
         self.end()
         said = [line for line in self._said if line.strip("-*= ")]
-        ours = [line.removeprefix(OURS) for line in said if line.startswith(OURS)]
-        return [f"mpiexec ended with code {self._process.returncode}", *said, *ours][-1]
+        if ours := [line.removeprefix(OURS) for line in said if line.startswith(OURS)]:
+            return ours[-1]
+        words = f"mpiexec ended with code {self._process.returncode}. {' '.join(said)}"
+        return shorten(words, LONGEST, placeholder=" ...").rstrip(".")
 
     def has_said(self, text: str) -> bool:
         """Return whether one of the last lines of the output contains a text."""

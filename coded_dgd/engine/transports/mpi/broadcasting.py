@@ -6,10 +6,11 @@ import pickle
 from math import inf
 from typing import Any
 
+from coded_dgd.engine.transports import ending
 from coded_dgd.engine.transports.mpi.library import MPI, Pause
 from coded_dgd.engine.transports.mpi.rendezvous import Assembly, communicator, meet
 
-IDLE_PAUSE = (5e-5, 5e-3)
+IDLE_PAUSE = (5e-5, 2e-2)
 """Shortest and longest sleep between two tests, in seconds, of ranks that may wait for hours."""
 LENGTH_BYTES = 8
 
@@ -39,8 +40,8 @@ def broadcast(comm: Any | None, value: object = None) -> object:
 
     Notes
     -----
-    A rank that waits sleeps up to 5 ms between tests, and less if it has waited less. If rank 0, or
-    any rank that MPI needs for the call, has ended, the job is ended and the call does not return.
+    A rank that waits sleeps up to 20 ms between tests, and less if it has waited less. If rank 0,
+    or a rank that MPI needs for the call, has ended, the job is ended and the call does not return.
     """
     private = meet(communicator(comm))
     text = pickle.dumps(value, pickle.HIGHEST_PROTOCOL) if private.rank == 0 else b""
@@ -60,4 +61,5 @@ def _complete(comm: MPI.Intracomm, content: bytearray) -> None:
             waiting.look([] if comm.rank == 0 else [0])
             pause()
     except MPI.Exception:
-        waiting.give_up("a rank was lost before it received what rank 0 knows")
+        ending.wait_for_turn(comm.rank)
+        ending.end_job("a rank was lost between two trainings: the job is ended")

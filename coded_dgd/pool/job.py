@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from coded_dgd.engine.job import asks_to_stop
-from coded_dgd.errors import CodedDGDError, StorageError, UsageError, one_line
+from coded_dgd.errors import CodedDGDError, UsageError, one_line
 from coded_dgd.pool import launching
 from coded_dgd.pool.launched import Launched
 from coded_dgd.pool.messages import SOCKET, Answer, Call, Order, Outcome, Record
-from coded_dgd.pool.parcels import pack
+from coded_dgd.pool.parcels import pack, room_in
 
 PROGRAM = "coded_dgd.pool_ranks"
 NOT_STARTED = "The PMIx server's listener thread failed to start"
@@ -80,13 +80,8 @@ class Job:
 
     @classmethod
     def _in_new_folder(cls, words: list[str]) -> Job:
-        try:
+        with room_in(Path(os.environ.get("TMPDIR", "/tmp"))):
             folder = Path(tempfile.mkdtemp(prefix="coded_dgd-"))
-        except OSError as error:
-            raise StorageError(
-                f"workers: no temporary folder can be made ({one_line(error)}): set TMPDIR to a "
-                "folder with free space"
-            ) from None
         return cls(folder, [*words, str(folder)])
 
     def _accept(self, server: socket.socket, launched: Launched) -> Connection:
@@ -116,7 +111,8 @@ class Job:
         self._trainings += 1
         arrays = self._folder / str(self._trainings)
         try:
-            arrays.mkdir()
+            with room_in(arrays):
+                arrays.mkdir()
             order = Order(
                 _current_folder(),
                 [*sys.path],

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coded_dgd.errors import CodedDGDError, StorageError, UsageError, one_line
+from coded_dgd.pool.mapped import Mapped
 
 FILE_BYTES = 2**16
 """Smallest number of bytes of an array for which a file pays."""
+
+
+@contextmanager
+def room_in(folder: Path) -> Iterator[None]:
+    """Turn system errors while a temporary folder is written into one line with the remedy.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written, such as for lack of space.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot take the data for the workers ({one_line(error)}): free space on its "
+            "disk, or set TMPDIR to a folder on a larger one"
+        ) from error
 
 
 def pack(what: Any, folder: Path) -> bytes:
@@ -25,7 +46,7 @@ def pack(what: Any, folder: Path) -> bytes:
     Raises
     ------
     StorageError
-        The folder has no space left.
+        See `room_in`.
     UsageError
         A part of the object cannot be pickled.
     """
@@ -66,22 +87,18 @@ class _Packer(pickle.Pickler):
         super().__init__(text, pickle.HIGHEST_PROTOCOL)
         self._folder, self._number = folder, 0
 
-    def persistent_id(self, what: Any) -> str | None:
-        """Write a large array to a file, and return the name of the file."""
+    def persistent_id(self, what: Any) -> str | Mapped | None:
+        """Return the place of a large array in a file, which is written if there is none."""
         if type(what) not in (np.ndarray, np.memmap) or what.nbytes < FILE_BYTES:
             return None
         if what.dtype.hasobject:
             return None
+        if mapped := Mapped.of(what):
+            return mapped
         self._number += 1
         path = self._folder / f"{self._number}.npy"
-        try:
-            with path.open("xb") as file:
-                np.lib.format.write_array(file, what, allow_pickle=False)
-        except OSError as error:
-            raise StorageError(
-                f"{self._folder.parent} has no room for the data ({one_line(error)}): free space "
-                "on its disk, or set TMPDIR to a folder on a larger one"
-            ) from error
+        with room_in(self._folder), path.open("xb") as file:
+            np.lib.format.write_array(file, what, allow_pickle=False)
         return path.name
 
 
@@ -90,7 +107,9 @@ class _Unpacker(pickle.Unpickler):
         super().__init__(text)
         self._folder = folder
 
-    def persistent_load(self, name: str) -> NDArray[Any]:
+    def persistent_load(self, place: str | Mapped) -> NDArray[Any]:
         """Return the array of a file, of which only the pages in use take memory."""
-        found: NDArray[Any] = np.load(self._folder / name, mmap_mode="r", allow_pickle=False)
+        if isinstance(place, Mapped):
+            return place.open()
+        found: NDArray[Any] = np.load(self._folder / place, mmap_mode="r", allow_pickle=False)
         return found

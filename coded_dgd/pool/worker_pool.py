@@ -109,8 +109,8 @@ class WorkerPool:
         if self in _entered:
             raise UsageError("workers: this pool is in use: leave it before it is entered again")
         if self._starts:
-            atexit.register(self._close)
             self._start()
+            atexit.register(self._close)
             _entered.append(self)
         return self
 

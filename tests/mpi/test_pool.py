@@ -77,7 +77,11 @@ def test_results_are_those_of_mpiexec_and_processes_are_kept(kept, tmp_path):
     assert mpirun(3, cwd=tmp_path, module="plain").code == 0
     before = ranks(kept)
     expected = np.load(tmp_path / "parameters.npy")
-    for given in X, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], X[:]:
+    np.save(tmp_path / "rows.npy", np.vstack([X[:7], X]))
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    (tmp_path / "rows.npy").rename(tmp_path / "renamed.npy")
+    gone = np.load(tmp_path / "renamed.npy", mmap_mode="r")
+    for given in X, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], mapped[7:], gone[7:]:
         found = train(given, Y, **RUN)
         np.testing.assert_array_equal(found.parameters_, expected)
         assert found.summary["workers"] == 2 and len(found.history) == found.n_iter_

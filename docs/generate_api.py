@@ -41,7 +41,7 @@ and the files of a model.
 [failures.md](failures.md) says what becomes of a job for each way in which a rank can end.
 """
 PUBLIC = {
-    "coded_dgd": ["train", "Training"],
+    "coded_dgd": ["train", "Training", "workers"],
     "coded_dgd.schemes": ["create", "names"],
     "coded_dgd.delays": ["create", "names"],
     "coded_dgd.theory": ["predict", "Prediction"],

@@ -121,18 +121,16 @@ class Job:
                 str(arrays),
                 callback is not None,
             )
-            outcome = self._exchange(order, callback)
+            return self._exchange(order, callback)
         finally:
             shutil.rmtree(arrays, ignore_errors=True)
-        if outcome.last:
-            self.kill()
-        return outcome
 
     def _exchange(self, order: Order, callback: Callable[[Any], Any] | None) -> Outcome:
         connection = self._connection
         failure: Exception | None = None
-        assert connection is not None
         try:
+            if connection is None:
+                raise EOFError
             connection.send(order)
             while isinstance(message := connection.recv(), Record):
                 assert callback is not None
@@ -151,9 +149,11 @@ class Job:
         except BaseException:
             self.kill()
             raise
+        assert isinstance(message, Outcome)
+        if message.last:
+            self.kill()
         if failure is not None:
             raise failure
-        assert isinstance(message, Outcome)
         return message
 
     def finish(self) -> None:

@@ -56,12 +56,13 @@ class Launched:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            text = line.replace(b"\0", b"").decode(errors="replace")
-            self._said.append(text.strip())
-            if self.shows:
-                with suppress(OSError, ValueError):  # the stream of this process is closed
-                    print(text, end="", file=streams.messages(), flush=True)
+        with self._process.stdout as lines:
+            for line in lines:
+                text = line.replace(b"\0", b"").decode(errors="replace")
+                self._said.append(text.strip())
+                if self.shows:
+                    with suppress(OSError, ValueError):  # the stream of this process is closed
+                        print(text, end="", file=streams.messages(), flush=True)
 
     @property
     def runs(self) -> bool:

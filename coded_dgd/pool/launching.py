@@ -45,7 +45,10 @@ def command(mpiexec: Sequence[str] | str | None, ranks: int, *program: str) -> l
     words = [mpiexec] if isinstance(mpiexec, str) else [*mpiexec] if mpiexec else [_default()]
     found = shutil.which(words[0])
     if found is None:
-        raise UsageError(f"workers: there is no program {words[0]} to start the workers with")
+        raise UsageError(
+            f"workers: there is no program {words[0]} to start the workers with: name another by "
+            "mpiexec=... or the variable MPIEXEC"
+        )
     return [str(Path(found).absolute()), *words[1:], "-n", str(ranks), sys.executable, *program]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -85,6 +86,6 @@ class Outcome(NamedTuple):
     training: Any = None
     """The `coded_dgd.Training`."""
     error: Failure | None = None
-    warnings: list[tuple[str, type[Warning]]] = []
+    warnings: Sequence[tuple[str, type[Warning]]] = ()
     last: bool = False
     """Whether ranks are lost, so that the job cannot run another training."""

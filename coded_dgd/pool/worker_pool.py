@@ -153,8 +153,10 @@ class WorkerPool:
                 raise UsageError(
                     "train: a callback cannot train on the workers whose training calls it"
                 )
-            self._training = True
+            if self not in _entered:
+                raise UsageError("train: the workers have been left before the training began")
             job = self._job or self._start()
+            self._training = True
             try:
                 outcome = job.train(call, objective, callback)
             finally:

@@ -12,12 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from launching import HERE, alone, children, command, mpirun, processes_mentioning
+from launching import (
+    HERE,
+    NOT_STARTED,
+    alone,
+    children,
+    command,
+    mpiexec,
+    mpirun,
+    processes_mentioning,
+)
 
 import coded_dgd
 from coded_dgd import pool as pools
 from coded_dgd import train
-from coded_dgd.errors import ConvergenceWarning, DataError, UsageError
+from coded_dgd.errors import CodedDGDError, ConvergenceWarning, DataError, StorageError, UsageError
 
 pytestmark = [
     pytest.mark.mpi,
@@ -204,7 +213,7 @@ def test_a_full_disk_is_one_line(kept):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(coded_dgd.errors.StorageError, match="set TMPDIR to a folder on a larg"):
+        with pytest.raises(StorageError, match="set TMPDIR to a folder on a larg"):
             train(X, Y, **RUN)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -262,14 +271,36 @@ def test_where_there_is_no_mpiexec(monkeypatch):
 
 
 def test_what_mpiexec_says_where_it_starts_nothing():
-    with pytest.raises(coded_dgd.errors.CodedDGDError, match=r"has not started them: .*--nonsense"):
-        coded_dgd.workers(2, mpiexec=[mpiexec_of_tests(), "--nonsense"]).__enter__()
+    with pytest.raises(CodedDGDError, match=r"has not started them: .*--nonsense"):
+        coded_dgd.workers(2, mpiexec=[mpiexec(), "--nonsense"]).__enter__()
 
 
-def mpiexec_of_tests():
-    from launching import mpiexec
+def test_an_mpiexec_that_cannot_start_itself_is_started_again(tmp_path, capfd):
+    flaky, tried = tmp_path / "flaky", tmp_path / "tried"
+    flaky.write_text(
+        f'#!/bin/sh\n[ -e {tried} ] && exec {mpiexec()} "$@"\n'
+        f'touch {tried}\necho "{NOT_STARTED}"\nexit 1\n'
+    )
+    flaky.chmod(0o755)
+    with coded_dgd.workers(1, mpiexec=str(flaky)):
+        assert train(X, Y, **RUN).n_iter_ == 20
+    assert tried.exists() and capfd.readouterr().err == ""
 
-    return mpiexec()
+
+def test_workers_that_do_not_start_again_do_so_later(tmp_path):
+    broken = tmp_path / "broken"
+    once = tmp_path / "mpiexec"
+    once.write_text(f'#!/bin/sh\n[ ! -e {broken} ] && exec {mpiexec()} "$@"\necho planted\n')
+    once.chmod(0o755)
+    with coded_dgd.workers(1, mpiexec=str(once)) as pool:
+        (first,) = (pid for rank, pid in ranks(pool).items() if rank == 0)
+        broken.touch()
+        os.kill(first, 9)
+        for said in "the workers have ended", "mpiexec has not started them: .* planted":
+            with pytest.raises(CodedDGDError, match=said):
+                train(X, Y, **RUN)
+        broken.unlink()
+        assert train(X, Y, **RUN).n_iter_ == 20
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.5, "four"])

@@ -25,8 +25,6 @@ NOT_STARTED = "The PMIx server's listener thread failed to start"
 """Message of an Open MPI that could not start itself, and can if it is started again."""
 LOOK_SECONDS = 0.1
 """Seconds between two checks whether mpiexec runs, until rank 0 connects itself."""
-FINISH_SECONDS = 10.0
-"""Seconds for the ranks to end in order."""
 
 
 class Job:
@@ -57,7 +55,7 @@ class Job:
                 self._launched = Launched(words, folder)
                 self._connection = self._accept(server, self._launched)
         except BaseException:
-            self.kill()
+            self.end()
             raise
         self._launched.shows = True
 
@@ -142,35 +140,26 @@ class Job:
                     connection.send(Answer.FAIL)
         except (EOFError, OSError):
             why = self._launched.last_words() if self._launched else ""
-            self.kill()
+            self.end()
             raise CodedDGDError(
                 f"train: the workers have ended ({why}); the next training starts others"
             ) from None
         except BaseException:
-            self.kill()
+            self.end()
             raise
         assert isinstance(message, Outcome)
         if message.last:
-            self.kill()
+            self.end()
         if failure is not None:
             raise failure
         return message
 
-    def finish(self) -> None:
-        """End the job in order, or by force if that takes long."""
-        if os.getpid() != self._owner:
-            return
-        try:
-            if self._connection is not None and self._launched is not None:
-                self._launched.shows = False
-                with suppress(OSError):
-                    self._connection.send(None)
-                    self._launched.wait(FINISH_SECONDS)
-        finally:
-            self.kill()
+    def end(self) -> None:
+        """End the job, if it runs, and remove its folder.
 
-    def kill(self) -> None:
-        """End the job at once, if it runs, and remove its folder."""
+        Between two trainings the ranks have nothing to finish: they are ended by their mpiexec,
+        without MPI_Finalize, which takes longer and may hang.
+        """
         if os.getpid() != self._owner:
             return
         self.ended = True

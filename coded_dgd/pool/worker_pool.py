@@ -176,17 +176,10 @@ class WorkerPool:
         return self._job
 
     def _close(self) -> None:
-        """End the job; at once if another thread is training."""
+        """End the job, also while another thread is training."""
         job, self._job = self._job, None
-        if job is None:
-            return
-        if self._lock.acquire(blocking=False):
-            try:
-                job.finish()
-            finally:
-                self._lock.release()
-        else:
-            job.kill()
+        if job is not None:
+            job.end()
 
     def _forget(self) -> None:
         """Leave the job to the process that has forked this one."""

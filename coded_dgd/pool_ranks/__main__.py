@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from time import sleep
+from typing import NoReturn
 
 from coded_dgd import streams
 from coded_dgd.engine.transports import ending
@@ -18,8 +19,8 @@ END_SECONDS = 2.0
 """Seconds for the process to end a job that has lost a rank, before the others end it noisily."""
 
 
-def main(folder: Path) -> None:
-    """Train as often as the process that has started this job says, until it ends the job.
+def main(folder: Path) -> NoReturn:
+    """Train as often as the process that has started this job says, until the job is ended.
 
     Parameters
     ----------
@@ -45,16 +46,19 @@ def main(folder: Path) -> None:
         serve(folder)
 
 
-def work() -> None:
+def work() -> NoReturn:
     """Take part in every training, as a rank other than 0."""
     from coded_dgd.api import train
     from coded_dgd.engine.transports.mpi.broadcasting import broadcast
     from coded_dgd.engine.transports.mpi.library import failed_ranks
 
-    while isinstance(task := broadcast(None), Task):
+    while True:
+        task = broadcast(None)
+        assert isinstance(task, Task)
         objective = task.enter()
         with suppress(CodedDGDError):  # which rank 0 raises
             train(objective=objective)
+        streams.flush()
         if failed_ranks():
             sleep(END_SECONDS)
 

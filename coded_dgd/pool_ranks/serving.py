@@ -7,6 +7,7 @@ import select
 import shutil
 import threading
 import warnings
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
@@ -23,7 +24,7 @@ from coded_dgd.pool.parcels import unpack
 from coded_dgd.pool_ranks.task import Task
 
 
-def serve(folder: Path) -> None:
+def serve(folder: Path) -> NoReturn:
     """Run trainings until the process ends the job, or ends itself.
 
     Parameters
@@ -39,14 +40,11 @@ def serve(folder: Path) -> None:
             f"rank 0 on {gethostname()} does not reach the process that keeps the workers "
             f"({one_line(error)}): they have to run on one machine",
         )
-    watch = threading.Thread(target=_watch, args=(client.fileno(), folder), daemon=True)
-    watch.start()
-    try:
-        while (order := client.recv()) is not None:
-            client.send(_outcome(client, order))
-    except (EOFError, OSError):
-        watch.join()  # which ends this process
-    broadcast(None, None)
+    threading.Thread(target=_watch, args=(client.fileno(), folder), daemon=True).start()
+    with suppress(EOFError, OSError):
+        while True:
+            client.send(_outcome(client, client.recv()))
+    _leave(folder, "")
 
 
 def _watch(descriptor: int, folder: Path) -> None:

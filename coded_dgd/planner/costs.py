@@ -13,6 +13,7 @@ from coded_dgd.delays.base import DelayModel
 from coded_dgd.guard import GuardedDecoder, replay_messages
 from coded_dgd.planner.measurements import Measurements, Network
 from coded_dgd.planner.outcomes import with_messages
+from coded_dgd.planner.port import Port
 from coded_dgd.problems import evaluation, optimizers
 from coded_dgd.problems.layout import Layout
 from coded_dgd.problems.objectives import Objective
@@ -219,42 +220,23 @@ def _taken_in(
     latency = network.latency_of(length)  # of a message that does not wait at the port
     sent = times + max(latency - network.service_of(length), 0.0)
     sent += wave * np.arange(scheme.messages)
+    if not service:
+        return sent, scheme.completion_time(sent)
     unaware = 0.0 if wave else latency / 2
+    port = Port(sent, service)
     backlog = np.zeros(len(times))
     completion = np.full(len(times), np.nan)
     for _ in range(ROUNDS):
-        arrived = received(np.maximum(sent, backlog[:, None, None]), service)
+        arrived = port.received(backlog)
         before, completion = completion, scheme.completion_time(arrived)
-        if not service or not np.isfinite(completion).all():
+        if not np.isfinite(completion).all():
             break
         if abs(completion.mean() / before.mean() - 1) < SETTLED:
             break
         leaves = completion + network.overhead
-        late = sent <= (leaves + unaware)[:, None, None]
-        free = np.where(late, arrived, 0.0).max(axis=(1, 2))
+        free = port.free(leaves + unaware)
         backlog = np.roll(np.maximum(free - leaves, 0.0), 1)
     return arrived, completion
-
-
-def received(times: Floats, service: float) -> Floats:
-    """Return when the master's port has received each message, one at a time in arrival order.
-
-    Parameters
-    ----------
-    times : (realisations, M, J) array
-        Instants at which messages reach the port, inf for never.
-    service : float
-        Seconds that the port is busy with a message.
-    """
-    if not service:
-        return times
-    flat = times.reshape(len(times), -1)
-    order = np.argsort(flat, axis=1)
-    number = np.arange(flat.shape[1])
-    begun = np.maximum.accumulate(np.take_along_axis(flat, order, 1) - service * number, axis=1)
-    done = np.empty_like(flat)
-    np.put_along_axis(done, order, begun + service * (number + 1), 1)
-    return done.reshape(times.shape)
 
 
 def block_rows(scheme: Scheme, sizes: Sizes) -> float:

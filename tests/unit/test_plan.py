@@ -19,12 +19,13 @@ from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.planner import loading, memory
 from coded_dgd.planner.candidates import candidates
 from coded_dgd.planner.contention import share_cores
-from coded_dgd.planner.costs import Sizes, iteration, once, received
+from coded_dgd.planner.costs import Sizes, iteration, once
 from coded_dgd.planner.fitting import fit, unit_of_work
 from coded_dgd.planner.judging import Limits
 from coded_dgd.planner.measurements import Measurements, Network, Speed
 from coded_dgd.planner.observations import TaskTimes
 from coded_dgd.planner.planning import make_plan
+from coded_dgd.planner.port import Port
 from coded_dgd.planner.record import replay, to_json
 from coded_dgd.problems import objectives
 from coded_dgd.problems.sources import open_source
@@ -76,7 +77,7 @@ def test_without_a_network_an_iteration_takes_what_theory_says(name):
 
 def test_messages_are_taken_in_one_at_a_time():
     times = np.array([[[0.0, 5.0], [0.0, 5.5], [1.0, np.inf]]])
-    at = received(times, 1.0)
+    at = Port(times, 1.0).received()
     assert sorted(at[0, :, 0]) == [1.0, 2.0, 3.0]
     assert at[0, 2, 0] == 3.0
     assert at[0, :2, 1].tolist() == [6.0, 7.0]

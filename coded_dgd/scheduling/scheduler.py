@@ -272,7 +272,9 @@ class Scheduler:
 
     def _flush(self) -> list[Word]:
         """Return the words that tell all changes; one word can tell of a drop and a take."""
-        words = []
+        words: list[Word] = []
+        if not self._drops and not self._takes:
+            return words
         for worker in {**self._drops, **self._takes}:
             drops, takes = self._drops.get(worker, []), self._takes.get(worker, [])
             if not {*drops}.isdisjoint(takes):  # a word that drops a task must not follow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from math import inf
 
 import numpy as np
@@ -113,22 +113,26 @@ class VirtualWorkers:
         words: list[tuple[float, int, int, int]] = []
         arriving: deque[tuple[float, int, int]] = deque()
         """Instant at which rank 0 has received each result, worker, and task."""
-        order: list[tuple[int, int]] = []
+        order: dict[tuple[int, int], None] = {}
+        """Results that rank 0 has received, in this order: worker and task."""
         for worker in workers:
             worker.start(0.0, events)
         for number, instant in lost.items():
             if instant > 0:
                 heapq.heappush(events, (instant, number, LOSS))
         now = free = 0.0
-        self._tell(workers, now, events, words)
+        timer = self._tell(workers, now, events, words)
         while True:
-            first = min((each[0][0] for each in (words, arriving, events) if each), default=inf)
-            timer = scheduler.next_instant
+            first = events[0][0] if events else inf
+            if arriving and arriving[0][0] < first:
+                first = arriving[0][0]
+            if words and words[0][0] < first:
+                first = words[0][0]
             if timer == first == inf:
-                return Replayed(inf, order)
+                return Replayed(inf, [*order])
             if timer < first:
                 now = timer
-                self._tell(workers, now, events, words)
+                timer = self._tell(workers, now, events, words)
                 continue
             if words and words[0][0] == first:
                 now, number, take, drop = words.pop(0)
@@ -141,12 +145,12 @@ class VirtualWorkers:
                     continue
                 if self._keep and number in scheduler.progress.lost:
                     continue
-                order.append((number, task))
+                order[number, task] = None
                 scheduler.finish(number, task, now)
                 if scheduler.complete:
                     self._shares.observe(scheduler.progress)
-                    return Replayed(now, order)
-                self._tell(workers, now, events, words)
+                    return Replayed(now, [*order])
+                timer = self._tell(workers, now, events, words)
                 yield
                 continue
             now, number, version = heapq.heappop(events)
@@ -155,7 +159,7 @@ class VirtualWorkers:
                 if self._keep:
                     order = self._without(number, order)
                 scheduler.lose(number, now)
-                self._tell(workers, now, events, words)
+                timer = self._tell(workers, now, events, words)
                 yield
             elif version == workers[number].version:
                 free = max(free, now + self._message) + self._service
@@ -163,9 +167,9 @@ class VirtualWorkers:
                 workers[number].current = NONE
                 workers[number].start(now, events)
 
-    def _without(self, lost: int, order: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _without(self, lost: int, order: Iterable[tuple[int, int]]) -> dict[tuple[int, int], None]:
         """Return the results that others keep; have blocks done again whose only one is lost."""
-        left = [(worker, task) for worker, task in order if worker != lost]
+        left = {(worker, task): None for worker, task in order if worker != lost}
         kept = {self._held[worker][task] for worker, task in left}
         for worker, task in order:
             if worker == lost and self._held[worker][task] not in kept:
@@ -178,13 +182,14 @@ class VirtualWorkers:
         now: float,
         events: list[tuple[float, int, int]],
         words: list[tuple[float, int, int, int]],
-    ) -> None:
-        """Tell the workers the news, now or late."""
+    ) -> float:
+        """Tell the workers the news, now or late; return when the scheduler asks again."""
         for number, take, drop in self._scheduler.words(now):
             if self._late:
                 words.append((now + self._late, number, take, drop))
             else:
                 workers[number].hear(take, drop, now, events)
+        return self._scheduler.next_instant
 
 
 class _Worker:

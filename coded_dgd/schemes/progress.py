@@ -66,8 +66,7 @@ class BlockProgress:
 
     def expected_end(self, worker: int, block: int) -> float:
         """Return the time at which a worker is expected to finish a block of its list."""
-        blocks = self.lists[worker]
-        ahead = 0 if blocks[0] == block else blocks.index(block)
+        ahead = self.lists[worker].index(block)
         return self.since[worker] + (ahead + 1) / self.speeds[worker]
 
     def is_on_time(self, worker: int) -> bool:

@@ -139,7 +139,7 @@ class UncodedDynamic(DynamicScheme):
         self._holders = spread(self.workers, self.blocks, self._wanted, self._seed, hosts)
         self._held = held_by(self.workers, self._holders)
         self.load = max(map(len, self._held))
-        self._blocks_of = [held.tolist() for held in self._held]
+        self._tasks_of = [[*enumerate(held.tolist())] for held in self._held]
         self._own = np.bincount([first for first, *_ in self._holders], minlength=self.workers)
 
     def held(self, worker: int) -> Integers:
@@ -150,29 +150,35 @@ class UncodedDynamic(DynamicScheme):
 
     def next_task(self, worker: int, progress: BlockProgress) -> int | Later | None:
         chosen, least, again = None, (2, 0.0), inf
-        speed, lists = progress.speeds[worker], progress.lists
+        speed, lists, finished = progress.speeds[worker], progress.lists, progress.finished
         if lists[worker] and not progress.is_on_time(worker):
             return None  # it would take blocks from others that are late, and these take them back
         end = progress.expected_free(worker) + 1 / speed
-        for number, block in enumerate(self._blocks_of[worker]):
-            if block in progress.finished:
+        for number, block in self._tasks_of[worker]:
+            if block in finished:
                 continue
             begun, waiting = progress.begun[block], progress.waiting[block]
+            if not begun and not waiting and worker not in progress.refused[block]:
+                return number  # the block of a lost worker, which nobody is going to compute
+            if least[0] < bool(begun):  # it would not be chosen in any case
+                continue
             if worker in begun or worker in waiting or worker in progress.refused[block]:
                 continue
-            if not begun and not waiting:
-                return number  # the block of a lost worker, which nobody is going to compute
-            in_time = [each for each in begun if progress.is_on_time(each)] + waiting
-            if in_time and min([progress.expected_end(each, block) for each in in_time]) <= end:
-                again = min(again, progress.late_at(in_time[0], 1 / speed))
-                continue
+            in_time = waiting
             if begun:
-                key = 1, -min([progress.expected_end(each, block) for each in begun])
+                in_time = [each for each in begun if progress.is_on_time(each)] + waiting
+            for each in in_time:
+                if progress.expected_end(each, block) <= end:
+                    again = min(again, progress.late_at(in_time[0], 1 / speed))
+                    break
             else:
-                others = sum(map(progress.speeds.__getitem__, self._holders[block])) - speed
-                key = 0, -len(lists[waiting[0]]) / max(others, TINY)
-            if key < least:
-                chosen, least = number, key
+                if begun:
+                    key = 1, -min([progress.expected_end(each, block) for each in begun])
+                else:
+                    others = sum(map(progress.speeds.__getitem__, self._holders[block])) - speed
+                    key = 0, -len(lists[waiting[0]]) / max(others, TINY)
+                if key < least:
+                    chosen, least = number, key
         if chosen is None and again < inf:
             return Later(max(again, progress.now + SOON, progress.now * (1 + PATIENCE)))
         return chosen

@@ -26,6 +26,7 @@ from math import inf, prod
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coded_dgd.delays.base import DelayModel
 from coded_dgd.schemes.base import Floats, Scheme
@@ -101,7 +102,9 @@ def split_times(finish: Floats, tasks: int, size: Floats | float = 1.0) -> Float
         seconds = np.diff(finish, axis=2, prepend=0.0)
         speed = np.where(seconds > 0, size / seconds, 0.0)  # also for inf - inf
     flat = finish.reshape(len(finish), -1)
-    order = np.argsort(flat, axis=1)
+    # when so many tasks have ended, enough of them are whole
+    most = tasks + np.count_nonzero(np.not_equal(size, 1)) * finish.shape[1]
+    order = _first(flat, most)
     times = np.take_along_axis(flat, order, 1)
 
     def sorted_by_time(values: Floats) -> Floats:
@@ -120,6 +123,15 @@ def split_times(finish: Floats, tasks: int, size: Floats | float = 1.0) -> Float
     over = np.maximum(before - tasks, 0.0)
     early = np.divide(over, speeds, out=np.zeros_like(over), where=over > 0)
     return np.where(enough.any(axis=1), at - early, inf)
+
+
+def _first(times: Floats, count: int) -> NDArray[np.intp]:
+    """Return the positions of the first `count` times in each row, or of all, in order of time."""
+    if count >= times.shape[1]:
+        return np.argsort(times, axis=1)
+    some = np.argpartition(times, count - 1, axis=1)[:, :count]
+    order = np.argsort(np.take_along_axis(times, some, 1), axis=1)
+    return np.take_along_axis(some, order, 1)
 
 
 def _mean_of_one(delay: DelayModel, workers: int) -> float:

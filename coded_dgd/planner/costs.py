@@ -224,8 +224,7 @@ def _taken_in(
         return sent, scheme.completion_time(sent)
     unaware = 0.0 if wave else latency / 2
     port = Port(sent, service)
-    backlog = np.zeros(len(times))
-    completion = np.full(len(times), np.nan)
+    backlog, completion = port.first, np.full(len(times), np.nan)
     for _ in range(ROUNDS):
         arrived = port.received(backlog)
         before, completion = completion, scheme.completion_time(arrived)
@@ -234,8 +233,11 @@ def _taken_in(
         if abs(completion.mean() / before.mean() - 1) < SETTLED:
             break
         leaves = completion + network.overhead
-        free = port.free(leaves + unaware)
-        backlog = np.roll(np.maximum(free - leaves, 0.0), 1)
+        left = np.roll(port.free(leaves + unaware) - leaves, 1)
+        busy = np.maximum(left, port.first)
+        if (busy == backlog).all():
+            break
+        backlog = busy
     return arrived, completion
 
 

@@ -123,7 +123,7 @@ def with_messages(
         message=max(latency - service, 0.0),
         service=service + decision_seconds(scheme) if takes_time else 0.0,
     )
-    sent = finish + wave * np.arange(len(work)) if takes_time else finish
+    sent = finish + wave * np.arange(len(work))
     learnt = workers.settle(sent[:WARM_UP])
     ideal = real = replayed(scheme, [workers.run(each) for each in sent[WARM_UP:]])
     if takes_time:

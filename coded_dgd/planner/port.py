@@ -27,6 +27,8 @@ class Port:
         """Place of each message, in the order in which they reach the port, among all of `sent`."""
         self._sent = flat.take(self._place)
         self._done = np.empty_like(flat)
+        self.first: Floats = self._sent[:, 0]
+        """Instants of the first messages; a backlog that is done by then holds up nothing."""
 
     def received(self, backlog: Floats | float = 0.0) -> Floats:
         """Return when the port has received each message, an array of the shape of `sent`.

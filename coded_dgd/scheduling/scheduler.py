@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from math import inf
 from typing import NamedTuple, NoReturn
 
@@ -256,7 +257,7 @@ class Scheduler:
         self.progress.speeds.pop(worker, None)
         if len(self.progress.lists[worker]) < 2:
             free = self.progress.expected_free(worker)
-            if free < np.inf:
+            if free < inf:
                 heapq.heappush(self._short, (free, worker, self._version[worker]))
 
     def _wake(self) -> None:
@@ -279,9 +280,7 @@ class Scheduler:
             drops, takes = self._drops.get(worker, []), self._takes.get(worker, [])
             if not {*drops}.isdisjoint(takes):  # a word that drops a task must not follow
                 drops, takes = [*drops, *[NONE] * len(takes)], [*[NONE] * len(drops), *takes]
-            for place in range(max(len(drops), len(takes))):
-                take, drop = takes[place : place + 1], drops[place : place + 1]
-                words.append(Word(worker, *(take or [NONE]), *(drop or [NONE])))
+            words += [Word(worker, *each) for each in zip_longest(takes, drops, fillvalue=NONE)]
         self._drops, self._takes, self._pending = {}, {}, 0
         self.words_sent += len(words)
         return words

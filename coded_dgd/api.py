@@ -19,6 +19,7 @@ from coded_dgd.problems.objectives import Objective, made
 
 if TYPE_CHECKING:
     from coded_dgd.engine.iteration import Iteration
+    from coded_dgd.problems.model import Model
 
 
 @dataclass
@@ -41,6 +42,8 @@ class Training:
     """One `engine.iteration.Iteration` for each: completion time, messages, error, loss, ..."""
     summary: dict[str, Any]
     """The object that ``coded-dgd run --json`` prints."""
+    model: Model
+    """The model, with which `problems.predictor.Predictor` predicts, and to `start` again at."""
 
 
 def train(
@@ -87,6 +90,7 @@ def train(
         Options of ``coded-dgd run`` with underscores for dashes: ``scheme="gc"`` (or ``"auto"``),
         ``load=4``, ``iterations=200``, ``step_size=0.01``, ``delay="none"``, ``data="file.npy"``,
         ``transport="simulated"``, ... Numbers may be those of numpy, and paths ``pathlib.Path``.
+        ``start`` may also be the `model` of an earlier training, or an array as `parameters_`.
         No delays are injected unless `delay` says so. A run folder with checkpoints is written only
         with ``out=FOLDER``. ``resume=FOLDER`` continues the run in a folder, and with
         ``wait_for_run=True`` it first waits until no other process runs in it. Nothing is printed
@@ -190,7 +194,7 @@ def _train(
         )
     given = arguments.parse(X, y, unnamed, sample_weight, options)
     outcome, model, summary = running.run(
-        given.config, master, given.records, given.source, own, callback
+        given.config, master, given.records, given.source, own, callback, given.begin
     )
     if outcome.not_converged:
         warnings.warn(outcome.not_converged, ConvergenceWarning, stacklevel=3)
@@ -202,6 +206,7 @@ def _train(
         n_iter_=len(outcome.log),
         history=outcome.log,
         summary=summary.to_json(),
+        model=model,
     )
 
 

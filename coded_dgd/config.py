@@ -252,8 +252,9 @@ class RunConfig:
     )
     start: str | None = option(
         None,
-        "Model to begin at: the folder of an earlier run on the same columns and classes.  "
-        "[default: zeros, or what the objective starts with]",
+        "Model to begin at: the folder of an earlier run on the same columns and classes. "
+        "--stop-at still counts from the gradient where a run without it begins.  [default: "
+        "zeros, or what the objective starts with]",
         metavar="MODEL",
     )
     iterations: int = option(

@@ -7,10 +7,15 @@ from os import fsdecode
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from coded_dgd.app.running import NEEDS, Records, idle
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
+from coded_dgd.problems import beginning
+from coded_dgd.problems.model import Model
 from coded_dgd.problems.sources import Source
+from coded_dgd.problems.sources._given import real_array
 from coded_dgd.problems.sources.in_memory import NAME, open_arrays
 from coded_dgd.reading import OPTIONS as READING
 from coded_dgd.runs import resume as resuming
@@ -37,6 +42,8 @@ class Arguments(NamedTuple):
     """The data, if they were given as arrays."""
     records: Records
     config: RunConfig
+    begin: beginning.Begin | None
+    """The model to begin at, if it was given in memory."""
 
 
 def parse(
@@ -64,10 +71,11 @@ def parse(
             f"train takes X and y, and all else by name, such as scheme={remedies.ANY_OBJECTIVE!r}"
         )
     written, options = _split(options)
+    begin = _begin(options)
     _refuse_unknown(options)
     source = _source(X, y, weights, options)
     records = _records(written, options)
-    return Arguments(source, records, _configuration(records, options))
+    return Arguments(source, records, _configuration(records, options), begin)
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -75,6 +83,17 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     names = {field.name for field in fields(Records)} - {"folder", "given"}
     written = {name: value for name, value in options.items() if name in names}
     return written, plain({name: value for name, value in options.items() if name not in names})
+
+
+def _begin(options: dict[str, Any]) -> beginning.Begin | None:
+    """Return the model to begin at if it is given in memory, and name it in the options."""
+    given = options.get("start")
+    if not isinstance(given, (Model, np.ndarray)):
+        return None
+    if not isinstance(given, Model):
+        given = real_array("start", given)
+    options["start"] = beginning.NAME
+    return given
 
 
 def _refuse_unknown(options: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ from coded_dgd.host.interrupts import Interrupts, Waiting
 from coded_dgd.planner import memory
 from coded_dgd.planner.loading import loading
 from coded_dgd.planner.memory import Peaks
-from coded_dgd.problems.beginning import read_start
+from coded_dgd.problems.beginning import Begin, start_at
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.held_out import HeldOut, separate
 from coded_dgd.problems.held_out import prepared as held_out_rows
@@ -113,6 +113,7 @@ def run(
     source: Source | None = None,
     objective: Objective | None = None,
     callback: Callback | None = None,
+    begin: Begin | None = None,
 ) -> FinishedRun:
     """Train and record the run. A probe chooses the scheme if the configuration asks for it.
 
@@ -128,6 +129,8 @@ def run(
         By default the one that the configuration names.
     callback : callable, optional
         Is given the record of each iteration, and may stop the run.
+    begin : Path, Model or (p,) array, optional
+        The model to begin at; by default the one that the configuration names.
 
     Raises
     ------
@@ -135,7 +138,7 @@ def run(
         See `job.run`; also raised if the folder or a file cannot be used.
     """
     if not records.resume:
-        return _run(config, master, records, source, objective, None, callback)
+        return _run(config, master, records, source, objective, None, callback, begin)
     with _own(records.resume, records) as lock:
         changed = resuming.configuration(
             records.resume,
@@ -148,7 +151,7 @@ def run(
                 f"--resume {records.resume}: the data of this run were arrays: give X and y to "
                 "train again, or a file of the same numbers with --data"
             )
-        return _run(changed, master, records, source, objective, lock, callback)
+        return _run(changed, master, records, source, objective, lock, callback, begin)
 
 
 def _own(folder: Path, records: Records) -> RunLock:
@@ -171,6 +174,7 @@ def _run(
     objective: Objective | None,
     lock: RunLock | None,
     callback: Callback | None,
+    begin: Begin | None,
 ) -> FinishedRun:
     """Train and record as `run` does; `lock` is of the folder of a resumed run."""
     held = 0.0
@@ -200,7 +204,9 @@ def _run(
     progress = _progress(prepared, plan, records.quiet)
     forecast = _Forecast(prepared, problem.source, held, progress)
     logs = _logs(records, transport)
-    place = _place(records, lock, prepared, problem)
+    if begin is None and config.start is not None:
+        begin = Path(config.start)
+    place = _place(records, lock, prepared, problem, begin)
     with Observers([*logs, *filter(None, [place.folder]), progress, forecast]) as everybody:
         outcome = _train(
             prepared, transport, everybody, problem, place, plan, adviser, held_out, callback
@@ -278,10 +284,19 @@ class _Place(NamedTuple):
     """State in the folder of a resumed run."""
 
 
-def _place(records: Records, lock: RunLock | None, prepared: Setup, problem: Problem) -> _Place:
-    """Create the run folder, or continue with the folder of `lock`."""
-    if not lock:
-        _begin(prepared, problem)
+def _place(
+    records: Records,
+    lock: RunLock | None,
+    prepared: Setup,
+    problem: Problem,
+    begin: Begin | None,
+) -> _Place:
+    """Create the run folder, or continue with the folder of `lock`.
+
+    Without a state to continue from, the problem begins at `begin`.
+    """
+    if not lock and begin is not None:
+        problem.begin = start_at(begin, problem)
     if not (records.folder or lock):
         return _Place()
     config, found = prepared.config, None
@@ -290,19 +305,13 @@ def _place(records: Records, lock: RunLock | None, prepared: Setup, problem: Pro
         other_workers, other_data = records.allow_different_workers, records.allow_different_data
         length = problem.parameters
         found = resuming.find(lock.folder, prepared, data, length, other_workers, other_data)
-        if not found.resume:
-            _begin(prepared, problem)
+        if not found.resume and begin is not None:
+            problem.begin = start_at(begin, problem)
         folder = RunFolder.reopen(lock, prepared, found.resume[0] if found.resume else None)
     else:
         folder = RunFolder.create(records.out, prepared)
     every, seconds = config.checkpoint_every, config.checkpoint_seconds
     return _Place(folder, Keeper(folder.path, every, seconds, folder.sync, data._asdict()), found)
-
-
-def _begin(prepared: Setup, problem: Problem) -> None:
-    """Let the training begin at the model of ``--start``, if there is one."""
-    if prepared.config.start is not None:
-        problem.begin = read_start(Path(prepared.config.start), problem)
 
 
 def _train(

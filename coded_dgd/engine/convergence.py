@@ -29,10 +29,14 @@ class Convergence:
     optimizer : Optimizer
         Says what to do after a divergence.
     stop_at : float
-        Fraction of the first gradient norm from which on a gradient is small.
+        Fraction of the first gradient norm from which on a gradient is small. For a problem that
+        begins at a model, the first norm is the one where it would begin without: the target
+        depends on the data alone, and a good beginning is not asked to become better by as much.
     exact : bool
         Whether the scheme at the start is exact. If not, a zero gradient means that no message came
         in time.
+    seed : int
+        Seed of the start of the objective.
     """
 
     def __init__(
@@ -42,9 +46,14 @@ class Convergence:
         optimizer: Optimizer,
         stop_at: float,
         exact: bool,
+        seed: int,
     ) -> None:
         self._log, self._problem, self._optimizer = log, problem, optimizer
         self._stop_at, self._exact = stop_at, exact
+        self.without_begin: float | None = None
+        """Norm of the gradient where a problem that begins at a model would begin without."""
+        if stop_at and problem.begin is not None:
+            self.without_begin = norm(problem.gradient(problem.usual_start(seed)))
 
     @property
     def is_small(self) -> bool:
@@ -53,7 +62,8 @@ class Convergence:
         The gradient of one mini-batch says little about that of all rows, and a zero one nothing.
         """
         log, batches = self._log, self._problem.batches
-        epoch, limit = ceil(batches.scale) if batches else 1, self._stop_at * first_norm(self._log)
+        epoch = ceil(batches.scale) if batches else 1
+        limit = self._stop_at * (self.without_begin or first_norm(log))
         if len(log) < epoch:
             return False
         if not log[-1].gradient_norm and (batches or not self._exact):

@@ -90,7 +90,7 @@ class Trainer:
         self.validation = Validation(setup.objective, held_out) if held_out else None
         self.log: list[Iteration] = []
         self._convergence = Convergence(
-            self.log, problem, self.optimizer, self.config.stop_at, setup.scheme.exact
+            self.log, problem, self.optimizer, config.stop_at, setup.scheme.exact, config.seed
         )
         self.stages: list[Stage] = []
         self._resumed: Checkpoint | None = None
@@ -307,6 +307,8 @@ class Trainer:
             "refused": self.refusals.state(),
             "adaptations": [each.to_json() for each in self.adaptations],
         }
+        if self._convergence.without_begin is not None:
+            values["norm_without_begin"] = self._convergence.without_begin
         arrays = self.optimizer.state()
         if self.validation:
             values["validation"] = self.validation.values()
@@ -319,6 +321,7 @@ class Trainer:
         self.optimizer.restore({k: v for k, v in checkpoint.arrays.items() if k != BEST})
         if self.validation:
             self.validation.restore(values["validation"], checkpoint.arrays)
+        self._convergence.without_begin = values.get("norm_without_begin")
         self.trail = Trail(self.optimizer.beta)
         self.log += log
         self.staffing.restore([Report.from_json(report) for report in values["losses"]])

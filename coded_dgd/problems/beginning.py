@@ -16,9 +16,13 @@ from coded_dgd.problems.preparation.scaling import Scaling
 from coded_dgd.problems.problem import Problem
 
 Floats = NDArray[np.float64]
+Begin = Path | Model | Floats
+"""Where to begin: the folder of a run or a file of its model, a model, or its parameters."""
+NAME = "model in memory"
+"""Text of ``--start`` in the configuration of a run that begins at a model in memory."""
 
 
-def read_start(path: Path, problem: Problem) -> Floats:
+def start_at(begin: Begin, problem: Problem) -> Floats:
     """Return the parameters of a model for the prepared data of a problem, of shape (p,).
 
     A linear model is moved to the scale of these data; one without an intercept has the intercept
@@ -26,48 +30,67 @@ def read_start(path: Path, problem: Problem) -> Floats:
 
     Parameters
     ----------
-    path : Path
-        Folder of a run, or a file of its model.
+    begin : Path, Model or (p,) array
+        Parameters of a linear model are those for columns in the units of the data, as in
+        `Model.parameters`.
 
     Raises
     ------
     CodedDGDError
         If there is no model, or its columns, classes or number of parameters are others.
     """
-    model = Model.read(path)
+    if isinstance(begin, Path):
+        return _of_model(Model.read(begin), problem, f"--start {begin}")
+    if isinstance(begin, Model):
+        return _of_model(begin, problem, "start")
+    if begin.shape != (problem.parameters,) or not np.isfinite(begin).all():
+        _refuse(
+            "start",
+            f"it is an array of shape {begin.shape}, and the model has {problem.parameters} "
+            "parameters, which are finite numbers",
+        )
+    if not follows_slope(problem.objective):
+        return begin.astype(np.float64)
+    scaling = preparation_of(problem.source)[1].scaling or Scaling()
+    return scaling.applied(begin, problem.objective.outputs)
+
+
+def _of_model(model: Model, problem: Problem, where: str) -> Floats:
+    """Return the parameters of a model; `where` begins the message of an error."""
     raw, preparation = preparation_of(problem.source)
     model.refuse_other_columns(raw)
     before, now = map(_listed, (model.classes, problem.source.class_labels))
     if before != now:
-        _refuse(path, f"its classes are {_shown(before)}, and those of the data {_shown(now)}")
+        _refuse(where, f"its classes are {_shown(before)}, and those of the data {_shown(now)}")
     scaling, objective = preparation.scaling or Scaling(), problem.objective
     if follows_slope(objective):
         coef, intercept = np.atleast_2d(model.coef), np.atleast_1d(model.intercept)
         if not model.linear or len(coef) != objective.outputs:
             _refuse(
-                path,
+                where,
                 f"it is a model of objective {model.objective}, which has other parameters than "
                 f"{type(objective).__name__}",
             )
         if not problem.source.intercept and intercept.any():
-            _refuse(path, "it has an intercept, and this training has none (--intercept adds one)")
+            _refuse(where, "it has an intercept, and this training has none (--intercept adds one)")
         rows = np.column_stack([coef, intercept]) if problem.source.intercept else coef
         return scaling.applied(rows.ravel(), objective.outputs)
     if model.linear or len(model.parameters) != problem.parameters:
         _refuse(
-            path,
+            where,
             f"it has {len(model.parameters)} parameters of objective {model.objective}, and "
             f"{type(objective).__name__} has {problem.parameters}",
         )
     for mine, its in ((scaling.means, model.means), (scaling.scales, model.scales)):
         if (None if its is None else tuple(its.tolist())) != mine:
-            _refuse(path, "its columns were scaled otherwise, and it is no linear model")
+            _refuse(where, "its columns were scaled otherwise, and it is no linear model")
     parameters: Floats = model.parameters.copy()
     return parameters
 
 
-def _refuse(path: Path, fault: str) -> NoReturn:
-    raise UsageError(f"--start {path}: {fault}: begin at another model, or leave --start out")
+def _refuse(where: str, fault: str) -> NoReturn:
+    option = where.partition(" ")[0]
+    raise UsageError(f"{where}: {fault}: begin at another model, or leave {option} out")
 
 
 def _listed(classes: NDArray[Any] | None) -> list[Any]:

@@ -99,6 +99,10 @@ class Problem:
         if self.begin is not None:
             begin: Floats = self.begin.copy()
             return begin
+        return self.usual_start(seed)
+
+    def usual_start(self, seed: int) -> Floats:
+        """Return the initial parameters of the objective, whatever the problem begins at."""
         return evaluation.start(self.objective, self.source.features, seed)
 
     def gradient(self, beta: Floats, iteration: int | None = None) -> Floats:

@@ -208,12 +208,14 @@ def _values_fit(values: dict[str, Any], scheme: Scheme) -> bool:
     data = values.pop("data", None)  # older versions did not record it
     speeds = values.pop("speeds", None)  # nor this
     values.pop("validation", None)  # only with held-out rows
+    begun = values.pop("norm_without_begin", 0.0)  # only of a run that began at a model
     return (
         (data is None or misfit(Fingerprint(**data)._asdict(), Fingerprint) is None)
         and values.keys() == {*_Values._fields}
         and misfit(values, _Values) is None
         and min(values["started"], values["workers"], values["stages"]) >= 1
-        and isfinite(values["clock"] + values["first_norm"])
+        and misfit({"first_norm": begun}, _Values) is None
+        and isfinite(values["clock"] + values["first_norm"] + begun)
         and learnt.keys() == scheme.learnt().state().keys()
         and all(type(count) is int and count >= 0 for count in learnt.values())
         and all(misfit(report._asdict(), Report) is None for report in losses)

@@ -146,3 +146,57 @@ def test_a_resumed_run_needs_the_model_no_more(capsys):
     shutil.rmtree("r")
     assert run_command_line(["run", "--resume", "parts", "--iterations", "5", "--quiet"]) == 0
     np.testing.assert_array_equal(np.load("parts/beta.npy"), np.load("whole/beta.npy"))
+
+
+def test_train_begins_at_a_model_in_memory():
+    options = {"intercept": True, "standardize": True, "iterations": 3}
+    before = trained("softmax", out="r", **options)
+    runs = [
+        trained("softmax", start=start, **options)
+        for start in ("r", before.model, before.parameters_)
+    ]
+    for found in runs[1:]:
+        np.testing.assert_allclose(found.coef_, runs[0].coef_, rtol=1e-12)
+    assert runs[1].history[0].gradient_norm < before.history[-1].gradient_norm
+
+
+def test_a_start_in_memory_that_does_not_fit_is_refused_in_one_line():
+    found = trained("logistic", iterations=2)
+    for start, fault in (
+        (found.model, "its classes are -1, 1, and those of the data none"),
+        (np.zeros(5), r"it is an array of shape \(5,\), and the model has 3 parameters"),
+        (np.full(3, np.nan), "finite numbers"),
+    ):
+        with pytest.raises(CodedDGDError, match=f"^start: .*{fault}.*leave start out") as caught:
+            trained(start=start)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(CodedDGDError, match="start has to be text"):
+        trained(start=3)
+
+
+def test_a_run_that_began_in_memory_is_resumed_from_its_checkpoint_alone():
+    begin = trained(iterations=3, optimizer="cg")
+    whole = trained(start=begin.model, iterations=9)
+    y = LABELS.get("least-squares", Z)
+    trained(start=begin.model, iterations=4, checkpoint_every=2, out="r")
+    found = train(X, y, resume="r", iterations=9, transport="simulated")
+    np.testing.assert_array_equal(found.coef_, whole.coef_)
+
+
+def test_the_target_does_not_depend_on_the_start():
+    options = {"optimizer": "lbfgs", "iterations": 200, "stop_at": 1e-6, "intercept": True}
+    cold = trained("logistic", **options)
+    assert cold.summary["converged"] and cold.n_iter_ > 5
+    warm = trained("logistic", start=cold.model, **options)
+    assert warm.summary["converged"] and warm.n_iter_ <= 2
+    first = cold.history[0].gradient_norm
+    assert warm.history[-1].gradient_norm <= 1e-6 * first
+
+
+def test_a_resumed_run_keeps_the_target_of_its_start():
+    options = {"optimizer": "lbfgs", "stop_at": 1e-6, "intercept": True}
+    near = trained("logistic", iterations=6, optimizer="lbfgs", intercept=True)
+    whole = trained("logistic", start=near.model, iterations=200, **options)
+    trained("logistic", start=near.model, iterations=2, checkpoint_every=1, out="r", **options)
+    found = train(X, LABELS["logistic"], resume="r", iterations=200, transport="simulated")
+    assert (found.n_iter_, found.summary["converged"]) == (whole.n_iter_, True)

@@ -22,6 +22,7 @@ FLOORS = [
     {"report"},
     {"app", "pool", "reproduce"},
     {"api", "cli"},
+    {"estimators"},
     {"__init__", "__main__"},
     {"pool_ranks", "run"},
 ]

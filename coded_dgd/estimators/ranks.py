@@ -1,0 +1,79 @@
+"""Where the ranks come from on which an estimator is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from coded_dgd.api import Training
+from coded_dgd.errors import UsageError
+from coded_dgd.estimators.training import trained
+from coded_dgd.host.launcher import Launch, launch
+
+Arguments = Callable[[int], dict[str, Any]]
+"""A function of the number of workers that returns the arguments of `train`, all data checked."""
+Learn = Callable[[Training], None]
+"""A function that keeps the result of a training."""
+WORKERS = 4
+"""Number of workers where none are there yet."""
+
+
+def fit_on_ranks(estimator: Any, arguments: Arguments, learn: Learn) -> None:
+    """Train an estimator; under mpiexec every rank calls this, and has the result.
+
+    Parameters
+    ----------
+    estimator : CodedEstimator
+        Its attributes whose names end with an underscore are what it has learnt.
+    arguments, learn : callable
+        They are called on rank 0 only.
+    """
+    launched = launch() if estimator.transport == "mpi" else None
+    if launched is not None:
+        _fit_on_all(launched, estimator, arguments, learn)
+    else:
+        _fit_from_here(estimator, arguments, learn)
+
+
+def _fit_from_here(estimator: Any, arguments: Arguments, learn: Learn) -> None:
+    """Train from a process that has no ranks of its own."""
+    workers = estimator.workers or WORKERS
+    if estimator.transport != "mpi":
+        training = trained({**arguments(workers), "workers": workers})
+    else:
+        raise UsageError("not yet")
+    assert training is not None
+    learn(training)
+
+
+def _fit_on_all(launched: Launch, estimator: Any, arguments: Arguments, learn: Learn) -> None:
+    """Train on the ranks that a launcher has started, each of which calls this."""
+    from coded_dgd.engine.transports.mpi.broadcasting import broadcast
+
+    @contextmanager
+    def refused_by_all() -> Iterator[None]:
+        """Let rank 0 do something for which the others wait, and which may fail on all of them."""
+        failure: Any = None
+        try:
+            yield
+        except Exception as error:
+            failure = error
+        failure = broadcast(None, failure)
+        if failure is not None:
+            raise failure
+
+    given, training = {"objective": getattr(estimator, "objective", None)}, None
+    with refused_by_all():
+        if launched.rank == 0:
+            given = arguments(launched.size - 1)
+    training = trained(given)
+    with refused_by_all():
+        if training is not None:
+            learn(training)
+    vars(estimator).update(broadcast(None, learnt(estimator)))
+
+
+def learnt(estimator: Any) -> dict[str, Any]:
+    """Return what an estimator has learnt: its attributes whose names end with an underscore."""
+    return {name: each for name, each in vars(estimator).items() if name.endswith("_")}

@@ -27,8 +27,8 @@ random_state : int, RandomState or None
 scheme : str
     Name of the scheme. The default, ``uc-mmc``, serves every objective and returns exact gradients.
 workers : int, optional
-    Number of workers, 4 by default. Under mpiexec and within `coded_dgd.workers` it is the number
-    of those that are there, and need not be given.
+    Number of workers. By default those that are there under mpiexec and within `coded_dgd.workers`;
+    else the number of cores, and 4 simulated ones.
 blocks : int, optional
     Number of blocks that the rows are cut into; the scheme chooses by default.
 load : int, optional

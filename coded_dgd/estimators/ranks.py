@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from coded_dgd import pool
 from coded_dgd.api import Training
-from coded_dgd.errors import UsageError
 from coded_dgd.estimators.training import trained
 from coded_dgd.host.launcher import Launch, launch
 
@@ -16,7 +16,7 @@ Arguments = Callable[[int], dict[str, Any]]
 Learn = Callable[[Training], None]
 """A function that keeps the result of a training."""
 WORKERS = 4
-"""Number of workers where none are there yet."""
+"""Default number of simulated workers."""
 
 
 def fit_on_ranks(estimator: Any, arguments: Arguments, learn: Learn) -> None:
@@ -29,20 +29,24 @@ def fit_on_ranks(estimator: Any, arguments: Arguments, learn: Learn) -> None:
     arguments, learn : callable
         They are called on rank 0 only.
     """
-    launched = launch() if estimator.transport == "mpi" else None
-    if launched is not None:
-        _fit_on_all(launched, estimator, arguments, learn)
-    else:
-        _fit_from_here(estimator, arguments, learn)
-
-
-def _fit_from_here(estimator: Any, arguments: Arguments, learn: Learn) -> None:
-    """Train from a process that has no ranks of its own."""
-    workers = estimator.workers or WORKERS
+    launched = launch()
     if estimator.transport != "mpi":
-        training = trained({**arguments(workers), "workers": workers})
+        workers = estimator.workers or WORKERS
+        _fit_from_here({**arguments(workers), "workers": workers}, learn)
+    elif launched is not None and launched.size > 1:
+        _fit_on_all(launched, estimator, arguments, learn)
+    elif (kept := pool.current()) is not None:
+        _fit_from_here(arguments(kept.count), learn)
     else:
-        raise UsageError("not yet")
+        own = pool.workers(estimator.workers)
+        given = arguments(own.count)  # data that are refused start no ranks
+        with own:
+            _fit_from_here(given, learn)
+
+
+def _fit_from_here(given: dict[str, Any], learn: Learn) -> None:
+    """Train from the one process that calls `fit`."""
+    training = trained(given)
     assert training is not None
     learn(training)
 

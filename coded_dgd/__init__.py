@@ -16,10 +16,11 @@ from coded_dgd.engine.transports import ending
 
 if TYPE_CHECKING:
     from coded_dgd.api import Training, train
+    from coded_dgd.estimators.loading import load
     from coded_dgd.pool import workers
 
 
-__all__ = ["Training", "train", "workers"]
+__all__ = ["Training", "load", "train", "workers"]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,6 +28,10 @@ def __getattr__(name: str) -> Any:
         from coded_dgd import pool
 
         return pool.workers
+    if name == "load":
+        from coded_dgd.estimators import loading
+
+        return loading.load
     if name in __all__:
         from coded_dgd import api
 

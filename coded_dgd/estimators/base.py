@@ -20,6 +20,7 @@ from coded_dgd.errors import UsageError, shown
 from coded_dgd.estimators._parameters import described
 from coded_dgd.estimators.ranks import fit_on_ranks
 from coded_dgd.problems import objectives
+from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective, follows_slope
 from coded_dgd.problems.predictor import Predictor
 
@@ -31,7 +32,7 @@ DEFAULT, COPIES = "uc-mmc", 2
 """Default scheme, and the number of workers that hold a block with it by default."""
 SAME = ("standardize", "scheme", "workers", "blocks", "load", "delay", "optimizer")
 """Parameters of estimators that are options of `train` of the same name."""
-OTHERWISE = {
+DIFFERENT = {
     "X": "fit(X, y)",
     "y": "fit(X, y)",
     "data": "fit(X, y)",
@@ -131,8 +132,8 @@ class CodedEstimator(BaseEstimator):
     def _options(self, workers: int) -> dict[str, Any]:
         """Return all other arguments of `train`."""
         further = self.options or {}
-        for name in OTHERWISE.keys() & further.keys():
-            raise UsageError(f"options has {name!r}: give it as {OTHERWISE[name]} instead")
+        for name in DIFFERENT.keys() & further.keys():
+            raise UsageError(f"options has {name!r}: give it as {DIFFERENT[name]} instead")
         if self.fit_intercept and not follows_slope(made(self._objective)):
             raise UsageError(
                 "fit_intercept=True adds a column of ones to losses of X beta, and objective "
@@ -164,10 +165,14 @@ class CodedEstimator(BaseEstimator):
 
     def _learn(self, training: Training) -> None:
         """Keep what a training has found."""
-        self.model_ = training.model
-        self.coef_, self.intercept_ = training.coef_, training.intercept_
+        self._keep(training.model)
         self.n_iter_, self.history_ = training.n_iter_, training.history
         self.summary_ = training.summary
+
+    def _keep(self, model: Model) -> None:
+        """Keep a model."""
+        self.model_, self.coef_ = model, model.coef
+        self.intercept_ = model.intercept if model.intercept.ndim else float(model.intercept)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return what the model predicts of rows, of shape (k,).

@@ -12,10 +12,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from coded_dgd.api import Training
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.estimators.base import CodedEstimator, made
 from coded_dgd.estimators.class_weights import weighted
+from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective, follows_slope
 
 NUMBERS_OR_WORDS = "biufUO"
@@ -49,12 +49,12 @@ class Classifier(ClassifierMixin, CodedEstimator):
             y = y.astype(str)
         return y, weights
 
-    def _learn(self, training: Training) -> None:
-        super()._learn(training)
-        known = training.classes_
+    def _keep(self, model: Model) -> None:
+        super()._keep(model)
+        known = model.classes
         if known is None:
             raise UsageError(
-                f"objective {training.model.objective} is no classifier: define encode_labels in "
+                f"objective {model.objective} is no classifier: define encode_labels in "
                 "it, or take CodedRegressor"
             )
         if len(known) != len(self.classes_):

@@ -19,7 +19,7 @@ from coded_dgd.api import Training
 from coded_dgd.errors import UsageError, shown
 from coded_dgd.estimators._parameters import described
 from coded_dgd.estimators.ranks import fit_on_ranks
-from coded_dgd.problems import objectives
+from coded_dgd.problems import evaluation, objectives
 from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective, follows_slope
 from coded_dgd.problems.predictor import Predictor
@@ -44,7 +44,7 @@ DIFFERENT = {
     "start": "warm_start",
     "seed": "random_state",
     "quiet": "verbose",
-    "comm": "the ranks of mpiexec",
+    "comm": "the ranks that mpiexec starts",
     **{name: name for name in (*SAME, "objective", "transport")},
 }
 """Arguments of `train` that are no further options of an estimator, with what stands for them."""
@@ -87,9 +87,9 @@ class CodedEstimator(BaseEstimator):
     def _ridge(self) -> float:
         """The factor of half the squared norm of the coefficients."""
 
+    @abstractmethod
     def _labelled(self, y: Any, weights: Any) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """Return the labels and the weights of the rows with which to train."""
-        return y, weights
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train the model.
@@ -131,7 +131,9 @@ class CodedEstimator(BaseEstimator):
 
     def _options(self, workers: int) -> dict[str, Any]:
         """Return all other arguments of `train`."""
-        further = self.options or {}
+        further = {} if self.options is None else self.options
+        if not isinstance(further, Mapping):
+            raise UsageError(f"options has to be a dict of options of train, not {shown(further)}")
         for name in DIFFERENT.keys() & further.keys():
             raise UsageError(f"options has {name!r}: give it as {DIFFERENT[name]} instead")
         if self.fit_intercept and not follows_slope(made(self._objective)):
@@ -196,6 +198,11 @@ class CodedEstimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def has_classes(objective: str | Objective | type[Objective]) -> bool:
+    """Return whether an objective is that of a classifier."""
+    return evaluation.label_codes(made(objective), np.arange(2.0)) is not None
 
 
 def made(objective: str | Objective | type[Objective]) -> Objective:

@@ -12,14 +12,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from coded_dgd.errors import DataError, UsageError
-from coded_dgd.estimators.base import CodedEstimator, made
+from coded_dgd.errors import DataError, UsageError, shown
+from coded_dgd.estimators.base import CodedEstimator, has_classes, made
 from coded_dgd.estimators.class_weights import weighted
-from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective, follows_slope
 
-NUMBERS_OR_WORDS = "biufUO"
-"""Kinds of types of y with which a training is done; other ones, such as bytes, become text."""
+NUMBERS_OR_TEXT = "biufUO"
+"""Kinds of types of y that a training takes; those of other kinds of text are converted."""
 
 
 def _has_probabilities(estimator: Classifier) -> bool:
@@ -37,31 +36,24 @@ class Classifier(ClassifierMixin, CodedEstimator):
 
     def _labelled(self, y: Any, weights: Any) -> tuple[NDArray[Any], Any]:
         check_classification_targets(y)
+        if not has_classes(self._objective):
+            raise UsageError(
+                f"objective {shown(self._objective)} is no classifier: take CodedRegressor, or "
+                "define encode_labels in the objective"
+            )
         self.classes_, places = np.unique(y, return_inverse=True)
         weights = weighted(self.class_weight, self.classes_, places, weights)
-        counted = self.classes_ if weights is None else np.unique(y[weights > 0])
+        counted = self.classes_ if weights is None else np.unique(y[weights != 0])
         if len(counted) < 2:
             raise ValueError(  # of scikit-learn's kind, as those of its own checks
                 f"the rows of y, or those with a weight above 0, have one class only: "
                 f"add rows of others than {counted[:1]}"
             )
-        if y.dtype.kind not in NUMBERS_OR_WORDS:
+        if y.dtype.kind not in NUMBERS_OR_TEXT:
             y = y.astype(str)
+        if y.dtype.kind in "iuf" and not (np.diff(self.classes_.astype(np.float64)) > 0).all():
+            raise DataError("float64 does not tell all classes of y apart: give them as text")
         return y, weights
-
-    def _keep(self, model: Model) -> None:
-        super()._keep(model)
-        known = model.classes
-        if known is None:
-            raise UsageError(
-                f"objective {model.objective} is no classifier: define encode_labels in "
-                "it, or take CodedRegressor"
-            )
-        if len(known) != len(self.classes_):
-            raise DataError(
-                f"y has {len(self.classes_)} classes, of which float64 tells {len(known)} apart: "
-                "give the classes as text"
-            )
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predicted classes of rows, of shape (k,) and the type of y.

@@ -31,7 +31,7 @@ def fit_on_ranks(estimator: Any, arguments: Arguments, learn: Learn) -> None:
     """
     launched = launch()
     if estimator.transport != "mpi":
-        workers = estimator.workers or WORKERS
+        workers = WORKERS if estimator.workers is None else estimator.workers
         _fit_from_here({**arguments(workers), "workers": workers}, learn)
     elif launched is not None and launched.size > 1:
         _fit_on_all(launched, estimator, arguments, learn)

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from sklearn.base import RegressorMixin
 
-from coded_dgd.estimators.base import CodedEstimator
+from coded_dgd.errors import UsageError, shown
+from coded_dgd.estimators.base import CodedEstimator, has_classes
 from coded_dgd.problems.objectives import Objective
 
 
@@ -16,12 +17,18 @@ class Regressor(RegressorMixin, CodedEstimator):
     """The base of regressors, which have a penalty `alpha`."""
 
     alpha: float
+    _checks: ClassVar[Mapping[str, Any]] = {"y_numeric": True}
 
     @property
     def _ridge(self) -> float:
         return float(self._number("alpha"))
 
-    _checks: ClassVar[Mapping[str, Any]] = {"y_numeric": True}
+    def _labelled(self, y: Any, weights: Any) -> tuple[Any, Any]:
+        if has_classes(self._objective):
+            raise UsageError(
+                f"objective {shown(self._objective)} is that of a classifier: take CodedClassifier"
+            )
+        return y, weights
 
 
 @dataclass(eq=False, repr=False)

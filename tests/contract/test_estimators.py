@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", minversion="1.6")
-# ruff: noqa: E402
 
 from sklearn import datasets
 from sklearn.linear_model import LogisticRegression, Ridge

@@ -25,6 +25,14 @@ class CodedLogisticRegression(Classifier):
     class_weight : dict, "balanced" or None
         Weight of the rows of each class, as in scikit-learn; it multiplies the sample weights.
         ``balanced`` gives all classes the same total weight.
+
+    Examples
+    --------
+    >>> from coded_dgd.estimators import CodedLogisticRegression
+    >>> X, y = [[1.0], [2.0], [3.0], [4.0]], ["small", "small", "large", "large"]
+    >>> model = CodedLogisticRegression(transport="simulated").fit(X, y)
+    >>> model.predict([[0.0], [5.0]]).tolist()
+    ['small', 'large']
     """
 
     C: float = 1.0

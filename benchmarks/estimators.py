@@ -1,7 +1,7 @@
 """What do estimators cost, and are their coefficients those of scikit-learn?
 
 python benchmarks/estimators.py search [--workers 2] [--repeats 3]
-python benchmarks/estimators.py coefficients [--tol 1e-11] [--a9a FILE]
+python benchmarks/estimators.py coefficients [--data NAME ...] [--tol 1e-11] [--a9a FILE]
 
 `search` times a GridSearchCV over 5 folds and 6 settings of a logistic regression on the digits,
 30 fits and the one of the best setting, on real ranks: within `coded_dgd.workers`; the same fits in
@@ -34,6 +34,11 @@ from sklearn.preprocessing import StandardScaler
 import coded_dgd
 from coded_dgd.estimators import CodedLogisticRegression, CodedRidge
 
+DATA = {
+    "diabetes": datasets.load_diabetes,
+    "breast_cancer": datasets.load_breast_cancer,
+    "digits": datasets.load_digits,
+}
 GRID = {"C": [0.01, 0.1, 1.0], "fit_intercept": [True, False]}
 FOLDS = StratifiedKFold(5)
 EXACT = {"tol": 1e-12, "max_iter": 10_000}
@@ -124,13 +129,9 @@ def compared(name: str, data: tuple[Any, Any], tol: float) -> Iterator[Row]:
         yield Row(name, scaled, weights is not None, intercept, difference, ours.n_iter_)
 
 
-def coefficients(tol: float, a9a: Path | None) -> None:
+def coefficients(names: list[str], tol: float, a9a: Path | None) -> None:
     """Print the table of differences."""
-    sets = {
-        "diabetes": datasets.load_diabetes(return_X_y=True),
-        "breast_cancer": datasets.load_breast_cancer(return_X_y=True),
-        "digits": datasets.load_digits(return_X_y=True),
-    }
+    sets = {name: DATA[name](return_X_y=True) for name in names}
     if a9a is not None:
         sets["a9a"] = datasets.load_svmlight_file(str(a9a))
     print("data           scaled       weights  intercept  difference  iterations")
@@ -151,13 +152,14 @@ def main() -> None:
     part.add_argument("--workers", type=int, default=2)
     part.add_argument("--repeats", type=int, default=3)
     part = parts.add_parser("coefficients")
+    part.add_argument("--data", nargs="*", choices=DATA, default=[*DATA])
     part.add_argument("--tol", type=float, default=1e-11)
     part.add_argument("--a9a", type=Path)
     given = parser.parse_args()
     if given.part == "search":
         search(given.workers, given.repeats)
     else:
-        coefficients(given.tol, given.a9a)
+        coefficients(given.data, given.tol, given.a9a)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,10 @@ def _fit_on_all(launched: Launch, estimator: Any, arguments: Arguments, learn: L
     with refused_by_all():
         if training is not None:
             learn(training)
-    vars(estimator).update(broadcast(None, learnt(estimator)))
+    state = broadcast(None, learnt(estimator))
+    for name in learnt(estimator):  # of an earlier fit, on other ranks than 0
+        delattr(estimator, name)
+    vars(estimator).update(state)
 
 
 def learnt(estimator: Any) -> dict[str, Any]:

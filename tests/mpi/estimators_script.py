@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from mpi4py import MPI
 from sklearn.base import clone
 from sklearn.datasets import load_iris
@@ -35,6 +36,10 @@ def main() -> None:
     model = CodedLogisticRegression(tol=1e-8)
     # the data of the other ranks do not count
     model.fit(*((X, Y) if RANK == 0 else (None, None)))
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    names = CodedRidge().fit(frame, Y)
+    seen["names"] = [names.feature_names_in_.tolist()]
+    seen["names"].append(hasattr(names.fit(X, Y), "feature_names_in_"))
     seen["coef"] = model.coef_.tolist()
     seen["predicted"] = model.predict(X).tolist()
     seen["known"] = [model.n_iter_, model.n_features_in_, len(model.history_), model.score(X, Y)]

@@ -65,6 +65,7 @@ def test_under_mpiexec_every_rank_has_the_model(tmp_path):
     largest = np.abs(reference.coef_).max()
     for each in seen:
         np.testing.assert_allclose(each["coef"], reference.coef_, rtol=0, atol=1e-5 * largest)
+        assert each["names"] == [["a", "b", "c", "d"], False]
         assert each["predicted"] == reference.predict(X).tolist()
         assert each["warned"] == [True] * (each is seen[0])
         for name in ("known", "search"):

@@ -111,3 +111,11 @@ def test_situations_of_the_planner_are_drawn_from_the_seed(monkeypatch):
             delays.create(each.delay, 0)
             open_source(each.data, 0)
     assert planner.situation_of("paper", 1) == planner.SITUATIONS["paper"]
+
+
+def test_estimators():
+    pytest.importorskip("sklearn", minversion="1.6")
+    out = benchmark("estimators.py", "coefficients", "--data", "diabetes")
+    heading, *rows = (line.split() for line in out.splitlines())
+    assert heading[4] == "difference" and len(rows) == 12
+    assert all(row[0] == "diabetes" and float(row[4]) <= 1e-6 for row in rows)

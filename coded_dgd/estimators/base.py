@@ -113,21 +113,22 @@ class CodedEstimator(BaseEstimator):
         ConvergenceWarning
             If the result is far from the optimum; it is scikit-learn's, too.
         """
+        before = self.__dict__.pop("model_", None)  # it is gone if this fit fails
+        start = {"start": before} if self.warm_start and before is not None else {}
 
         def arguments(workers: int) -> dict[str, Any]:
-            return {**self._data(X, y, sample_weight), **self._options(workers)}
+            return {**self._data(X, y, sample_weight), **self._options(workers), **start}
 
         fit_on_ranks(self, arguments, self._learn)
         return self
 
     def _data(self, X: Any, y: Any, sample_weight: Any) -> dict[str, Any]:
-        """Return the data and the start as arguments of `train`, checked as scikit-learn does."""
-        begin = getattr(self, "model_", None) if self.warm_start else None
+        """Return the data as arguments of `train`, checked as scikit-learn does."""
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=FLOATS, **self._checks)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         y, weights = self._labelled(y, sample_weight)
-        return {"X": X, "y": y, "sample_weight": weights, **({"start": begin} if begin else {})}
+        return {"X": X, "y": y, "sample_weight": weights}
 
     def _options(self, workers: int) -> dict[str, Any]:
         """Return all other arguments of `train`."""
@@ -187,7 +188,7 @@ class CodedEstimator(BaseEstimator):
 
     def _predictor(self) -> Predictor:
         """Return the predictor of the fitted model."""
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         return Predictor(self.model_, made(self._objective))
 
     def _rows(self, X: Any) -> Any:

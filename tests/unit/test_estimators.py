@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import VotingClassifier
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -194,6 +194,14 @@ def test_few_iterations_warn_as_scikit_learn_does():
         CodedRidge(1e-3, max_iter=1, **HERE).fit(X, y)
     assert [each.filename for each in caught] == [__file__]
     assert issubclass(caught[0].category, UserWarning)
+
+
+def test_after_a_fit_that_fails_there_is_no_model():
+    model = CodedLogisticRegression(**HERE).fit(X, WORDS)
+    with pytest.raises(CodedDGDError):  # its classes are known by then
+        model.set_params(scheme="uc").fit(X, KINDS + 7)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
 
 
 class Bent(LinearModel):

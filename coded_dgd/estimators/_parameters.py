@@ -25,7 +25,8 @@ random_state : int, RandomState or None
     Seed of the run: of the start of some models, of random placements and of injected delays.
     None is the seed 0.
 scheme : str
-    Name of the scheme. The default, ``uc-mmc``, serves every objective and returns exact gradients.
+    Name of the scheme. The default, ``uc-mmc``, serves every objective, returns exact gradients,
+    and survives the loss of a worker; it waits for no second copy of a block that has arrived.
 workers : int, optional
     Number of workers. By default those that are there under mpiexec and within `coded_dgd.workers`;
     else the number of cores, and 4 simulated ones.

@@ -22,10 +22,14 @@ class Trained:
         Number of columns.
     names : tuple of str, optional
         Names of the columns.
+    labelled : bool
+        Whether labels are read if there are any. If not, they may have any values, as all columns
+        that the model does not use.
     """
 
     features: int
     names: tuple[str, ...] | None = None
+    labelled: bool = True
 
     def refuse_others(
         self, name: str, features: int, names: tuple[str, ...] | None, labelled: bool
@@ -103,6 +107,16 @@ class Reading:
             raise UsageError(f"--format: give one of {', '.join(FORMATS)}")
         if self.features is not None and not 1 <= self.features <= LARGEST_INDEX:
             raise UsageError(f"--features has to be from 1 to {LARGEST_INDEX}")
+
+    def takes_labels(self, present: bool) -> bool:
+        """Return whether labels are read. Data to train on need them, so that a lack is refused.
+
+        Parameters
+        ----------
+        present : bool
+            Whether the data have labels.
+        """
+        return self.model is None or (self.model.labelled and present)
 
     @property
     def given(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,7 +27,12 @@ HEADER = "prediction"
 
 
 def opened(
-    path: Path, objective: str | None, data: str, seed: int, reading: Mapping[str, Any]
+    path: Path,
+    objective: str | None,
+    data: str,
+    seed: int,
+    reading: Mapping[str, Any],
+    labelled: bool,
 ) -> tuple[Predictor, Source]:
     """Open a model, and data for it that are read by the window.
 
@@ -40,9 +46,12 @@ def opened(
         Text of ``--data``.
     reading : mapping
         Options of `Reading`.
+    labelled : bool
+        Whether labels are read if there are any.
     """
     predictor = Predictor.read(path, objective)
-    read = Reading(**reading, model=predictor.model.columns)
+    columns = replace(predictor.model.columns, labelled=labelled)
+    read = Reading(**reading, model=columns)
     return predictor, open_source(data, seed, read, streamed=True)
 
 

@@ -35,7 +35,7 @@ def evaluate(
     from coded_dgd.app import predicting
     from coded_dgd.report import metrics
 
-    predictor, source = predicting.opened(model, objective, data, seed, reading)
+    predictor, source = predicting.opened(model, objective, data, seed, reading, labelled=True)
     found = predictor.metrics(source)
     if as_json:
         click.echo(json.dumps({"rows": source.rows, "features": source.features, **found}))

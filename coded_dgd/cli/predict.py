@@ -45,7 +45,7 @@ def predict(
         predicting.check_suffix(out)
         if not force:
             refuse_existing(out)
-    predictor, source = predicting.opened(model, objective, data, seed, reading)
+    predictor, source = predicting.opened(model, objective, data, seed, reading, labelled=False)
     if out is None:
         predicting.write_text(predictor, source, partial(click.echo, nl=False), proba)
     else:

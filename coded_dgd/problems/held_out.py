@@ -10,7 +10,7 @@ from coded_dgd.errors import DataError
 from coded_dgd.problems.preparation import Preparation, preparation_of
 from coded_dgd.problems.preparation.labels import InWords
 from coded_dgd.problems.sources import Reading, Source, open_source
-from coded_dgd.problems.sources.base import ArraySource
+from coded_dgd.problems.sources.base import ArraySource, refuse_unlabelled
 from coded_dgd.problems.sources.selected import SelectedRows
 from coded_dgd.reading import Trained, fraction_of
 
@@ -46,8 +46,7 @@ def separate(source: Source, text: str, seed: int, reading: Reading) -> tuple[So
         alike = replace(reading, features=None, weights=None, model=trained)
         rows = open_source(text, seed, alike)
         trained.refuse_others(rows.name, rows.features, rows.names, rows.labelled)
-        if not rows.labelled:
-            raise DataError(f"--validation {text} has no labels: add them, or give a fraction")
+        refuse_unlabelled(rows, "add the labels, or give --validation a fraction")
         return source, InWords(rows, source.words)
     held = round(fraction * source.rows)
     if not 0 < held < source.rows:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from coded_dgd.errors import DataError, UsageError
+from coded_dgd.errors import UsageError
 from coded_dgd.problems import evaluation, objectives
 from coded_dgd.problems.metrics import metrics
 from coded_dgd.problems.model import Model
@@ -17,7 +17,7 @@ from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.preparation import Preparation
 from coded_dgd.problems.preparation.labels import Coding, InWords
 from coded_dgd.problems.preparation.scaling import Scaling
-from coded_dgd.problems.sources.base import Source
+from coded_dgd.problems.sources.base import Source, refuse_unlabelled
 from coded_dgd.problems.sources.in_memory import open_arrays
 
 Values = NDArray[Any]
@@ -140,11 +140,7 @@ class Predictor:
             If there are no labels, a label is no class of the model, the columns are not those of
             the model, or the objective is faulty.
         """
-        if not source.labelled:
-            raise DataError(
-                f"{source.name} has {source.features} columns and no labels: add the labels to "
-                "evaluate the model, or use predict"
-            )
+        refuse_unlabelled(source, "add the labels to evaluate the model, or use predict")
         return metrics(self.objective, self._prepared(source, True), self.model.parameters)
 
     def predict(self, X: Any) -> Values:

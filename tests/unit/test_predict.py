@@ -143,6 +143,41 @@ def test_parquet_and_shards_with_and_without_labels():
         np.testing.assert_array_equal(np.load("p.npy"), Predictor.read(Path("r")).predict(NEW))
 
 
+@pytest.mark.parametrize("names", [["a", "b", "c"], None])
+@pytest.mark.parametrize("values", ["texts", "missing", "dates"])
+def test_predict_reads_no_column_that_is_no_feature(names, values):
+    pytest.importorskip("pyarrow")
+    columns = names or [*"012"]
+    trained(X=pd.DataFrame(X, columns=names) if names else X)
+    rows = np.repeat(NEW, 201, axis=0)
+    frame = pd.DataFrame(rows, columns=columns)
+    frame["who"] = {
+        "texts": [f"person {number}" for number in range(len(rows))],
+        "missing": np.full(len(rows), np.nan),
+        "dates": pd.Timestamp("2026-01-31"),
+    }[values]
+    frame.to_csv("n.csv", index=False)
+    frame.to_parquet("n.parquet", index=False)
+    expected = Predictor.read(Path("r")).predict(rows)
+    for name, *more in (["n.csv", "--header", "yes"], ["n.parquet"]):
+        command("predict", "r", name, *more, "--out", "p.npy", "--force")
+        np.testing.assert_array_equal(np.load("p.npy"), expected)
+    np.savez("n.npz", X=NEW, y=np.full(50, np.nan))
+    command("predict", "r", "n.npz", "--out", "p.npy", "--force")
+    np.testing.assert_array_equal(np.load("p.npy"), Predictor.read(Path("r")).predict(NEW))
+
+
+def test_evaluate_asks_which_of_several_columns_is_the_label(capsys):
+    trained(X=pd.DataFrame(X, columns=["a", "b", "c"]))
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    frame["town"], frame["kind"] = "Oslo", LABELS["logistic"]
+    frame.to_csv("people.csv", index=False)
+    error = refusal(capsys, "evaluate", "r", "people.csv")
+    assert "not clear which one is the label: name it with --label" in error
+    command("evaluate", "r", "people.csv", "--label", "kind")
+    assert "accuracy" in capsys.readouterr().out
+
+
 def test_a_label_may_be_named(capsys):
     trained()
     np.save("first.npy", np.column_stack([np.arange(50.0), NEW]))
@@ -171,9 +206,9 @@ def refusal(capsys, *words):
 def test_what_does_not_fit_is_refused_in_one_line(capsys):
     trained(X=pd.DataFrame(X, columns=["a", "b", "c"]))
     np.savez("wide.npz", X=np.ones((4, 5)), y=np.ones(4))
-    assert "has 5 features beside the labels, and the model was trained on 3" in refusal(
-        capsys, "predict", "r", "wide.npz"
-    )
+    wide = "has 5 features{}, and the model was trained on 3"
+    assert wide.format("") in refusal(capsys, "predict", "r", "wide.npz")
+    assert wide.format(" beside the labels") in refusal(capsys, "evaluate", "r", "wide.npz")
     np.save("narrow.npy", np.ones((4, 2)))
     assert "was trained on 3" in refusal(capsys, "predict", "r", "narrow.npy")
     Path("wide.svm").write_text("1 1:2 9:3\n")

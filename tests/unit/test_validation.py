@@ -233,7 +233,10 @@ def test_a_resumed_run_goes_on_with_the_best_model_and_the_patience(monkeypatch)
         ({"validation": 0.001}, "of 80 rows is 0 rows"),
         ({"validation": "none.csv"}, "no such file"),
         ({"validation": "wide.npz"}, "has 7 features beside the labels"),
-        ({"validation": "bare.npz"}, "has no labels"),
+        (
+            {"validation": "bare.npz"},
+            "and no labels: add the labels, or give --validation a fraction",
+        ),
         ({"patience": 3}, "add --validation"),
         ({"validation": 0.5, "validation_every": 0}, "has to be 1 or more"),
     ],

@@ -44,7 +44,11 @@ def find_columns(
         which column is the label or whether the first column is an index.
     """
     if reading.model is not None:
-        return _of_model(reading.model, width, names, reading, where)
+        found = _of_model(reading.model, width, names, reading, where)
+        fits = len(found.features) == reading.model.features
+        if reading.model.labelled or found.label is None or not fits:
+            return found
+        return Columns(width, None, names, found.features)
     label = width - 1
     if reading.label is not None:
         label = find_place("--label", reading.label, width, names, where)

@@ -267,6 +267,29 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def refuse_unlabelled(source: Source, remedy: str) -> None:
+    """Refuse data without labels.
+
+    Parameters
+    ----------
+    remedy : str
+        What to do where there are none.
+
+    Raises
+    ------
+    DataError
+        If there are no labels, or it is not known which column they are.
+    """
+    if source.labelled:
+        return
+    if source.columns is not None and source.columns.width > source.features:
+        raise DataError(
+            f"{source.name} has columns beside the features, and it is not clear which one is the "
+            "label: name it with --label"
+        )
+    raise DataError(f"{source.name} has {source.features} columns and no labels: {remedy}")
+
+
 def refuse_empty(name: str, rows: int, features: int) -> None:
     """Refuse data without rows or features.
 

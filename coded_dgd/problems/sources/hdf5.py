@@ -37,7 +37,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
         raise DataError(f"{path} {_why_closed(error)}") from None
     try:
         X = _dataset(h5py, file, path, "X")
-        labelled = reading.model is None or file.get("y", getlink=True) is not None
+        labelled = reading.takes_labels(file.get("y", getlink=True) is not None)
         y = _dataset(h5py, file, path, "y") if labelled else absent_labels(X)
         weighted = file.get("w", getlink=True) is not None  # also where the link is broken
         w = _dataset(h5py, file, path, "w")[...] if weighted else None

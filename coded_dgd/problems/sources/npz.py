@@ -42,7 +42,7 @@ def open_file(path: Path, reading: Reading) -> ArraySource:
     try:
         with zipfile.ZipFile(path) as archive:
             X = _read_member(archive, path, "X")
-            labelled = reading.model is None or "y.npy" in archive.namelist()
+            labelled = reading.takes_labels("y.npy" in archive.namelist())
             y = _read_member(archive, path, "y") if labelled else absent_labels(X)
             weighted = "w.npy" in archive.namelist()
             w = _read_member(archive, path, "w") if weighted else None

@@ -248,3 +248,17 @@ def test_memory_does_not_grow_with_the_rows():
     rows, grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert int(rows) == 400_000
     assert float(grown) < 16
+
+
+def test_memory_does_not_grow_with_the_files():
+    """A decoder whose rows have all been read is let go."""
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(np.ones((20_000, 40))).rename(columns=str)
+    for folder, files in (("few", 4), ("many", 24)):
+        Path(folder).mkdir()
+        for number in range(files):
+            write(frame, f"{folder}/{number:02}.parquet", row_group_size=10_000)
+    command = [sys.executable, "-c", SCRIPT, "few", "many"]
+    rows, grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert int(rows) == 24 * 20_000
+    assert float(grown) < 64

@@ -89,6 +89,8 @@ class ParquetSource(Source):
             self._batches, self._kept, self._next = self._decoded(group), self._kept[:0], begin
         self._taken(start - self._next)
         A = np.concatenate([self._kept[:0], *self._taken(stop - start)])
+        if self._next == self.rows:  # the decoder holds buffers, and there may be many files
+            self._batches, self._kept = iter(()), np.empty((0, len(self._names)))
         return self._separated(A)
 
     def _separated(self, A: Floats) -> tuple[Floats, Floats]:

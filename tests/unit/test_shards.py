@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import resource
 from pathlib import Path
 
 import h5py
@@ -255,3 +256,18 @@ def test_an_option_without_a_meaning_is_refused():
     write(".npz")
     with pytest.raises(UsageError, match="parts: --label does nothing for npz files"):
         open_source("parts", 0, Reading(label="1"))
+
+
+def test_more_files_than_may_be_open_are_read_or_refused(monkeypatch):
+    Path("parts").mkdir()
+    for part in range(60):
+        np.savez(f"parts/{part:02}.npz", X=np.full((2, 3), part), y=np.zeros(2))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (50, hard))
+        assert open_source("parts", 0).read(118, 120)[0].tolist() == [[59.0] * 3] * 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    monkeypatch.setattr(resource, "getrlimit", lambda limit: (100, 300))
+    with pytest.raises(DataError, match=r"parts: 60 files .* the limit is 300: raise it \(ulimit"):
+        open_source("parts", 0)

@@ -24,7 +24,7 @@ from coded_dgd.problems.sources._compression import (
     refuse_damaged,
 )
 from coded_dgd.problems.sources._content import TEXT, refuse_other
-from coded_dgd.problems.sources._shards import ShardedSource, files
+from coded_dgd.problems.sources._shards import ShardedSource, allow_open, files
 from coded_dgd.problems.sources._text import to_text
 from coded_dgd.problems.sources._weights import read_weights
 from coded_dgd.problems.sources.base import Source
@@ -137,6 +137,8 @@ def _opened(reader: Any, title: str, paths: list[Path], reading: Reading, stream
         open_files = reader.stream_files if streamed else reader.open_files
         source = open_files(title, paths, reading)
         return source
+    if len(paths) > 1:
+        allow_open(title, len(paths))
     open_file = getattr(reader, "stream_file", reader.open_file) if streamed else reader.open_file
     shards = [open_file(path, reading) for path in paths]
     source = shards[0] if len(shards) == 1 else ShardedSource(title, shards)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from glob import has_magic
@@ -16,6 +17,11 @@ from coded_dgd.problems.sources.base import Floats, Source
 
 HIDDEN = (".", "_")
 """First characters of the names of files that are no shards, such as _SUCCESS of Spark."""
+
+OPEN_EACH = 2
+"""Largest number of open files for a data file: itself, and a temporary one with its rows."""
+OPEN_BESIDES = 256
+"""Number of open files for everything else."""
 
 
 def files(text: str) -> list[Path]:
@@ -34,6 +40,35 @@ def files(text: str) -> list[Path]:
         return [each for each in matching(path) if not each.name.startswith(HIDDEN)]
     except (OSError, ValueError):  # a path that cannot exist, or must not be read
         return [path]
+
+
+def allow_open(name: str, files: int) -> None:
+    """Let this process hold so many data files open at once.
+
+    The soft limit of open files is raised where it is too low and the hard limit allows it.
+
+    Parameters
+    ----------
+    name : str
+        Text of ``--data`` in errors.
+    files : int
+        Number of data files.
+
+    Raises
+    ------
+    DataError
+        If the hard limit is too low.
+    """
+    needed = OPEN_EACH * files + OPEN_BESIDES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or needed <= soft:
+        return
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise DataError(
+            f"{name}: {files} files take up to {needed} open files, and the limit is {hard}: raise "
+            "it (ulimit -Hn), or write the data to fewer files"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 class ShardedSource(Source):

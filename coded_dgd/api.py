@@ -90,6 +90,7 @@ def train(
         Options of ``coded-dgd run`` with underscores for dashes: ``scheme="gc"`` (or ``"auto"``),
         ``load=4``, ``iterations=200``, ``step_size=0.01``, ``delay="none"``, ``data="file.npy"``,
         ``transport="simulated"``, ... Numbers may be those of numpy, and paths ``pathlib.Path``.
+        ``validation`` may also be arrays ``(X, y)`` or ``(X, y, sample_weight)`` of held-out rows.
         ``start`` may also be the `model` of an earlier training, or an array as `parameters_`.
         No delays are injected unless `delay` says so. A run folder with checkpoints is written only
         with ``out=FOLDER``. ``resume=FOLDER`` continues the run in a folder, and with
@@ -194,7 +195,14 @@ def _train(
         )
     given = arguments.parse(X, y, unnamed, sample_weight, options)
     outcome, model, summary = running.run(
-        given.config, master, given.records, given.source, own, callback, given.begin
+        given.config,
+        master,
+        given.records,
+        given.source,
+        own,
+        callback,
+        given.begin,
+        given.held_out,
     )
     if outcome.not_converged:
         warnings.warn(outcome.not_converged, ConvergenceWarning, stacklevel=3)

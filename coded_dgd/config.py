@@ -378,7 +378,9 @@ class RunConfig:
             object.__setattr__(self, "guard", DEFAULT_GUARDS[self.dtype])
         _require(self.guard >= 2, "--guard has to be 2 or more: no decode amplifies errors by less")
         if self.validation is None:
-            _require(not self.patience, "--patience judges held-out rows: add --validation")
+            mend = "is about held-out rows: add --validation"
+            _require(not self.patience, f"--patience {mend}")
+            _require(self.validation_every == 1, f"--validation-every {mend}")
         elif fraction_of(self.validation) is not None:
             _require(
                 self.encode != "local",

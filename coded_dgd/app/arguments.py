@@ -12,7 +12,7 @@ import numpy as np
 from coded_dgd.app.running import NEEDS, Records, idle
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
-from coded_dgd.problems import beginning
+from coded_dgd.problems import beginning, held_out
 from coded_dgd.problems.model import Model
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources._given import real_array
@@ -30,6 +30,7 @@ INSTEAD = {
     "objective": "a name, an Objective, or a class of one",
     "scheme": 'a name, or "MODULE:CLASS" of a class that can be imported',
     "weights": "a path, or with arrays X and y the weights as sample_weight=...",
+    "validation": "a fraction of the rows, a path, or arrays as (X, y)",
     "wait": '"all", "fastest:K" or "deadline:SECONDS"',
 }
 """Description of the values of options that are easily given in another form."""
@@ -44,6 +45,8 @@ class Arguments(NamedTuple):
     config: RunConfig
     begin: beginning.Begin | None
     """The model to begin at, if it was given in memory."""
+    held_out: Source | None
+    """Rows on which the model is judged, if they were given as arrays."""
 
 
 def parse(
@@ -71,11 +74,11 @@ def parse(
             f"train takes X and y, and all else by name, such as scheme={remedies.ANY_OBJECTIVE!r}"
         )
     written, options = _split(options)
-    begin = _begin(options)
+    begin, rows = _begin(options), _held_out(options)
     _refuse_unknown(options)
     source = _source(X, y, weights, options)
     records = _records(written, options)
-    return Arguments(source, records, _configuration(records, options), begin)
+    return Arguments(source, records, _configuration(records, options), begin, rows)
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -94,6 +97,20 @@ def _begin(options: dict[str, Any]) -> beginning.Begin | None:
         given = real_array("start", given)
     options["start"] = beginning.NAME
     return given
+
+
+def _held_out(options: dict[str, Any]) -> Source | None:
+    """Return the held-out rows if they are given as arrays, and name them in the options."""
+    given = options.get("validation")
+    if not isinstance(given, (tuple, list)):
+        return None
+    if len(given) not in (2, 3):
+        raise UsageError(
+            f"train: validation has {len(given)} items: give (X, y) or (X, y, sample_weight)"
+        )
+    options["validation"] = held_out.NAME
+    X, y, *weights = given
+    return open_arrays(X, y, *weights, where="validation ")
 
 
 def _refuse_unknown(options: dict[str, Any]) -> None:

@@ -28,10 +28,9 @@ from coded_dgd.host.interrupts import Interrupts, Waiting
 from coded_dgd.planner import memory
 from coded_dgd.planner.loading import loading
 from coded_dgd.planner.memory import Peaks
+from coded_dgd.problems import held_out as holding
 from coded_dgd.problems.beginning import Begin, start_at
 from coded_dgd.problems.fingerprint import fingerprint
-from coded_dgd.problems.held_out import HeldOut, separate
-from coded_dgd.problems.held_out import prepared as held_out_rows
 from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.preparation import preparation_of
@@ -114,6 +113,7 @@ def run(
     objective: Objective | None = None,
     callback: Callback | None = None,
     begin: Begin | None = None,
+    held_out: Source | None = None,
 ) -> FinishedRun:
     """Train and record the run. A probe chooses the scheme if the configuration asks for it.
 
@@ -131,6 +131,8 @@ def run(
         Is given the record of each iteration, and may stop the run.
     begin : Path, Model or (p,) array, optional
         The model to begin at; by default the one that the configuration names.
+    held_out : Source, optional
+        Rows on which the model is judged; by default those that the configuration names.
 
     Raises
     ------
@@ -138,7 +140,7 @@ def run(
         See `job.run`; also raised if the folder or a file cannot be used.
     """
     if not records.resume:
-        return _run(config, master, records, source, objective, None, callback, begin)
+        return _run(config, master, records, source, objective, None, callback, begin, held_out)
     with _own(records.resume, records) as lock:
         changed = resuming.configuration(
             records.resume,
@@ -151,7 +153,12 @@ def run(
                 f"--resume {records.resume}: the data of this run were arrays: give X and y to "
                 "train again, or a file of the same numbers with --data"
             )
-        return _run(changed, master, records, source, objective, lock, callback, begin)
+        if held_out is None and changed.validation == holding.NAME:
+            raise UsageError(
+                f"--resume {records.resume}: the held-out rows of this run were arrays: give them "
+                "to train again, as validation=(X, y)"
+            )
+        return _run(changed, master, records, source, objective, lock, callback, begin, held_out)
 
 
 def _own(folder: Path, records: Records) -> RunLock:
@@ -175,14 +182,24 @@ def _run(
     lock: RunLock | None,
     callback: Callback | None,
     begin: Begin | None,
+    rows: Source | None,
 ) -> FinishedRun:
-    """Train and record as `run` does; `lock` is of the folder of a resumed run."""
+    """Train and record as `run` does.
+
+    Parameters
+    ----------
+    lock : RunLock, optional
+        Lock of the folder of a resumed run.
+    rows : Source, optional
+        Held-out rows that are given in memory.
+    """
     held = 0.0
     if source is None:
         source, held = measuring.open_data(config)
-    rows: Source | None = None
-    if config.validation is not None:
-        source, rows = separate(source, config.validation, config.seed, config.reading)
+    if rows is not None:
+        rows = holding.beside(source, rows)
+    elif config.validation is not None:
+        source, rows = holding.separate(source, config.validation, config.seed, config.reading)
     given, free = config.scheme_options, config.scheme == measuring.AUTO
     if objective is not None and (free or config.adapt):
         raise UsageError(
@@ -196,8 +213,8 @@ def _run(
     problem = prepared.problem(source)
     held_out = None
     if rows is not None:
-        kept = held_out_rows(rows, problem.source)
-        held_out = HeldOut(kept, config.validation_every, config.patience)
+        kept = holding.prepared(rows, problem.source)
+        held_out = holding.HeldOut(kept, config.validation_every, config.patience)
         held += held_out.memory
     transport = master or SimulatedTransport(prepared.scheme.workers, objective)
     adviser = _adviser(config, transport, problem.source, given, plan) if config.adapt else None
@@ -322,7 +339,7 @@ def _train(
     place: _Place,
     plan: Plan | None,
     adviser: Adviser | None,
-    held_out: HeldOut | None,
+    held_out: holding.HeldOut | None,
     callback: Callback | None,
 ) -> Outcome:
     """Train from the state of the folder, and record the plan that chose the scheme."""

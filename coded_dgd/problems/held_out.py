@@ -16,6 +16,8 @@ from coded_dgd.reading import Trained, fraction_of
 
 PURPOSE = 11
 """Number that keeps these draws apart from others with the same seed."""
+NAME = "rows in memory"
+"""Text of ``--validation`` in the configuration of a run whose held-out rows are arrays."""
 KEPT_BYTES = 2**28
 """Size in bytes up to which prepared rows are kept in memory, rather than read again each time."""
 
@@ -42,12 +44,8 @@ def separate(source: Source, text: str, seed: int, reading: Reading) -> tuple[So
     """
     fraction = fraction_of(text)
     if fraction is None:
-        trained = Trained(source.features, source.names)
-        alike = replace(reading, features=None, weights=None, model=trained)
-        rows = open_source(text, seed, alike)
-        trained.refuse_others(rows.name, rows.features, rows.names, rows.labelled)
-        refuse_unlabelled(rows, "add the labels, or give --validation a fraction")
-        return source, InWords(rows, source.words)
+        alike = replace(reading, features=None, weights=None, model=_columns(source))
+        return source, beside(source, open_source(text, seed, alike))
     held = round(fraction * source.rows)
     if not 0 < held < source.rows:
         raise DataError(
@@ -57,6 +55,30 @@ def separate(source: Source, text: str, seed: int, reading: Reading) -> tuple[So
     out = np.zeros(source.rows, bool)
     out[draws.choice(source.rows, held, replace=False, shuffle=False)] = True
     return SelectedRows(source, np.flatnonzero(~out)), SelectedRows(source, np.flatnonzero(out))
+
+
+def beside(source: Source, rows: Source) -> Source:
+    """Return held-out rows that are no part of the training data, with their labels as in these.
+
+    Parameters
+    ----------
+    source : Source
+        The training data.
+    rows : Source
+        Rows with the same columns.
+
+    Raises
+    ------
+    DataError
+        If the rows have other columns, no labels, or a label that is none of the training data.
+    """
+    _columns(source).refuse_others(rows.name, rows.features, rows.names, rows.labelled)
+    refuse_unlabelled(rows, "add the labels, or give --validation a fraction")
+    return InWords(rows, source.words)
+
+
+def _columns(source: Source) -> Trained:
+    return Trained(source.features, source.names)
 
 
 def prepared(rows: Source, training: Source) -> Source:

@@ -120,6 +120,36 @@ def test_a_file_of_rows_is_read_as_the_data_are(monkeypatch):
     assert again.history[5].validation == pytest.approx(of_rows.history[5].validation)
 
 
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, csr_array, np.ndarray.tolist])
+def test_rows_in_memory_are_held_out_as_those_of_a_file(kind):
+    weights = np.arange(20.0)
+    np.savez("v.npz", X=X[:20], y=Y[:20], w=weights)
+    options = {"y": Y, "objective": "logistic", "intercept": True, "standardize": True}
+    of_file = trained(validation="v.npz", **options)
+    of_rows = trained(validation=(kind(X[:20]), Y[:20].tolist(), weights), **options)
+    assert of_rows.summary["validation"]["rows"] == 20
+    np.testing.assert_array_equal(of_rows.coef_, of_file.coef_)
+    for mine, other in zip(of_rows.history, of_file.history, strict=True):
+        assert mine.validation == pytest.approx(other.validation)
+    words = np.where(Y > 1, "yes", "no")
+    named = trained(validation=(X[:20], words[:20]), **{**options, "y": words})
+    plain = trained(validation=(X[:20], Y[:20]), **options)
+    assert named.history[7].validation == plain.history[7].validation
+
+
+def test_a_run_with_held_out_rows_in_memory_is_resumed_with_them():
+    np.savez("d.npz", X=X, y=Z)
+    options = {"data": "d.npz", "validation": (X[:20], Z[:20]), "scheme": "uc-mmc", "load": 2}
+    whole = train(**{**OPTIONS, **options})
+    train(**{**OPTIONS, **options, "iterations": 5}, out="r", checkpoint_every=1)
+    again = {"resume": "r", "transport": "simulated", "iterations": 12}
+    with pytest.raises(CodedDGDError, match=r"give them to train again, as validation=\(X, y\)"):
+        train(**again)
+    found = train(validation=options["validation"], **again)
+    assert found.history[9].validation == whole.history[9].validation
+    np.testing.assert_array_equal(found.coef_, whole.coef_)
+
+
 def run(*more, code=0):
     words = ["--transport", "simulated", "--workers", "4", "--scheme", "uc-mmc", "--load", "2"]
     assert run_command_line(["run", "--data", "d.npz", *words, *more]) == code
@@ -237,7 +267,15 @@ def test_a_resumed_run_goes_on_with_the_best_model_and_the_patience(monkeypatch)
             {"validation": "bare.npz"},
             "and no labels: add the labels, or give --validation a fraction",
         ),
+        ({"validation": (X, Z, None, None)}, r"has 4 items: give \(X, y\) or \(X, y, sample_w"),
+        ({"validation": {"X": X}}, r"a fraction of the rows, a path, or arrays as \(X, y\)"),
+        ({"validation": (X[:, :3], Z)}, "^validation X, y has 3 features beside the labels"),
+        ({"validation": (X[:9], Z)}, "^validation X, y: X has 9 rows but y has 80"),
+        ({"validation": (X, np.full(80, np.nan))}, "^validation y, row 1: nan is not a finite"),
+        ({"validation": (np.full((80, 6), np.inf), Z)}, "^validation X, row 1, column 1: inf"),
+        ({"validation": (X, Z, -X[:, 0])}, "^validation sample_weight, row 1: the weight"),
         ({"patience": 3}, "add --validation"),
+        ({"validation_every": 3}, "add --validation"),
         ({"validation": 0.5, "validation_every": 0}, "has to be 1 or more"),
     ],
 )

@@ -20,7 +20,7 @@ from coded_dgd.problems.sources.sparse import SparseSource
 NAME, WEIGHTS = "X, y", "sample_weight"
 
 
-def open_arrays(X: Any, y: Any, weights: Any = None) -> Source:
+def open_arrays(X: Any, y: Any, weights: Any = None, *, where: str = "") -> Source:
     """Return the source of X and y, and of sample weights if there are any.
 
     Arrays of real numbers are held without a copy, whatever their type and layout. Other objects
@@ -32,6 +32,8 @@ def open_arrays(X: Any, y: Any, weights: Any = None) -> Source:
     y : (m,) or (m, 1) array, column of a data frame, or list
         Real numbers, or texts, which name the classes of a classifier.
     weights : (m,) or (m, 1) array, column of a data frame, or list, optional
+    where : str
+        Words before X and y in errors.
 
     Raises
     ------
@@ -39,29 +41,30 @@ def open_arrays(X: Any, y: Any, weights: Any = None) -> Source:
         If X or y is another object, or has values that are not real numbers (y may be text). Values
         that are not finite are refused when they are read.
     """
-    with _reading(NAME):
+    name_of_x, name_of_y, of_weights = (f"{where}{name}" for name in ("X", "y", WEIGHTS))
+    with _reading(f"{where}{NAME}"):
         _refuse_different_indexes(X, "y", y)
         _refuse_different_indexes(X, WEIGHTS, weights)
-    with _reading("X"):
+    with _reading(name_of_x):
         names = column_names(X)
         X = _unpacked(X) if names else X
         if _is_sparse(X):
-            refuse_unreal("X", X.dtype)
+            refuse_unreal(name_of_x, X.dtype)
         else:
-            X = real_array("X", X)
-    with _reading("y"):
-        y, words = given_labels("y", _dense_labels(y), X)
+            X = real_array(name_of_x, X)
+    with _reading(name_of_y):
+        y, words = given_labels(name_of_y, _dense_labels(y), X)
     if _is_sparse(X):
-        refuse_misshapen(NAME, X, y)
-        with _reading("X"):
-            source: Source = _GivenRows(_compressed(X), y, names)
+        refuse_misshapen(f"{where}{NAME}", X, y)
+        with _reading(name_of_x):
+            source: Source = _GivenRows(_compressed(X), y, names, where)
     else:
-        source = _GivenArrays(X, y, names)
+        source = _GivenArrays(X, y, names, where)
     source.words = words
     if weights is not None:
-        with _reading(WEIGHTS):
-            given = real_array(WEIGHTS, weights)
-        source.weights = sample_weights(WEIGHTS, given, source.rows)
+        with _reading(of_weights):
+            given = real_array(of_weights, weights)
+        source.weights = sample_weights(of_weights, given, source.rows)
     return source
 
 
@@ -85,9 +88,13 @@ def _reading(name: str) -> Iterator[None]:
 
 
 class _Given(Source):
-    """A given source has X and y of a program, and maybe names of the columns of X."""
+    """A given source has X and y of a program, and maybe names of the columns of X.
+
+    `_where` has the words before X and y in errors.
+    """
 
     _names: list[Any]
+    _where: str
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -100,26 +107,27 @@ class _Given(Source):
 
     def _place(self, row: int, feature: int | None) -> str:
         if feature is None:
-            return f"y, row {row + 1}"
-        return f"X, row {row + 1}, {self.feature_title(feature)}"
+            return f"{self._where}y, row {row + 1}"
+        return f"{self._where}X, row {row + 1}, {self.feature_title(feature)}"
 
 
 class _GivenArrays(_Given, ArraySource):
     """This source has dense X and y."""
 
-    def __init__(self, X: NDArray[Any], y: NDArray[Any], names: list[Any]) -> None:
-        super().__init__(NAME, X, y, "in memory")
-        self._names = names
+    def __init__(self, X: NDArray[Any], y: NDArray[Any], names: list[Any], where: str) -> None:
+        super().__init__(f"{where}{NAME}", X, y, "in memory")
+        self._names, self._where = names, where
 
 
 class _GivenRows(_Given, SparseSource):
     """This source has sparse X, compressed by rows as in scipy, and y."""
 
-    def __init__(self, rows: Any, y: NDArray[Any], names: list[Any]) -> None:
+    def __init__(self, rows: Any, y: NDArray[Any], names: list[Any], where: str) -> None:
         with np.errstate(over="ignore"):  # wider floats may become infinite; refused later
             labels = y.reshape(-1).astype(np.float64, copy=False)
-        super().__init__(NAME, labels, rows.indptr, rows.indices, rows.data, rows.shape[1])
-        self._names = names
+        matrix = (rows.indptr, rows.indices, rows.data, rows.shape[1])
+        super().__init__(f"{where}{NAME}", labels, *matrix)
+        self._names, self._where = names, where
 
 
 def _refuse_different_indexes(X: Any, name: str, y: Any) -> None:

@@ -51,7 +51,7 @@ def simulate(
             raise UsageError("--out is for the convergence of --train T: leave it out, or train")
         predicting.predict(how=how, **given)
         return
-    from coded_dgd.report.convergence import Convergence
+    from coded_dgd.report.convergence import ConvergenceStudy
 
-    with Convergence(train, gap, out) as convergence:
+    with ConvergenceStudy(train, gap, out) as convergence:
         predicting.predict(convergence.add, how=how, **given)

@@ -6,7 +6,7 @@ from math import inf, log, sqrt
 
 import numpy as np
 
-from coded_dgd.planner.laws import Pareto, Shifted
+from coded_dgd.planner.laws import ParetoLaw, ShiftedLaw
 from coded_dgd.planner.observations import Floats, Integers, ObservedTimes
 
 ROUNDS = 3
@@ -66,7 +66,7 @@ def longer(times: ObservedTimes, order: Integers) -> Floats:
     """
     ends, limits = times.seconds[times.known], times.seconds[~times.known]
     levels = (order + 0.5) / len(order)
-    laws = [Shifted.fit(times), Pareto.fit(times)]
+    laws = [ShiftedLaw.fit(times), ParetoLaw.fit(times)]
     distances = [law.distance(times) for law in laws]
     nearest = int(np.argmin(distances))
     if distances[nearest] < max(NEAR, CRITICAL / sqrt(len(ends))):

@@ -11,7 +11,7 @@ from scipy import stats
 from coded_dgd import delays
 from coded_dgd.config import RunConfig
 from coded_dgd.delays.base import SHARE, DelayModel
-from coded_dgd.planner.laws import NOISE, Additive, Pareto, Shifted
+from coded_dgd.planner.laws import NOISE, AdditiveLaw, ParetoLaw, ShiftedLaw
 from coded_dgd.planner.measured import Measured
 from coded_dgd.planner.observations import Bools, Lines, ObservedTimes, TaskTimes
 
@@ -118,7 +118,7 @@ def fit(
     tasks: dict[str, float | str] = {}
     if not alike and has_overhead(times.lines()):
         measured = Measured.of(times, True, per)
-        law = Additive.fit(measured.overhead, measured.seconds)
+        law = AdditiveLaw.fit(measured.overhead, measured.seconds)
         distance = law.distance(measured.overhead, measured.seconds)
         found = [Fit(law.name, {**law.parameters}, distance, per)]
     else:
@@ -129,7 +129,7 @@ def fit(
             measured = Measured.of(times, False, per)
         found = [
             Fit(law.name, {**law.parameters, **tasks}, law.distance(sample), per)
-            for law in (Shifted.fit(sample), Pareto.fit(sample))
+            for law in (ShiftedLaw.fit(sample), ParetoLaw.fit(sample))
         ]
     found.sort(key=lambda each: each.distance)
     return [Fit("measured", {}, 0.0, per, measured, found[0].text), *found]

@@ -59,7 +59,7 @@ class Law(ABC):
 
 
 @dataclass(frozen=True)
-class Shifted(Law):
+class ShiftedLaw(Law):
     """This is the law alpha + exponential, eq. (12) of Ozfatura et al."""
 
     alpha: float
@@ -68,7 +68,7 @@ class Shifted(Law):
     name = "shifted-exponential"
 
     @classmethod
-    def fit(cls, times: ObservedTimes) -> Shifted:
+    def fit(cls, times: ObservedTimes) -> ShiftedLaw:
         """Fit by maximum likelihood; some duration has to be known."""
         alpha = float(times.seconds[times.known].min())
         excess = float(np.maximum(times.seconds - alpha, 0).sum()) / times.ends
@@ -95,7 +95,7 @@ class Shifted(Law):
 
 
 @dataclass(frozen=True)
-class Pareto(Law):
+class ParetoLaw(Law):
     """Under this law a duration exceeds x with probability (scale/x)^shape."""
 
     shape: float
@@ -103,7 +103,7 @@ class Pareto(Law):
     name = "pareto"
 
     @classmethod
-    def fit(cls, times: ObservedTimes) -> Pareto:
+    def fit(cls, times: ObservedTimes) -> ParetoLaw:
         """Fit by maximum likelihood (Hill's estimator if all durations are known).
 
         The shape is at least the smallest one of the delay model.
@@ -125,17 +125,17 @@ class Pareto(Law):
 
 
 @dataclass(frozen=True)
-class Additive:
+class AdditiveLaw:
     """This law has a start-up overhead and a time per task, each a constant plus an exponential."""
 
-    overhead: Shifted
-    task: Shifted
+    overhead: ShiftedLaw
+    task: ShiftedLaw
     name = "additive"
 
     @classmethod
-    def fit(cls, overhead: Floats, seconds: Floats) -> Additive:
+    def fit(cls, overhead: Floats, seconds: Floats) -> AdditiveLaw:
         """Fit both parts to overheads and durations, of any shape."""
-        return cls(*(Shifted.fit(ObservedTimes.all_known(x)) for x in (overhead, seconds)))
+        return cls(*(ShiftedLaw.fit(ObservedTimes.all_known(x)) for x in (overhead, seconds)))
 
     @property
     def parameters(self) -> dict[str, float]:

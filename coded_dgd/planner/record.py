@@ -12,7 +12,7 @@ from coded_dgd.errors import UsageError
 from coded_dgd.planner.judging import Entry, Limits
 from coded_dgd.planner.measurements import Measurements
 from coded_dgd.planner.planning import Plan, make_plan
-from coded_dgd.planner.verdict import Ratio
+from coded_dgd.planner.verdict import PredictedRatio
 from coded_dgd.problems.sources import open_source
 
 VERSION = 1
@@ -122,7 +122,7 @@ def replay(values: Mapping[str, Any], **changed: Any) -> Plan:
     )
 
 
-def _ratio(found: Ratio | None) -> dict[str, float | None] | None:
+def _ratio(found: PredictedRatio | None) -> dict[str, float | None] | None:
     if found is None:
         return None
     return {"value": _finite(found.value), "standard_error": _finite(found.error)}

@@ -30,7 +30,7 @@ BASE, REPLICATED, CODED, APPROXIMATE = range(4)
 gradients; gradients that are not exact."""
 
 
-class Ratio(NamedTuple):
+class PredictedRatio(NamedTuple):
     """A ratio is that of the times of two candidates, with its standard error."""
 
     value: float
@@ -52,7 +52,7 @@ class Verdict:
 
     choice: Entry
     words: str
-    ratio: Ratio | None
+    ratio: PredictedRatio | None
     """Time of the recommended entry over that of `uncoded`. If `uncoded` is recommended, it is that
     of the fastest other entry. It is None if there is nothing to compare."""
 
@@ -113,7 +113,7 @@ def kind(entry: Entry) -> int:
     return CODED if scheme.coded or scheme.scales_tasks else REPLICATED
 
 
-def ratio(entry: Entry, base: Entry) -> Ratio:
+def ratio(entry: Entry, base: Entry) -> PredictedRatio:
     """Return the time of an entry over that of another.
 
     Both have been predicted on the same realisations of a law, and under the same other laws that
@@ -125,7 +125,7 @@ def ratio(entry: Entry, base: Entry) -> Ratio:
     laws = laws[np.isfinite(laws)]
     spread = float(np.std(laws)) if len(laws) > 1 else 0.0
     rest = hypot(_chance(entry, base), max(entry.doubt, base.doubt))
-    return Ratio(value, hypot(spread, value * rest))
+    return PredictedRatio(value, hypot(spread, value * rest))
 
 
 def _chance(entry: Entry, base: Entry) -> float:

@@ -61,7 +61,7 @@ def train(config: RunConfig, case: PredictedCase, iterations: int) -> list[Step]
         seconds += trainer.step().completion_time
 
 
-class Convergence:
+class ConvergenceStudy:
     """A convergence trains schemes in turn and may write ``convergence.csv`` into a new folder.
 
     Parameters
@@ -88,7 +88,7 @@ class Convergence:
         if folder is not None:
             new_folder(folder, "")
 
-    def __enter__(self) -> Convergence:
+    def __enter__(self) -> ConvergenceStudy:
         return self
 
     def __exit__(self, *_: object) -> None:

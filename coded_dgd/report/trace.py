@@ -13,7 +13,7 @@ from coded_dgd.delays.base import Floats
 from coded_dgd.report.figure import Panel, Series, draw
 from coded_dgd.schemes import BASELINE
 from coded_dgd.traces.baselines import LASTING, MILD, RARE, WINDOW
-from coded_dgd.traces.describing import Description, Spread, autocorrelation
+from coded_dgd.traces.describing import StragglerSpread, TraceDescription, autocorrelation
 
 WIDTH = 22
 """Width of the names in characters."""
@@ -41,7 +41,7 @@ POINTS = 1000
 LONGEST_LAG = 50
 
 
-def format_text(found: Description, relative: bool) -> str:
+def format_text(found: TraceDescription, relative: bool) -> str:
     """Format a description; `relative` times have no unit."""
     unit = "" if relative else " s"
     base = found.baselines
@@ -73,7 +73,7 @@ def format_text(found: Description, relative: bool) -> str:
     return "\n".join(lines)
 
 
-def to_json(found: Description, relative: bool) -> dict[str, Any]:
+def to_json(found: TraceDescription, relative: bool) -> dict[str, Any]:
     """Return the description for JSON, with None for a number that is not finite."""
     base, growth = found.baselines, found.growth
     values: dict[str, Any] = {
@@ -160,7 +160,7 @@ def _time(value: float, unit: str) -> str:
     return f"{value:.4g}{unit}" if isfinite(value) else "without end"
 
 
-def _whole(found: Description, unit: str) -> str:
+def _whole(found: TraceDescription, unit: str) -> str:
     """Return the what-if baseline in words."""
     uncoded, without = found.baselines.uncoded, found.baselines.without_stragglers
     whole = (
@@ -171,7 +171,7 @@ def _whole(found: Description, unit: str) -> str:
     return f"{_time(uncoded * found.iterations, unit)} in all; {whole}"
 
 
-def _spread(spread: Spread) -> str:
+def _spread(spread: StragglerSpread) -> str:
     if not isfinite(spread.mean):
         return "without end, as a first task never ends"
     return (
@@ -180,14 +180,14 @@ def _spread(spread: Spread) -> str:
     )
 
 
-def _autocorrelation(found: Description) -> str:
+def _autocorrelation(found: TraceDescription) -> str:
     if not found.autocorrelation:
         return "not known, as there are too few iterations, or all are the same"
     at = ", ".join(f"{value:.2f} at lag {lag}" for lag, value in found.autocorrelation.items())
     return f"{at}, of a worker"
 
 
-def _lasting(found: Description) -> str:
+def _lasting(found: TraceDescription) -> str:
     parts = []
     if found.slowest_to_fastest is not None:
         parts.append(f"slowest / fastest worker {found.slowest_to_fastest:.2f}, by their medians")
@@ -196,7 +196,7 @@ def _lasting(found: Description) -> str:
     return "; ".join(parts) or "not known"
 
 
-def _growth(found: Description, unit: str) -> str:
+def _growth(found: TraceDescription, unit: str) -> str:
     growth = found.growth
     if growth is None:
         return "not known: it takes finish times of two amounts of work in the same iterations"
@@ -205,7 +205,7 @@ def _growth(found: Description, unit: str) -> str:
     return f"{text}; {GROWTH[growth.kind]}{exponent}"
 
 
-def _criterion(found: Description) -> str:
+def _criterion(found: TraceDescription) -> str:
     base = found.baselines
     by_speed, at_best = _percent(base.saved_by_speed), _percent(base.saved_at_best)
     least = "at least " if found.cancelled else ""

@@ -22,8 +22,8 @@ CERTAIN = 2
 SURE = f"by {CERTAIN} standard errors"
 
 
-class Comparison(NamedTuple):
-    """A comparison is that of the ratio of two times with a limit."""
+class Inequality(NamedTuple):
+    """An inequality states that the ratio of two times is below a limit, or is not."""
 
     row: Row
     other: Row
@@ -63,15 +63,15 @@ def claims(trace: str, rows: Sequence[Row], block: int) -> list[Claim]:
     def fastest(*kinds: str) -> Row:
         return _fastest([row for row in rows if row.kind in kinds or row.name in kinds])
 
-    def claim(text: str, criterion: str, *comparisons: Comparison, remark: str = "") -> Claim:
-        numbers = [each.number(block) for each in comparisons]
+    def claim(text: str, criterion: str, *inequalities: Inequality, remark: str = "") -> Claim:
+        numbers = [each.number(block) for each in inequalities]
         return Claim(
             text,
             trace,
             criterion,
-            all_of(one.verdict(number) for one, number in zip(comparisons, numbers, strict=True)),
+            all_of(one.verdict(number) for one, number in zip(inequalities, numbers, strict=True)),
             "time / time",
-            {one.name: number for one, number in zip(comparisons, numbers, strict=True)},
+            {one.name: number for one, number in zip(inequalities, numbers, strict=True)},
             remark,
         )
 
@@ -88,22 +88,22 @@ def claims(trace: str, rows: Sequence[Row], block: int) -> list[Claim]:
             "redundancy pays",
             f"the fastest exact scheme with copies or coding takes less than {LESS:g} of the time "
             f"of the faster of {UNCODED} and {SHARES}, {SURE}",
-            Comparison(redundant, fastest(UNCODED, SHARES)),
+            Inequality(redundant, fastest(UNCODED, SHARES)),
         ),
         claim(
             "exact coding pays",
             f"the fastest exact coded scheme takes less than {LESS:g} of the time of {UNCODED} and "
             f"of the fastest scheme with copies, {SURE}",
-            Comparison(coding, uncoded),
-            Comparison(coding, copied),
+            Inequality(coding, uncoded),
+            Inequality(coding, copied),
             remark=remark,
         ),
         claim(
             "exact coding pays where workers are not told what others have done",
             f"the fastest exact coded scheme takes less than {LESS:g} of the time of {UNCODED} and "
             f"of the fastest scheme with copies that tells workers nothing, {SURE}",
-            Comparison(coding, uncoded),
-            Comparison(coding, copies),
+            Inequality(coding, uncoded),
+            Inequality(coding, copies),
             remark=remark,
         ),
         *(
@@ -112,8 +112,8 @@ def claims(trace: str, rows: Sequence[Row], block: int) -> list[Claim]:
                     "shares by speed suffice",
                     f"{SHARES}, without copies, take less than {LESS:g} of the time of {UNCODED}, "
                     f"and less than {CLOSE:g} of that of the fastest exact scheme, {SURE}",
-                    Comparison(shares, uncoded),
-                    Comparison(shares, redundant, CLOSE),
+                    Inequality(shares, uncoded),
+                    Inequality(shares, redundant, CLOSE),
                 )
             ]
             if shares
@@ -123,8 +123,8 @@ def claims(trace: str, rows: Sequence[Row], block: int) -> list[Claim]:
             "only approximation helps",
             f"no exact scheme, nor {SHARES}, takes less than {LESS:g} of the time of {UNCODED}, "
             f"but an approximate one does, {SURE}",
-            Comparison(fastest(COPIES, TOLD, CODING, SHARES), uncoded, below=False),
-            Comparison(fastest(APPROXIMATE), uncoded),
+            Inequality(fastest(COPIES, TOLD, CODING, SHARES), uncoded, below=False),
+            Inequality(fastest(APPROXIMATE), uncoded),
         ),
     ]
 
@@ -139,7 +139,7 @@ def _limits(coding: Row, of_any_objective: Row, uncoded: Row, block: int) -> str
     if not scheme.coded:
         return ""
     kind = "least squares" if scheme.of_gram_matrix else "gradients of degree 2"
-    number = Comparison(of_any_objective, uncoded).number(block)
+    number = Inequality(of_any_objective, uncoded).number(block)
     return (
         f"{coding.name} decodes {kind} alone. The fastest exact coded scheme for any objective "
         f"takes {number} of the time of {UNCODED}: {of_any_objective.label}"

@@ -47,14 +47,14 @@ def build(kind: type[Scheme], name: str, *sizes: int | None, **options: Any) -> 
             f"scheme {name} cannot be made ({located(error)}): its constructor takes name, "
             "workers, blocks, load and options, and raises Infeasible for sizes without a code"
         ) from error
-    trial = _Trial(scheme, name)
+    trial = _SchemeTrial(scheme, name)
     trial.made()
     if not scheme.data_dependent:
         trial.run()
     return scheme
 
 
-class _Trial:
+class _SchemeTrial:
     """A trial of one scheme of a user."""
 
     def __init__(self, scheme: Scheme, name: str) -> None:

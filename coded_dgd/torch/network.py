@@ -25,7 +25,7 @@ THREADS = for_other_libraries()
 COPIES = ", so copies of a block would give different gradients"
 
 
-class Network:
+class TorchNetwork:
     """A network is a module with a loss, both converted to one floating-point type.
 
     Parameters

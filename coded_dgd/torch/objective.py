@@ -11,7 +11,7 @@ from torch import nn
 
 from coded_dgd.errors import UsageError, answer
 from coded_dgd.problems.objectives.base import Objective, Reals
-from coded_dgd.torch.network import Network
+from coded_dgd.torch.network import TorchNetwork
 from coded_dgd.torch.row_losses import FOR_CLASSES, LINKS, PROBABILITY, name_of, row_losses
 
 FIXED_SEED = 0
@@ -84,7 +84,7 @@ class TorchObjective(Objective):
         self._classifies = name in FOR_CLASSES if classifier is None else classifier
         self._threshold = 0.5 if name in PROBABILITY else 0.0
         self._classes: int | None = None
-        self._networks: dict[np.dtype[Any], Network] = {}
+        self._networks: dict[np.dtype[Any], TorchNetwork] = {}
 
     def size(self, features: int) -> int:
         return len(self._network(np.dtype(np.float64)).parameters)
@@ -147,13 +147,13 @@ class TorchObjective(Objective):
         probabilities: Reals = both.numpy()
         return probabilities
 
-    def _network(self, dtype: np.dtype[Any]) -> Network:
+    def _network(self, dtype: np.dtype[Any]) -> TorchNetwork:
         """Return the network of that type, which is made at the first call."""
         if dtype not in self._networks:
             self._networks[dtype] = self._made(FIXED_SEED, dtype)
         return self._networks[dtype]
 
-    def _made(self, seed: int, dtype: np.dtype[Any]) -> Network:
+    def _made(self, seed: int, dtype: np.dtype[Any]) -> TorchNetwork:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = answer("TorchObjective: make_module", self._make_module)
@@ -162,4 +162,4 @@ class TorchObjective(Objective):
                 f"TorchObjective: make_module returned a {type(module).__name__}, and has to "
                 "return a torch.nn.Module"
             )
-        return Network(module, self._loss, getattr(torch, dtype.name), self._classes)
+        return TorchNetwork(module, self._loss, getattr(torch, dtype.name), self._classes)

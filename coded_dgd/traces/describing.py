@@ -28,7 +28,7 @@ FITTED = 200_000
 
 
 @dataclass(frozen=True)
-class Spread:
+class StragglerSpread:
     """The spread is the time of the slowest worker over the median of an iteration."""
 
     mean: float
@@ -37,7 +37,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Description:
+class TraceDescription:
     """A description of a trace has figures of it; None stands for one that it does not tell."""
 
     iterations: int
@@ -49,7 +49,7 @@ class Description:
     cancelled: bool
     """Whether there are such tasks and they were cancelled; what stragglers cost is then a lower
     limit."""
-    spread: Spread | None
+    spread: StragglerSpread | None
     """None if the median of every iteration is 0 or inf."""
     autocorrelation: dict[int, float]
     """Mean over workers of the autocorrelation of the logarithm of a worker's times, by lag."""
@@ -71,7 +71,7 @@ class Description:
         return None if kind == MILD and self.cancelled else kind
 
 
-def describe(times: Floats, name: str = "the trace", cancelled: bool = False) -> Description:
+def describe(times: Floats, name: str = "the trace", cancelled: bool = False) -> TraceDescription:
     """Describe a trace.
 
     Parameters
@@ -103,7 +103,7 @@ def describe(times: Floats, name: str = "the trace", cancelled: bool = False) ->
     cancelled = cancelled and never > 0
     if cancelled:
         first = _at_least(first)
-    return Description(
+    return TraceDescription(
         iterations=len(times),
         workers=times.shape[1],
         tasks=times.shape[2] if times.ndim == 3 else None,
@@ -154,7 +154,7 @@ def _at_least(first: Floats) -> Floats:
     return np.where(known, first, longest)[known.any(axis=1)]
 
 
-def _spread(first: Floats) -> Spread | None:
+def _spread(first: Floats) -> StragglerSpread | None:
     median = np.median(first, axis=1)
     has = (median > 0) & np.isfinite(median)
     if not has.any():
@@ -162,7 +162,7 @@ def _spread(first: Floats) -> Spread | None:
     ratio = first[has].max(axis=1) / median[has]
     with np.errstate(invalid="ignore"):  # between two that are inf
         p99 = np.nan_to_num(np.quantile(ratio, 0.99), nan=np.inf, posinf=np.inf)
-    return Spread(float(ratio.mean()), float(np.median(ratio)), float(p99))
+    return StragglerSpread(float(ratio.mean()), float(np.median(ratio)), float(p99))
 
 
 def _slowest_to_fastest(first: Floats) -> float | None:

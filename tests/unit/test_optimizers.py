@@ -15,7 +15,7 @@ from coded_dgd.planner.costs import Sizes
 from coded_dgd.problems import objectives, optimizers
 from coded_dgd.problems.batches import Batches
 from coded_dgd.problems.optimizers import _trial
-from coded_dgd.problems.optimizers._line_search import LineSearch, Trial
+from coded_dgd.problems.optimizers._line_search import LineSearch, TrialStep
 from coded_dgd.problems.optimizers._pairs import Pairs
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
@@ -205,7 +205,7 @@ def test_two_loops_are_the_inverse_of_bfgs():
 
 def along(function, slope, step, most=20):
     """Search along a function of the step; return the successful trial."""
-    search = LineSearch(Trial(0.0, function(0.0), slope(0.0)), step)
+    search = LineSearch(TrialStep(0.0, function(0.0), slope(0.0)), step)
     for _ in range(most):
         step = search.step
         assert np.isfinite(search.state()).all()  # or no checkpoint can hold it

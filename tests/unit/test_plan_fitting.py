@@ -6,7 +6,7 @@ import pytest
 from coded_dgd import delays
 from coded_dgd.planner.censoring import imputed, lasting
 from coded_dgd.planner.fitting import fit, has_overhead, slow_workers
-from coded_dgd.planner.laws import Pareto
+from coded_dgd.planner.laws import ParetoLaw
 from coded_dgd.planner.observations import ObservedTimes, TaskTimes
 
 ITERATIONS, WORKERS = 40, 12
@@ -321,7 +321,7 @@ def test_iterations_that_end_with_the_seventh_of_ten_tell_the_law_of_all():
 
 def test_a_heavier_tail_than_the_delay_model_can_have_is_fitted_by_the_heaviest():
     seconds = np.array([1e-6, *np.ones(20)])
-    law = Pareto.fit(ObservedTimes(seconds, np.ones(21, dtype=bool), seconds))
+    law = ParetoLaw.fit(ObservedTimes(seconds, np.ones(21, dtype=bool), seconds))
     assert law.shape == 0.1
     delays.create("pareto:" + ",".join(f"{name}={x}" for name, x in law.parameters.items()), 0)
 

@@ -22,7 +22,7 @@ INSIDE = 0.1
 """Least distance of a trial from the ends of the bracket, in units of its length."""
 
 
-class Trial(NamedTuple):
+class TrialStep(NamedTuple):
     """A trial is a step with the loss and the derivative of the loss along the direction."""
 
     step: float
@@ -44,7 +44,7 @@ class LineSearch:
 
     Parameters
     ----------
-    begin : Trial
+    begin : TrialStep
         Loss and slope at step 0; the slope is negative.
     step : float
         Step of the first trial.
@@ -55,19 +55,19 @@ class LineSearch:
         Step of the next trial.
     trials : int
         Number of trials so far.
-    low : Trial
+    low : TrialStep
         The latest trial, or the beginning, from where the loss still falls.
-    high : Trial or None
+    high : TrialStep or None
         A trial beyond a minimum, if there is one.
     """
 
-    def __init__(self, begin: Trial, step: float) -> None:
+    def __init__(self, begin: TrialStep, step: float) -> None:
         self.begin, self.step, self.trials = begin, step, 0
-        self.low, self.high = begin, None  # type: Trial, Trial | None
+        self.low, self.high = begin, None  # type: TrialStep, TrialStep | None
 
     def take(self, loss: float, slope: float) -> bool:
         """Return whether the trial at `step` suffices; if not, `step` is the next one."""
-        trial = Trial(self.step, loss, slope)
+        trial = TrialStep(self.step, loss, slope)
         self.trials += 1
         if self._suffices(trial):
             return True
@@ -84,14 +84,14 @@ class LineSearch:
         """Largest loss that counts as no higher than at the beginning."""
         return self.begin.loss + NOISE * abs(self.begin.loss)
 
-    def _suffices(self, trial: Trial) -> bool:
+    def _suffices(self, trial: TrialStep) -> bool:
         steepness = -self.begin.slope
         if trial.loss <= self.begin.loss - DECREASE * trial.step * steepness:
             return abs(trial.slope) <= CURVATURE * steepness
         high = (1 - 2 * APPROXIMATE) * steepness
         return trial.loss <= self._limit and -CURVATURE * steepness <= trial.slope <= high
 
-    def _beyond(self, trial: Trial) -> float:
+    def _beyond(self, trial: TrialStep) -> float:
         """Return a longer step, by the secant through the slopes of `low` and of a trial."""
         width, rise = trial.step - self.low.step, trial.slope - self.low.slope
         ahead = width * -trial.slope / rise if rise > 0 else inf
@@ -110,13 +110,13 @@ class LineSearch:
         """Return the search that `state` describes."""
         step, trials, *rest = state.tolist()
         begin, low, high = rest[:3], rest[3:6], rest[6:]
-        found = cls(Trial(*begin), step)
-        found.trials, found.low = int(trials), Trial(*low)
-        found.high = Trial(*high, *[inf] * (3 - len(high))) if high else None
+        found = cls(TrialStep(*begin), step)
+        found.trials, found.low = int(trials), TrialStep(*low)
+        found.high = TrialStep(*high, *[inf] * (3 - len(high))) if high else None
         return found
 
 
-def _between(low: Trial, high: Trial, noise: float) -> float:
+def _between(low: TrialStep, high: TrialStep, noise: float) -> float:
     """Return a step inside a bracket, where an interpolation has its minimum.
 
     The interpolations are those of More and Thuente ("Line search algorithms with guaranteed
@@ -137,7 +137,7 @@ def _between(low: Trial, high: Trial, noise: float) -> float:
     return low.step + min(max(part, INSIDE), 1 - INSIDE) * width
 
 
-def _cubic(low: Trial, high: Trial) -> float:
+def _cubic(low: TrialStep, high: TrialStep) -> float:
     """Return where the cubic through two trials is least, from 0 at `low` to 1 at `high`."""
     secant = (high.loss - low.loss) / (high.step - low.step)
     middle = low.slope + high.slope - 3 * secant

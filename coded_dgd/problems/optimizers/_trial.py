@@ -37,10 +37,10 @@ def run(name: str, build: Callable[[], Optimizer]) -> None:
         If the optimizer raises or breaks a promise of `Optimizer`; the message names the
         correction.
     """
-    _Trial(name, build).run()
+    _OptimizerTrial(name, build).run()
 
 
-class _Trial:
+class _OptimizerTrial:
     """A trial of one optimizer of a user."""
 
     def __init__(self, name: str, build: Callable[[], Optimizer]) -> None:

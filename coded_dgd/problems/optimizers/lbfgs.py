@@ -9,7 +9,7 @@ import numpy as np
 
 from coded_dgd.errors import UsageError
 from coded_dgd.problems.norms import norm
-from coded_dgd.problems.optimizers._line_search import LineSearch, Trial
+from coded_dgd.problems.optimizers._line_search import LineSearch, TrialStep
 from coded_dgd.problems.optimizers._pairs import Pairs
 from coded_dgd.problems.optimizers.base import Floats, Optimizer
 from coded_dgd.problems.problem import Problem
@@ -104,7 +104,7 @@ class LBFGS(Optimizer):
             self._direction = -gradient
             slope = -float(gradient @ gradient)
         step = 1.0 if len(self._pairs) else 1 / (norm(gradient) or 1.0)
-        self._search = LineSearch(Trial(0.0, loss, slope), step)
+        self._search = LineSearch(TrialStep(0.0, loss, slope), step)
         self.point = self._at(step)
 
     def remedy(self, problem: Problem) -> str:

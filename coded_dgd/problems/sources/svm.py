@@ -32,8 +32,8 @@ FROM_0 = ", indices from 0"
 """Words that describe a file whose indices count from 0."""
 
 
-class Row(NamedTuple):
-    """A row has the content of the line with number `line` of a file."""
+class SvmLine(NamedTuple):
+    """A line has a label and entries; `line` is its number in the file."""
 
     path: Path
     line: int
@@ -71,7 +71,7 @@ def open_files(name: str, paths: Sequence[Path], reading: Reading) -> SparseSour
     labels, values = array("d"), array("d")
     columns, starts = array("i"), array("q", [0])
 
-    def take(row: Row) -> None:
+    def take(row: SvmLine) -> None:
         labels.append(row.label)
         columns.extend(row.indices)
         values.extend(row.values)
@@ -95,7 +95,7 @@ def open_files(name: str, paths: Sequence[Path], reading: Reading) -> SparseSour
     return source
 
 
-def stream_files(name: str, paths: Sequence[Path], reading: Reading) -> StreamedSource[Row]:
+def stream_files(name: str, paths: Sequence[Path], reading: Reading) -> StreamedSource[SvmLine]:
     """Return the source of files, as of `open_files`, which are parsed anew on each read.
 
     Raises
@@ -130,7 +130,9 @@ def write(file: IO[bytes], source: Source) -> None:
             file.write((" ".join([to_text(label), *entries]) + "\n").encode())
 
 
-def _scan(name: str, paths: Sequence[Path], reading: Reading, take: Callable[[Row], None]) -> Size:
+def _scan(
+    name: str, paths: Sequence[Path], reading: Reading, take: Callable[[SvmLine], None]
+) -> Size:
     """Pass each row to `take`, in order; return the number of rows and columns.
 
     Raises
@@ -164,7 +166,7 @@ def _scan(name: str, paths: Sequence[Path], reading: Reading, take: Callable[[Ro
     )
 
 
-def _dense(rows: list[Row], size: Size, columns: Columns | None) -> tuple[Floats, Floats]:
+def _dense(rows: list[SvmLine], size: Size, columns: Columns | None) -> tuple[Floats, Floats]:
     X = np.zeros((len(rows), size.features))
     for dense, row in zip(X, rows, strict=True):
         dense[np.array(row.indices, np.intp) - size.base] = row.values
@@ -172,12 +174,12 @@ def _dense(rows: list[Row], size: Size, columns: Columns | None) -> tuple[Floats
     return X, np.array([row.label for row in rows])
 
 
-def _rows_of(paths: Sequence[Path], reading: Reading) -> Iterator[Row]:
+def _rows_of(paths: Sequence[Path], reading: Reading) -> Iterator[SvmLine]:
     for path in paths:
         yield from _rows(path, reading)
 
 
-def _rows(path: Path, reading: Reading) -> Iterator[Row]:
+def _rows(path: Path, reading: Reading) -> Iterator[SvmLine]:
     most = reading.features or LARGEST_INDEX
     for number, line in numbered_lines(path):
         tokens = line.partition("#")[0].split()
@@ -207,7 +209,7 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
                 f"{path}, line {number}: {reprlib.repr(token)} is not a number or index:value: "
                 f"write lines as 'label index:value index:value'{csv}"
             ) from None
-        yield Row(path, number, label, indices, values)
+        yield SvmLine(path, number, label, indices, values)
 
 
 def _stated_base(path: Path) -> int:

@@ -167,6 +167,14 @@ def test_predict_reads_no_column_that_is_no_feature(names, values):
     np.testing.assert_array_equal(np.load("p.npy"), Predictor.read(Path("r")).predict(NEW))
 
 
+def test_columns_of_sparse_rows_are_chosen_by_number():
+    trained(X=X[:, [2, 0]])
+    Path("n.svm").write_text("".join(f"0 1:{a!r} 2:{b!r} 3:{c!r}\n" for a, b, c in NEW.tolist()))
+    command("predict", "r", "n.svm", "--columns", "3,1", "--out", "p.npy")
+    expected = Predictor.read(Path("r")).predict(NEW[:, [2, 0]])
+    np.testing.assert_array_equal(np.load("p.npy"), expected)
+
+
 def test_evaluate_asks_which_of_several_columns_is_the_label(capsys):
     trained(X=pd.DataFrame(X, columns=["a", "b", "c"]))
     frame = pd.DataFrame(X, columns=["a", "b", "c"])

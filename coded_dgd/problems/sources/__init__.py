@@ -111,7 +111,8 @@ def open_source(
     name = _common_reader(paths, reading)
     reader = _module(name)
     _refuse_idle(text, reading, ("format", *reader.OPTIONS), f"{name} files")
-    if reading.model is not None and "features" in reader.OPTIONS and reading.features is None:
+    all_columns = reading.features is None and reading.columns is None
+    if reading.model is not None and "features" in reader.OPTIONS and all_columns:
         reading = replace(reading, features=reading.model.features)
     try:
         source = _opened(reader, title, paths, reading, streamed)

@@ -227,3 +227,18 @@ def test_every_reader_has_a_writer():
     for module in {*sources.READERS.values()}:
         found = __import__(f"coded_dgd.problems.sources.{module}", fromlist=["write"])
         assert callable(found.write)
+
+
+def test_names_of_columns_are_kept_where_a_header_is_written():
+    table = 'age,"size, cm",kind,town\n1,2.5,yes,Oslo\n3,4.5,no,Rome\n'
+    Path("a.csv").write_text(table)
+    reading = sources.Reading(label="kind", columns="2,age")
+    save(open_source("a.csv", 0, reading), Path("b.csv"))
+    assert Path("b.csv").read_text() == '"size, cm",age,kind\n2.5,1.0,yes\n4.5,3,no\n'
+    pytest.importorskip("pyarrow")
+    save(open_source("b.csv", 0), Path("c.parquet"))
+    found = open_source("c.parquet", 0)
+    assert (found.names, found.label_title()) == (("size, cm", "age"), "the label ('kind')")
+    Path("d.csv").write_text("a b,a  b,kind\n1,2,yes\n3,4,no\n")
+    save(open_source("d.csv", 0), Path("e.csv"))
+    assert Path("e.csv").read_text().startswith("x1,x2,label\n")

@@ -5,11 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-def plain_names(features: int) -> list[str]:
-    """Return the names x1, ..., xl, label of the columns of a table that is written."""
-    return [*(f"x{number}" for number in range(1, features + 1)), "label"]
-
-
 @dataclass(frozen=True)
 class Columns:
     """One column of a table is the label, or none; the others, or some, are the features.
@@ -68,3 +63,24 @@ class Columns:
         """Return the name of the label's column in errors."""
         name = "" if self.label is None else self._name(self.label)
         return "the label" + (f" ({name!r})" if name else "")
+
+
+def written_names(columns: Columns | None, features: int) -> list[str]:
+    """Return the names of the columns of a table that is written, the label's last.
+
+    Names of the data are kept. Without any, or if they are not distinct or have other blanks than
+    single ones between words, the names are x1, ..., xl, label.
+
+    Parameters
+    ----------
+    columns : Columns, optional
+        Columns of the data; None if they are not known.
+    features : int
+        Number of features.
+    """
+    if columns is not None and columns.names is not None and columns.label is not None:
+        names = [columns.names[place] for place in (*columns.features, columns.label)]
+        plain = all(name and name == " ".join(name.split()) for name in names)
+        if plain and len({*names}) == len(names):
+            return names
+    return [*(f"x{number}" for number in range(1, features + 1)), "label"]

@@ -16,7 +16,7 @@ from typing import IO, Any, NoReturn
 import numpy as np
 
 from coded_dgd.errors import DataError, shown
-from coded_dgd.problems.sources._columns import Columns, plain_names
+from coded_dgd.problems.sources._columns import Columns, written_names
 from coded_dgd.problems.sources._fields import (
     is_svm,
     kind,
@@ -122,14 +122,15 @@ def _separate(rows: list[Row], label: int | None) -> tuple[Floats, Floats]:
 def write(file: IO[bytes], source: Source) -> None:
     """Write all rows in the format of `open_file`, the label last.
 
-    There is a header, x1, ..., xl, label, only if labels are text, as text in the first row might
-    be one. Otherwise numbers of the first row have a decimal point or an exponent, so they cannot
-    be mistaken for numbers of columns.
+    There is a header, with the names of `written_names`, only if labels are text, as text in the
+    first row might be one. Otherwise numbers of the first row have a decimal point or an exponent,
+    so they cannot be mistaken for numbers of columns.
     """
     text: Callable[[float], str] = repr
     words = source.words
     if words is not None:
-        file.write((",".join(plain_names(source.features)) + "\n").encode())
+        names = written_names(source.columns, source.features)
+        file.write((",".join(map(quote, names)) + "\n").encode())
     quoted = [quote(word) for word in words or ()]
     for X, y in source.windows():
         for row, label in zip(X.tolist(), y.tolist(), strict=True):

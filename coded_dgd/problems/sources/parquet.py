@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from coded_dgd.errors import DataError, UsageError, one_line
-from coded_dgd.problems.sources._columns import Columns, plain_names
+from coded_dgd.problems.sources._columns import Columns, written_names
 from coded_dgd.problems.sources._fields import ENCODE, FILL
 from coded_dgd.problems.sources._label import find_columns
 from coded_dgd.problems.sources._words import refuse_many
@@ -211,7 +211,7 @@ def write(file: IO[bytes], source: Source) -> None:
     parquet = _parquet(".parquet")
     from pyarrow import array, schema, table
 
-    names, words = plain_names(source.features), source.words
+    names, words = written_names(source.columns, source.features), source.words
     kind = str(source.dtype)
     types = schema(
         [*((name, kind) for name in names[:-1]), (names[-1], "string" if words else kind)]

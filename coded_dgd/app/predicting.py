@@ -44,6 +44,8 @@ def opened(
         Text of ``--objective``.
     data : str
         Text of ``--data``.
+    seed : int
+        Seed of synthetic data.
     reading : mapping
         Options of `Reading`.
     labelled : bool

@@ -13,7 +13,7 @@ class Changes:
     ----------
     rng : numpy.random.Generator
         Random stream of the worker.
-    chances : sequence of float
+    chances : tuple of float
         Probability of a change per iteration, in turn before the first, second, ... change.
     """
 

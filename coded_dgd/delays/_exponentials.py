@@ -49,7 +49,10 @@ def density(y: Floats, first: float, second: Floats) -> Floats | None:
 
 
 def _weight(y: Floats, slow: Floats, fast: Floats) -> Floats:
-    """Return (1 - exp(-d y)) / d, which is y for d = 0, and 0 for d = inf; y >= 0."""
+    """Return (1 - exp(-d y)) / d with d = fast - slow, for y >= 0.
+
+    The limits are y for d = 0, and 0 for d = inf.
+    """
     if np.isinf(fast).any():
         return np.zeros_like(y)
     d = fast - slow

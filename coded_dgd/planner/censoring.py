@@ -32,6 +32,13 @@ def imputed(times: ObservedTimes, rng: np.random.Generator) -> Floats:
     what is known of it. Durations are relative to the lasting speeds of the workers. Which speeds
     differ is seen from all iterations, and by how much at first from whole ones, then from draws. A
     worker that was never seen to end a task is taken to need as long as it was watched in total.
+
+    Parameters
+    ----------
+    times : ObservedTimes
+        Durations of shape (iterations, M).
+    rng : numpy.random.Generator
+        Source of the draws.
     """
     found: Floats = times.seconds.copy()
     never = ~times.known.any(axis=0)
@@ -54,8 +61,9 @@ def imputed(times: ObservedTimes, rng: np.random.Generator) -> Floats:
 def longer(times: ObservedTimes, order: Integers) -> Floats:
     """Return a duration in the place of each of those that are censored.
 
-    If a law is near, durations beyond the limits follow it. Otherwise they follow the estimate of
-    Kaplan and Meier, with an exponential tail beyond the last known duration.
+    If a law is near, durations beyond the limits follow it. Otherwise they follow the product-limit
+    estimate (Kaplan and Meier, "Nonparametric estimation from incomplete observations", 1958), with
+    an exponential tail beyond the last known duration.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class PooledTasks(DrawnDurations):
 
 @dataclass(frozen=True)
 class Measured:
-    """These are the durations of tasks and start-up overheads that were measured, in seconds."""
+    """This class holds the measured durations of tasks and start-up overheads, in seconds."""
 
     seconds: Floats
     """Duration that all tasks of a worker share in an iteration, (iterations, M), or durations of
@@ -82,7 +82,15 @@ class Measured:
 
     @classmethod
     def independent(cls, single: ObservedTimes, per: str | None) -> Measured:
-        """Return durations of tasks that do not depend on each other, nor on the worker."""
+        """Return durations of tasks that do not depend on each other, nor on the worker.
+
+        Parameters
+        ----------
+        single : ObservedTimes
+            Durations of single tasks, of shape (tasks,); censored ones are drawn.
+        per : str, optional
+            See `per`.
+        """
         begun = single.of(single.limit > 0)
         seconds = begun.seconds.copy()
         if begun.ends < len(seconds):
@@ -92,7 +100,17 @@ class Measured:
 
     @classmethod
     def of(cls, times: TaskTimes, additive: bool, per: str | None) -> Measured:
-        """Return durations that the tasks of a worker share, and overheads if there are any."""
+        """Return durations that the tasks of a worker share, and overheads if there are any.
+
+        Parameters
+        ----------
+        times : TaskTimes
+            Measured finish times of tasks.
+        additive : bool
+            Whether the time of a worker is a start-up overhead and a time for each task.
+        per : str, optional
+            See `per`.
+        """
         rng = np.random.default_rng(0)
         if additive:
             overhead, seconds = _overheads(times, rng)

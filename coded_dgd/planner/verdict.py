@@ -31,7 +31,7 @@ gradients; gradients that are not exact."""
 
 
 class PredictedRatio(NamedTuple):
-    """A ratio is that of the times of two candidates, with its standard error."""
+    """This tuple holds the predicted ratio of the times of two candidates, and its uncertainty."""
 
     value: float
     error: float
@@ -90,9 +90,9 @@ def decide(entries: Sequence[Entry], lasting: bool) -> Verdict:
 
 
 def differences_last(delay: DelayModel, workers: int) -> bool:
-    """Return whether most of the variance of task times is between workers, not within them.
+    """Return whether at least the fraction `LASTING` of the variance is between workers.
 
-    It is the variance of the logarithms of task times in some consecutive iterations.
+    It is the variance of the logarithms of task times in `WATCHED` consecutive iterations.
     """
     rng = np.random.default_rng(4)
     logs = np.log(delay.consecutive(rng, WATCHED, workers, np.ones(1))[..., 0])
@@ -117,8 +117,8 @@ def ratio(entry: Entry, base: Entry) -> PredictedRatio:
     """Return the time of an entry over that of another.
 
     Both have been predicted on the same realisations of a law, and under the same other laws that
-    the measurements may follow. So the error is that of the ratio, in which much cancels, but not
-    their doubt.
+    the measurements may follow. Errors that both have in common therefore cancel in the ratio; the
+    doubt about the predictions (`Entry.doubt`) does not.
     """
     value = entry.job / base.job
     laws = entry.jobs_redrawn() / base.jobs_redrawn()

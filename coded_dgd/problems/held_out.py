@@ -34,6 +34,8 @@ def separate(source: Source, text: str, seed: int, reading: Reading) -> tuple[So
         All rows that ``--data`` names.
     text : str
         A fraction, or the path of a file with the same columns.
+    seed : int
+        Seed of the draw.
     reading : Reading
         How the data are read; a file is read alike, without their sample weights.
 
@@ -85,6 +87,13 @@ def prepared(rows: Source, training: Source) -> Source:
     """Return rows as they were prepared for training, in memory if they are few.
 
     Sample weights stay those of the rows.
+
+    Parameters
+    ----------
+    rows : Source
+        Held-out rows, with labels as in the training data.
+    training : Source
+        Training data with their preparation.
     """
     preparation = preparation_of(training)[1]
     found = Preparation(preparation.coding, preparation.scaling).applied(rows)

@@ -34,9 +34,12 @@ def metrics(objective: Objective, source: Source, beta: Floats) -> dict[str, flo
 
     Parameters
     ----------
+    objective : Objective
+        Objective of the model.
     source : Source
         Prepared rows, whose labels are those of training.
     beta : (p,) array
+        Parameters of the model for prepared rows.
 
     Raises
     ------

@@ -68,6 +68,8 @@ class Predictor:
 
         Parameters
         ----------
+        path : Path
+            Folder of a run, or a file of its model.
         objective : str, optional
             Text of ``--objective``, for models of objectives of the user.
 
@@ -89,6 +91,11 @@ class Predictor:
         """Yield what the model predicts of each window of rows, of shape (k,).
 
         Classes are those of the labels of the training data.
+
+        Parameters
+        ----------
+        source : Source
+            Rows with the columns of the model; labels are not used.
 
         Raises
         ------
@@ -134,6 +141,11 @@ class Predictor:
     def metrics(self, source: Source) -> dict[str, float]:
         """Return the figures of the model on labelled rows; see `metrics.metrics`.
 
+        Parameters
+        ----------
+        source : Source
+            Rows with the columns of the model, and labels as in the training data.
+
         Raises
         ------
         CodedDGDError
@@ -153,15 +165,34 @@ class Predictor:
         return self._joined(self.predictions, X)
 
     def predict_proba(self, X: Any) -> Values:
-        """Return the probabilities of the classes of rows in memory, of shape (k, C)."""
+        """Return the probabilities of the classes of rows in memory, of shape (k, C).
+
+        Parameters
+        ----------
+        X : (k, l) array, data frame, sparse matrix, or list of rows
+        """
         return self._joined(self.probabilities, X)
 
     def decision_function(self, X: Any) -> Values:
-        """Return the margins of rows in memory, of shape (k,), or (k, C) for C > 2 classes."""
+        """Return the margins of rows in memory, of shape (k,), or (k, C) for C > 2 classes.
+
+        Parameters
+        ----------
+        X : (k, l) array, data frame, sparse matrix, or list of rows
+        """
         return self._joined(self.decisions, X)
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
-        """Return the accuracy of a classifier, or R^2, on labelled rows in memory."""
+        """Return the accuracy of a classifier, or R^2, on labelled rows in memory.
+
+        Parameters
+        ----------
+        X : (k, l) array, data frame, sparse matrix, or list of rows
+        y : (k,) array, column of a data frame, or list
+            Labels as in the training data.
+        sample_weight : (k,) array, optional
+            Weights of the rows, which count as numbers of copies.
+        """
         found = self.metrics(open_arrays(X, y, sample_weight))
         name = "r2" if self.model.classes is None else "accuracy"
         if name not in found:

@@ -57,7 +57,7 @@ class Row(NamedTuple):
     options: str = ""
     """Options of the variant other than its sizes, in words."""
     blocks: int | None = None
-    """N."""
+    """Number N of blocks."""
     load: int | None = None
     """Largest number of blocks of a worker."""
     messages: float | None = None
@@ -91,6 +91,17 @@ def best(name: str, trace: StragglerTrace, seed: int, quick: bool) -> Row | None
     An approximate variant is chosen only if its error is at most `LARGEST_ERROR`, unless all errors
     are larger; then it is the most accurate one. A coded variant is chosen only if the guard of
     float64 lets it decode without further messages in most iterations, as `USUALLY` says.
+
+    Parameters
+    ----------
+    name : str
+        Name of the row, a key of `rows_of`.
+    trace : StragglerTrace
+        Iterations on which the variants are replayed.
+    seed : int
+        Seed of schemes that draw their placement.
+    quick : bool
+        Whether fewer variants are replayed.
     """
     found = []
     for each in rows_of(trace.workers)[name]:
@@ -179,7 +190,7 @@ def _kind(scheme: Scheme) -> str:
 
 
 def _decodable(scheme: Scheme, trace: StragglerTrace) -> bool:
-    """Whether the first messages that suffice usually decode within the guard of float64."""
+    """Return whether the first messages that suffice usually decode within the guard of float64."""
     decoder = GuardedDecoder(scheme, np.inf)
     replayer, found = Replayer(decoder), []
     finish = trace.delay.trace(

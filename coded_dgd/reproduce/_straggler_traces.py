@@ -1,6 +1,7 @@
-"""This module holds the traces on which schemes are replayed: shipped, of the papers, or given.
+"""This module holds the traces on which schemes are replayed.
 
-The shipped one is that of a ByteDance job, see ``data/bytedance_se.md``.
+They are draws from the law of the MMC paper, the shipped trace of a ByteDance job, which
+``data/bytedance_se.md`` describes, and traces that the user gives.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ LAW_ITERATIONS = 400
 WORKER_ITERATIONS = 24_000
 """Largest number of iterations, times workers, that is replayed of a trace."""
 QUICK = 800
-"""The same for a quick computation."""
+"""Largest number of iterations, times workers, that a quick computation replays."""
 FEWEST = 12
 """Smallest number of iterations of a trace, which standard errors need."""
 BLOCK = 50
@@ -42,7 +43,7 @@ class StragglerTrace:
     delay: DelayModel
     """Delay model that replays the iterations, in which work counts by the share of all data."""
     workers: int
-    """M."""
+    """Number M of workers."""
     iterations: int
     """Number of iterations that are replayed, from the first one on."""
 
@@ -68,7 +69,15 @@ class StragglerTrace:
 
 
 def usual(seed: int, quick: bool) -> list[StragglerTrace]:
-    """Return the traces that are always replayed."""
+    """Return the traces that are always replayed.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the draws from the law.
+    quick : bool
+        Whether fewer iterations are replayed.
+    """
     law = delays.create(LAW, seed)
     iterations = min(LAW_ITERATIONS, _count(LAW_WORKERS, quick))
     drawn = Recorded(law.trace(iterations, LAW_WORKERS, np.ones(1))[..., 0])
@@ -82,9 +91,16 @@ def usual(seed: int, quick: bool) -> list[StragglerTrace]:
 def given(files: Sequence[str], quick: bool) -> list[StragglerTrace]:
     """Read further traces.
 
+    Parameters
+    ----------
+    files : sequence of str
+        Files, as ``--delay trace:FILE`` reads them.
+    quick : bool
+        Whether fewer iterations are replayed.
+
     Raises
     ------
-    UsageError
+    CodedDGDError
         If a file is no trace, is given twice, or holds too little to compare schemes on it.
     """
     paths = [Path(file) for file in files]

@@ -1,4 +1,4 @@
-"""This module replays every scheme on recorded stragglers, and says what pays on them."""
+"""This module replays every scheme on recorded stragglers, and decides what pays on them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """A description says what a trace looks like, and against which stragglers its cluster has to act.
 
-Of finish times the first task is described, which is what a worker does without coding.
+Where a trace has the finish times of several tasks, the first task is described, as it is the work
+of a worker without coding.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ FITTED = 200_000
 
 @dataclass(frozen=True)
 class StragglerSpread:
-    """The spread is the time of the slowest worker over the median of an iteration."""
+    """The spread of an iteration is the time of its slowest worker over its median time.
+
+    The mean, the median and the 99th percentile are over iterations.
+    """
 
     mean: float
     median: float
@@ -38,7 +42,7 @@ class StragglerSpread:
 
 @dataclass(frozen=True)
 class TraceDescription:
-    """A description of a trace has figures of it; None stands for one that it does not tell."""
+    """A description holds the figures of a trace; None stands for one that it does not tell."""
 
     iterations: int
     workers: int
@@ -124,6 +128,18 @@ def autocorrelation(first: Floats, lags: Sequence[int]) -> dict[int, float]:
 
     It is that of the logarithms of a worker's times, averaged over the workers that have one.
     Times that are 0 or inf are left out.
+
+    Parameters
+    ----------
+    first : (iterations, M) array
+        Times of the first tasks.
+    lags : sequence of int
+        Lags in iterations, 1 or more.
+
+    Returns
+    -------
+    dict of int to float
+        Autocorrelations by lag, without lags for which no worker has one.
     """
     with np.errstate(divide="ignore"):
         logs = np.log(first)

@@ -49,10 +49,15 @@ class Growth:
 
 
 def growth(finish: Floats) -> Growth | None:
-    """Return how finish times of shape (iterations, M, work) grow with work.
+    """Return how finish times grow with work.
 
     Iterations in which a task never ends are left out. The result is None if none is left, if there
     is one task only, or if tasks take no time.
+
+    Parameters
+    ----------
+    finish : (iterations, M, work) array
+        Times at which tasks end, counted from the beginning of the iteration; inf for never.
     """
     whole = finish[np.isfinite(finish).all(axis=(1, 2))]
     if not len(whole) or finish.shape[2] < 2:

@@ -19,6 +19,13 @@ def names() -> list[str]:
 def read(kind: str, path: Path) -> Imported:
     """Read a trace of the kind.
 
+    Parameters
+    ----------
+    kind : str
+        One of `names`.
+    path : Path
+        File, or run folder.
+
     Raises
     ------
     DataError

@@ -1,4 +1,4 @@
-"""Measurements of single cells are put together to a table with a row per step."""
+"""Values of single cells are put together to a table with a row per step."""
 
 from __future__ import annotations
 
@@ -40,7 +40,13 @@ def table(keys: list[NDArray[Any]], values: Floats) -> Floats:
 
 
 def complete(times: Floats) -> tuple[Floats, tuple[str, ...]]:
-    """Return the rows without a gap (nan), and a note if others were left out."""
+    """Return the rows without a gap (nan), and a note if others were left out.
+
+    Parameters
+    ----------
+    times : (steps, ...) array
+        Table with a row per step.
+    """
     whole = ~np.isnan(times).any(axis=tuple(range(1, times.ndim)))
     left = int(np.count_nonzero(~whole))
     if not left:

@@ -42,7 +42,10 @@ def _number(kind: _Type, content: bytes) -> Any:
 
 
 class _PlainUnpickler(pickle.Unpickler):
+    """This unpickler refuses every name that a pickle of plain values does not need."""
+
     path = Path()
+    """File that is read, for errors."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module in MODULES and name == "dtype":
@@ -63,7 +66,7 @@ def read_plain(path: Path) -> Any:
     DataError
         If the pickle names anything else.
     Exception
-        Of many types, if the pickle is damaged.
+        If the pickle is damaged. The type depends on the damage.
     """
     with path.open("rb") as file:
         reader = _PlainUnpickler(file)

@@ -10,7 +10,7 @@ from coded_dgd.delays.base import Floats
 
 
 class Imported(NamedTuple):
-    """This tuple is an imported trace."""
+    """An imported trace is an array of times, with what has to be known to use it."""
 
     times: Floats
     """Durations of tasks, shape (iterations, M), or finish times, shape (iterations, M, work)."""
@@ -32,9 +32,14 @@ class Importer(ABC):
     def read(self, path: Path) -> Imported:
         """Read a file.
 
+        Parameters
+        ----------
+        path : Path
+            File, or run folder.
+
         Raises
         ------
         DataError
-            If the content is not of this kind. Exceptions of any other type are reported as a file
-            that cannot be read.
+            If the content is not of this kind. `importers.read` turns an exception of any other
+            type into the error that the file cannot be read.
         """

@@ -1,7 +1,8 @@
-"""Traces of large-model training at ByteDance are parquet files, as of its straggler analysis.
+"""This module reads traces of large-model training at ByteDance, which are parquet files.
 
-J. Lin et al., "Understanding stragglers in large model training using what-if analysis" (2025). A
-row is one operation, with ``step``, ``dp_rank``, ``stage``, ``optype`` and ``duration``.
+They were published with J. Lin et al., "Understanding stragglers in large model training using
+what-if analysis" (2025). A row is one operation, with ``step``, ``dp_rank``, ``stage``, ``optype``
+and ``duration``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Delay profiles of AWS Lambda are pickles of rounds, as of Sequential Gradient Coding.
+"""This module reads delay profiles of AWS Lambda, which are pickles of lists of rounds.
 
-M. N. Krishnan, M. R. Ebrahimi and A. Khisti, "Sequential gradient coding for straggler mitigation"
-(2023), whose profiles are lists of rounds. A round is a dict ::
+They were published with M. N. Krishnan, M. R. Ebrahimi and A. Khisti, "Sequential gradient coding
+for straggler mitigation" (2023). A round is a dict ::
 
     {"round": t, "started": ..., "finished": ..., "results": [one dict per worker]}
 

@@ -1,7 +1,8 @@
-"""Mini-batch times of jobs on Alibaba's Platform of AI are csv files, as of its GPU trace of 2020.
+"""This module reads mini-batch times of jobs on Alibaba's Platform of AI, which are csv files.
 
-W. Xiao et al., "AntMan: dynamic scaling on GPU clusters for deep learning" (OSDI 2020). The header
-is ``,worker,gpu,time,batch_time_norm``. A line is one worker in one step, and its time is from 0 to
+They were published with Alibaba's GPU cluster trace of 2020; the jobs are described by W. Xiao et
+al., "AntMan: dynamic scaling on GPU clusters for deep learning" (OSDI 2020). The header is
+``,worker,gpu,time,batch_time_norm``. A line is one worker in one step, and its time is from 0 to
 1000.
 """
 

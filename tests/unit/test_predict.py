@@ -167,6 +167,19 @@ def test_predict_reads_no_column_that_is_no_feature(names, values):
     np.testing.assert_array_equal(np.load("p.npy"), Predictor.read(Path("r")).predict(NEW))
 
 
+def test_columns_of_the_same_name_are_not_taken_for_each_other(capsys):
+    trained(X=pd.DataFrame(X, columns=["a", "a", "c"]))
+    pd.DataFrame(NEW, columns=["a", "a", "c"]).to_csv("n.csv", index=False)
+    command("predict", "r", "n.csv", "--out", "p.npy")
+    np.testing.assert_array_equal(np.load("p.npy"), Predictor.read(Path("r")).predict(NEW))
+    frame = pd.DataFrame(np.column_stack([NEW, NEW[:, 0]]), columns=["a", "a", "c", "a"])
+    frame.to_csv("more.csv", index=False)
+    error = refusal(capsys, "predict", "r", "more.csv")
+    assert "3 columns are called 'a', a feature of the model: name the features with" in error
+    command("predict", "r", "more.csv", "--columns", "1:3", "--out", "p.npy", "--force")
+    np.testing.assert_array_equal(np.load("p.npy"), Predictor.read(Path("r")).predict(NEW))
+
+
 def test_columns_of_sparse_rows_are_chosen_by_number():
     trained(X=X[:, [2, 0]])
     Path("n.svm").write_text("".join(f"0 1:{a!r} 2:{b!r} 3:{c!r}\n" for a, b, c in NEW.tolist()))

@@ -69,8 +69,8 @@ def _of_model(
     """Decide which columns are those of a model, and which one is the label, if any.
 
     Features are found by the names that they had in training, in any order and beside others, if
-    there are names and ``--columns`` does not name them. If it is not given, the label is the only
-    other column.
+    there are distinct names and ``--columns`` does not name them. If it is not given, the label is
+    the only other column.
     """
     label, last, known = None, width - 1, model.names
     if reading.label is not None:
@@ -82,8 +82,8 @@ def _of_model(
         if label is None and last not in chosen:
             label = last
         return Columns(width, label, names, chosen)
-    if names is not None and known is not None and {*known} <= {*names}:
-        places = tuple(map(names.index, known))
+    places = None if names is None or known is None else _named_alike(known, names, where)
+    if places is not None:
         others = {*range(width)} - {*places}
         if label is None and len(others) == 1:
             (label,) = others
@@ -92,6 +92,29 @@ def _of_model(
     if label is None and width != model.features:
         label = last
     return Columns(width, label, names)
+
+
+def _named_alike(
+    known: tuple[str, ...], names: tuple[str, ...], where: str
+) -> tuple[int, ...] | None:
+    """Return the places of the features of a model by their names in training.
+
+    The result is None if a name is missing, or two features have the same.
+
+    Raises
+    ------
+    DataError
+        If more columns have the name of a feature than in training.
+    """
+    for name in known:
+        if (count := names.count(name)) > known.count(name):
+            raise DataError(
+                f"{where}: {count} columns are called {name!r}, a feature of the model: name the "
+                "features with --columns, by their numbers"
+            )
+    if len({*known}) < len(known) or not {*known} <= {*names}:
+        return None
+    return tuple(map(names.index, known))
 
 
 def _refuse_index(names: tuple[str, ...], where: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from coded_dgd.errors import DataError
+from coded_dgd.errors import DataError, shown
 from coded_dgd.problems.preparation import Preparation, preparation_of
 from coded_dgd.problems.preparation.labels import InWords
 from coded_dgd.problems.sources import Reading, Source, open_source
@@ -94,15 +94,37 @@ def prepared(rows: Source, training: Source) -> Source:
         Held-out rows, with labels as in the training data.
     training : Source
         Training data with their preparation.
+
+    Raises
+    ------
+    DataError
+        If a row cannot be read, or its label is none of the training data.
     """
     preparation = preparation_of(training)[1]
     found = Preparation(preparation.coding, preparation.scaling).applied(rows)
     if 8 * found.rows * found.features > KEPT_BYTES:
         return found
-    X, y = map(np.concatenate, zip(*found.windows(), strict=True))
+    try:
+        X, y = map(np.concatenate, zip(*found.windows(), strict=True))
+    except DataError:
+        _refuse_whole_class(rows, preparation)
+        raise
     kept = ArraySource(found.name, X, y, "in memory")
     kept.classes, kept.weights = found.classes, found.weights
     return kept
+
+
+def _refuse_whole_class(rows: Source, preparation: Preparation) -> None:
+    """Refuse rows that were drawn from the data and have all rows of a class."""
+    if preparation.coding is None or not isinstance(rows, SelectedRows):
+        return
+    labels = np.unique(np.concatenate([y for _, y in rows.windows()]))
+    for label in np.setdiff1d(labels, preparation.coding[0]).tolist():
+        name = f"{label:g}" if rows.words is None else shown(rows.words[int(label)])
+        raise DataError(
+            f"--validation holds out every row of class {name}: give another --seed, or a smaller "
+            "fraction"
+        )
 
 
 @dataclass(frozen=True)

@@ -287,6 +287,15 @@ def test_what_cannot_be_held_out_is_refused(options, fault):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("names", "rare"), [([1.0, 2.0, 7.0], "7"), (["a", "b", "z"], "'z'")])
+def test_a_class_of_which_all_rows_are_drawn_is_refused(names, rare):
+    (out, _) = parts()[1]
+    places = (np.arange(80) % 2) + np.where((out[0] == X).all(axis=1), 10, 0)
+    y = np.array(names)[np.minimum(places, 2)]
+    with pytest.raises(CodedDGDError, match=f"every row of class {rare}: give another --seed"):
+        trained(y=y, objective="softmax", validation=0.25)
+
+
 def test_workers_that_read_all_rows_are_refused(capsys):
     np.savez("d.npz", X=X, y=Z)
     run("--validation", "0.2", "--encode", "local", code=2)

@@ -200,8 +200,7 @@ class Predictor:
         return found[name]
 
     def _joined(self, answer: Callable[[Source], Iterator[Values]], X: Any) -> Values:
-        rows = X.shape[0] if hasattr(X, "shape") else len(X)
-        return np.concatenate([*answer(open_arrays(X, np.broadcast_to(0.0, rows)))])
+        return np.concatenate([*answer(open_arrays(X, None))])
 
     def _windows(self, source: Source) -> Iterator[Values]:
         """Yield windows of prepared rows."""

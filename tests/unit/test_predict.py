@@ -216,6 +216,31 @@ def test_rows_in_memory_may_be_of_any_kind():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        (5, r"^X has shape \(\): give it as \(rows, features\)"),
+        (None, "^X is of type NoneType, which is no array"),
+        ((row for row in NEW), "^X is of type generator, which is no array"),
+        ([], r"^X has shape \(0,\): give it as \(rows, features\)$"),
+        (NEW[0], r"^X has shape \(3,\): .*; a single row is X.reshape\(1, -1\)$"),
+        (NEW[:0], "has no rows"),
+    ],
+)
+def test_what_is_no_matrix_of_rows_is_refused(rows, fault):
+    trained()
+    with pytest.raises(DataError, match=fault):
+        Predictor.read(Path("r")).predict(rows)
+
+
+def test_rows_without_labels_have_no_score():
+    trained()
+    with pytest.raises(DataError, match="and no labels: add the labels to evaluate the model"):
+        Predictor.read(Path("r")).score(NEW, None)
+    with pytest.raises(DataError, match="and no labels: add the labels, or give --validation"):
+        train(X, LABELS["logistic"], objective="logistic", validation=(NEW, None), **OPTIONS)
+
+
 def refusal(capsys, *words):
     capsys.readouterr()
     command(*words, code=2)

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from coded_dgd.errors import CodedDGDError, DataError, one_line, shown
 from coded_dgd.problems.sources._given import column_names, given_labels, real_array
 from coded_dgd.problems.sources._weights import sample_weights
-from coded_dgd.problems.sources.base import ArraySource, Source, refuse_misshapen, refuse_unreal
+from coded_dgd.problems.sources.base import (
+    ArraySource,
+    Source,
+    absent_labels,
+    refuse_misshapen,
+    refuse_unreal,
+)
 from coded_dgd.problems.sources.sparse import SparseSource
 
 NAME, WEIGHTS = "X, y", "sample_weight"
@@ -29,8 +35,9 @@ def open_arrays(X: Any, y: Any, weights: Any = None, *, where: str = "") -> Sour
     Parameters
     ----------
     X : (m, l) array, data frame, sparse matrix, or list of rows
-    y : (m,) or (m, 1) array, column of a data frame, or list
-        Real numbers, or texts, which name the classes of a classifier.
+    y : (m,) or (m, 1) array, column of a data frame, or list, optional
+        Real numbers, or texts, which name the classes of a classifier. None stands for rows without
+        labels.
     weights : (m,) or (m, 1) array, column of a data frame, or list, optional
     where : str
         Words before X and y in errors.
@@ -52,15 +59,22 @@ def open_arrays(X: Any, y: Any, weights: Any = None, *, where: str = "") -> Sour
             refuse_unreal(name_of_x, X.dtype)
         else:
             X = real_array(name_of_x, X)
-    with _reading(name_of_y):
-        y, words = given_labels(name_of_y, _dense_labels(y), X)
+    labelled, words = y is not None, None
+    if labelled:
+        with _reading(name_of_y):
+            y, words = given_labels(name_of_y, _dense_labels(y), X)
+    elif X.ndim == 2:
+        y = absent_labels(X)
+    else:
+        one = "; a single row is X.reshape(1, -1)" if X.ndim == 1 and X.size else ""
+        raise DataError(f"{name_of_x} has shape {X.shape}: give it as (rows, features){one}")
     if _is_sparse(X):
         refuse_misshapen(f"{where}{NAME}", X, y)
         with _reading(name_of_x):
             source: Source = _GivenRows(_compressed(X), y, names, where)
     else:
         source = _GivenArrays(X, y, names, where)
-    source.words = words
+    source.words, source.labelled = words, labelled
     if weights is not None:
         with _reading(of_weights):
             given = real_array(of_weights, weights)

@@ -91,8 +91,8 @@ def _modified(path: Path) -> int:
         return 0
 
 
-class Job(NamedTuple):
-    """A job is the run that a batch script passes to the supervisor."""
+class BatchJob(NamedTuple):
+    """A batch job is the run that a batch script passes to the supervisor."""
 
     name: str
     run: JobFolder
@@ -281,7 +281,7 @@ class Watch:
     """A watch is the loop that monitors mpiexec until it ends."""
 
     def __init__(
-        self, job: Job, launcher: Launcher, notices: Notices, stop: StopRequest, grace: Grace
+        self, job: BatchJob, launcher: Launcher, notices: Notices, stop: StopRequest, grace: Grace
     ) -> None:
         self._job, self._launcher, self._notices = job, launcher, notices
         self._stop, self._grace = stop, grace
@@ -335,7 +335,7 @@ class JobOutcome(NamedTuple):
     """Whether an aborted run has a checkpoint from this job."""
 
 
-def outcome(job: Job, status: int, notices: Notices) -> JobOutcome:
+def outcome(job: BatchJob, status: int, notices: Notices) -> JobOutcome:
     """Return the outcome of the job, given the exit status of mpiexec.
 
     The status alone is not reliable: mpiexec may return 0 although it has lost rank 0 or a host, or
@@ -350,7 +350,7 @@ def outcome(job: Job, status: int, notices: Notices) -> JobOutcome:
     return JobOutcome(broken, job.run.has_checkpoint_since(notices.rank0))
 
 
-def launch_and_watch(job: Job, stop: StopRequest, grace: Grace) -> JobOutcome:
+def launch_and_watch(job: BatchJob, stop: StopRequest, grace: Grace) -> JobOutcome:
     """Run mpiexec to its end and return the outcome of the job."""
     with TemporaryDirectory(prefix="tmp.", ignore_cleanup_errors=True) as folder:
         notices = Notices(Path(folder))
@@ -359,7 +359,7 @@ def launch_and_watch(job: Job, stop: StopRequest, grace: Grace) -> JobOutcome:
         return outcome(job, launcher.status(), notices)
 
 
-def queue_again(job: Job, reason: str, got_on: bool) -> bool:
+def queue_again(job: BatchJob, reason: str, got_on: bool) -> bool:
     """Queue the job again unless the user stopped it; return whether it is queued.
 
     An aborted run is queued only if it has made progress; otherwise it might be queued forever.
@@ -372,7 +372,7 @@ def queue_again(job: Job, reason: str, got_on: bool) -> bool:
         return False
 
 
-def supervise(job: Job, stop: StopRequest, grace: Grace = GRACE) -> int:
+def supervise(job: BatchJob, stop: StopRequest, grace: Grace = GRACE) -> int:
     """Start or resume the run of a job; return the exit code."""
     if job.run.finished():
         job.say(f"{job.run.name} is finished")
@@ -387,7 +387,7 @@ def supervise(job: Job, stop: StopRequest, grace: Grace = GRACE) -> int:
     return status
 
 
-def read_job(arguments: Sequence[str]) -> Job:
+def read_job(arguments: Sequence[str]) -> BatchJob:
     """Return the job of a command line."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(
@@ -405,7 +405,7 @@ def read_job(arguments: Sequence[str]) -> Job:
     if not command:
         parser.error("no command after --")
     run = JobFolder(os.environ.get("RUN") or f"runs/{given.name}")
-    return Job(given.name, run, command, given.limit, given.requeue)
+    return BatchJob(given.name, run, command, given.limit, given.requeue)
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from coded_dgd.batch import supervise
-from coded_dgd.batch.supervise import ASKED, LIMIT, Grace, Job, JobFolder, StopRequest
+from coded_dgd.batch.supervise import ASKED, LIMIT, BatchJob, Grace, JobFolder, StopRequest
 from coded_dgd.host.process import LAUNCHER_FOLDER
 
 QUICK = Grace(poll=0.01, repeat=0.05, leave=0.1, kill=0.1)
@@ -42,7 +42,7 @@ class Bench:
     def __call__(self, script, *, grace=QUICK, stop="", limit=None, requeue=None):
         """Supervise the script; return exit code and messages."""
         requeue = self.requeue if requeue is None else requeue
-        job = Job("job-1", JobFolder(str(self.run)), [self.mpiexec(script)], limit, requeue)
+        job = BatchJob("job-1", JobFolder(str(self.run)), [self.mpiexec(script)], limit, requeue)
         with StopRequest() as reasons:
             reasons.reason = stop
             code = supervise.supervise(job, reasons, grace)
@@ -261,7 +261,7 @@ def test_mpiexec_is_started_by_its_full_path(bench, monkeypatch):
     bench.mpiexec(f'echo "$0"; echo 0 >"{FOLDER}/exit"')
     monkeypatch.setenv("PATH", f"{bench.folder}:{os.environ['PATH']}")
     with StopRequest() as stop:
-        assert supervise.supervise(Job("j", JobFolder(str(bench.run)), ["mpiexec"]), stop) == 0
+        assert supervise.supervise(BatchJob("j", JobFolder(str(bench.run)), ["mpiexec"]), stop) == 0
     assert bench._capfd.readouterr().out == f"{bench.folder}/mpiexec\n"
 
 

@@ -8,8 +8,8 @@ from coded_dgd.problems.optimizers.base import Floats, Optimizer
 from coded_dgd.problems.problem import Problem
 
 
-class Answer(NamedTuple):
-    """An answer is what an optimizer is given in one iteration."""
+class ExactAnswer(NamedTuple):
+    """An exact answer is what an optimizer is given in one iteration."""
 
     gradient: Floats
     """Gradient at its point, or product with it, of shape (p,)."""
@@ -17,12 +17,14 @@ class Answer(NamedTuple):
     """Loss at its point, if it needs one."""
 
 
-def answer(optimizer: Optimizer, problem: Problem) -> Answer:
+def answer(optimizer: Optimizer, problem: Problem) -> ExactAnswer:
     """Return the exact answer to what an optimizer asks for."""
     point = optimizer.point
     if optimizer.asks_product:
-        return Answer(problem.product(point), None)
-    return Answer(problem.gradient(point), problem.loss(point) if optimizer.needs_loss else None)
+        return ExactAnswer(problem.product(point), None)
+    return ExactAnswer(
+        problem.gradient(point), problem.loss(point) if optimizer.needs_loss else None
+    )
 
 
 def iterate(optimizer: Optimizer, problem: Problem) -> Floats:

@@ -87,3 +87,16 @@ def test_one_file_imports_mpi4py():
 @pytest.mark.parametrize("file", [f for f in FILES if room(f) in WITHOUT_MPI], ids=str)
 def test_what_plans_and_predicts_knows_no_engine(file):
     assert not any(name.startswith("coded_dgd.engine") for name in names(file))
+
+
+TWICE = {"ConvergenceWarning"}
+"""Names that stand for one thing in two modules: `estimators` has a warning of both kinds."""
+
+
+def test_a_class_name_stands_for_one_class():
+    places = {}
+    for file in FILES:
+        for node in ast.parse((PACKAGE / file).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name not in TWICE:
+                places.setdefault(node.name, []).append(str(file))
+    assert not {name: files for name, files in places.items() if len(files) > 1}

@@ -17,7 +17,7 @@ from coded_dgd.engine.job import asks_to_stop
 from coded_dgd.errors import CodedDGDError, UsageError, one_line
 from coded_dgd.pool import launching
 from coded_dgd.pool.launched import Launched
-from coded_dgd.pool.messages import SOCKET, Answer, Call, Order, Outcome, Record
+from coded_dgd.pool.messages import SOCKET, Answer, Call, Order, Reply, Record
 from coded_dgd.pool.parcels import pack, room_in
 
 PROGRAM = "coded_dgd.pool_ranks"
@@ -96,7 +96,7 @@ class Job:
                 raise CodedDGDError(f"workers: mpiexec has not started them: {why}") from None
             return Connection(accepted.detach())
 
-    def train(self, call: Call, objective: Any, callback: Callable[[Any], Any] | None) -> Outcome:
+    def train(self, call: Call, objective: Any, callback: Callable[[Any], Any] | None) -> Reply:
         """Run a training on the ranks. If it is interrupted, the job is ended.
 
         Raises
@@ -123,7 +123,7 @@ class Job:
         finally:
             shutil.rmtree(arrays, ignore_errors=True)
 
-    def _exchange(self, order: Order, callback: Callable[[Any], Any] | None) -> Outcome:
+    def _exchange(self, order: Order, callback: Callable[[Any], Any] | None) -> Reply:
         connection = self._connection
         failure: Exception | None = None
         try:
@@ -147,7 +147,7 @@ class Job:
         except BaseException:
             self.end()
             raise
-        assert isinstance(message, Outcome)
+        assert isinstance(message, Reply)
         if message.last:
             self.end()
         if failure is not None:

@@ -80,7 +80,7 @@ class Failure(NamedTuple):
         return error
 
 
-class Outcome(NamedTuple):
+class Reply(NamedTuple):
     """What has become of a training."""
 
     training: Any = None

@@ -158,16 +158,16 @@ class WorkerPool:
             job = self._job or self._start()
             self._training = True
             try:
-                outcome = job.train(call, objective, callback)
+                reply = job.train(call, objective, callback)
             finally:
                 self._training = False
                 if job.ended:
                     self._job = None
-        for message, category in outcome.warnings:
+        for message, category in reply.warnings:
             warnings.warn(message, category, stacklevel=3)
-        if outcome.error is not None:
-            raise outcome.error.restored()
-        return outcome.training
+        if reply.error is not None:
+            raise reply.error.restored()
+        return reply.training
 
     def _start(self) -> Job:
         from coded_dgd.pool.job import Job

@@ -19,7 +19,7 @@ from coded_dgd.engine.transports import ending
 from coded_dgd.engine.transports.mpi.broadcasting import broadcast
 from coded_dgd.engine.transports.mpi.library import failed_ranks
 from coded_dgd.errors import CodedDGDError, one_line
-from coded_dgd.pool.messages import SOCKET, Answer, Failure, Order, Outcome, Record
+from coded_dgd.pool.messages import SOCKET, Answer, Failure, Order, Reply, Record
 from coded_dgd.pool.parcels import unpack
 from coded_dgd.pool_ranks.task import Task
 
@@ -43,7 +43,7 @@ def serve(folder: Path) -> NoReturn:
     threading.Thread(target=_watch, args=(client.fileno(), folder), daemon=True).start()
     with suppress(EOFError, OSError):
         while True:
-            client.send(_outcome(client, client.recv()))
+            client.send(_reply(client, client.recv()))
     _leave(folder, "")
 
 
@@ -62,7 +62,7 @@ def _leave(folder: Path, message: str) -> NoReturn:
     os._exit(ending.EXIT_CODE)
 
 
-def _outcome(client: Connection, order: Order) -> Outcome:
+def _reply(client: Connection, order: Order) -> Reply:
     """Run a training on all ranks, and return what has become of it."""
     training = failure = None
     with warnings.catch_warnings(record=True) as caught:
@@ -73,7 +73,7 @@ def _outcome(client: Connection, order: Order) -> Outcome:
         except Exception as error:
             failure = Failure.of(error)
     found = [(str(each.message), each.category) for each in caught]
-    return Outcome(training, failure, found, last=bool(failed_ranks()))
+    return Reply(training, failure, found, last=bool(failed_ranks()))
 
 
 def _trained(client: Connection, order: Order) -> Training | None:

@@ -17,7 +17,7 @@ from coded_dgd.engine.job import asks_to_stop
 from coded_dgd.errors import CodedDGDError, UsageError, one_line
 from coded_dgd.pool import launching
 from coded_dgd.pool.launched import Launched
-from coded_dgd.pool.messages import SOCKET, Answer, Call, Order, Reply, Record
+from coded_dgd.pool.messages import SOCKET, Answer, Call, Order, Record, Reply
 from coded_dgd.pool.parcels import pack, room_in
 
 PROGRAM = "coded_dgd.pool_ranks"

@@ -19,7 +19,7 @@ from coded_dgd.engine.transports import ending
 from coded_dgd.engine.transports.mpi.broadcasting import broadcast
 from coded_dgd.engine.transports.mpi.library import failed_ranks
 from coded_dgd.errors import CodedDGDError, one_line
-from coded_dgd.pool.messages import SOCKET, Answer, Failure, Order, Reply, Record
+from coded_dgd.pool.messages import SOCKET, Answer, Failure, Order, Record, Reply
 from coded_dgd.pool.parcels import unpack
 from coded_dgd.pool_ranks.task import Task
 

@@ -41,7 +41,13 @@ and the files of a model.
 [failures.md](failures.md) says what becomes of a job for each way in which a rank can end.
 """
 PUBLIC = {
-    "coded_dgd": ["train", "Training", "workers"],
+    "coded_dgd": ["train", "Training", "workers", "load"],
+    "coded_dgd.estimators": [
+        "CodedRidge",
+        "CodedLogisticRegression",
+        "CodedRegressor",
+        "CodedClassifier",
+    ],
     "coded_dgd.schemes": ["create", "names"],
     "coded_dgd.delays": ["create", "names"],
     "coded_dgd.theory": ["predict", "Prediction"],
@@ -65,7 +71,8 @@ def entry(module: str, name: str) -> Iterator[str]:
     fields = list(inspect.get_annotations(thing))
     yield "\n"
     for attribute in fields:
-        yield _item(attribute, texts.get(attribute))
+        if f"\n{attribute} : " not in (thing.__doc__ or ""):  # a parameter is described above
+            yield _item(attribute, texts.get(attribute))
     for attribute, member in vars(thing).items():
         if attribute.startswith("_") or attribute in fields:
             continue

@@ -30,6 +30,8 @@ LONG = "takes minutes"
 NO_TRACES = "these traces are not part of the project; see test_benchmarks.py"
 NOT_RUN = {
     ". .venv/bin/activate": "CI runs in that environment",
+    "sbatch launch/slurm.sbatch --scheme uc-dynamic --data train.npy --objective logistic "
+    "--optimizer auto": "tests/launch starts a cluster",
     "mpiexec -n 41 coded-dgd compare --load 10 --iterations 100": f"{LONG}; see test_compare.py",
     "coded-dgd reproduce all --out figures": f"{LONG}; see test_reproduce.py",
     "coded-dgd reproduce traces": f"{LONG}; see test_reproduce_traces.py",
@@ -70,6 +72,7 @@ SHORTER = {
     "PairMMC --check-gradient": "PairMMC --check-gradient --iterations 20",
     "--load 10 --copies 10": "--load 10 --copies 10 --iterations 3",
     "factor=5 --load 3": "factor=5 --load 3 --iterations 3",
+    "WORKERS=8 launch/local.sh": "mpiexec -n 9 python -m coded_dgd.run",
     "launch/local.sh": "mpiexec -n 41 python -m coded_dgd.run --scheme lcc-mmc",
     "mpi4py script.py": f"mpi4py {ROOT / 'examples' / 'own_script.py'}",
 }
@@ -211,16 +214,25 @@ def test_what_theory_says_of_the_schemes_in_the_readme(tmp_path):
         assert float(seconds) == pytest.approx(result["expected_completion_time"], abs=0.0005)
 
 
-def test_the_script_in_the_readme_is_the_example():
-    script = (ROOT / "examples" / "own_script.py").read_text(encoding="utf-8")
+EXAMPLES = ("estimator.py", "own_script.py")
+"""Scripts that the README shows, in this order."""
+
+
+def test_the_scripts_in_the_readme_are_examples():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (python,) = ["\n".join(lines) for kind, lines in blocks(text) if kind == "python"]
-    assert script.endswith(f"\n{python}\n")
+    shown_here = ["\n".join(lines) for kind, lines in blocks(text) if kind == "python"]
+    for name, python in zip(EXAMPLES, shown_here, strict=True):
+        script = (ROOT / "examples" / name).read_text(encoding="utf-8")
+        assert script.endswith(f"\n{python}\n")
 
 
 def test_the_example_scripts_run(tmp_path):
     done = mpirun(5, cwd=tmp_path, script=str(ROOT / "examples" / "own_script.py"))
     assert (done.code, done.out.split()[0]) == (0, "200"), done.err
+    pytest.importorskip("sklearn", minversion="1.6")
+    done = command(sys.executable, str(ROOT / "examples" / "estimator.py"), cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert float(done.out.split()[-1]) > 0.95
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.codes.further import Further
 from coded_dgd.schemes.base import Scheme
 
 Floats = NDArray[np.float64]
@@ -42,7 +43,7 @@ class GuardedDecoder:
     weights : (messages arrived,) or (pieces, messages arrived) array
         Decode weights in the same order, valid once `arrive` has returned True.
     amplification : float
-        Error amplification of the latest weights.
+        Error amplification of the latest weights. Above the guard it may be a lower bound.
     first_amplification : float
         Error amplification of the first decodable set, before the guard.
     extra : int
@@ -61,6 +62,7 @@ class GuardedDecoder:
         self.learnt = scheme.learnt()
         self._block_norms = np.ones(scheme.blocks) if block_norms is None else block_norms
         self._scales = scheme.message_scales(self._block_norms).ravel()
+        self._limit = guard * (1 + 1e-9)
         self._count = int(np.count_nonzero(scheme.expected))
         self.lost: set[int] = set()
         self.begin()
@@ -90,6 +92,7 @@ class GuardedDecoder:
         self.weights_time = 0.0
         self._held = dict(held or {})
         self._decodable = False
+        self._further: Further | None = None
         self._expected = self.scheme.expected
         self._to_come = self._count
         self._rule = self.scheme.rule
@@ -150,7 +153,7 @@ class GuardedDecoder:
         return ages
 
     def _trusted(self) -> bool:
-        return self._weigh() <= self.guard * (1 + 1e-9)  # False for nan
+        return self._weigh() <= self._limit  # False for nan
 
     def expire(self) -> None:
         """Compute weights for the arrived messages, because the scheme's deadline has passed."""
@@ -159,18 +162,26 @@ class GuardedDecoder:
     def _weigh(self) -> float:
         """Compute the weights and return their error amplification."""
         begin = perf_counter()
+        messages = self.scheme.messages
+        used = [worker * messages + message for worker, message in self.order]
+        if self._further is None:
+            self._weigh_anew(np.array(used, dtype=int))
+        else:
+            self.amplification = self._further.take(used)
+            self.weights = self._further.weights
+        if not self._decodable:
+            self._decodable, self.first_amplification = True, self.amplification
+            self._further = self.scheme.further(self._scales, self._limit)
+        self.weights_time = perf_counter() - begin
+        return self.amplification
+
+    def _weigh_anew(self, used: Integers) -> None:
         ages = self._ages
         if not self._decodable:
             self.learnt.observe(ages == 0)
         weights = self.scheme.weights_by_age(ages, self.learnt)
-        messages = self.scheme.messages
-        used = np.array([worker * messages + message for worker, message in self.order], dtype=int)
         self.weights = weights.reshape(*weights.shape[:-2], -1)[..., used]
         self.amplification = float(np.max(np.abs(self.weights) @ self._scales[used]))
-        if not self._decodable:
-            self._decodable, self.first_amplification = True, self.amplification
-        self.weights_time = perf_counter() - begin
-        return self.amplification
 
     @property
     def still_needed(self) -> int:

@@ -139,6 +139,50 @@ def basis(points: Integers, grid: int, nodes: int) -> Floats:
     return np.hstack([cosines[turns], sines[turns], np.ones((len(turns), 1))])
 
 
+def evaluate(x: Floats, grid: int, nodes: int) -> Floats:
+    """Return V x with V the `basis` at all points of the grid, by a Fourier transform.
+
+    Parameters
+    ----------
+    x : (2 n - 1,) array
+        Coefficients.
+    grid, nodes : int
+        K >= 2 n - 1, and n.
+
+    Returns
+    -------
+    (K,) array
+    """
+    spectrum = np.zeros(grid // 2 + 1, dtype=np.complex128)
+    spectrum[0] = x[-1]
+    spectrum[1:nodes] = (x[: nodes - 1] - 1j * x[nodes - 1 : -1]) / np.sqrt(2)
+    values: Floats = np.fft.irfft(grid * spectrum, grid)
+    return values
+
+
+def project(weights: Floats, points: Integers, grid: int, nodes: int) -> Floats:
+    """Return V^T w with V the `basis` at some points of the grid, by a Fourier transform.
+
+    Parameters
+    ----------
+    weights : (S,) array
+        w.
+    points : (S,) integers
+        Different grid indices.
+    grid, nodes : int
+        K >= 2 n - 1, and n.
+
+    Returns
+    -------
+    (2 n - 1,) array
+    """
+    values = np.zeros(grid)
+    values[points] = weights
+    spectrum = np.fft.rfft(values)
+    harmonics = np.sqrt(2) * spectrum[1:nodes]
+    return np.concatenate([harmonics.real, -harmonics.imag, spectrum[:1].real])
+
+
 def sum_weights(points: Integers, grid: int, nodes: int) -> Floats:
     """Return weights w with sum_i h(alpha_i) = sum_k w_k h(t_k), from S >= 2 n - 1 grid points.
 

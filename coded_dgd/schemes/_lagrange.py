@@ -15,6 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from coded_dgd.codes import circle
+from coded_dgd.codes.further import LARGE, Further
+from coded_dgd.codes.further_points import FurtherPoints
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Learnt, Threshold
 
@@ -73,3 +75,8 @@ class LagrangeScheme(Threshold, CodedScheme):
         weights = np.zeros(arrived.shape)
         weights[arrived] = circle.sum_weights(self.points[arrived], self.grid, self.nodes)
         return weights
+
+    def further(self, scales: Floats, limit: float) -> Further | None:
+        if self.threshold < LARGE:
+            return None
+        return FurtherPoints(self.points.ravel(), self.grid, self.nodes, scales, limit)

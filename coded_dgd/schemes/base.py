@@ -35,6 +35,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from coded_dgd.codes.further import Further
 from coded_dgd.codes.placement import Placement, encode
 from coded_dgd.delays.base import SHARE, TASK, DelayModel
 from coded_dgd.errors import Infeasible
@@ -367,6 +368,21 @@ class Scheme(ABC):
             Workers that will send nothing more in this iteration.
         """
         return self.is_decodable(ages == 0, lost)
+
+    def further(self, scales: Floats, limit: float) -> Further | None:
+        """Return an object that updates `weights` for messages beyond those that suffice.
+
+        None, as by default, says that they are computed anew for each of these messages.
+
+        Parameters
+        ----------
+        scales : (M J,) array
+            Size of each message, as `message_scales` returns them.
+        limit : float
+            Largest error amplification of weights that will be used.
+        """
+        del scales, limit
+        return None
 
     def weights_by_age(self, ages: Integers, learnt: Learnt | None = None) -> Floats:
         """Return decode weights like `weights`, given the ages of messages as in `suffices`."""

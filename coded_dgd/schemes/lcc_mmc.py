@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from coded_dgd.codes.further import Further
 from coded_dgd.errors import Infeasible, UsageError
 from coded_dgd.schemes._lagrange import LagrangeScheme
 from coded_dgd.schemes.base import Bools, Floats, Learnt
@@ -75,3 +76,6 @@ class LCCMMC(LagrangeScheme):
         weights = np.zeros(arrived.shape)
         weights[:, complete] = self.nodes / (self.workers * len(complete))
         return weights
+
+    def further(self, scales: Floats, limit: float) -> Further | None:
+        return None if self.coset else super().further(scales, limit)

@@ -13,6 +13,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from coded_dgd.codes.further import LARGE, Further
+from coded_dgd.codes.further_rows import FurtherRows
 from coded_dgd.codes.mds import decode_weights, orthogonal_rows
 from coded_dgd.errors import Infeasible
 from coded_dgd.schemes.base import Bools, CodedScheme, Floats, Learnt, Threshold
@@ -75,3 +77,9 @@ class MDSMMC(Threshold, CodedScheme):
         weights = np.zeros((self.pieces, *arrived.shape))
         weights[:, arrived] = decode_weights(self._rows[arrived], self._indices[arrived])
         return weights if self.pieces > 1 else weights[0]
+
+    def further(self, scales: Floats, limit: float) -> Further | None:
+        if self.blocks < LARGE:
+            return None
+        rows = self._rows.reshape(-1, self.blocks)
+        return FurtherRows(rows, self._indices.ravel(), scales, limit)

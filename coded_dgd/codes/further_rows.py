@@ -47,7 +47,7 @@ class FurtherRows(Further):
     def __init__(self, rows: Floats, indices: Integers, scales: Floats, limit: float) -> None:
         self._rows, self._indices, self._scales, self._limit = rows, indices, scales, limit
         self._transposed = np.empty_like(rows)  # W^T in its first S rows
-        self._probe = np.random.default_rng(0).standard_normal(rows.shape[1])
+        self._probe = np.random.default_rng(0).standard_normal((rows.shape[1],))
         self._taken = 0
         self._amplification = np.inf
 

@@ -1,16 +1,18 @@
-"""Encoding and handing out blocks, against sending as many bytes that are there.
+"""Encoding and handing out blocks, against one matrix product and sending what it yields.
 
 python benchmarks/distribution.py [--ranks 9] [--load 3] [--rows 125000] [--features 100]
 
-First the one, then the other within one job of real ranks, from the first plan to the last byte
-received; 100 MB of data by default, of which lcc-mmc makes r times as much. The plain side sends
-each worker its bytes in messages of the same size with Isend, and workers put them where they
-belong.
+Jobs of real ranks that do both, one after the other, from the first assignment to the last byte
+received; 100 MB of data by default, of which lcc-mmc makes r times as much. The plain side
+multiplies blocks that are there by the generator matrix, all at once, and sends each worker its
+part of the product with Isend, in messages as large as ours; workers receive them where they
+belong. Each is done twice in a job, and the second time counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -21,29 +23,39 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 
-def plain(comm, pieces, shape):
-    """Send every worker `pieces` arrays of that shape; return the seconds until all are there."""
+def plain(comm, generator, blocks, pieces, shape):
+    """Multiply and send; return the seconds of the product, and until all has arrived.
+
+    Parameters
+    ----------
+    generator : (M r, N) array
+    blocks : (N, k l) array, or None on workers
+    pieces : int
+        Number of messages to each worker.
+    shape : (r, k l)
+        Shape of what a worker receives.
+    """
     if comm.rank:
-        held = np.zeros((shape[0], pieces * shape[1], shape[2]))
-        for number in range(pieces):
-            piece = np.empty(shape)
+        held = np.empty(shape).ravel()
+        for piece in np.array_split(held, pieces):
             comm.Recv(piece, 0, 99)
-            held[:, number * shape[1] : (number + 1) * shape[1]] = piece
         comm.Send(np.empty(0), 0, 98)
-        return 0.0
-    begin, piece = time.perf_counter(), np.ones(shape)
-    sending = [
-        comm.Isend(piece, worker, 99) for _ in range(pieces) for worker in range(1, comm.size)
-    ]
+        return 0.0, 0.0
+    begin = time.perf_counter()
+    coded = generator @ blocks
+    multiplied = time.perf_counter() - begin
+    parts = [np.array_split(part.ravel(), pieces) for part in np.split(coded, comm.size - 1)]
+    sending = [comm.Isend(part[number], worker, 99)
+               for number in range(pieces) for worker, part in enumerate(parts, 1)]  # fmt: skip
     for request in sending:
         request.Wait()
     for worker in range(1, comm.size):
         comm.Recv(np.empty(0), worker, 98)
-    return time.perf_counter() - begin
+    return multiplied, time.perf_counter() - begin
 
 
 def job(arguments):
-    """What each rank does: the plain side first, then ours, several times."""
+    """What each rank does: the plain side twice, then ours twice; rank 0 prints the seconds."""
     from coded_dgd import schemes
     from coded_dgd.codes.placement import Encoder
     from coded_dgd.config import RunConfig
@@ -64,16 +76,22 @@ def job(arguments):
     partition = Partition(arguments.rows, workers)
     window = Encoder([scheme.placement(w) for w in range(workers)]).input(WINDOW, workers)
     at_once = max(1, min(partition.height, window // (8 * workers * (arguments.features + 1))))
-    shape = arguments.load, at_once, arguments.features
     pieces = -(-partition.height // at_once)
-    bare = [plain(comm, pieces, shape) for _ in range(arguments.repeats)]
+    shape = arguments.load, partition.height * arguments.features
+    generator = np.concatenate([scheme.placement(w) for w in range(workers)])
+    source = open_source(config.data, 0) if comm.rank == 0 else None
+    blocks = None
+    if source:
+        ((_, blocks, _),) = partition.windows(source, 1 << 62)
+        blocks = blocks.reshape(workers, -1)
+    bare = [plain(comm, generator, blocks, pieces, shape) for _ in range(2)]
+    del blocks
     if comm.rank:
         serve(MPIWorker(comm))
         return
     master, members = MPIMaster(comm, hard=False), list(range(workers))
-    source, ours = open_source(config.data, 0), []
-    replaces = None
-    for iteration in range(arguments.repeats):
+    replaces, ours = None, []
+    for iteration in range(2):
         begin = time.perf_counter()
         code_id = master.new_code()
         group = WorkerGroup(
@@ -87,11 +105,7 @@ def job(arguments):
         ours.append(time.perf_counter() - begin)
         replaces = code_id
     master.stop_or_abort()
-    from common import state
-
-    state(f"Isend of {pieces} x {workers} pieces of {8 * np.prod(shape) / 1e6:.1f} MB", bare, " s")
-    state("encoding and handing out, and one task", ours, " s")
-    state("ours / plain", [a / b for a, b in zip(ours, bare, strict=True)])
+    print(json.dumps([*bare[-1], ours[-1]]))
 
 
 def main() -> None:
@@ -108,15 +122,20 @@ def main() -> None:
     if launch():
         job(arguments)
         return
-    from common import command, mpiexec
+    from common import command, mpiexec, state
 
-    ranks = str(arguments.ranks)
-    done = command(
-        mpiexec(), "-n", ranks, sys.executable, __file__, *sys.argv[1:], cwd=Path.cwd(), timeout=900
-    )
-    print(done.out, end="")
-    if done.code:
-        raise SystemExit(done.err)
+    program = [mpiexec(), "-n", str(arguments.ranks), sys.executable, __file__, *sys.argv[1:]]
+    found = []
+    for _ in range(arguments.repeats):
+        done = command(*program, cwd=Path.cwd(), timeout=900)
+        if done.code:
+            raise SystemExit(done.err)
+        found.append(json.loads(done.out))
+    products, bare, ours = zip(*found, strict=True)
+    state("one product", products, " s")
+    state("one product, and Isend of what it yields", bare, " s")
+    state("encoding and handing out, and one task", ours, " s")
+    state("ours / plain", [a / b for a, b in zip(ours, bare, strict=True)])
 
 
 if __name__ == "__main__":

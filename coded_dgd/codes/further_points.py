@@ -13,7 +13,7 @@ from coded_dgd.codes.further import Further
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-REGULAR = 1e-11
+REGULAR = 1e-12
 """Size of the multiple of the identity below V, per norm of a column of V with all points."""
 ROUNDING = 2e-15
 """Largest residual of V^T w = n e, per norm of w and of a column of V with all points."""

@@ -13,8 +13,8 @@ from coded_dgd.codes.mds import decode_weights
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-PIECE = 2**16
-"""Numbers of the weights that are updated at once, while they are in the cache."""
+PIECE = 2**15
+"""Numbers of the weights that are looked at at once, while they are in the cache."""
 UPDATABLE = 1e8
 """Largest error amplification of weights that are updated."""
 ROUNDING = 1e-14
@@ -50,11 +50,13 @@ class FurtherRows(Further):
         self._probe = np.random.default_rng(0).standard_normal((rows.shape[1],))
         self._taken = 0
         self._amplification = np.inf
+        self._worst = 0  # row of W that amplified errors most when all were looked at
 
     def take(self, messages: Sequence[int]) -> float:
         if self._amplification <= UPDATABLE:
             for count in range(self._taken + 1, len(messages) + 1):
-                self._append(messages[:count])
+                self._append(messages[count - 1])
+            self._amplify(messages)
         wrong = self._amplification <= self._limit and not self._decodes(messages)
         if wrong or not self._amplification <= UPDATABLE:
             self._compute(messages)
@@ -64,29 +66,36 @@ class FurtherRows(Further):
     def _compute(self, messages: Sequence[int]) -> None:
         """Compute the weights anew."""
         here = np.array(messages)
-        weights = decode_weights(self._rows[here], self._indices[here])
-        self._transposed[: len(here)] = weights.T
-        self._amplification = float(np.max(np.abs(weights) @ self._scales[here]))
         self._taken = len(here)
+        self._transposed[: self._taken] = decode_weights(self._rows[here], self._indices[here]).T
+        self._amplify_all(messages)
 
-    def _append(self, messages: Sequence[int]) -> None:
-        """Update the weights for the last of the messages."""
+    def _append(self, message: int) -> None:
+        """Update the weights for one more message."""
+        from scipy.linalg.blas import dger
+
         old = self._transposed[: self._taken]
-        d: Floats = old @ self._rows[messages[-1]]
+        d: Floats = old @ self._rows[message]
         b: Floats = d @ old / (1 + d @ d)
+        dger(-1.0, b, d, a=old.T, overwrite_a=True)  # in place, as old.T is in Fortran order
         self._transposed[self._taken] = b
         self._taken += 1
-        scales, size = self._scales[messages], self._rows.shape[1]
-        sums: Floats = scales[-1] * np.abs(b)
-        height = max(1, PIECE // size)
-        memory = np.empty((height, size))
-        for first in range(0, len(old), height):
-            piece = old[first : first + height]
-            some = slice(first, first + len(piece))
-            change = np.multiply(d[some, None], b, out=memory[: len(piece)])
-            piece -= change
-            sums += scales[some] @ np.abs(piece, out=change)
-        self._amplification = float(sums.max())
+
+    def _amplify(self, messages: Sequence[int]) -> None:
+        """Compute the error amplification, or that of one row of W if it is above the limit."""
+        of_worst = np.abs(self._transposed[: self._taken, self._worst])
+        self._amplification = float(self._scales[messages] @ of_worst)
+        if not self._amplification > self._limit:
+            self._amplify_all(messages)
+
+    def _amplify_all(self, messages: Sequence[int]) -> None:
+        scales, height = self._scales[messages], max(1, PIECE // self._rows.shape[1])
+        sums = np.zeros(self._rows.shape[1])
+        for first in range(0, self._taken, height):
+            piece = slice(first, min(first + height, self._taken))
+            sums += scales[piece] @ np.abs(self._transposed[piece])
+        self._worst = int(np.argmax(sums))  # nan, if there is any
+        self._amplification = float(np.max(sums))
 
     def _decodes(self, messages: Sequence[int]) -> bool:
         image = (self._rows[messages] @ self._probe) @ self._transposed[: len(messages)]

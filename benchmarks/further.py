@@ -9,8 +9,11 @@ update the factorisation. Seconds are those of the processor.
 from __future__ import annotations
 
 import argparse
+import os
 from statistics import mean, median
 from time import process_time
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 

@@ -89,11 +89,12 @@ class Partition:
         step = max(1, min(self.height, size // row_bytes))
         for start in range(0, self.height, step):
             stop = min(start + step, self.height)
-            X = np.zeros((len(chosen), stop - start, source.features))
-            y = np.zeros((len(chosen), stop - start))
+            X = np.empty((len(chosen), stop - start, source.features))
+            y = np.empty((len(chosen), stop - start))
             for place, block in enumerate(chosen):
                 first, last = self.bounds(block)
                 low, high = min(first + start, last), min(first + stop, last)
                 if low < high:
                     X[place, : high - low], y[place, : high - low] = source.read(low, high)
+                X[place, high - low :] = y[place, high - low :] = 0
             yield Window(start, X, y)

@@ -313,7 +313,7 @@ def test_the_gradient_in_pieces_is_the_gradient(monkeypatch, name, rows):
         whole = objective.gradient(X, labels, beta, factors)
         with monkeypatch.context() as patch:
             patch.setattr(base, "SMALL_BYTES", 0)
-            patch.setattr(base, "FEWEST_ROWS", 1)
+            patch.setattr(base, "ROWS_OF_KERNEL", 1)
             patch.setattr(base, "CACHE_BYTES", rows * 8 * 5)
             assert base.rows_at_once(*X.shape) == rows
             np.testing.assert_allclose(
@@ -325,3 +325,6 @@ def test_only_large_data_of_not_too_many_features_go_in_pieces():
     assert base.rows_at_once(1000, 100) == 1000
     assert base.rows_at_once(1_000_000, 100) * 100 * 8 <= base.CACHE_BYTES
     assert base.rows_at_once(1000, 1_000_000) == 1000
+    assert base.rows_at_once(100_000, 1000) == 64  # 65 fit, but BLAS takes 4 at once
+    assert base.rows_at_once(100_000, 16_384) == 4
+    assert base.rows_at_once(100_000, 16_385) == 100_000

@@ -15,8 +15,9 @@ CACHE_BYTES = 1 << 19
 """Size in bytes of a piece of X that stays in a core's cache between its two products."""
 SMALL_BYTES = 1 << 22
 """Size in bytes up to which the whole of X is in the cache anyway."""
-FEWEST_ROWS = 4
-"""Minimum number of rows of a piece; with fewer the products are slower than memory."""
+ROWS_OF_KERNEL = 4
+"""Number of rows that BLAS takes at once in the second product. A piece has a multiple of it: with
+rows left over, or with fewer, the products may be slower than memory."""
 
 
 class Objective(ABC):
@@ -268,5 +269,6 @@ def rows_at_once(rows: int, features: int, itemsize: int = 8) -> int:
     That is all rows if X is small, or too wide for pieces to pay.
     """
     fitting = CACHE_BYTES // (itemsize * max(1, features))
+    fitting -= fitting % ROWS_OF_KERNEL
     small = itemsize * rows * features <= SMALL_BYTES
-    return rows if small or fitting < FEWEST_ROWS else fitting
+    return rows if small or not fitting else fitting

@@ -21,7 +21,7 @@ ROUGH = 1e-12
 """The same where the error amplification is above twice the limit, so that w will not be used."""
 STEPS = 6
 """Largest number of steps of refinement."""
-SEPARATE = 8
+SEPARATE = 16
 """Largest number of points that are kept beside the triangular factor."""
 PANEL = 16
 """Number of columns of the triangular factor that are updated at once."""

@@ -14,6 +14,14 @@ settings.load_profile("repeatable")
 LEFT_OUT = pytest.StashKey()
 
 
+@pytest.fixture
+def one_blas_thread():
+    """Limit BLAS to one thread, since threads that wait for work count as time of the process."""
+    pools = pytest.importorskip("threadpoolctl", reason="scikit-learn, with it, is not installed")
+    with pools.threadpool_limits(1):
+        yield
+
+
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="run the slow tests, too: everything")
     parser.addoption(

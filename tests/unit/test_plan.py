@@ -628,6 +628,7 @@ def test_redundancy_does_not_pay_where_cores_are_shared():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_blas_thread")
 def test_the_whole_grid_is_predicted_in_fifteen_seconds_of_one_core():
     delay = "shifted-exponential:mu=10,alpha=0.01"
     network = Network((1, 100), (1e-3, 1e-3), (3e-5, 4e-5), 0.1, 1e-9)

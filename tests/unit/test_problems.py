@@ -180,6 +180,7 @@ def test_optimum_that_would_take_too_long_is_none(features):
     assert Problem(source, LEAST_SQUARES).optimum() is None
 
 
+@pytest.mark.usefixtures("one_blas_thread")
 def test_optimum_of_many_features_and_few_rows_takes_a_moment():
     dice = np.random.default_rng(0)
     X, y = dice.standard_normal((60, 2000)), dice.standard_normal(60)

@@ -92,9 +92,6 @@ def with_messages(
     after the whole latency, and words at once, relative to a worker that has had beta_t at once.
     Rank 0 receives results one at a time, and decides after each of them.
 
-    In both cases workers begin with the same shares, by speeds that rank 0 has learnt from results
-    whose messages take their time.
-
     Replays are few. Completion times go up and down with the time of work split perfectly by speed,
     whose mean is found from many more draws. So they are corrected by the ratio of its means (a
     ratio estimator).
@@ -116,19 +113,15 @@ def with_messages(
     work = work + (held_up or 0.0) * np.maximum(own - work, 0.0)
     finish = consecutive(scheme, delay, rng, replays(scheme, realisations), work)
     expected = splits(scheme, delay, rng, realisations, work)
+    ideal = real = replayed(scheme, VirtualWorkers(scheme).run_settled(finish))
     latency, service = network.latency_of(length), network.service_of(length)
-    takes_time = latency or service
-    workers = VirtualWorkers(
-        scheme,
-        message=max(latency - service, 0.0),
-        service=service + decision_seconds(scheme) if takes_time else 0.0,
-    )
-    sent = finish + wave * np.arange(len(work))
-    learnt = workers.settle(sent[:WARM_UP])
-    ideal = real = replayed(scheme, [workers.run(each) for each in sent[WARM_UP:]])
-    if takes_time:
-        at_once = VirtualWorkers(scheme, learnt=learnt)
-        ideal = replayed(scheme, [at_once.run(each) for each in finish[WARM_UP:]])
+    if latency or service:
+        workers = VirtualWorkers(
+            scheme,
+            message=max(latency - service, 0.0),
+            service=service + decision_seconds(scheme),
+        )
+        real = replayed(scheme, workers.run_settled(finish + wave * np.arange(len(work))))
     split = split_times(finish[WARM_UP:], scheme.blocks)
     if not (np.isfinite(expected).all() and np.isfinite(real.completion).all()):
         return Costed(ideal, real, inf)

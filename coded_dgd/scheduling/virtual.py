@@ -37,8 +37,6 @@ class VirtualWorkers:
     keep : bool
         Whether workers keep their results until all blocks are done, so that those of a lost worker
         are lost.
-    learnt : list of three lists of float, optional
-        What is known about speeds in the beginning, as `settle` returns it; by default nothing.
     """
 
     def __init__(
@@ -48,13 +46,11 @@ class VirtualWorkers:
         message: float = 0.0,
         service: float = 0.0,
         keep: bool = False,
-        learnt: list[list[float]] | None = None,
     ) -> None:
         self._held = [scheme.held(worker).tolist() for worker in range(scheme.workers)]
         self._keep, self._learns = keep, scheme.shares_by_speed
         self._scheduler, self._shares, self._late = Scheduler(scheme), Shares(scheme), late
         self._message, self._service = message, service
-        self._shares.restore(learnt)
 
     @property
     def words(self) -> int:
@@ -71,15 +67,10 @@ class VirtualWorkers:
                 replayed: Replayed = end.value
                 return replayed
 
-    def settle(self, finish: Floats) -> list[list[float]] | None:
-        """Replay iterations, and return what has been learnt about speeds, None if nothing is."""
-        if self._learns:
-            for each in finish:
-                self.run(each)
-        return self._shares.state()
-
     def run_settled(self, finish: Floats, silent: Sequence[int] = ()) -> list[Replayed]:
         """Replay consecutive iterations, and return all but the first `WARM_UP` of them.
+
+        If shares do not follow speeds, nothing is learnt, and the first ones are not replayed.
 
         Parameters
         ----------
@@ -88,7 +79,9 @@ class VirtualWorkers:
         silent : sequence of int, optional
             Worker that computes nothing in each iteration that is returned; by default all compute.
         """
-        self.settle(finish[:WARM_UP])
+        if self._learns:
+            for each in finish[:WARM_UP]:
+                self.run(each)
         lost = [{worker: 0.0} for worker in silent] or [{}] * (len(finish) - WARM_UP)
         return [self.run(*each) for each in zip(finish[WARM_UP:], lost, strict=True)]
 

@@ -103,6 +103,22 @@ def test_what_messages_cost_is_the_latency_and_the_work_of_rank_0(monkeypatch):
     assert slower.communication > found.communication + 1e-3
 
 
+@pytest.mark.parametrize(
+    "delay",
+    ["persistent:ranks=1,2,factor=3", "additive:overhead=0.001,alpha=0.01,mu=1000,spread=0.5"],
+)
+def test_what_tasks_alone_take_is_the_same_over_every_network(delay):
+    """Late messages make speeds look alike, so that shares by speeds learnt from them differ."""
+    scheme, model = fine(), delays.create(delay, 0)
+    slow = Network((1, 20), (0.1, 0.1), (1e-4, 1e-4))
+    without, late = (
+        iteration(scheme, model, measurements(network), SIZES, injected=True)
+        for network in (IDEAL, slow)
+    )
+    assert late.ideal == without.ideal
+    assert late.completion > without.completion + 0.1
+
+
 def test_of_sums_rank_0_receives_one_from_each_worker():
     network = Network((1, 20), (1e-3, 50e-3), (1e-5, 5e-3))
     model = delays.create(LAW, 0)

@@ -15,7 +15,7 @@ from coded_dgd.errors import UsageError
 from coded_dgd.guard import GuardedDecoder
 from coded_dgd.scheduling.scheduler import NONE, RESERVED, WORDS, Scheduler
 from coded_dgd.scheduling.shares import Shares, balanced
-from coded_dgd.scheduling.virtual import VirtualWorkers
+from coded_dgd.scheduling.virtual import WARM_UP, VirtualWorkers
 from coded_dgd.schemes.dynamic import DynamicScheme
 from coded_dgd.schemes.progress import BlockProgress
 
@@ -416,6 +416,25 @@ def test_equal_shares_stay_the_own_blocks():
     finish = np.cumsum(np.tile([[1.0], [1.0], [5.0], [1.0], [1.0]], scheme.load), axis=1)
     times = [workers.run(finish).completion_time for _ in range(5)]
     assert len({*times}) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_iterations_that_settle_are_those_before_the_ones_returned(seed):
+    """Those of equal shares are left out, which must make no difference."""
+    rng = np.random.default_rng(seed)
+    scheme = random_scheme(rng)
+    finish = np.array([random_finish(rng, scheme) for _ in range(WARM_UP + 4)])
+    workers, settled = VirtualWorkers(scheme), VirtualWorkers(scheme)
+    every = [workers.run(each) for each in finish]
+    assert settled.run_settled(finish) == every[WARM_UP:]
+    workers = VirtualWorkers(scheme)
+    silent = rng.integers(scheme.workers, size=4).tolist()
+    for each in finish[:WARM_UP]:
+        workers.run(each)
+    expected = [
+        workers.run(each, {w: 0.0}) for each, w in zip(finish[WARM_UP:], silent, strict=True)
+    ]
+    assert VirtualWorkers(scheme).run_settled(finish, silent) == expected
 
 
 def test_lists_leave_out_the_workers_that_are_lost():

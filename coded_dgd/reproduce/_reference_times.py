@@ -8,7 +8,7 @@ from coded_dgd.delays.base import Floats
 from coded_dgd.reproduce._replayed_schemes import FINE, REFERENCE, Row
 from coded_dgd.reproduce._straggler_traces import StragglerTrace
 from coded_dgd.scheduling.pace import LearntPace
-from coded_dgd.theory.perfect_split import split_times
+from coded_dgd.traces.baselines import split_perfectly, without_stragglers
 
 SHARES, PERFECT, WITHOUT = "shares by speed", "perfect split", "without stragglers"
 REFERENCES = (SHARES, PERFECT, WITHOUT)
@@ -18,7 +18,7 @@ SHORTEST = 1e-9
 
 def reference(name: str, trace: StragglerTrace) -> Row | None:
     """Return the reference called `name`, or None if the trace is too short for it."""
-    found = {SHARES: by_speed, PERFECT: split_perfectly, WITHOUT: without_stragglers}[name](trace)
+    found = {SHARES: by_speed, PERFECT: perfectly_split, WITHOUT: of_the_median}[name](trace)
     return Row(name, REFERENCE, found) if np.isfinite(found).all() else None
 
 
@@ -43,19 +43,13 @@ def by_speed(trace: StragglerTrace) -> Floats:
     return times
 
 
-def split_perfectly(trace: StragglerTrace) -> Floats:
-    """Return the times of work that is split perfectly by the speed in the same iteration.
-
-    A time is inf if a worker would do more than the trace has times for.
-    """
-    shares = min(float(trace.workers), trace.most_shares)
-    finish = trace.finish(np.arange(1.0, int(shares * FINE) + 1) / FINE)
-    times = np.concatenate([split_times(each[None], trace.workers * FINE) for each in finish])
-    out_of_work = (finish[..., -1] < times[:, None]).any(axis=1) & (shares < trace.workers)
-    return np.where(out_of_work, np.inf, times)
+def perfectly_split(trace: StragglerTrace) -> Floats:
+    """Return the times of work that is split perfectly by the speed in the same iteration."""
+    most = min(float(trace.workers), trace.most_shares)
+    shares = np.arange(1.0, int(most * FINE) + 1) / FINE
+    return np.concatenate([split_perfectly(each[None], shares) for each in trace.finish(shares)])
 
 
-def without_stragglers(trace: StragglerTrace) -> Floats:
+def of_the_median(trace: StragglerTrace) -> Floats:
     """Return the times of the median worker with 1/M of the data, the what-if baseline."""
-    times: Floats = np.median(trace.finish(np.ones(1))[..., 0], axis=1)
-    return times
+    return without_stragglers(trace.finish(np.ones(1))[..., 0])

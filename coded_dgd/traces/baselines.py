@@ -12,6 +12,7 @@ from math import inf
 import numpy as np
 
 from coded_dgd.delays.base import Floats
+from coded_dgd.theory.perfect_split import SLIVER, split_times
 
 RARE, LASTING, MILD = "rare", "lasting", "mild"
 WINDOW = 10
@@ -91,20 +92,50 @@ def baselines(times: Floats) -> Baselines:
     times : (iterations, M) or (iterations, M, work) array
         Durations of tasks, or finish times; inf for never.
     """
+    workers = times.shape[1]
     overhead, duration = _parts(times)
     first = overhead + duration
     least = NEGLIGIBLE * float(first[np.isfinite(first)].max(initial=0.0))
     duration = np.maximum(duration, least)
+    parts = np.array([SLIVER, workers])  # the overhead is not spread over the work
+    finish = overhead[..., None] + duration[..., None] * parts
     by_speed = []
     for start, time, share in zip(overhead, duration, _shares(first, least), strict=True):
         works = share > 0
         by_speed.append((start[works] + share[works] * time[works]).max())
     return Baselines(
         uncoded=float(first.max(axis=1).mean()),
-        without_stragglers=float(np.median(first, axis=1).mean()),
+        without_stragglers=float(without_stragglers(first).mean()),
         by_speed=float(np.mean(by_speed)),
-        perfect=float(_perfect(overhead, duration).mean()),
+        perfect=float(split_perfectly(finish, parts).mean()),
     )
+
+
+def without_stragglers(first: Floats) -> Floats:
+    """Return the time of the median worker in each iteration, given times (iterations, M)."""
+    times: Floats = np.median(first, axis=1)
+    return times
+
+
+def split_perfectly(finish: Floats, shares: Floats) -> Floats:
+    """Return the times of iterations whose work is split perfectly by the speed of the workers.
+
+    Parameters
+    ----------
+    finish : (iterations, M, K) array
+        Finish times of K parts of work that a worker does one after the other; inf for never.
+    shares : (K,) array
+        Work at the end of each part, where 1 is 1/M of the work of all.
+
+    Returns
+    -------
+    (iterations,) array
+        Times; inf if a worker would do more than there are finish times for.
+    """
+    workers = finish.shape[1]
+    times = split_times(finish, workers, np.diff(shares, prepend=0.0))
+    out_of_work = (finish[..., -1] < times[:, None]).any(axis=1) & (shares[-1] < workers)
+    return np.where(out_of_work, inf, times)
 
 
 def _parts(times: Floats) -> tuple[Floats, Floats]:
@@ -120,7 +151,9 @@ def _parts(times: Floats) -> tuple[Floats, Floats]:
 def _shares(first: Floats, least: float) -> Iterator[Floats]:
     """Return the parts of a task, 1 on average, of the workers in each iteration.
 
-    A trace starts over at its end, so that its first iterations follow its last ones.
+    A trace starts over at its end, so that its first iterations follow its last ones. A worker
+    whose task has never ended gets no part, whereas `scheduling.pace.LearntPace`, by which the
+    figure ``traces`` of `reproduce` divides the work, learns from tasks that end.
     """
     count, workers = first.shape
     for iteration in range(count):
@@ -129,21 +162,6 @@ def _shares(first: Floats, least: float) -> Iterator[Floats]:
         if len(before):
             speed = 1 / np.maximum(before.mean(axis=0), least)
         yield speed / speed.mean() if speed.any() else np.ones(workers)
-
-
-def _perfect(overhead: Floats, duration: Floats) -> Floats:
-    """Return the least time T of each iteration with sum of max(T - O, 0) / D = M.
-
-    The workers that take part are those with the least overhead. Any other number of them takes
-    longer, so that the time is the minimum over their number.
-    """
-    order = np.argsort(overhead, axis=1)
-    sorted_overhead = np.take_along_axis(overhead, order, axis=1)
-    speed = 1 / np.take_along_axis(duration, order, axis=1)
-    done = overhead.shape[1] + np.cumsum(sorted_overhead * speed, axis=1)
-    with np.errstate(divide="ignore"):  # of workers that never end
-        perfect: Floats = (done / np.cumsum(speed, axis=1)).min(axis=1)
-    return perfect
 
 
 def _ratio(time: float, other: float) -> float:

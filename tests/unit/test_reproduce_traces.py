@@ -16,9 +16,9 @@ from coded_dgd.reproduce._reference_times import (
     REFERENCES,
     SHARES,
     by_speed,
+    of_the_median,
+    perfectly_split,
     reference,
-    split_perfectly,
-    without_stragglers,
 )
 from coded_dgd.reproduce._replayed_schemes import (
     APPROXIMATE,
@@ -157,20 +157,20 @@ def test_all_figures_may_be_given_traces_of_which_one_replays_them():
 def test_work_split_perfectly_is_the_harmonic_mean(tmp_path):
     times = np.random.default_rng(0).exponential(1.0, (20, 5)) + 0.1
     trace = opened(tmp_path, times)
-    np.testing.assert_allclose(split_perfectly(trace), 5 / (1 / times).sum(axis=1))
-    np.testing.assert_array_equal(without_stragglers(trace), np.median(times, axis=1))
+    np.testing.assert_allclose(perfectly_split(trace), 5 / (1 / times).sum(axis=1))
+    np.testing.assert_array_equal(of_the_median(trace), np.median(times, axis=1))
 
 
 def test_an_overhead_is_paid_in_a_perfect_split(tmp_path):
     finish = np.broadcast_to(1 + 0.5 * np.arange(1, 6.0), (20, 5, 5))
-    np.testing.assert_allclose(split_perfectly(opened(tmp_path, finish)), 1.5)
+    np.testing.assert_allclose(perfectly_split(opened(tmp_path, finish)), 1.5)
 
 
 def test_shares_by_speed_are_perfect_once_lasting_speeds_are_known(tmp_path):
     trace = opened(tmp_path, np.tile([1.0, 2.0, 4.0, 1.0], (30, 1)))
     times = by_speed(trace)
     assert times[0] == 4
-    np.testing.assert_allclose(times[2:], split_perfectly(trace)[2:], rtol=1e-3)
+    np.testing.assert_allclose(times[2:], perfectly_split(trace)[2:], rtol=1e-3)
 
 
 def test_shares_beyond_what_was_recorded_are_no_reference(tmp_path):

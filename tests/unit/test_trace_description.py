@@ -12,7 +12,7 @@ from coded_dgd.cli import run_command_line
 from coded_dgd.errors import DataError
 from coded_dgd.report.trace import format_text, panels, to_json
 from coded_dgd.theory.replay import completion_times
-from coded_dgd.traces.baselines import LASTING, MILD, RARE, baselines
+from coded_dgd.traces.baselines import LASTING, MILD, RARE, baselines, split_perfectly
 from coded_dgd.traces.describing import autocorrelation, describe
 from coded_dgd.traces.growth import growth
 
@@ -154,6 +154,27 @@ def test_a_perfect_split_does_no_work_where_only_starting_takes_longer():
 
 def test_the_perfect_split_is_the_harmonic_mean_of_durations():
     assert baselines(PAPER).perfect == pytest.approx((20 / (1 / PAPER).sum(axis=1)).mean())
+
+
+def test_a_perfect_split_ends_when_all_parts_of_the_work_are_done():
+    """The time T with sum of max(T - O, 0) / D = M, found by bisection."""
+    overhead, duration = RNG.exponential(1.0, (30, 7)), RNG.exponential(1.0, (30, 7)) + 0.1
+    duration[:, 3] = np.where(RNG.random(30) < 0.5, inf, 1.0)
+    early, late = np.zeros(30), np.full(30, 100.0)
+    for _ in range(60):
+        middle = (early + late) / 2
+        done = (np.maximum(middle[:, None] - overhead, 0) / duration).sum(axis=1) >= 7
+        early, late = np.where(done, early, middle), np.where(done, middle, late)
+    finish = overhead[..., None] + duration[..., None] * [1, 2]
+    assert baselines(finish).perfect == pytest.approx(late.mean(), rel=1e-8)
+
+
+def test_a_split_beyond_what_was_recorded_is_not_known():
+    finish = np.array([[[1.0], [2.0], [4.0]], [[1.0], [1.0], [1.0]]])
+    assert split_perfectly(finish, np.ones(1)).tolist() == [inf, 1.0]
+    assert split_perfectly(finish * [1.0, 2.0, 3.0], np.arange(1.0, 4)).tolist() == pytest.approx(
+        [3 / (1 + 1 / 2 + 1 / 4), 1.0]
+    )
 
 
 def test_tasks_that_never_end():

@@ -162,14 +162,12 @@ class Judge:
     def redrawn(self, entry: Entry, number: int) -> IterationCost:
         """Predict an iteration under one of the equally likely measurements, the same for all.
 
-        The realisations are few, since they are the same under each law, so that their chance
-        hardly adds to the spread over the laws.
         The times of a dynamic scheme are taken to change like those of work split by speed, since a
         replay takes long.
         """
         scheme, found, other = entry.candidate.scheme, entry.iteration, self._redrawn[number]
         if not isinstance(scheme, DynamicScheme) or found is None:
-            changed = self._iteration(entry, other)
+            changed = self._iteration(entry, other, realisations=PRECISE)
             return changed if found is None else replace(changed, weights=found.weights)
         mean, mean_changed = (
             splits(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from coded_dgd.engine.losses import ranks
+from coded_dgd.report import metrics
 from coded_dgd.report.pace import STATISTIC, Pace, latest_paces, outliers
 from coded_dgd.report.table import describe_stop
 from coded_dgd.runs import log_file
@@ -43,6 +44,9 @@ def explain(run: RecordedRun) -> Explanation:
     ]
     if text := describe_stop(run.summary):
         found.append(("gradient norm", text))
+    if run.summary.validation:
+        figures = metrics.on_held_out(run.summary.validation)
+        found.append(("held-out rows", "\n".join(f"{name}: {told}" for name, told in figures)))
     if run.summary.warnings:
         found.append(("warnings", "\n".join(run.summary.warnings)))
     return found

@@ -19,13 +19,17 @@ def lines(figures: Mapping[str, float]) -> list[str]:
 
 def held_out(validated: Validated) -> list[str]:
     """Return the lines of held-out rows in the table of a run."""
-    found = [
-        f"{f'held-out {title(name)}':<{WIDTH}}{text(name, value)}"
-        for name, value in validated.figures.items()
-    ]
-    found[0] += (
-        f" of {validated.rows} rows; lowest after iteration {validated.iteration}; "
-        f"{validated.time:.3g} s in all"
+    return [f"{f'held-out {name}':<{WIDTH}}{told}" for name, told in on_held_out(validated)]
+
+
+def on_held_out(validated: Validated) -> list[tuple[str, str]]:
+    """Return the title and the text of each figure on held-out rows; the first says how many."""
+    found = [(title(name), text(name, value)) for name, value in validated.figures.items()]
+    name, told = found[0]
+    found[0] = (
+        name,
+        f"{told} of {validated.rows} rows; lowest after iteration {validated.iteration}; "
+        f"{validated.time:.3g} s in all",
     )
     return found
 

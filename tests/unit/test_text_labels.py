@@ -91,7 +91,8 @@ MIXED = [
     ([*LABELS[:-1], 3], "y, row 1: .* is text"),
     ([*LABELS[:-1], None], "y, row 1: .* is text"),
     ([None, *LABELS[1:]], "y, row 1: the value is missing"),
-    (np.array([b"a", b"b"] * 30), r"y holds \|S1 values"),
+    (np.array([b"a", b"b"] * 30), r"y holds \|S1 values: .* or text with .astype\(str\)"),
+    ([b"a", b"b"] * 30, r"y holds \|S1 values: .* or text with .astype\(str\)"),
     (LABELS[:-1], "X has 60 rows but y has 59"),
 ]
 

@@ -77,6 +77,8 @@ def given_labels(name: str, given: Any, X: Any) -> tuple[NDArray[Any], tuple[str
     """
     column = next(_columns(given)) if len(column_names(given)) == 1 else given
     array = _unmasked(name, _array(name, column))
+    if array.dtype.kind == "S":
+        refuse_unreal(name, array.dtype, text=True)
     if array.dtype.kind == "U" and isinstance(column, Sequence):
         array = np.array(column, dtype=object)  # of a word among numbers numpy makes words of all
     if array.size and (

@@ -160,6 +160,7 @@ def test_figures_are_in_table_records_summary_and_plots(capsys):
     run("--objective", "logistic", "--validation", "0.25", "--validation-every", "3", "--out", "r",
         "--iterations", "10")  # fmt: skip
     lines = capsys.readouterr().err.splitlines()
+    assert any("60 of 80 rows x 6 features" in line for line in lines)
     table = [line for line in lines if line.startswith("held-out")]
     assert [line.split("  ")[0] for line in table] == [
         "held-out loss", "held-out accuracy", "held-out log loss", "held-out ROC AUC",
@@ -175,6 +176,8 @@ def test_figures_are_in_table_records_summary_and_plots(capsys):
     assert len(drawn.panels) == 4 and drawn.panels[0].series[0].x.tolist() == [2, 5, 8]
     assert run_command_line(["report", "r", "--html", "r.html"]) == 0
     assert "held-out accuracy" in Path("r.html").read_text()
+    told = capsys.readouterr().out
+    assert "held-out rows     loss: " in told and "                    accuracy: " in told
 
 
 def test_rows_with_text_labels_are_held_out():
@@ -294,6 +297,15 @@ def test_a_class_of_which_all_rows_are_drawn_is_refused(names, rare):
     y = np.array(names)[np.minimum(places, 2)]
     with pytest.raises(CodedDGDError, match=f"every row of class {rare}: give another --seed"):
         trained(y=y, objective="softmax", validation=0.25)
+
+
+@pytest.mark.parametrize("names", [[1.0, 7.0], ["a", "z"]])
+def test_a_draw_that_leaves_one_class_of_two_names_the_seed(names):
+    (out, _) = parts()[1]
+    y = np.array(names)[np.where((X[:, None] == out).all(axis=2).any(axis=1), 1, 0)]
+    remedy = "that --validation leaves for training are .*: give another --seed"
+    with pytest.raises(CodedDGDError, match=remedy):
+        trained(y=y, objective="logistic", validation=0.25)
 
 
 def test_workers_that_read_all_rows_are_refused(capsys):

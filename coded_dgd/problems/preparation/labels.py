@@ -172,6 +172,11 @@ def _refuse_words(source: Source, objective: Objective) -> NoReturn:
 
 
 def _found(source: Source, classes: Floats) -> str:
+    if len(classes) == 1 and source.selected_from is not None:
+        return (
+            f"and all of those that --validation leaves for training are "
+            f"{_listed(source, classes)}: give another --seed, or add rows with other labels"
+        )
     if len(classes) == 1:
         return f"and all of them are {_listed(source, classes)}: add rows with other labels"
     return (

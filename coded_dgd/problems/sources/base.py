@@ -75,6 +75,9 @@ class Source(ABC):
     weights: Floats | None = None
     """Sample weight of each row, of shape (m,); None if all weights are one."""
 
+    selected_from: int | None = None
+    """Number of rows of the data from which these rows are selected; None if they are all."""
+
     intercept: bool = False
     """Whether the last column is the column of ones of an intercept."""
 
@@ -98,9 +101,10 @@ class Source(ABC):
         label = f", {self.columns.describe()}" if self.columns else ""
         words = "" if self.words is None else f", {len(self.words)} different texts as labels"
         weights = "" if self.weights is None else ", sample weights"
+        in_all = "" if self.selected_from is None else f" of {self.selected_from}"
         return (
-            f"{self.name}: {self.rows} rows x {self.features} features{label}{words}{weights}, "
-            f"{self.storage}"
+            f"{self.name}: {self.rows}{in_all} rows x {self.features} features"
+            f"{label}{words}{weights}, {self.storage}"
         )
 
     def feature_title(self, feature: int) -> str:

@@ -25,6 +25,7 @@ class SelectedRows(Source):
         super().__init__(source.name, len(chosen), source.features, source.storage)
         self.dtype, self.density, self.remedy = source.dtype, source.density, source.remedy
         self.columns, self.labelled, self.words = source.columns, source.labelled, source.words
+        self.selected_from = source.rows
         if source.weights is not None:
             self.weights = source.weights[chosen]
         self._source, self._chosen = source, chosen

@@ -155,6 +155,12 @@ class WorkerPool:
                 )
             if self not in _entered:
                 raise UsageError("train: the workers have been left before the training began")
+            asked = call.options.get("workers")
+            if asked not in (None, self.count):
+                raise UsageError(
+                    f"train: workers={shown(asked)}, and {self.count} are kept: leave it out, or "
+                    "keep another number with coded_dgd.workers(...)"
+                )
             job = self._job or self._start()
             self._training = True
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from coded_dgd.problems.predictor import Predictor
 
 FLOATS = [np.float64, np.float32]
 """Types of X that are kept; others become the first."""
+LARGEST = sys.float_info.max
+"""Largest factor of the penalty."""
 SEEDS = 2**31 - 1
 """Upper bound of a seed that is drawn from a generator, exclusive."""
 DEFAULT, COPIES = "uc-mmc", 2
@@ -72,6 +75,8 @@ class CodedEstimator(BaseEstimator):
 
     _checks: ClassVar[Mapping[str, Any]] = {}
     """Further arguments of scikit-learn's checks of X and y."""
+    _penalty: ClassVar[str] = "alpha"
+    """What messages call the factor of the penalty."""
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -133,7 +138,7 @@ class CodedEstimator(BaseEstimator):
     def _options(self, workers: int) -> dict[str, Any]:
         """Return all other arguments of `train`."""
         further = {} if self.options is None else self.options
-        if not isinstance(further, Mapping):
+        if not isinstance(further, Mapping) or not all(isinstance(name, str) for name in further):
             raise UsageError(f"options has to be a dict of options of train, not {shown(further)}")
         for name in DIFFERENT.keys() & further.keys():
             raise UsageError(f"options has {name!r}: give it as {DIFFERENT[name]} instead")
@@ -143,6 +148,8 @@ class CodedEstimator(BaseEstimator):
                 f"{shown(self._objective)} is none: give its model a bias of its own, and "
                 "fit_intercept=False"
             )
+        if self.workers is not None:
+            self._number("workers", Integral, min_val=1)
         same = {name: getattr(self, name) for name in SAME}
         if self.scheme == DEFAULT and self.load is None:
             same["load"] = min(COPIES, max(workers, 1))
@@ -164,7 +171,10 @@ class CodedEstimator(BaseEstimator):
 
     def _number(self, name: str, kind: type = Real, min_val: float = 0, **limits: Any) -> Any:
         """Return a parameter that is a number; scikit-learn's error names one out of range."""
-        return check_scalar(getattr(self, name), name, kind, min_val=min_val, **limits)
+        value = check_scalar(getattr(self, name), name, kind, min_val=min_val, **limits)
+        if value != value:  # a NaN passes all comparisons of the check
+            raise ValueError(f"{name} == {value}, must be a number.")
+        return value
 
     def _learn(self, training: Training) -> None:
         """Keep what a training has found."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 from coded_dgd.estimators.classifier import Classifier
 
@@ -37,6 +37,8 @@ class CodedLogisticRegression(Classifier):
 
     C: float = 1.0
     class_weight: Mapping[Any, float] | str | None = None
+
+    _penalty: ClassVar[str] = "1/C"
 
     @property
     def _objective(self) -> str:

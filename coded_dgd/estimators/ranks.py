@@ -32,21 +32,21 @@ def fit_on_ranks(estimator: Any, arguments: Arguments, learn: Learn) -> None:
     launched = launch()
     if estimator.transport != "mpi":
         workers = WORKERS if estimator.workers is None else estimator.workers
-        _fit_from_here({**arguments(workers), "workers": workers}, learn)
+        _fit_from_here(estimator, {**arguments(workers), "workers": workers}, learn)
     elif launched is not None and launched.size > 1:
         _fit_on_all(launched, estimator, arguments, learn)
     elif (kept := pool.current()) is not None:
-        _fit_from_here(arguments(kept.count), learn)
+        _fit_from_here(estimator, arguments(kept.count), learn)
     else:
         own = pool.workers(estimator.workers)
         given = arguments(own.count)  # data that are refused start no ranks
         with own:
-            _fit_from_here(given, learn)
+            _fit_from_here(estimator, given, learn)
 
 
-def _fit_from_here(given: dict[str, Any], learn: Learn) -> None:
+def _fit_from_here(estimator: Any, given: dict[str, Any], learn: Learn) -> None:
     """Train from the one process that calls `fit`."""
-    training = trained(given)
+    training = trained(given, estimator._penalty)
     assert training is not None
     learn(training)
 
@@ -71,7 +71,7 @@ def _fit_on_all(launched: Launch, estimator: Any, arguments: Arguments, learn: L
     with refused_by_all():
         if launched.rank == 0:
             given = arguments(launched.size - 1)
-    training = trained(given)
+    training = trained(given, estimator._penalty)
     with refused_by_all():
         if training is not None:
             learn(training)

@@ -1,4 +1,4 @@
-"""A training whose warning is one of scikit-learn, too."""
+"""A training whose warnings and errors are those of an estimator."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning as TheirWarning
 
 from coded_dgd import errors
 from coded_dgd.api import Training, train
+from coded_dgd.estimators.wording import in_parameters
 
 LEVEL = 5
 """Number of callers from `trained` up to the user's call of `fit`."""
@@ -18,18 +19,35 @@ class ConvergenceWarning(errors.ConvergenceWarning, TheirWarning):
     """The result of `fit` is far from the optimum; the message names the remedy."""
 
 
-def trained(arguments: dict[str, Any]) -> Training | None:
+def trained(arguments: dict[str, Any], penalty: str) -> Training | None:
     """Return the result of `train`, which is None on other ranks than 0.
+
+    Parameters
+    ----------
+    arguments : dict
+        Arguments of `train`.
+    penalty : str
+        What messages call the factor of the penalty.
+
+    Raises
+    ------
+    CodedDGDError
+        As `train` does; the message names parameters of the estimator.
 
     Warns
     -----
     ConvergenceWarning
-        As `train` does.
+        As `train` does; the message names parameters of the estimator.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        training = train(**arguments)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            training = train(**arguments)
+    except errors.CodedDGDError as error:
+        error.args = (in_parameters(str(error), penalty),)
+        raise
     for each in caught:
         own = issubclass(each.category, errors.ConvergenceWarning)
+        message = in_parameters(str(each.message), penalty) if own else str(each.message)
         kind = ConvergenceWarning if own else each.category
-        warnings.warn(str(each.message), kind, stacklevel=LEVEL)
+        warnings.warn(message, kind, stacklevel=LEVEL)
     return training

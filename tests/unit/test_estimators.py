@@ -193,6 +193,7 @@ def test_few_iterations_warn_as_scikit_learn_does():
     with pytest.warns(ConvergenceWarning, match="not converged after 1 iterations") as caught:
         CodedRidge(1e-3, max_iter=1, **HERE).fit(X, y)
     assert [each.filename for each in caught] == [__file__]
+    assert str(caught[0].message).endswith("add standardize=True, or use a larger max_iter")
     assert issubclass(caught[0].category, UserWarning)
 
 
@@ -284,7 +285,19 @@ REFUSED = {
     "C": (CodedLogisticRegression(0), X, KINDS, "C == 0, must be > 0"),
     "tol": (CodedRidge(tol=1), X, Z, "tol == 1, must be < 1"),
     "max_iter": (CodedRidge(max_iter=0), X, Z, "max_iter == 0, must be >= 1"),
-    "workers": (CodedRidge(workers=0), X, Z, "--workers has to be 1 or more"),
+    "workers": (CodedRidge(workers=0), X, Z, "workers == 0, must be >= 1"),
+    "many workers": (CodedRidge(workers="4"), X, Z, "workers must be an instance of int, not str"),
+    "alpha nan": (CodedRidge(np.nan), X, Z, "alpha == nan, must be a number"),
+    "alpha inf": (CodedClassifier(alpha=np.inf), X, KINDS, "alpha == inf, must be <="),
+    "C nan": (CodedLogisticRegression(np.nan), X, KINDS, "C == nan, must be a number"),
+    "tol nan": (CodedRidge(tol=np.nan), X, Z, "tol == nan, must be a number"),
+    "seed": (CodedRidge(random_state=-1), X, Z, "random_state has to be 0 or more"),
+    "load": (CodedRidge(load=0), X, Z, "load (r) has to be 1 or more"),
+    "blocks": (CodedRidge(blocks=1000), X, Z, "use load=250 or more"),
+    "intercept": (CodedRidge(fit_intercept=1), X, Z, "fit_intercept has to be true or false"),
+    "little C": (CodedLogisticRegression(1e-300), X, KINDS == 1, "use a larger 1/C, or optimizer"),
+    "held out": (CodedRidge(options={"validation": 2.0}), X, Z, "validation=2.0: give a fraction"),
+    "numbers": (CodedRidge(options={1: 2}), X, Z, "options has to be a dict of options of train"),
     "scheme": (CodedRidge(scheme="uc"), X, Z, "unknown scheme 'uc'"),
     "unknown": (
         CodedRidge(options={"rigde": 1}),
@@ -303,7 +316,9 @@ def test_what_cannot_be_trained_is_refused_in_one_line(case):
     model, rows, y, fault = REFUSED[case]
     with pytest.raises((CodedDGDError, ValueError, TypeError)) as caught:
         clone(model).set_params(**HERE).fit(rows, y)
-    assert fault in str(caught.value) and "\n" not in str(caught.value)
+    assert fault in str(caught.value) and not any(
+        each in str(caught.value) for each in ("\n", "--")
+    )
 
 
 def test_predictions_are_bit_for_bit_those_of_the_command(tmp_path, monkeypatch):

@@ -1,0 +1,54 @@
+"""Messages of a training name the parameters of estimators, not the options of the command line."""
+
+from __future__ import annotations
+
+import re
+
+PHRASES = {
+    "more --iterations": "a larger max_iter",
+    "leave start out": "set warm_start=False",
+}
+"""Words of messages that no renaming of an option makes into those of an estimator."""
+NAMES = {
+    "iterations": "max_iter",
+    "seed": "random_state",
+    "start": "warm_start",
+    "stop_at": "tol",
+    "intercept": "fit_intercept",
+}
+"""Parameters of estimators by the option of another name; that of the penalty depends on the class.
+"""
+SWITCHES = ("standardize", "intercept")
+"""Options that take no value on the command line."""
+OPTION = re.compile(r"--([a-z][a-z-]*)(?: ((?:\d[\w.+-]*)?\d)(?![\w.]\d))?")
+ARGUMENT = re.compile(r"^(?:train: )?([a-z_]+)(?= has to be|:)")
+
+
+def in_parameters(message: str, penalty: str) -> str:
+    """Return the message of an error or a warning in the words of an estimator.
+
+    Parameters
+    ----------
+    penalty : str
+        What stands for the factor of the penalty.
+
+    Examples
+    --------
+    >>> in_parameters("add --standardize, or use more --iterations", "alpha")
+    'add standardize=True, or use a larger max_iter'
+    >>> in_parameters("choose --load 2 or more and a larger --ridge", "1/C")
+    'choose load=2 or more and a larger 1/C'
+    """
+    names = {**NAMES, "ridge": penalty}
+
+    def renamed(found: re.Match[str]) -> str:
+        option = found[1].replace("-", "_")
+        name = names.get(option, option)
+        if option in SWITCHES:
+            return f"{name}=True"
+        return name if found[2] is None else f"{name}={found[2]}"
+
+    for words, instead in PHRASES.items():
+        message = message.replace(words, instead)
+    message = OPTION.sub(renamed, message)
+    return ARGUMENT.sub(lambda found: names.get(found[1], found[1]), message)

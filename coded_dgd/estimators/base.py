@@ -24,6 +24,7 @@ from coded_dgd.problems import evaluation, objectives
 from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective, follows_slope
 from coded_dgd.problems.predictor import Predictor
+from coded_dgd.problems.sources.in_memory import Named
 
 FLOATS = [np.float64, np.float32]
 """Types of X that are kept; others become the first."""
@@ -133,6 +134,8 @@ class CodedEstimator(BaseEstimator):
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         y, weights = self._labelled(y, sample_weight)
+        if (names := getattr(self, "feature_names_in_", None)) is not None:
+            X = Named(X, names.tolist())
         return {"X": X, "y": y, "sample_weight": weights}
 
     def _options(self, workers: int) -> dict[str, Any]:

@@ -119,6 +119,20 @@ def test_a_frame_keeps_the_names_of_its_columns():
         found.predict(frame[["b", "a", "c", "d"]])
 
 
+@pytest.mark.parametrize("sparsely", [False, True])
+def test_the_command_finds_columns_by_the_names_of_the_frame(sparsely, tmp_path, capsys):
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    given = frame.astype(pd.SparseDtype(float, 0)) if sparsely else frame
+    found = CodedRidge(**HERE, options={"out": tmp_path / "run"}).fit(given, Z)
+    assert found.model_.names == ("a", "b", "c", "d")
+    frame[["d", "b", "c", "a"]].to_csv(tmp_path / "new.csv", index=False)
+    assert run_command_line(["predict", str(tmp_path / "run"), str(tmp_path / "new.csv")]) == 0
+    values = [float(line) for line in capsys.readouterr().out.split()[1:]]
+    np.testing.assert_allclose(values, found.predict(frame), rtol=1e-12)
+    found.set_params(options=None).fit(X, Z)
+    assert not hasattr(found, "feature_names_in_") and found.model_.names is None
+
+
 @pytest.mark.parametrize("estimator", [CodedLogisticRegression(**HERE), CodedClassifier(**HERE)])
 def test_it_is_part_of_other_estimators(estimator):
     pipeline = make_pipeline(StandardScaler(), estimator)

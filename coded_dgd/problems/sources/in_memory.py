@@ -6,7 +6,7 @@ import copy
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,13 @@ from coded_dgd.problems.sources.sparse import SparseSource
 NAME, WEIGHTS = "X, y", "sample_weight"
 
 
+class Named(NamedTuple):
+    """An array or sparse matrix X of shape (m, l) whose columns have names."""
+
+    X: Any
+    names: list[Any]
+
+
 def open_arrays(X: Any, y: Any, weights: Any = None, *, where: str = "") -> Source:
     """Return the source of X and y, and of sample weights if there are any.
 
@@ -34,7 +41,7 @@ def open_arrays(X: Any, y: Any, weights: Any = None, *, where: str = "") -> Sour
 
     Parameters
     ----------
-    X : (m, l) array, data frame, sparse matrix, or list of rows
+    X : (m, l) array, data frame, sparse matrix, list of rows, or Named
     y : (m,) or (m, 1) array, column of a data frame, or list, optional
         Real numbers, or texts, which name the classes of a classifier. None stands for rows without
         labels.
@@ -53,8 +60,11 @@ def open_arrays(X: Any, y: Any, weights: Any = None, *, where: str = "") -> Sour
         _refuse_different_indexes(X, "y", y)
         _refuse_different_indexes(X, WEIGHTS, weights)
     with _reading(name_of_x):
-        names = column_names(X)
-        X = _unpacked(X) if names else X
+        if isinstance(X, Named):
+            X, names = X
+        else:
+            names = column_names(X)
+            X = _unpacked(X) if names else X
         if _is_sparse(X):
             refuse_unreal(name_of_x, X.dtype)
         else:

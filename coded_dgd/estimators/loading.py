@@ -12,6 +12,7 @@ import numpy as np
 
 from coded_dgd.config import RunConfig
 from coded_dgd.config_file import read_toml
+from coded_dgd.errors import DataError, one_line
 from coded_dgd.estimators.base import DIFFERENT, SAME, CodedEstimator
 from coded_dgd.estimators.classifier import Classifier, CodedClassifier
 from coded_dgd.estimators.logistic import CodedLogisticRegression
@@ -23,6 +24,7 @@ from coded_dgd.problems.predictor import Predictor
 from coded_dgd.reading import OPTIONS as READING
 from coded_dgd.runs.reading import read_summary
 from coded_dgd.runs.run_folder import CONFIG, SUMMARY, read_log
+from coded_dgd.runs.summary import Summary
 
 OF_FILES = {*READING, "encode", "checkpoint_every", "checkpoint_seconds"}
 """Options of a run that mean nothing to an estimator, whose data are in memory."""
@@ -67,10 +69,20 @@ def load(
     if model.names is not None:
         found.feature_names_in_ = np.array(model.names, dtype=object)
     if (folder / SUMMARY).is_file():
-        summary = read_summary(folder)
+        summary = _summary(folder)
         found.n_iter_, found.summary_ = summary.iterations, summary.to_json()
         found.history_ = read_log(folder, summary.iterations) or []
     return found
+
+
+def _summary(folder: Path) -> Summary:
+    try:
+        return read_summary(folder)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{folder / SUMMARY} cannot be read ({one_line(error)}): remove it, and the model is "
+            "loaded without what it tells of the training"
+        ) from None
 
 
 def _unfitted(model: Model, objective: str | Objective | type[Objective] | None) -> CodedEstimator:

@@ -129,3 +129,12 @@ def test_what_is_no_model_of_that_objective_is_refused_in_one_line():
     coded_dgd.train(X, WORDS, objective="softmax", **OPTIONS)
     with pytest.raises(CodedDGDError, match="does not fit objective Bent"):
         coded_dgd.load("r", Bent)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"iterations": "many"}'])
+def test_a_damaged_summary_is_refused_in_one_line(text):
+    coded_dgd.train(X, WORDS, objective="softmax", **OPTIONS)
+    Path("r/summary.json").write_text(text)
+    with pytest.raises(DataError, match=r"summary\.json cannot be read .*: remove it") as caught:
+        coded_dgd.load("r")
+    assert "\n" not in str(caught.value)

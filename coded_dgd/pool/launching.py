@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from coded_dgd.errors import UsageError
@@ -83,5 +84,12 @@ def environment() -> dict[str, str]:
         found.setdefault(name, value)
     if os.getuid() == 0:  # these exist as variables only
         found.update(dict.fromkeys(ROOT_MAY, "1"))
-    found["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    found["PYTHONPATH"] = os.pathsep.join(_absolute(sys.path))
     return found
+
+
+def _absolute(entries: Sequence[str]) -> Iterator[str]:
+    """Yield paths as absolute ones, except those that mean a current folder which is gone."""
+    for entry in entries:
+        with suppress(OSError):
+            yield str(Path(entry).absolute())

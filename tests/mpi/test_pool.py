@@ -27,6 +27,7 @@ import coded_dgd
 from coded_dgd import pool as pools
 from coded_dgd import train
 from coded_dgd.errors import CodedDGDError, ConvergenceWarning, DataError, StorageError, UsageError
+from coded_dgd.pool.launching import environment
 
 pytestmark = [
     pytest.mark.mpi,
@@ -258,6 +259,15 @@ def test_a_lost_worker_is_as_under_mpiexec(fault_tolerance, happens):
     assert first.startswith("TooFewWorkers iteration ") and "rank 2" in first
     assert others == ["then 3"], done.err
     assert "the job is ended" not in done.err
+
+
+def test_a_current_folder_that_is_gone_is_left_out(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr("sys.path", ["", str(tmp_path), "."])
+    assert environment()["PYTHONPATH"] == str(tmp_path)
 
 
 def test_where_there_is_no_mpiexec(monkeypatch):

@@ -220,9 +220,17 @@ def has_classes(objective: str | Objective | type[Objective]) -> bool:
 
 
 def made(objective: str | Objective | type[Objective]) -> Objective:
-    """Return an objective of its own, which may learn classes."""
+    """Return an objective of its own, which may learn classes.
+
+    Raises
+    ------
+    UsageError
+        There is no such objective, or its class cannot be called without arguments.
+    """
     if isinstance(objective, str):
         return objectives.create(objective)
-    return (
-        copy.deepcopy(objective) if isinstance(objective, Objective) else objectives.made(objective)
-    )
+    if isinstance(objective, Objective):
+        return copy.deepcopy(objective)
+    if isinstance(objective, type) and issubclass(objective, Objective):
+        return objectives.made(objective)
+    raise UsageError(f"objective {shown(objective)}: give a name, an Objective, or a class of one")

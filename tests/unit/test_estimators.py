@@ -291,6 +291,8 @@ REFUSED = {
     "fractions": (CodedLogisticRegression(), X, KINDS + 0.5, "Unknown label type: continuous"),
     "two outputs": (CodedRidge(), X, np.column_stack([Z, Z]), "y should be a 1d array"),
     "three classes": (CodedClassifier("logistic"), X, KINDS, "two different numbers"),
+    "no objective": (CodedRegressor(None), X, Z, "objective None: give a name, an Objective, or"),
+    "no class of one": (CodedClassifier(dict), X, KINDS, "give a name, an Objective, or a class"),
     "no classifier": (CodedClassifier("huber"), X, KINDS, "'huber' is no classifier"),
     "no regression": (CodedRegressor("softmax"), X, KINDS, "take CodedClassifier"),
     "large": (CodedRidge(), 1e300 * X, Z, "its square overflows: scale the data"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -84,6 +85,7 @@ def environment() -> dict[str, str]:
         found.setdefault(name, value)
     if os.getuid() == 0:  # these exist as variables only
         found.update(dict.fromkeys(ROOT_MAY, "1"))
+    found["TMPDIR"] = tempfile.gettempdir()  # which can be written to, other than some TMPDIR
     found["PYTHONPATH"] = os.pathsep.join(_absolute(sys.path))
     return found
 

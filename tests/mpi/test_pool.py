@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -268,6 +269,11 @@ def test_a_current_folder_that_is_gone_is_left_out(tmp_path, monkeypatch):
     gone.rmdir()
     monkeypatch.setattr("sys.path", ["", str(tmp_path), "."])
     assert environment()["PYTHONPATH"] == str(tmp_path)
+
+
+def test_the_ranks_have_the_temporary_folder_of_the_process(monkeypatch):
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    assert environment()["TMPDIR"] == tempfile.gettempdir() != "/nowhere"
 
 
 def test_where_there_is_no_mpiexec(monkeypatch):

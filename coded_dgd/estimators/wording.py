@@ -20,7 +20,7 @@ NAMES = {
 """
 SWITCHES = ("standardize", "intercept")
 """Options that take no value on the command line."""
-OPTION = re.compile(r"--([a-z][a-z-]*)(?: ((?:\d[\w.+-]*)?\d)(?![\w.]\d))?")
+OPTION = re.compile(r"(with )?--([a-z][a-z-]*)(?: ((?:\d[\w.+-]*)?\d)(?![\w.]\d))?")
 ARGUMENT = re.compile(r"^(?:train: )?([a-z_]+)(?= has to be|:)")
 
 
@@ -38,15 +38,19 @@ def in_parameters(message: str, penalty: str) -> str:
     'add standardize=True, or use a larger max_iter'
     >>> in_parameters("choose --load 2 or more and a larger --ridge", "1/C")
     'choose load=2 or more and a larger 1/C'
+    >>> in_parameters("run with --seed 3, and name another folder with --out", "alpha")
+    'run with random_state=3, and name another folder with out=...'
     """
     names = {**NAMES, "ridge": penalty}
 
     def renamed(found: re.Match[str]) -> str:
-        option = found[1].replace("-", "_")
+        before, option = found[1] or "", found[2].replace("-", "_")
         name = names.get(option, option)
         if option in SWITCHES:
-            return f"{name}=True"
-        return name if found[2] is None else f"{name}={found[2]}"
+            return f"{before}{name}=True"
+        if found[3] is not None:
+            return f"{before}{name}={found[3]}"
+        return f"{before}{name}=..." if before else name
 
     for words, instead in PHRASES.items():
         message = message.replace(words, instead)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from inspect import cleandoc
 
+from coded_dgd.schemes import remedies
+
 HEADING = "Parameters\n----------\n"
 COMMON = """
 fit_intercept : bool
@@ -25,7 +27,7 @@ random_state : int, RandomState or None
     Seed of the run: of the start of some models, of random placements and of injected delays.
     None is the seed 0.
 scheme : str
-    Name of the scheme. The default, ``uc-mmc``, serves every objective, returns exact gradients,
+    Name of the scheme. The default, ``{scheme}``, serves every objective, returns exact gradients,
     and survives the loss of a worker; it waits for no second copy of a block that has arrived.
 workers : int, optional
     Number of workers. By default those that are there under mpiexec and within `coded_dgd.workers`;
@@ -33,7 +35,7 @@ workers : int, optional
 blocks : int, optional
     Number of blocks that the rows are cut into; the scheme chooses by default.
 load : int, optional
-    Number of blocks that each worker holds. By default 2 for ``uc-mmc``, so that the loss of any
+    Number of blocks that each worker holds. By default 2 for ``{scheme}``, so that the loss of any
     one worker is survived without a restart; other schemes have defaults of their own.
 delay : str
     Injected delays, as of ``coded-dgd run --delay``.
@@ -77,4 +79,5 @@ def described(doc: str | None) -> str | None:
     if doc is None or HEADING not in (doc := cleandoc(doc)):
         return doc
     own, *rest = doc.split("\n\nExamples\n")
-    return "\n\nExamples\n".join([own + COMMON, *rest])
+    common = COMMON.replace("{scheme}", remedies.ANY_OBJECTIVE)
+    return "\n\nExamples\n".join([own + common, *rest])

@@ -25,6 +25,7 @@ from coded_dgd.problems.model import Model
 from coded_dgd.problems.objectives import Objective, follows_slope
 from coded_dgd.problems.predictor import Predictor
 from coded_dgd.problems.sources.in_memory import Named
+from coded_dgd.schemes import remedies
 
 FLOATS = [np.float64, np.float32]
 """Types of X that are kept; others become the first."""
@@ -32,7 +33,7 @@ LARGEST = sys.float_info.max
 """Largest factor of the penalty."""
 SEEDS = 2**31 - 1
 """Upper bound of a seed that is drawn from a generator, exclusive."""
-DEFAULT, COPIES = "uc-mmc", 2
+DEFAULT, COPIES = remedies.ANY_OBJECTIVE, 2
 """Default scheme, and the number of workers that hold a block with it by default."""
 SAME = ("standardize", "scheme", "workers", "blocks", "load", "delay", "optimizer")
 """Parameters of estimators that are options of `train` of the same name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import NamedTuple
 
 _VARIABLES = (
@@ -32,6 +33,15 @@ def launch() -> Launch | None:
         if rank in os.environ and size in os.environ:
             return Launch(int(os.environ[rank]), int(os.environ[size]))
     return None
+
+
+def is_started_by_rank() -> bool:
+    """Return whether a rank has started this process by multiprocessing or joblib.
+
+    It is no rank itself, although it has the variables of one.
+    """
+    started = sys.modules.get("multiprocessing.process")
+    return launch() is not None and started is not None and started.parent_process() is not None
 
 
 def ranks_on_host() -> int | None:

@@ -11,10 +11,15 @@ from time import sleep
 from typing import NoReturn
 
 from coded_dgd.errors import CodedDGDError, UsageError
-from coded_dgd.host.launcher import launch
+from coded_dgd.host.launcher import is_started_by_rank, launch
 from coded_dgd.host.leaving import leave
 from coded_dgd.host.open_mpi import end_job_surely, watch_start
 
+if is_started_by_rank():  # MPI would end it by a signal, and with it the job
+    raise UsageError(
+        "under mpiexec only the ranks themselves train, and not a process that multiprocessing or "
+        "joblib has started: leave n_jobs out"
+    )
 os.environ.setdefault("HOME", str(Path("~").expanduser()))  # Open MPI does not start without it
 try:
     _started = watch_start()

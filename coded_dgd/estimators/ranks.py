@@ -8,7 +8,7 @@ from typing import Any
 
 from coded_dgd import pool
 from coded_dgd.api import Training
-from coded_dgd.estimators.training import trained
+from coded_dgd.estimators.training import trained, warn
 from coded_dgd.host.launcher import Launch, launch
 
 Arguments = Callable[[int], dict[str, Any]]
@@ -46,8 +46,9 @@ def fit_on_ranks(estimator: Any, arguments: Arguments, learn: Learn) -> None:
 
 def _fit_from_here(estimator: Any, given: dict[str, Any], learn: Learn) -> None:
     """Train from the one process that calls `fit`."""
-    training = trained(given, estimator._penalty)
+    training, warnings = trained(given, estimator._penalty)
     assert training is not None
+    warn(warnings, estimator._penalty)
     learn(training)
 
 
@@ -67,12 +68,13 @@ def _fit_on_all(launched: Launch, estimator: Any, arguments: Arguments, learn: L
         if failure is not None:
             raise failure
 
-    given, training = {"objective": getattr(estimator, "objective", None)}, None
+    given = {"objective": getattr(estimator, "objective", None)}
     with refused_by_all():
         if launched.rank == 0:
             given = arguments(launched.size - 1)
-    training = trained(given, estimator._penalty)
+    training, warnings = trained(given, estimator._penalty)
     with refused_by_all():
+        warn(warnings, estimator._penalty)
         if training is not None:
             learn(training)
     state = broadcast(None, learnt(estimator))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 from sklearn.exceptions import ConvergenceWarning as TheirWarning
 
@@ -12,15 +12,22 @@ from coded_dgd.api import Training, train
 from coded_dgd.estimators.wording import in_parameters
 
 LEVEL = 5
-"""Number of callers from `trained` up to the user's call of `fit`."""
+"""Number of callers from `warn` up to the user's call of `fit`."""
 
 
 class ConvergenceWarning(errors.ConvergenceWarning, TheirWarning):
     """The result of `fit` is far from the optimum; the message names the remedy."""
 
 
-def trained(arguments: dict[str, Any], penalty: str) -> Training | None:
-    """Return the result of `train`, which is None on other ranks than 0.
+class Fitted(NamedTuple):
+    """The result of `train`, which is None on other ranks than 0, and its warnings."""
+
+    training: Training | None
+    warnings: list[warnings.WarningMessage]
+
+
+def trained(arguments: dict[str, Any], penalty: str) -> Fitted:
+    """Run `train`, and keep its warnings back until all ranks are done with it.
 
     Parameters
     ----------
@@ -33,21 +40,26 @@ def trained(arguments: dict[str, Any], penalty: str) -> Training | None:
     ------
     CodedDGDError
         As `train` does; the message names parameters of the estimator.
+    """
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", errors.ConvergenceWarning)
+            return Fitted(train(**arguments), caught)
+    except errors.CodedDGDError as error:
+        error.args = (in_parameters(str(error), penalty),)
+        raise
+
+
+def warn(caught: list[warnings.WarningMessage], penalty: str) -> None:
+    """Warn of what `train` has warned of, as warnings of the user's call of `fit`.
 
     Warns
     -----
     ConvergenceWarning
         As `train` does; the message names parameters of the estimator.
     """
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            training = train(**arguments)
-    except errors.CodedDGDError as error:
-        error.args = (in_parameters(str(error), penalty),)
-        raise
     for each in caught:
         own = issubclass(each.category, errors.ConvergenceWarning)
         message = in_parameters(str(each.message), penalty) if own else str(each.message)
         kind = ConvergenceWarning if own else each.category
         warnings.warn(message, kind, stacklevel=LEVEL)
-    return training

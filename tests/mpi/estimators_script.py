@@ -50,6 +50,9 @@ def main() -> None:
         refusal(CodedClassifier("huber"), X, Y),
         refusal(clone(model), X, 0 * Y),
     ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # raises on rank 0 after the training
+        seen["refused"].append(refusal(CodedRidge(max_iter=1), X * [1, 10, 100, 1000], Y))
     search = GridSearchCV(CodedRidge(), {"alpha": [0.1, 1.0, 10.0], "load": [1, 2]}, cv=3)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

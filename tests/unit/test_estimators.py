@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -209,6 +210,13 @@ def test_few_iterations_warn_as_scikit_learn_does():
     assert [each.filename for each in caught] == [__file__]
     assert str(caught[0].message).endswith("add standardize=True, or use a larger max_iter")
     assert issubclass(caught[0].category, UserWarning)
+
+
+def test_a_warning_may_be_an_error():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ConvergenceWarning, match="standardize=True, or use a larger max_iter"):
+            CodedRidge(1e-3, max_iter=1, **HERE).fit(*load_diabetes(return_X_y=True))
 
 
 def test_after_a_fit_that_fails_there_is_no_model():

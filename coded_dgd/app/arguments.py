@@ -29,6 +29,7 @@ INSTEAD = {
     "delay": 'text such as "shifted-exponential:mu=10,alpha=0.01"',
     "objective": "a name, an Objective, or a class of one",
     "scheme": 'a name, or "MODULE:CLASS" of a class that can be imported',
+    "start": "the folder of a run, a model (model_ of an estimator), or an array of parameters",
     "weights": "a path, or with arrays X and y the weights as sample_weight=...",
     "validation": "a fraction of the rows, a path, or arrays as (X, y)",
     "wait": '"all", "fastest:K" or "deadline:SECONDS"',

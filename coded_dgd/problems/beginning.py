@@ -43,12 +43,14 @@ def start_at(begin: Begin, problem: Problem) -> Floats:
         return _of_model(Model.read(begin), problem, f"--start {begin}")
     if isinstance(begin, Model):
         return _of_model(begin, problem, "start")
-    if begin.shape != (problem.parameters,) or not np.isfinite(begin).all():
+    if begin.shape != (problem.parameters,):
         _refuse(
             "start",
             f"it is an array of shape {begin.shape}, and the model has {problem.parameters} "
-            "parameters, which are finite numbers",
+            "parameters",
         )
+    if not np.isfinite(begin).all():
+        _refuse("start", "some of its numbers are not finite")
     if not follows_slope(problem.objective):
         return begin.astype(np.float64)
     scaling = preparation_of(problem.source)[1].scaling or Scaling()

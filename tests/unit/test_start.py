@@ -165,12 +165,14 @@ def test_a_start_in_memory_that_does_not_fit_is_refused_in_one_line():
     for start, fault in (
         (found.model, "its classes are -1, 1, and those of the data none"),
         (np.zeros(5), r"it is an array of shape \(5,\), and the model has 3 parameters"),
-        (np.full(3, np.nan), "finite numbers"),
+        (np.full(3, np.nan), "some of its numbers are not finite"),
     ):
         with pytest.raises(CodedDGDError, match=f"^start: .*{fault}.*leave start out") as caught:
             trained(start=start)
         assert "\n" not in str(caught.value)
-    with pytest.raises(CodedDGDError, match="start has to be text"):
+    with pytest.raises(
+        CodedDGDError, match="start has to be text, .*: give the folder of a run, a model"
+    ):
         trained(start=3)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import sys
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -29,8 +29,6 @@ from coded_dgd.schemes import remedies
 
 FLOATS = [np.float64, np.float32]
 """Types of X that are kept; others become the first."""
-LARGEST = sys.float_info.max
-"""Largest factor of the penalty."""
 SEEDS = 2**31 - 1
 """Upper bound of a seed that is drawn from a generator, exclusive."""
 DEFAULT, COPIES = remedies.ANY_OBJECTIVE, 2
@@ -176,8 +174,8 @@ class CodedEstimator(BaseEstimator):
     def _number(self, name: str, kind: type = Real, min_val: float = 0, **limits: Any) -> Any:
         """Return a parameter that is a number; scikit-learn's error names one out of range."""
         value = check_scalar(getattr(self, name), name, kind, min_val=min_val, **limits)
-        if value != value:  # a NaN passes all comparisons of the check
-            raise ValueError(f"{name} == {value}, must be a number.")
+        if value != value or value == inf != limits.get("max_val"):  # a NaN passes comparisons
+            raise ValueError(f"{name} == {value}, must be a finite number.")
         return value
 
     def _learn(self, training: Training) -> None:

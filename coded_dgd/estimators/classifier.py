@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from coded_dgd.errors import DataError, UsageError, shown
-from coded_dgd.estimators.base import LARGEST, CodedEstimator, has_classes, made
+from coded_dgd.estimators.base import CodedEstimator, has_classes, made
 from coded_dgd.estimators.class_weights import weighted
 from coded_dgd.problems.objectives import Objective, follows_slope
 
@@ -129,7 +129,7 @@ class CodedClassifier(Classifier):
 
     @property
     def _ridge(self) -> float:
-        return float(self._number("alpha", max_val=LARGEST))
+        return float(self._number("alpha"))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sklearn.base import RegressorMixin
 
 from coded_dgd.errors import UsageError, shown
-from coded_dgd.estimators.base import LARGEST, CodedEstimator, has_classes
+from coded_dgd.estimators.base import CodedEstimator, has_classes
 from coded_dgd.problems.objectives import Objective
 
 
@@ -21,7 +21,7 @@ class Regressor(RegressorMixin, CodedEstimator):
 
     @property
     def _ridge(self) -> float:
-        return float(self._number("alpha", max_val=LARGEST))
+        return float(self._number("alpha"))
 
     def _labelled(self, y: Any, weights: Any) -> tuple[Any, Any]:
         if has_classes(self._objective):

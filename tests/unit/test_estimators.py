@@ -212,6 +212,14 @@ def test_few_iterations_warn_as_scikit_learn_does():
     assert issubclass(caught[0].category, UserWarning)
 
 
+def test_parameters_may_be_numbers_of_numpy():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        given = {"tol": np.float32(1e-3), "max_iter": np.int32(50), "load": np.int64(2)}
+        CodedRidge(np.float32(1), fit_intercept=np.bool_(True), **given, **HERE).fit(X, Z)
+        CodedLogisticRegression(np.float32(np.inf), **given, **HERE).fit(X, KINDS)
+
+
 def test_a_warning_may_be_an_error():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -311,10 +319,10 @@ REFUSED = {
     "max_iter": (CodedRidge(max_iter=0), X, Z, "max_iter == 0, must be >= 1"),
     "workers": (CodedRidge(workers=0), X, Z, "workers == 0, must be >= 1"),
     "many workers": (CodedRidge(workers="4"), X, Z, "workers must be an instance of int, not str"),
-    "alpha nan": (CodedRidge(np.nan), X, Z, "alpha == nan, must be a number"),
-    "alpha inf": (CodedClassifier(alpha=np.inf), X, KINDS, "alpha == inf, must be <="),
-    "C nan": (CodedLogisticRegression(np.nan), X, KINDS, "C == nan, must be a number"),
-    "tol nan": (CodedRidge(tol=np.nan), X, Z, "tol == nan, must be a number"),
+    "alpha nan": (CodedRidge(np.nan), X, Z, "alpha == nan, must be a finite number"),
+    "alpha inf": (CodedClassifier(alpha=np.inf), X, KINDS, "alpha == inf, must be a finite"),
+    "C nan": (CodedLogisticRegression(np.nan), X, KINDS, "C == nan, must be a finite number"),
+    "tol nan": (CodedRidge(tol=np.nan), X, Z, "tol == nan, must be a finite number"),
     "seed": (CodedRidge(random_state=-1), X, Z, "random_state has to be 0 or more"),
     "load": (CodedRidge(load=0), X, Z, "load (r) has to be 1 or more"),
     "blocks": (CodedRidge(blocks=1000), X, Z, "use load=250 or more"),

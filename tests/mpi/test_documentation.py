@@ -47,7 +47,7 @@ NOT_RUN = {
     "python benchmarks/time_to_accuracy.py --data a9a.svm": f"{LONG}; see test_compare.py",
     "python benchmarks/optimizers.py a9a.svm": f"{LONG}; see test_benchmarks.py",
     "python benchmarks/optimizers.py a9a.svm --seeds 1": f"{LONG}; see test_benchmarks.py",
-    "python benchmarks/estimators.py coefficients": f"{LONG}; see test_benchmarks.py",
+    "python benchmarks/estimators.py coefficients --a9a a9a.svm": f"{LONG}; see test_benchmarks.py",
     "python benchmarks/estimators.py search": f"{LONG}; see test_benchmarks.py",
     "python benchmarks/fuzz.py": f"{LONG}; see test_fuzz.py",
     "mpiexec -n 41 coded-dgd compare --iterations 100 --schemes uncoded,lcc-mmc,uc-dynamic": LONG,

@@ -171,7 +171,7 @@ def test_a_start_in_memory_that_does_not_fit_is_refused_in_one_line():
             trained(start=start)
         assert "\n" not in str(caught.value)
     with pytest.raises(
-        CodedDGDError, match="start has to be text, .*: give the folder of a run, a model"
+        CodedDGDError, match=r"start has to be text, .*: give the folder of a run, a model"
     ):
         trained(start=3)
 

@@ -16,12 +16,13 @@ NAMES = {
     "stop_at": "tol",
     "intercept": "fit_intercept",
 }
-"""Parameters of estimators by the option of another name; that of the penalty depends on the class.
-"""
+"""Parameters by options of another name; that of the penalty depends on the estimator."""
 SWITCHES = ("standardize", "intercept")
 """Options that take no value on the command line."""
-OPTION = re.compile(r"(with )?--([a-z][a-z-]*)(?: ((?:\d[\w.+-]*)?\d)(?![\w.]\d))?")
+OPTION = re.compile(r"(with )?--([a-z][a-z-]*)(?: ((?:\d[\w.+-]*)?\d))?")
+"""An option, maybe after a word that needs a value, and its value if that is a number."""
 ARGUMENT = re.compile(r"^(?:train: )?([a-z_]+)(?= has to be|:)")
+"""The argument of `train` with which a message begins."""
 
 
 def in_parameters(message: str, penalty: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coded_dgd.config import RunConfig
 from coded_dgd.config_file import read_toml
@@ -62,7 +63,7 @@ def load(
     if (folder / CONFIG).is_file():
         found.set_params(**_parameters(found, RunConfig(**read_toml(folder / CONFIG))))
     if isinstance(found, Classifier) and model.classes is not None:
-        found.classes_ = model.classes
+        found.classes_ = _plain(model.classes)
     found._keep(model)
     found._predictor()  # which refuses an objective that does not fit
     found.n_features_in_ = model.features
@@ -73,6 +74,12 @@ def load(
         found.n_iter_, found.summary_ = summary.iterations, summary.to_json()
         found.history_ = read_log(folder, summary.iterations) or []
     return found
+
+
+def _plain(classes: NDArray[Any]) -> NDArray[Any]:
+    """Return the labels of a model, which keeps numbers as floats, as integers where they are."""
+    whole = classes.dtype.kind == "f" and bool((classes == np.rint(classes)).all())
+    return classes.astype(np.int64) if whole and bool((abs(classes) < 2**53).all()) else classes
 
 
 def _summary(folder: Path) -> Summary:

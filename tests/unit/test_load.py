@@ -55,6 +55,14 @@ def test_the_class_is_that_of_the_objective(kind, objective, y):
     assert getattr(model, "objective", objective) == objective
 
 
+@pytest.mark.parametrize("labels", [[3, 7], [0.5, 1.5], ["no", "yes"]])
+def test_predictions_are_labels_of_the_type_of_the_data(labels):
+    y = np.array(labels)[(KINDS == 2).astype(int)]
+    coded_dgd.train(X, y, objective="logistic", intercept=True, **OPTIONS)
+    model = coded_dgd.load("r")
+    assert model.classes_.dtype.kind == model.predict(X).dtype.kind == y.dtype.kind
+
+
 def test_parameters_are_those_of_the_run():
     options = {"ridge": 0.25, "intercept": True, "standardize": True, "iterations": 7, "seed": 3,
                "stop_at": 1e-4, "optimizer": "lbfgs", "dtype": "float32", "guard": 50}  # fmt: skip

@@ -12,6 +12,7 @@ from launching import mpirun, processes_mentioning
 
 pytest.importorskip("sklearn", minversion="1.6")
 
+from half_squares import HalfSquares
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LogisticRegression
@@ -28,7 +29,6 @@ from coded_dgd.estimators import (
     CodedRegressor,
     CodedRidge,
 )
-from coded_dgd.problems.objectives import LinearModel
 
 pytestmark = pytest.mark.mpi
 X, Y = load_iris(return_X_y=True)
@@ -115,24 +115,9 @@ def test_each_process_of_joblib_starts_its_own_ranks():
     assert (scores > 0.9).all()
 
 
-class Bent(LinearModel):
-    """Least squares under another name."""
-
-    curvature = 1.0
-
-    def slope(self, z, y):
-        return z - (0 if y is None else y)
-
-    def losses(self, z, y):
-        return (z - y) ** 2 / 2
-
-    def predict(self, X, beta):
-        return X @ beta
-
-
 @pytest.mark.usefixtures("kept")
 def test_kept_workers_train_any_objective_again_and_again():
-    own = CodedRegressor(Bent(), warm_start=True).fit(X, Y)
+    own = CodedRegressor(HalfSquares(), warm_start=True).fit(X, Y)
     assert own.summary_["workers"] == 2
     cold = own.n_iter_
     assert own.fit(X, Y).n_iter_ < cold

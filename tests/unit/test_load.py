@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("sklearn", minversion="1.6")
 
+from half_squares import HalfSquares
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.utils.validation import check_is_fitted
@@ -22,7 +23,6 @@ from coded_dgd.estimators import (
     CodedRegressor,
     CodedRidge,
 )
-from coded_dgd.problems.objectives import LinearModel
 
 pytestmark = pytest.mark.filterwarnings("ignore::coded_dgd.errors.ConvergenceWarning")
 X, KINDS = load_iris(return_X_y=True)
@@ -106,27 +106,12 @@ def test_a_run_of_the_command_line_is_loaded_with_the_names_of_its_columns():
     assert model.set_params(warm_start=True).fit(frame, WORDS).score(frame, WORDS) > 0.9
 
 
-class Bent(LinearModel):
-    """Least squares under another name."""
-
-    curvature = 1.0
-
-    def slope(self, z, y):
-        return z - (0 if y is None else y)
-
-    def losses(self, z, y):
-        return (z - y) ** 2 / 2
-
-    def predict(self, X, beta):
-        return X @ beta
-
-
 def test_an_objective_of_the_user_is_never_imported_by_itself():
-    coded_dgd.train(X, KINDS, objective=f"{__name__}:Bent", **OPTIONS)
+    coded_dgd.train(X, KINDS, objective="half_squares:HalfSquares", **OPTIONS)
     with pytest.raises(CodedDGDError, match="whose code is run only if you say so") as caught:
         coded_dgd.load("r")
     assert "\n" not in str(caught.value)
-    for objective in (f"{__name__}:Bent", Bent, Bent()):
+    for objective in ("half_squares:HalfSquares", HalfSquares, HalfSquares()):
         model = coded_dgd.load("r", objective)
         assert isinstance(model, CodedRegressor) and model.score(X, KINDS) > 0.5
 
@@ -135,8 +120,8 @@ def test_what_is_no_model_of_that_objective_is_refused_in_one_line():
     with pytest.raises(DataError, match=r"has no model\.json"):
         coded_dgd.load("nowhere")
     coded_dgd.train(X, WORDS, objective="softmax", **OPTIONS)
-    with pytest.raises(CodedDGDError, match="does not fit objective Bent"):
-        coded_dgd.load("r", Bent)
+    with pytest.raises(CodedDGDError, match="does not fit objective HalfSquares"):
+        coded_dgd.load("r", HalfSquares)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"iterations": "many"}'])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.config import RunConfig
 from coded_dgd.config_file import read_toml
-from coded_dgd.errors import DataError, one_line
+from coded_dgd.errors import DataError, UsageError, one_line
 from coded_dgd.estimators.base import DIFFERENT, SAME, CodedEstimator
 from coded_dgd.estimators.classifier import Classifier, CodedClassifier
 from coded_dgd.estimators.logistic import CodedLogisticRegression
@@ -61,7 +61,7 @@ def load(
     folder = file if file.is_dir() else file.parent
     found = _unfitted(model, objective)
     if (folder / CONFIG).is_file():
-        found.set_params(**_parameters(found, RunConfig(**read_toml(folder / CONFIG))))
+        found.set_params(**_parameters(found, _configuration(folder)))
     if isinstance(found, Classifier) and model.classes is not None:
         found.classes_ = _plain(model.classes)
     found._keep(model)
@@ -80,6 +80,16 @@ def _plain(classes: NDArray[Any]) -> NDArray[Any]:
     """Return the labels of a model, which keeps numbers as floats, as integers where they are."""
     whole = classes.dtype.kind == "f" and bool((classes == np.rint(classes)).all())
     return classes.astype(np.int64) if whole and bool((abs(classes) < 2**53).all()) else classes
+
+
+def _configuration(folder: Path) -> RunConfig:
+    try:
+        return RunConfig(**read_toml(folder / CONFIG))
+    except UsageError as error:
+        raise DataError(
+            f"{str(error).removeprefix('--config ')}; or remove {folder / CONFIG}, and the model "
+            "is loaded without the options of its run"
+        ) from None
 
 
 def _summary(folder: Path) -> Summary:

@@ -131,3 +131,12 @@ def test_a_damaged_summary_is_refused_in_one_line(text):
     with pytest.raises(DataError, match=r"summary\.json cannot be read .*: remove it") as caught:
         coded_dgd.load("r")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["workers = ", "colour = 3", "workers = 'many'", "workers = 0"])
+def test_a_damaged_configuration_is_refused_in_one_line(text):
+    coded_dgd.train(X, WORDS, objective="softmax", **OPTIONS)
+    Path("r/config.toml").write_text(text)
+    with pytest.raises(DataError, match=r"or remove r/config\.toml, and the model") as caught:
+        coded_dgd.load("r")
+    assert "\n" not in str(caught.value) and "--config" not in str(caught.value)

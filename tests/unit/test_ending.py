@@ -102,17 +102,18 @@ input()
 
 
 def test_ranks_that_have_ended_are_known_until_they_are_gone():
-    env = os.environ | {"PMIX_NAMESPACE": "a test", "PMIX_RANK": "7"}
+    job = f"a test of process {os.getpid()}"  # the same test may run elsewhere on this machine
+    env = os.environ | {"PMIX_NAMESPACE": job, "PMIX_RANK": "7"}
     look = "from coded_dgd.engine.transports import ending; print(ending.have_ended([7]))"
     with subprocess.Popen(
         [sys.executable, "-c", ENDED], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout.readline() == b"[7]\n"
-        assert run(look, PMIX_NAMESPACE="a test").stdout == "[7]\n"
+        assert run(look, PMIX_NAMESPACE=job).stdout == "[7]\n"
         assert run(look, PMIX_NAMESPACE="another").stdout == "[]\n"
         process.kill()
         process.wait()
-        assert run(look, PMIX_NAMESPACE="a test").stdout == "[]\n"
+        assert run(look, PMIX_NAMESPACE=job).stdout == "[]\n"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ set -euo pipefail
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../launch/setup.sh"
 
 # All but what many ranks do, and with few cases each: something missing, or called differently, shows.
-core=(tests/unit tests/contract tests/mpi/test_run.py tests/mpi/test_bad_input.py --sets 5)
+core=(tests/unit tests/contract tests/mpi/test_run.py tests/mpi/test_bad_input.py --sets 3)
 export CODED_DGD_FUZZ_CASES=10
 version='import sys; print("%d.%d" % sys.version_info[:2])'
 

@@ -193,17 +193,8 @@ def _train(
         raise UsageError(
             f"train: callback is a {type(callback).__name__}: give a function of a record"
         )
-    given = arguments.parse(X, y, unnamed, sample_weight, options)
-    outcome, model, summary = running.run(
-        given.config,
-        master,
-        given.records,
-        given.source,
-        own,
-        callback,
-        given.begin,
-        given.held_out,
-    )
+    run = arguments.parse(X, y, unnamed, sample_weight, own, options)
+    outcome, model, summary = running.run(run.config, master, run.records, run.given, callback)
     if outcome.not_converged:
         warnings.warn(outcome.not_converged, ConvergenceWarning, stacklevel=3)
     return Training(

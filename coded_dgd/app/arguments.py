@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from coded_dgd.app.running import NEEDS, Records, idle
+from coded_dgd.app.running import NEEDS, Given, Records, idle
 from coded_dgd.config import RunConfig
 from coded_dgd.errors import UsageError
 from coded_dgd.problems import beginning, held_out
 from coded_dgd.problems.model import Model
+from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.sources import Source
 from coded_dgd.problems.sources._given import real_array
 from coded_dgd.problems.sources.in_memory import NAME, open_arrays
@@ -40,18 +41,18 @@ INSTEAD = {
 class Arguments(NamedTuple):
     """The parts that make up a run."""
 
-    source: Source | None
-    """The data, if they were given as arrays."""
     records: Records
     config: RunConfig
-    begin: beginning.Begin | None
-    """The model to begin at, if it was given in memory."""
-    held_out: Source | None
-    """Rows on which the model is judged, if they were given as arrays."""
+    given: Given
 
 
 def parse(
-    X: Any, y: Any, unnamed: tuple[Any, ...], weights: Any, options: dict[str, Any]
+    X: Any,
+    y: Any,
+    unnamed: tuple[Any, ...],
+    weights: Any,
+    objective: Objective | None,
+    options: dict[str, Any],
 ) -> Arguments:
     """Check all arguments of `train`, and return the parts of the run.
 
@@ -61,6 +62,8 @@ def parse(
         Positional arguments after X and y.
     weights : array, optional
         The argument `sample_weight`.
+    objective : Objective, optional
+        The objective if it is not given by name.
     options : dict
         Options of ``coded-dgd run``, by name with underscores.
 
@@ -79,7 +82,8 @@ def parse(
     _refuse_unknown(options)
     source = _source(X, y, weights, options)
     records = _records(written, options)
-    return Arguments(source, records, _configuration(records, options), begin, rows)
+    given = Given(source, begin, rows, objective)
+    return Arguments(records, _configuration(records, options), given)
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

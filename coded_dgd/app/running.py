@@ -97,6 +97,21 @@ class Records:
             raise UsageError(f"--log-level: give one of {', '.join(LOG_LEVELS)}")
 
 
+class Given(NamedTuple):
+    """What a program gives in memory; None for what the configuration names instead."""
+
+    source: Source | None = None
+    """The data."""
+    begin: Begin | None = None
+    """The model to begin at."""
+    held_out: Source | None = None
+    """Rows on which the model is judged while it is trained."""
+    objective: Objective | None = None
+
+
+NOTHING = Given()
+
+
 class FinishedRun(NamedTuple):
     """A run that has ended normally."""
 
@@ -109,11 +124,8 @@ def run(
     config: RunConfig,
     master: Transport | None,
     records: Records,
-    source: Source | None = None,
-    objective: Objective | None = None,
+    given: Given = NOTHING,
     callback: Callback | None = None,
-    begin: Begin | None = None,
-    held_out: Source | None = None,
 ) -> FinishedRun:
     """Train and record the run. A probe chooses the scheme if the configuration asks for it.
 
@@ -123,16 +135,10 @@ def run(
         The configuration. If a run is resumed, it is read again once the folder is locked.
     master : Transport, optional
         The connection to the workers; None to simulate them.
-    source : Source, optional
-        The data; by default those that the configuration names.
-    objective : Objective, optional
-        By default the one that the configuration names.
+    given : Given, optional
+        The parts of the run that are in memory.
     callback : callable, optional
         Is given the record of each iteration, and may stop the run.
-    begin : Path, Model or (p,) array, optional
-        The model to begin at; by default the one that the configuration names.
-    held_out : Source, optional
-        Rows on which the model is judged; by default those that the configuration names.
 
     Raises
     ------
@@ -140,7 +146,7 @@ def run(
         See `job.run`; also raised if the folder or a file cannot be used.
     """
     if not records.resume:
-        return _run(config, master, records, source, objective, None, callback, begin, held_out)
+        return _run(config, master, records, given, None, callback)
     with _own(records.resume, records) as lock:
         changed = resuming.configuration(
             records.resume,
@@ -148,17 +154,17 @@ def run(
             records.allow_different_workers,
             records.allow_different_data,
         )
-        if source is None and changed.data == in_memory.NAME:
+        if given.source is None and changed.data == in_memory.NAME:
             raise UsageError(
                 f"--resume {records.resume}: the data of this run were arrays: give X and y to "
                 "train again, or a file of the same numbers with --data"
             )
-        if held_out is None and changed.validation == holding.NAME:
+        if given.held_out is None and changed.validation == holding.NAME:
             raise UsageError(
                 f"--resume {records.resume}: the held-out rows of this run were arrays: give them "
                 "to train again, as validation=(X, y)"
             )
-        return _run(changed, master, records, source, objective, lock, callback, begin, held_out)
+        return _run(changed, master, records, given, lock, callback)
 
 
 def _own(folder: Path, records: Records) -> RunLock:
@@ -177,22 +183,12 @@ def _run(
     config: RunConfig,
     master: Transport | None,
     records: Records,
-    source: Source | None,
-    objective: Objective | None,
+    given: Given,
     lock: RunLock | None,
     callback: Callback | None,
-    begin: Begin | None,
-    rows: Source | None,
 ) -> FinishedRun:
-    """Train and record as `run` does.
-
-    Parameters
-    ----------
-    lock : RunLock, optional
-        Lock of the folder of a resumed run.
-    rows : Source, optional
-        Held-out rows that are given in memory.
-    """
+    """Train and record as `run` does; `lock` is of the folder of a resumed run."""
+    source, begin, rows, objective = given
     held = 0.0
     if source is None:
         source, held = measuring.open_data(config)
@@ -200,7 +196,7 @@ def _run(
         rows = holding.beside(source, rows)
     elif config.validation is not None:
         source, rows = holding.separate(source, config.validation, config.seed, config.reading)
-    given, free = config.scheme_options, config.scheme == measuring.AUTO
+    fixed, free = config.scheme_options, config.scheme == measuring.AUTO
     if objective is not None and (free or config.adapt):
         raise UsageError(
             f"{'--scheme auto' if free else '--adapt'} plans for objectives that have a name: "
@@ -217,7 +213,7 @@ def _run(
         held_out = holding.HeldOut(kept, config.validation_every, config.patience)
         held += held_out.memory
     transport = master or SimulatedTransport(prepared.scheme.workers, objective)
-    adviser = _adviser(config, transport, problem.source, given, plan) if config.adapt else None
+    adviser = _adviser(config, transport, problem.source, fixed, plan) if config.adapt else None
     progress = _progress(prepared, plan, records.quiet)
     forecast = _Forecast(prepared, problem.source, held, progress)
     logs = _logs(records, transport)

@@ -12,7 +12,8 @@ case "$*" in
     *) exec "$python" -m pytest "$@" ;;
 esac
 
-# Two at a time: those on ranks, which mostly wait, and those that compute.
-beside 'tests/unit tests/contract' "$python" -m pytest "$@" tests/unit tests/contract
-"$python" -m pytest "$@" tests/mpi tests/launch || beside_failed+=(tests/mpi tests/launch)
+# Two at a time: those on ranks, which mostly wait, and all others; both take about as long.
+beside 'tests/unit tests/contract tests/launch' \
+    "$python" -m pytest "$@" tests/unit tests/contract tests/launch
+"$python" -m pytest "$@" tests/mpi || beside_failed+=(tests/mpi)
 all_beside

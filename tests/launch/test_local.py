@@ -536,8 +536,8 @@ def test_run_sh_shares_the_venv(machine: Machine) -> None:
     assert "some MPI" in ran.stderr
     assert machine.run().setup == [], "local.sh is content with more than it needs"
     assert sorted(machine.run(script=script).setup) == [
-        "-m pytest tests/mpi tests/launch",
-        "-m pytest tests/unit tests/contract",
+        "-m pytest tests/mpi",
+        "-m pytest tests/unit tests/contract tests/launch",
     ]
     (machine.venv / "coded_dgd.stamp").write_text(f"{machine.checkout}\nold\nmpi test\n")
     assert "pip .[mpi,test]" in machine.run().setup, "a later set-up brings all of it up to date"
@@ -548,7 +548,7 @@ def test_ci_run_goes_through_all_stages(machine: Machine) -> None:
     assert ran.status == 0
     assert "pip .[mpi,test,dev]" in ran.setup
     stages = ["-m ruff check .", "-m ruff format --check .", "-m mypy", "shellcheck"]
-    tests = ["tests/mpi tests/launch", "tests/unit tests/contract"]
+    tests = ["tests/mpi", "tests/unit tests/contract tests/launch"]
     assert ran.setup[-6:-2] == stages
     assert sorted(ran.setup[-2:]) == [f"-m pytest --all {each}" for each in tests]
     assert "oldest: skipped: there is no Python 3.10 or 3.11" in ran.stderr

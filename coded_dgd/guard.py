@@ -172,6 +172,8 @@ class GuardedDecoder:
         if not self._decodable:
             self._decodable, self.first_amplification = True, self.amplification
             self._further = self.scheme.further(self._scales, self._limit)
+            if self._further is not None:
+                self._further.begin(self.weights)
         self.weights_time = perf_counter() - begin
         return self.amplification
 

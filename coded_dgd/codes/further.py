@@ -24,6 +24,15 @@ class Further(ABC):
     """Weights of shape (S,) or (pieces, S), in the order of arrival. They are valid once `take`
     has returned at most the limit that the object was made with."""
 
+    def begin(self, weights: Floats) -> None:
+        """Begin with the first messages that decode; to be called once, before `take`.
+
+        Parameters
+        ----------
+        weights : (S,) or (pieces, S) array
+            Their decode weights in the order of arrival, whatever their error amplification.
+        """
+
     @abstractmethod
     def take(self, messages: Sequence[int]) -> float:
         """Return the error amplification with these messages.
@@ -31,8 +40,8 @@ class Further(ABC):
         Parameters
         ----------
         messages : sequence of int
-            All messages that have arrived, in the order of arrival: those of the last call, and
-            any number of further ones.
+            All messages that have arrived, in the order of arrival: those of the call before, of
+            `begin` or `take`, and any number of further ones.
 
         Returns
         -------

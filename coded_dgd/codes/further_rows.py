@@ -47,12 +47,18 @@ class FurtherRows(Further):
     def __init__(self, rows: Floats, indices: Integers, scales: Floats, limit: float) -> None:
         self._rows, self._indices, self._scales, self._limit = rows, indices, scales, limit
         self._transposed = np.empty_like(rows)  # W^T in its first S rows
+        self._first: Floats  # the weights to begin with
         self._probe = np.random.default_rng(0).standard_normal((rows.shape[1],))
         self._taken = 0
         self._amplification = np.inf
         self._worst = 0  # row of W that amplified errors most when all were looked at
 
+    def begin(self, weights: Floats) -> None:
+        self._first = weights  # copied only if a further message comes
+
     def take(self, messages: Sequence[int]) -> float:
+        if not self._taken:
+            self._set(messages[: self._first.shape[-1]], self._first)
         if self._amplification <= UPDATABLE:
             for count in range(self._taken + 1, len(messages) + 1):
                 self._append(messages[count - 1])
@@ -66,8 +72,12 @@ class FurtherRows(Further):
     def _compute(self, messages: Sequence[int]) -> None:
         """Compute the weights anew."""
         here = np.array(messages)
-        self._taken = len(here)
-        self._transposed[: self._taken] = decode_weights(self._rows[here], self._indices[here]).T
+        self._set(messages, decode_weights(self._rows[here], self._indices[here]))
+
+    def _set(self, messages: Sequence[int], weights: Floats) -> None:
+        """Go on from the weights of these messages."""
+        self._taken = len(messages)
+        self._transposed[: self._taken] = weights.T
         self._amplify_all(messages)
 
     def _append(self, message: int) -> None:

@@ -135,6 +135,17 @@ def test_rows_that_do_not_decode_are_decoded_as_a_whole(wrong, monkeypatch):
     np.testing.assert_allclose(decoder.weights, weights, atol=1e-9 * np.abs(weights).max())
 
 
+def test_rows_begin_with_the_weights_of_the_first_set_that_decodes(monkeypatch):
+    scheme = schemes.create("mds-mmc", 200, None, 3)
+    decoder = GuardedDecoder(scheme, 1e2)
+    finish = LAW.sample(np.random.default_rng(1), 1, 200, scheme.work)[0]
+    monkeypatch.delattr(further_rows, "decode_weights")
+    order = replay(decoder, finish).order
+    assert decoder.extra > 1
+    weights = whole(scheme, order, scheme.message_scales(np.ones(200)))[0]
+    np.testing.assert_allclose(decoder.weights, weights, rtol=0, atol=1e-9 * np.abs(weights).max())
+
+
 def test_small_codes_are_decoded_anew():
     for name in ("lcc-mmc", "mds-mmc", "gc", "lcc"):
         scheme = schemes.create(name, 40, None, 5)

@@ -143,10 +143,9 @@ class Factor:
         self._solve, self._update = blas.dtrsv, lapack.dtpqrt
         self._grid, self._nodes = grid, nodes
         size = 2 * nodes - 1
-        rows = np.vstack(
-            [circle.basis(points, grid, nodes), REGULAR * np.sqrt(grid) * np.eye(size)]
-        )
-        self._triangle = np.asfortranarray(np.linalg.qr(rows, mode="r"))
+        triangle = np.linalg.qr(circle.basis(points, grid, nodes), mode="r")
+        self._triangle = np.asfortranarray(triangle)
+        self._append_rows(np.asfortranarray(REGULAR * np.sqrt(grid) * np.eye(size)), size)
         self.points = len(points)
         """Number of points."""
         self._rows = np.empty((0, size))
@@ -170,17 +169,17 @@ class Factor:
         rows = self._rows
         if not len(rows):
             return False
-        self._triangle = self._update(
-            0,
-            min(PANEL, len(self._triangle)),
-            self._triangle,
-            np.asfortranarray(rows),
-            overwrite_a=True,
-            overwrite_b=True,
-        )[0]
+        self._append_rows(np.asfortranarray(rows))
         self._rows, self._columns = rows[:0], self._columns[:, :0]
         self._basis = self._columns
         return True
+
+    def _append_rows(self, rows: Floats, triangular: int = 0) -> None:
+        """Update R by rows in Fortran order, of which the last `triangular` form a triangle."""
+        panel = min(PANEL, len(self._triangle))
+        self._triangle = self._update(
+            triangular, panel, self._triangle, rows, overwrite_a=True, overwrite_b=True
+        )[0]
 
     def solve(self, right: Floats) -> Floats:
         """Return (V^T V + delta^2 I)^{-1} times a vector of 2 n - 1 numbers."""

@@ -6,6 +6,8 @@ from inspect import cleandoc
 
 from coded_dgd.schemes import remedies
 
+SAME = ("standardize", "scheme", "workers", "blocks", "load", "delay", "optimizer")
+"""Parameters of estimators that are options of `train` of the same name."""
 HEADING = "Parameters\n----------\n"
 COMMON = """
 fit_intercept : bool

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from coded_dgd.api import Training
 from coded_dgd.errors import UsageError, shown
-from coded_dgd.estimators._parameters import described
+from coded_dgd.estimators._parameters import SAME, described
 from coded_dgd.estimators.ranks import fit_on_ranks
 from coded_dgd.problems import evaluation, objectives
 from coded_dgd.problems.model import Model
@@ -33,8 +33,6 @@ SEEDS = 2**31 - 1
 """Upper bound of a seed that is drawn from a generator, exclusive."""
 DEFAULT, COPIES = remedies.ANY_OBJECTIVE, 2
 """Default scheme, and the number of workers that hold a block with it by default."""
-SAME = ("standardize", "scheme", "workers", "blocks", "load", "delay", "optimizer")
-"""Parameters of estimators that are options of `train` of the same name."""
 DIFFERENT = {
     "X": "fit(X, y)",
     "y": "fit(X, y)",

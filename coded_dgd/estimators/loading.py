@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from coded_dgd.config import RunConfig
 from coded_dgd.config_file import read_toml
 from coded_dgd.errors import DataError, UsageError, one_line
-from coded_dgd.estimators.base import DIFFERENT, SAME, CodedEstimator
+from coded_dgd.estimators._parameters import SAME
+from coded_dgd.estimators.base import DIFFERENT, CodedEstimator
 from coded_dgd.estimators.classifier import Classifier, CodedClassifier
 from coded_dgd.estimators.logistic import CodedLogisticRegression
 from coded_dgd.estimators.regressor import CodedRegressor

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from coded_dgd.estimators._parameters import SAME
+
 PHRASES = {
     "more --iterations": "a larger max_iter",
     "leave start out": "set warm_start=False",
@@ -19,8 +21,8 @@ NAMES = {
 """Parameters by options of another name; that of the penalty depends on the estimator."""
 SWITCHES = ("standardize", "intercept")
 """Options that take no value on the command line."""
-OPTION = re.compile(r"(with )?--([a-z][a-z-]*)(?: ((?:\d[\w.+-]*)?\d))?")
-"""An option, maybe after a word that needs a value, and its value if that is a number."""
+OPTION = re.compile(r"(with )?--([a-z][a-z-]*)(?: ((?:\d[\w.+-]*)?\d|auto\b))?")
+"""An option, maybe after a word that needs a value, and its value if that is a number or auto."""
 ARGUMENT = re.compile(r"^(?:train: )?([a-z_]+)(?= has to be|:)")
 """The argument of `train` with which a message begins."""
 
@@ -40,18 +42,20 @@ def in_parameters(message: str, penalty: str) -> str:
     >>> in_parameters("choose --load 2 or more and a larger --ridge", "1/C")
     'choose load=2 or more and a larger 1/C'
     >>> in_parameters("run with --seed 3, and name another folder with --out", "alpha")
-    'run with random_state=3, and name another folder with out=...'
+    "run with random_state=3, and name another folder with options={'out': ...}"
+    >>> in_parameters("use --step-size auto, or a smaller --step-size", "alpha")
+    "use options={'step_size': 'auto'}, or a smaller options['step_size']"
     """
-    names = {**NAMES, "ridge": penalty}
+    same = {name: name for name in (*SAME, "objective", "transport")}
+    names = {**same, **NAMES, "ridge": penalty}
 
     def renamed(found: re.Match[str]) -> str:
         before, option = found[1] or "", found[2].replace("-", "_")
-        name = names.get(option, option)
-        if option in SWITCHES:
-            return f"{before}{name}=True"
-        if found[3] is not None:
-            return f"{before}{name}={found[3]}"
-        return f"{before}{name}=..." if before else name
+        value = "True" if option in SWITCHES else found[3] or ("..." if before else "")
+        value = value.replace("auto", "'auto'")
+        if option in names:
+            return f"{before}{names[option]}{value and '='}{value}"
+        return f"{before}options" + (f"={{{option!r}: {value}}}" if value else f"[{option!r}]")
 
     for words, instead in PHRASES.items():
         message = message.replace(words, instead)

@@ -212,6 +212,13 @@ def test_few_iterations_warn_as_scikit_learn_does():
     assert issubclass(caught[0].category, UserWarning)
 
 
+def test_a_warning_of_the_step_size_names_the_options_that_take_it():
+    X, y = load_diabetes(return_X_y=True)
+    model = CodedRidge(1e-3, optimizer="gd", options={"step_size": 1e-9}, **HERE)
+    with pytest.warns(ConvergenceWarning, match=r"use options=\{'step_size': 'auto'\}"):
+        model.fit(X, y)
+
+
 def test_parameters_may_be_numbers_of_numpy():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -328,7 +335,7 @@ REFUSED = {
     "blocks": (CodedRidge(blocks=1000), X, Z, "use load=250 or more"),
     "intercept": (CodedRidge(fit_intercept=1), X, Z, "fit_intercept has to be true or false"),
     "little C": (CodedLogisticRegression(1e-300), X, KINDS == 1, "use a larger 1/C, or optimizer"),
-    "held out": (CodedRidge(options={"validation": 2.0}), X, Z, "validation=2.0: give a fraction"),
+    "held out": (CodedRidge(options={"validation": 2.0}), X, Z, "': 2.0}: give a fraction"),
     "numbers": (CodedRidge(options={1: 2}), X, Z, "options has to be a dict of options of train"),
     "scheme": (CodedRidge(scheme="uc"), X, Z, "unknown scheme 'uc'"),
     "unknown": (

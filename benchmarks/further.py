@@ -16,6 +16,7 @@ from time import process_time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+from common import state
 
 from coded_dgd import delays, schemes
 from coded_dgd.guard import GuardedDecoder, replay
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--schemes", nargs="+", default=[name for name, *_ in SCHEMES])
     repeats, wanted = (arguments := parser.parse_args()).repeats, arguments.schemes
     delay = delays.create("shifted-exponential:mu=10,alpha=0.01", 0)
+    every = {}
     print("| scheme | guard | further messages | first, ms | each after it, ms | whole, ms | off |")
     print("|---|---|---|---|---|---|---|")
     for name, load, guard in (each for each in SCHEMES if each[0] in wanted):
@@ -73,6 +75,7 @@ def main() -> None:
                 seconds, difference = whole(decoder, order)
                 wholes.append(seconds)
                 off.append(difference)
+        every[f"{name} r = {load}: milliseconds per message after the first further one"] = means
         columns = [
             f"{1e3 * median(each):.3g} ({1e3 * min(each):.3g} to {1e3 * max(each):.3g})"
             if each else "-" for each in (firsts, means, wholes)
@@ -82,6 +85,9 @@ def main() -> None:
             f"{' | '.join(columns)} | {max(off):.0e} |",
             flush=True,
         )
+    for what, seconds_each in every.items():
+        if seconds_each:
+            state(what, [1e3 * each for each in seconds_each])
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main() -> None:
             ratios.append([bare[0] / ours[0], ours[1] / bare[1], ours[2] / bare[2]])
         of_rates, of_master, of_workers = zip(*ratios, strict=True)
         state(f"{scheme} r = {load}: messages used per second", rates)
-        state(f"{scheme} r = {load}: that / the bare loop's", of_rates)
+        state(f"{scheme} r = {load}: messages used per second / the bare loop's", of_rates)
         state(f"{scheme} r = {load}: processor time of rank 0 / the bare loop's", of_master)
         state(f"{scheme} r = {load}: processor time of a worker / the bare loop's", of_workers)
 

@@ -28,7 +28,7 @@ def main() -> None:
             totals.append(job)
             ratios.append(job / (ITERATIONS * run["ideal_completion_time"]["mean"]))
         state(f"{scheme} r = {load}: training and shutdown", totals, " s")
-        state(f"{scheme} r = {load}: the same / ideal", ratios)
+        state(f"{scheme} r = {load}: training and shutdown / ideal", ratios)
 
 
 if __name__ == "__main__":

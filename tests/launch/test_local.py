@@ -555,6 +555,27 @@ def test_ci_run_goes_through_all_stages(machine: Machine) -> None:
     assert "newest: skipped: there is no Python of 3.13" in ran.stderr
 
 
+def test_ci_run_with_the_benchmarks(machine: Machine) -> None:
+    script = machine.checkout / ".ci/run"
+    ran = machine.run("--bench", script=script)
+    assert ran.status == 0
+    assert "pip .[mpi,test,dev]" in ran.setup
+    assert ran.setup[-1] == "benchmarks/budget.py", "no other stage"
+    assert ran.stderr.splitlines()[-1] == ".ci/run: passed"
+    ran = machine.run("--bench", script=script, STUB_FAILS="benchmarks/budget.py")
+    assert ran.status == 1
+    assert ran.stderr.splitlines()[-1] == ".ci/run: budget: FAILED"
+
+
+@pytest.mark.parametrize("arguments", [["--benchmarks"], ["--bench", "kernel"], ["tests/unit"]])
+def test_ci_run_with_wrong_arguments(machine: Machine, arguments: list[str]) -> None:
+    ran = machine.run(*arguments, script=machine.checkout / ".ci/run")
+    assert ran.status == 2
+    (said,) = ran.stderr.splitlines()
+    assert said.startswith(f".ci/run: wrong usage: {' '.join(arguments)}; ")
+    assert not ran.setup
+
+
 @pytest.mark.parametrize("stage", ["pytest", "check", "format", "mypy", "shellcheck"])
 def test_ci_run_stops_at_the_stage_that_fails(machine: Machine, stage: str) -> None:
     ran = machine.run(script=machine.checkout / ".ci/run", STUB_FAILS=stage)

@@ -14,6 +14,10 @@ import numpy as np
 from coded_dgd.engine.protocol import Floats
 from coded_dgd.files import writing
 
+RECENT, RECENT_BYTES = 64, 1 << 20
+"""Number of iterations whose times are kept in memory, since late arrivals are mostly theirs, and
+the bytes that all of them may take if that is less; at least two iterations are kept."""
+
 
 class ArrivalLog:
     """Arrival times of shape (iterations, M, J), written to a file during the run.
@@ -39,6 +43,7 @@ class ArrivalLog:
     def __init__(self, shape: tuple[int, ...], path: Path | None = None, first: int = 0) -> None:
         self.shape, self.first = shape, first
         self._length = 8 * int(np.prod(shape))
+        self._kept = max(2, min(RECENT, RECENT_BYTES // max(1, self._length)))
         self._path = path or Path(tempfile.gettempdir())
         self._file: IO[bytes]
         with writing(self._path):
@@ -48,28 +53,28 @@ class ArrivalLog:
                 self._file = path.open("r+b" if path.exists() else "w+b")
         weakref.finalize(self, self._file.close)  # in case a run ends with an error
         self._row: Floats = np.full(shape, np.nan)
-        self._current = -1
-        # late arrivals are mostly of the previous iteration, and not worth a write each
-        self._row_before: Floats = np.full(shape, np.nan)
-        self._before = -1
-        self._late = False
+        self._recent: dict[int, Floats] = {}  # rows of the latest iterations, the oldest first
+        self._late: set[int] = set()
+        """Recent iterations whose row holds more than the file."""
 
     def begin(self, iteration: int) -> None:
         """Start the row of an iteration, or restart it."""
-        if iteration != self._current:
-            self._write_late()
-            self._row, self._row_before = self._row_before, self._row
-            self._current, self._before = iteration, self._current
+        if iteration not in self._recent and len(self._recent) == self._kept:
+            oldest = next(iter(self._recent))
+            if oldest in self._late:
+                self._write(oldest)
+            del self._recent[oldest]
+        self._row = self._recent.setdefault(iteration, np.empty(self.shape))
         self._row.fill(np.nan)
         self._fill(iteration - self.first)
 
     def note(self, iteration: int, worker: int, message: int, elapsed: float) -> None:
         """Record one arrival, of this iteration or an earlier one."""
-        if iteration == self._current:
-            self._row[worker, message] = elapsed
-        elif iteration == self._before >= self.first:
-            self._row_before[worker, message] = elapsed
-            self._late = True
+        row = self._recent.get(iteration)
+        if row is not None:
+            row[worker, message] = elapsed
+            if row is not self._row:
+                self._late.add(iteration)
         elif iteration >= self.first:
             index = worker * self.shape[1] + message
             offset = (iteration - self.first) * self._length + 8 * index
@@ -83,7 +88,7 @@ class ArrivalLog:
 
     def end(self, iteration: int) -> None:
         """Write the row of a completed iteration."""
-        self._write(iteration, self._row)
+        self._write(iteration)
 
     def read(self, iterations: int) -> Floats:
         """Return the times of the first `iterations` iterations, mapped from the file."""
@@ -93,9 +98,10 @@ class ArrivalLog:
         self._fill(iterations)
         return np.memmap(self._file, np.float64, "r", shape=(iterations, *self.shape))
 
-    def _write(self, iteration: int, row: Floats) -> None:
-        offset = (iteration - self.first) * self._length
-        self._put(row.tobytes(), offset)
+    def _write(self, iteration: int) -> None:
+        """Write the row of a recent iteration."""
+        self._late.discard(iteration)
+        self._put(self._recent[iteration].tobytes(), (iteration - self.first) * self._length)
 
     def _put(self, content: bytes, offset: int) -> None:
         """Write all of `content`.
@@ -108,9 +114,8 @@ class ArrivalLog:
                 content, offset = content[written:], offset + written
 
     def _write_late(self) -> None:
-        if self._late:
-            self._write(self._before, self._row_before)
-            self._late = False
+        for iteration in [*self._late]:
+            self._write(iteration)
 
     def _fill(self, iterations: int) -> None:
         """Append nan for the iterations that are missing, up to `iterations`."""

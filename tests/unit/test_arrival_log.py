@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coded_dgd.engine.arrival_log import ArrivalLog
+from coded_dgd.engine.arrival_log import RECENT, ArrivalLog
 
 
 @pytest.mark.parametrize("first", [0, 5])
@@ -25,6 +25,21 @@ def test_messages_of_this_the_last_and_older_iterations(tmp_path, first):
     log.close()  # before the iteration has ended
     expected[3, 0, 0] = 77.0
     np.testing.assert_array_equal(np.fromfile(path)[:24].reshape(4, 2, 3), expected)
+
+
+def test_messages_much_too_late_are_in_the_file_too(tmp_path):
+    last, path = RECENT + 2, tmp_path / "arrivals.f8"
+    log = ArrivalLog((1, 2), path)
+    for number in range(last + 1):
+        log.begin(number)
+        log.note(number, 0, 0, 0.5)
+        log.end(number)
+    expected = np.tile([[0.5, np.nan]], (last + 1, 1, 1))
+    for number in range(last):
+        expected[number, 0, 1] = number
+        log.note(number, 0, 1, number)
+    log.close()
+    np.testing.assert_array_equal(np.fromfile(path).reshape(expected.shape), expected)
 
 
 def test_an_iteration_that_begins_again_keeps_what_is_late():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from operator import itemgetter
 from time import perf_counter
 from typing import NamedTuple
@@ -140,6 +140,36 @@ class GuardedDecoder:
             return False
         return self._trusted()
 
+    def arrive_all(self, keys: Sequence[tuple[int, int]]) -> tuple[int, bool]:
+        """Take messages of the current iteration until they decode within the guard.
+
+        Parameters
+        ----------
+        keys : sequence of (int, int)
+            Workers and numbers of the messages, in the order of arrival.
+
+        Returns
+        -------
+        taken : int
+            Number of messages taken, the first ones.
+        decode : bool
+            Whether all messages so far decode within the guard.
+        """
+        taken = 0
+        if not (self._decodable or self._held):
+            order, suffice = self.order, self._suffice
+            for taken, key in enumerate(keys, 1):
+                order.append(key)
+                if suffice(*key):
+                    if self._trusted():
+                        return taken, True
+                    break
+        for key in keys[taken:]:
+            taken += 1
+            if self.arrive(key):
+                return taken, True
+        return taken, False
+
     def _suffices(self, *_: int) -> bool:
         """Whether the messages that have arrived suffice, by their ages."""
         return self.scheme.suffices(self._ages, self.lost)
@@ -147,10 +177,15 @@ class GuardedDecoder:
     @property
     def _ages(self) -> Integers:
         """Age of each message in iterations, of shape (M, J); -1 for messages not held."""
-        ages = np.full(self.scheme.expected.shape, -1, dtype=np.int64)
-        for key in self.order:
-            ages[key] = self._held.get(key, 0)
-        return ages
+        ages = np.full(self.scheme.expected.size, -1, dtype=np.int64)
+        ages[self._places] = [self._held.get(key, 0) for key in self.order] if self._held else 0
+        return ages.reshape(self.scheme.expected.shape)
+
+    @property
+    def _places(self) -> Integers:
+        """Place of each message in a flat array of all messages, in the order of arrival."""
+        messages = self.scheme.messages
+        return np.array([worker * messages + message for worker, message in self.order], dtype=int)
 
     def _trusted(self) -> bool:
         return self._weigh() <= self._limit  # False for nan
@@ -162,12 +197,10 @@ class GuardedDecoder:
     def _weigh(self) -> float:
         """Compute the weights and return their error amplification."""
         begin = perf_counter()
-        messages = self.scheme.messages
-        used = [worker * messages + message for worker, message in self.order]
         if self._further is None:
-            self._weigh_anew(np.array(used, dtype=int))
+            self._weigh_anew(self._places)
         else:
-            self.amplification = self._further.take(used)
+            self.amplification = self._further.take(self._places.tolist())
             self.weights = self._further.weights
         if not self._decodable:
             self._decodable, self.first_amplification = True, self.amplification

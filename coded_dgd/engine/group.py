@@ -192,13 +192,22 @@ class WorkerGroup:
             incoming.compute_seconds += columns[3]
             incoming.overruns += columns[4]
             return
+        late, code_id, too_old = incoming.late, self.code_id, iteration - self.scheme.oldest
         for peer, worker, row, size, time, header in zip(
             batch.peers, workers, batch.rows, batch.lengths, batch.times, headers, strict=True
         ):
             if (
+                0 <= header[1] < too_old
+                and header[0] == code_id
+                and worker >= 0
+                and size >= 0
+                and 0 <= header[2] < counts[worker]
+            ):  # the payload is not used, whatever it holds
+                late.append(Late(worker, int(header[2]), int(header[1]), time, row))
+            elif (
                 worker >= 0
                 and header[1] == iteration
-                and header[0] == self.code_id
+                and header[0] == code_id
                 and (0 <= header[2] < counts[worker] or header[2] in self.sums)
                 and size == self._length(worker, header[2])
                 and (finite or not size or payloads.is_finite(row, self.layout))
@@ -208,8 +217,8 @@ class WorkerGroup:
                 incoming.times.append(time)
                 incoming.compute_seconds.append(header[3])
                 incoming.overruns.append(header[4])
-            elif late := self._set_aside(peer, row, size, header, iteration, incoming):
-                incoming.late.append(Late(*late, time, row))
+            elif old := self._set_aside(peer, row, size, header, iteration, incoming):
+                late.append(Late(*old, time, row))
             else:
                 payloads.free([row])
 

@@ -7,7 +7,7 @@ the stragglers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf, nan
 from operator import itemgetter
@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 
 from coded_dgd.engine.arrival_log import ArrivalLog
-from coded_dgd.engine.arrivals import Arrival, Arrivals
+from coded_dgd.engine.arrivals import Arrivals
 from coded_dgd.engine.collecting import Collection
 from coded_dgd.engine.dispatch import Dispatcher
 from coded_dgd.engine.distribute import Distributed
@@ -221,8 +221,7 @@ class Master:
                 self._take_kept(incoming, record, self._dispatcher, self._dispatcher.collection)
             else:
                 self._take(incoming, record)
-            for late in incoming.late:
-                self._take_late(late, record)
+            self._take_late(incoming.late, record)
             for loss in incoming.losses:
                 self._take_loss(loss, record, self._clock() - left)
             for refusal in incoming.refusals:
@@ -267,29 +266,42 @@ class Master:
 
     def _take(self, incoming: Incoming, record: Iteration) -> None:
         """Take messages of this iteration; note the one that makes the gradient decodable."""
-        iteration, left, used = record.iteration, self._left[record.iteration], list[int]()
-        held, oldest = self.arrivals.held, self.scheme.oldest
+        left = self._left[record.iteration]
         elapsed = [time - left for time in incoming.times]
         self.log.note_all(incoming.keys, elapsed)
-        for place, (key, row) in enumerate(zip(incoming.keys, incoming.rows, strict=True)):
-            if self._decodable:
-                self.arrivals.payloads.free([row])
-            elif oldest or key in held:
-                if self.arrivals.take(key, Arrival(iteration, elapsed[place], row)):
-                    used.append(place)
-            else:
-                held[key] = Arrival(iteration, elapsed[place], row)
-                used.append(place)
-            if not used or used[-1] != place:
-                record.wasted_messages += 1
-                if self._records_events:
-                    self._message_event(Activity.WASTED, key, iteration, incoming.times[place])
-            elif self._use(key, record, incoming.times[place]):
-                self._complete(record, elapsed[place])
+        alike = not (self._decodable or self._dispatcher or self._records_events)
+        if alike and not self.scheme.oldest and self.arrivals.are_new(incoming.keys):
+            used: Sequence[int] = self._take_together(incoming, elapsed, record)
+        else:
+            used = self._take_each(incoming, elapsed, record)
+        record.wasted_messages += len(incoming.keys) - len(used)
         if used:
             of_used = itemgetter(*used, used[0])
             record.compute_time = max(record.compute_time, *of_used(incoming.compute_seconds))
             record.overrun = max(record.overrun, *of_used(incoming.overruns))
+
+    def _take_together(self, incoming: Incoming, elapsed: list[float], record: Iteration) -> range:
+        """Take messages of which only their number matters; return the places of those used."""
+        taken, decodable = self.decoder.arrive_all(incoming.keys)
+        self.arrivals.take_all(incoming.keys[:taken], incoming.rows[:taken])
+        if decodable:
+            self._complete(record, elapsed[taken - 1])
+        self.arrivals.payloads.free(incoming.rows[taken:])
+        return range(taken)
+
+    def _take_each(self, incoming: Incoming, elapsed: list[float], record: Iteration) -> list[int]:
+        """Take messages one by one; return the places of those used."""
+        iteration, used = record.iteration, list[int]()
+        for place, (key, row) in enumerate(zip(incoming.keys, incoming.rows, strict=True)):
+            if self._decodable:
+                self.arrivals.payloads.free([row])
+            elif self.arrivals.take(key, row, iteration):
+                used.append(place)
+                if self._use(key, record, incoming.times[place]):
+                    self._complete(record, elapsed[place])
+                continue
+            self._message_event(Activity.WASTED, key, iteration, incoming.times[place])
+        return used
 
     def _take_kept(
         self,
@@ -318,7 +330,7 @@ class Master:
                 self.arrivals.payloads.free([row])
                 record.wasted_messages += not report
                 continue
-            self.arrivals.held[key] = Arrival(iteration, time - left, row)
+            self.arrivals.take(key, row, iteration)
             worker, _ = key
             if any([self.decoder.arrive((worker, task)) for task in tasks]):
                 self._complete(record, time - left)
@@ -336,20 +348,33 @@ class Master:
             self._weights_event(begin, record.iteration)
         return decodes
 
-    def _take_late(self, late: Late, record: Iteration) -> None:
-        """Account for a message that answers an earlier iteration."""
-        elapsed = late.time - self._left.get(late.iteration, nan)
-        if late.number < self.log.shape[1]:  # otherwise it is a sum
-            self.log.note(late.iteration, late.worker, late.number, elapsed)
+    def _take_late(self, messages: list[Late], record: Iteration) -> None:
+        """Account for messages that answer earlier iterations, and use them if the scheme does."""
+        wasted, numbers, departures = messages, self.log.shape[1], self._left
+        for worker, number, iteration, time, _ in messages:
+            if number < numbers:  # otherwise it is a sum
+                self.log.note(iteration, worker, number, time - departures.get(iteration, nan))
+        if self.scheme.oldest:
+            wasted = [late for late in messages if not self._use_late(late, record)]
+        else:
+            self.arrivals.payloads.free([late.row for late in messages])
+        record.wasted_messages += len(wasted)
+        if self._records_events:
+            for late in wasted:
+                key = late.worker, late.number
+                self._message_event(Activity.WASTED, key, late.iteration, late.time)
+
+    def _use_late(self, late: Late, record: Iteration) -> bool:
+        """Return whether a message that answers an earlier iteration is held; if not, free it."""
         key, age = (late.worker, late.number), record.iteration - late.iteration
         if self._decodable:
             self.arrivals.payloads.free([late.row])
-        elif self.arrivals.take(key, Arrival(late.iteration, elapsed, late.row)):
-            if self._use(key, record, late.time, age):
-                self._complete(record, late.time - self._left[record.iteration])
-            return
-        record.wasted_messages += 1
-        self._message_event(Activity.WASTED, key, late.iteration, late.time)
+            return False
+        if not self.arrivals.take(key, late.row, late.iteration):
+            return False
+        if self._use(key, record, late.time, age):
+            self._complete(record, late.time - self._left[record.iteration])
+        return True
 
     def _take_loss(self, loss: Loss, record: Iteration, elapsed: float) -> None:
         """Note that a worker was lost `elapsed` seconds after beta_t left."""
@@ -374,7 +399,7 @@ class Master:
         record.completion_time = elapsed
         left = self._left[record.iteration]
         self._event(Activity.DECODABLE, self.group.code_id, record.iteration, at=left + elapsed)
-        record.messages_used = len(self.arrivals.held)
+        record.messages_used = len(self.arrivals)
         record.extra_messages = self.decoder.extra
         record.error_amplification = self.decoder.amplification
         record.weights_time = self.decoder.weights_time
@@ -406,7 +431,7 @@ class Master:
         """Return the decode weights, and the rows of the payload matrix that they multiply."""
         weights, order = self.decoder.weights, self.decoder.order
         if self.group.combines:
-            order = [*self.arrivals.held]
+            order = self.arrivals.order
             return np.ones(len(order)), self.arrivals.rows(order)
         if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
             used = np.flatnonzero(weights)

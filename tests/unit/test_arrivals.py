@@ -1,8 +1,9 @@
 """What is held of messages, the rows that hold it, and reports as checkpoints keep them."""
 
 import numpy as np
+import pytest
 
-from coded_dgd.engine.arrivals import Arrival, Arrivals
+from coded_dgd.engine.arrivals import Arrivals
 from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.protocol import Report
 from coded_dgd.problems.layout import Layout
@@ -26,13 +27,63 @@ def test_the_newer_of_two_messages_is_held_and_the_other_row_is_free():
     arrivals = Arrivals(matrix, oldest=2)
     first, second, third = matrix.take(3)
     arrivals.begin(5)
-    assert arrivals.take((0, 0), Arrival(4, 0.1, first))
-    assert arrivals.take((0, 0), Arrival(5, 0.1, second))
-    assert not arrivals.take((0, 0), Arrival(3, 0.1, third))
+    assert arrivals.take((0, 0), first, 4)
+    assert arrivals.take((0, 0), second, 5)
+    assert not arrivals.take((0, 0), third, 3)
     (third,) = matrix.take(1)
-    assert not arrivals.take((1, 0), Arrival(2, 0.1, third))  # too old
+    assert not arrivals.take((1, 0), third, 2)  # too old
     assert arrivals.rows([(0, 0)]) == [second]
     assert arrivals.ages() == {(0, 0): 0}
+
+
+def test_messages_held_together_are_those_held_one_by_one():
+    together, single = Arrivals(payloads(3)), Arrivals(payloads(3))
+    keys, rows = [(0, 0), (1, 0), (0, 1)], [2, 0, 1]
+    for arrivals in (together, single):
+        arrivals.begin(4)
+    assert together.are_new(keys)
+    together.take_all(keys, rows)
+    for key, row in zip(keys, rows, strict=True):
+        single.take(key, row, 4)
+    assert together.order == single.order == keys
+    assert together.rows(keys) == single.rows(keys) == rows
+    assert together.ages() == single.ages() == dict.fromkeys(keys, 0)
+    assert not together.are_new([(5, 0), (0, 1)])
+    assert not together.are_new([(5, 0), (5, 0)])
+
+
+def test_a_row_of_a_peer_is_taken_again_only_for_that_peer():
+    matrix = payloads(4)
+    first, second, third = matrix.take_for([7, 8, 7])
+    assert len({first, second, third}) == 3
+    matrix.free([second, first, third])
+    assert matrix.take_for([7, 8, 7]) == [third, second, first]
+    assert not {first, second, third} & {*matrix.take(6), *matrix.take_for([9, 7])}
+
+
+def test_rows_of_peers_that_have_become_too_short_are_not_taken_any_more():
+    matrix = payloads(2)
+    old = matrix.take_for([0, 1])
+    assert matrix.reserve(Layout(50), 2)
+    matrix.free(old)
+    new = matrix.take_for([0, 1, 0])
+    assert not {*old} & {*new}
+    assert {len(matrix.buffers[row]) for row in new} == {55}
+
+
+@pytest.mark.parametrize("length", [3, 5000, 20_000])  # together, by threes, one by one
+@pytest.mark.parametrize("bad", [None, 0, 5, 7])
+def test_all_messages_are_inspected(length, bad):
+    matrix, layout = Payloads(), Layout(length)
+    matrix.reserve(layout, 8)
+    rows = matrix.take(8)
+    for number, row in enumerate(rows):
+        matrix.buffers[row][:] = number
+    if bad is not None:
+        matrix.buffers[rows[bad]][-1] = np.inf
+    headers, finite = matrix.inspect(rows, layout)
+    assert headers == [[number] * 5 for number in range(8)]
+    assert finite == (bad is None)
 
 
 def test_rows_are_free_once_no_iteration_can_use_them():
@@ -40,13 +91,13 @@ def test_rows_are_free_once_no_iteration_can_use_them():
         matrix = payloads(1)
         arrivals = Arrivals(matrix, oldest)
         arrivals.begin(7)
-        arrivals.take((2, 1), Arrival(7, 0.1, *matrix.take(1)))
+        arrivals.take((2, 1), *matrix.take(1), 7)
         arrivals.end()
         for iteration in range(8, 8 + oldest):
             arrivals.begin(iteration)
             assert arrivals.ages() == {(2, 1): iteration - 7}
             arrivals.end()
-        assert not arrivals.held
+        assert not len(arrivals)
         assert free_rows(matrix, 1) == 1
 
 
@@ -54,9 +105,9 @@ def test_closing_frees_everything():
     matrix = payloads(3)
     arrivals = Arrivals(matrix, oldest=9)
     for key, row in enumerate(matrix.take(3)):
-        arrivals.take((key, 0), Arrival(0, 0.1, row))
+        arrivals.take((key, 0), row, 0)
     arrivals.close()
-    assert not arrivals.held
+    assert not len(arrivals)
     assert free_rows(matrix, 3) == 3
 
 

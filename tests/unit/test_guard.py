@@ -85,6 +85,24 @@ def test_above_the_guard_further_messages_are_taken(script, guard, used):
     assert decoder.exhausted == (used in (4, None))
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3, 4])
+@pytest.mark.parametrize(("script", "guard", "used"), SCRIPTS)
+def test_messages_are_taken_together_as_one_by_one(script, guard, used, at_once):
+    single, together = (GuardedDecoder(Scripted(script), guard) for _ in range(2))
+    order = [(2, 0), (0, 0), (3, 0), (1, 0)]
+    for first in range(0, 4, at_once):
+        keys = order[first : first + at_once]
+        accepted = [single.arrive(key) for key in keys if not (used and len(single.order) >= used)]
+        assert together.arrive_all(keys) == (len(accepted), accepted[-1])
+        assert together.order == single.order
+        assert together.extra == single.extra
+        np.testing.assert_array_equal(together.amplification, single.amplification)
+        np.testing.assert_array_equal(together.weights, single.weights)
+        if accepted[-1]:
+            break
+    assert (used is None) == (not accepted[-1])
+
+
 def test_begin_forgets_the_last_iteration():
     decoder = GuardedDecoder(Scripted({2: 10.0, 3: 5.0, 4: 1.0}), 6.0)
     for _ in range(3):

@@ -12,7 +12,9 @@ from coded_dgd.engine.protocol import Floats, Reals, result_size
 from coded_dgd.problems.layout import Layout
 
 SMALL = 1 << 14
-"""Payload length up to which several messages are checked at once, in a copy."""
+"""Numbers in the bodies of the messages that are checked at once, in a copy."""
+SHORT = 1 << 10
+"""Length of the rows up to which each peer has rows of its own, whose receives are set up once."""
 PIECE_BYTES = 1 << 18
 """Size of the part of the rows that one product covers, which stays in the cache."""
 
@@ -23,7 +25,8 @@ class Payloads:
     A row is taken for a receive, holds the message as long as it may be used, and is freed. The
     first rows are one array. If they do not suffice, more arrays are added, since a row must not
     move while a receive is posted for it. A row that was never taken occupies no memory. Rows that
-    are too short for a new code are not taken again.
+    are too short for a new code are not taken again. A row that has been taken for one peer is
+    taken again only for that peer, so that the receive into it can be set up once.
 
     Attributes
     ----------
@@ -40,6 +43,9 @@ class Payloads:
         self._headers: list[Floats] = []
         self._bodies: list[Reals] = []
         self._free: list[int] = []
+        self._free_of: dict[int, list[int]] = {}  # by peer
+        self._lists: list[list[int]] = []
+        """The list of free rows to which each row returns."""
         self.buffers: list[Reals] = []
 
     def reserve(self, layout: Layout, rows: int) -> bool:
@@ -63,7 +69,7 @@ class Payloads:
         self._dtype, self._size = np.dtype(layout.dtype), max(size, self._size)
         self._start = size - layout.body_length
         self._zeros = np.zeros(self._size - self._start, layout.dtype)
-        self._free, self._first = [], len(self.buffers)
+        self._free, self._free_of, self._first = [], {}, len(self.buffers)
         self._matrix = self._add(max(rows, 2 * len(self._matrix)))
         return True
 
@@ -77,6 +83,7 @@ class Payloads:
         self._bodies += [row[self._start : self._size] for row in array]
         self._headers += [row[: self._start].view(np.float64) for row in array]
         self._free += range(first + rows - 1, first - 1, -1)  # the first ones are taken first
+        self._lists += [self._free] * rows
         return array
 
     def take(self, count: int) -> list[int]:
@@ -87,13 +94,34 @@ class Payloads:
         del self._free[len(self._free) - count :]
         return taken[::-1]
 
+    @property
+    def short(self) -> bool:
+        """Whether rows are so short that each peer may have rows of its own."""
+        return self._size <= SHORT
+
+    def take_for(self, peers: Iterable[int]) -> list[int]:
+        """Take a free row for each of these peers, which no other peer uses; return the numbers."""
+        taken, of_peers = list[int](), self._free_of
+        for peer in peers:
+            if own := of_peers.get(peer):
+                taken.append(own.pop())
+                continue
+            (row,) = self.take(1)
+            self._lists[row] = of_peers.setdefault(peer, [])
+            taken.append(row)
+        return taken
+
     def free(self, rows: Iterable[int]) -> None:
         """Free rows whose messages are no longer used."""
-        self._free += rows if not self._first else [row for row in rows if row >= self._first]
+        lists, first = self._lists, self._first
+        for row in rows:
+            if row >= first:
+                lists[row].append(row)
 
-    def body_length_of(self, size: int) -> int:
-        """Return the length of the body of a message of `size` bytes; negative if none."""
-        return size // self._dtype.itemsize - self._start
+    def body_lengths(self, sizes: Iterable[int]) -> list[int]:
+        """Return the lengths of the bodies of messages of `sizes` bytes; negative if none."""
+        itemsize, start = self._dtype.itemsize, self._start
+        return [size // itemsize - start for size in sizes]
 
     def headers(self, rows: Sequence[int]) -> list[list[float]]:
         """Return the headers of the messages in these rows, `HEADER` numbers each."""
@@ -103,13 +131,16 @@ class Payloads:
     def inspect(self, rows: Sequence[int], layout: Layout) -> tuple[list[list[float]], bool]:
         """Return the headers of the messages in these rows, and whether all bodies are finite."""
         length = layout.body_length
-        if layout.extras or len(rows) * length > SMALL or not self._in_matrix(rows):
+        at_once = SMALL // max(1, length)
+        if layout.extras or not at_once or not self._in_matrix(rows):
             return self.headers(rows), all(self.is_finite(row, layout) for row in rows)
-        index = [row - self._first for row in rows] if self._first else rows
-        messages = self._matrix[index, : self._start + length]
-        headers: list[list[float]] = messages[:, : self._start].view(np.float64).tolist()
-        products = messages[:, self._start :].dot(self._zeros[:length])
-        return headers, not products.any()  # 0 times inf or nan is nan, which counts as true
+        headers, finite, places = list[list[float]](), True, self._places(rows)
+        for first in range(0, len(places), at_once):
+            messages = self._matrix[places[first : first + at_once], : self._start + length]
+            headers += messages[:, : self._start].view(np.float64).tolist()
+            products = messages[:, self._start :].dot(self._zeros[:length])
+            finite &= not products.any()  # 0 times inf or nan is nan, which counts as true
+        return headers, finite
 
     @np.errstate(invalid="ignore")
     def is_finite(self, row: int, layout: Layout) -> bool:
@@ -164,6 +195,10 @@ class Payloads:
     def _columns(self, first: int, last: int) -> slice:
         """Return the columns of the matrix that hold these numbers of the bodies."""
         return slice(self._start + first, self._start + last)
+
+    def _places(self, rows: Sequence[int]) -> Sequence[int]:
+        """Return the indices of these rows in the first array."""
+        return [row - self._first for row in rows] if self._first else rows
 
     def _in_matrix(self, rows: Sequence[int]) -> bool:
         """Whether all these rows are in the first array."""

@@ -303,10 +303,16 @@ def pack_control(kind: Control, *arguments: int, values: ArrayLike = ()) -> Floa
     return message
 
 
-def pack_point(point: Point) -> Floats:
-    """Return a point in the form in which it is sent."""
+def point_buffer(point: Point) -> Floats:
+    """Return a buffer for points as long as this one."""
+    return np.zeros(SHORT + len(point.beta))
+
+
+def pack_point(point: Point, buffer: Floats) -> None:
+    """Write a point to a buffer of its length, in the form in which it is sent."""
     kind = Control.PRODUCT if point.product else Control.POINT
-    return pack_control(kind, point.code_id, point.iteration, len(point.beta), values=point.beta)
+    buffer[: SHORT - 1] = kind, point.code_id, point.iteration, len(point.beta)
+    buffer[SHORT:] = point.beta
 
 
 def pack_news(news: News) -> Floats:

@@ -14,6 +14,7 @@ from coded_dgd.engine.protocol import (
     pack_control,
     pack_news,
     pack_point,
+    point_buffer,
     read_control,
 )
 
@@ -28,7 +29,10 @@ def received(message, longest):
 
 @pytest.mark.parametrize("product", [False, True])
 def test_a_point_is_as_long_as_the_model_also_if_lists_of_tasks_are_longer(product):
-    point = received(pack_point(Point(2, 7, np.arange(5.0), product)), 60)
+    point = Point(2, 7, np.arange(5.0), product)
+    message = point_buffer(point)
+    pack_point(point, message)
+    point = received(message, 60)
     assert (point.code_id, point.iteration, point.product) == (2, 7, product)
     np.testing.assert_array_equal(point.beta, np.arange(5.0))
 

@@ -81,8 +81,8 @@ def test_a_header_is_exact_whatever_the_type():
         payloads.buffers[row][:] = message
         assert payloads.headers([row])[0] == [1, 10**9 - 1, 12345, 0.1, 0.2]
         assert payloads.body(row, Layout(3)).tolist() == [1, 2, 3]
-        assert payloads.body_length_of(message.nbytes) == 3
-        assert payloads.body_length_of(message[:4].nbytes) < 0
+        assert payloads.body_lengths([message.nbytes]) == [3]
+        assert payloads.body_lengths([message[:4].nbytes])[0] < 0
 
 
 def test_the_guard_is_the_types_own_unless_it_is_given():

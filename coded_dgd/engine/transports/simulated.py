@@ -156,7 +156,7 @@ class SimulatedTransport(Transport):
         buffer[: len(message)] = message[: len(buffer)]  # a broken worker may send more
         self._inbox.peers.append(peer)
         self._inbox.rows.append(row)
-        self._inbox.lengths.append(self.payloads.body_length_of(message.nbytes))
+        self._inbox.lengths += self.payloads.body_lengths([message.nbytes])
         self._inbox.times.append(self.now)
 
     def _lose(self, peer: int) -> None:

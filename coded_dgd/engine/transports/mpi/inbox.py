@@ -13,7 +13,7 @@ from coded_dgd.engine.transports.mpi.receives import Receives
 from coded_dgd.problems.layout import Layout
 
 REPORT_SECONDS = 0.01
-"""Longest time in seconds between two checks for text messages while results keep arriving."""
+"""Longest time in seconds between two checks for text messages while results are awaited."""
 
 
 class Inbox:
@@ -64,62 +64,72 @@ class Inbox:
         if self._payloads.reserve(layout, rows):  # the posted buffers are too short
             listening = [peer for peer, row in enumerate(self._rows) if row >= 0]
             self._results.cancel(listening)
-            self._post_results(listening)
+            self._results.forget_rows()
+            self._listen(listening)
         if self._rows[number] < 0:
-            self._post_results([number])
+            self._listen([number])
 
     def take(self) -> Batch:
         """Return what has arrived since the last call."""
         arrived, self.arrived = self.arrived, Batch()
         return arrived
 
-    def collect(self) -> None:
-        """Receive what has arrived, and post the next receives."""
+    def collect(self, texts: bool = True) -> None:
+        """Receive what has arrived, and post the next receives.
+
+        Parameters
+        ----------
+        texts : bool
+            Whether to check for text messages in any case, and not only from time to time.
+        """
+        self._reports.progress()
         numbers, sizes = self._results.test()
-        if not numbers:  # one call seldom completes a message that has just arrived
-            numbers, sizes = self._results.test()
         now = monotonic()
         if numbers:
             self._take_results(numbers, sizes, now)
-        if not numbers or now >= self._next_reports:
+        if texts or now >= self._next_reports:
             self._next_reports = now + REPORT_SECONDS
-            texts = self._reports.test()
-            if texts[0]:  # results that were sent before a failure count
+            senders, lengths = self._reports.test()
+            if senders:  # results that were sent before a failure count
                 numbers, sizes = self._results.test()
                 self._take_results(numbers, sizes, now)
-            for number, size in zip(*texts, strict=True):
+            for number, size in zip(senders, lengths, strict=True):
                 self._on_text(number, bytes(self._texts[number][:size]))
                 if self._peers[number].report is None:  # the last text message
                     self._reports.post([number], [self._texts[number]])
 
     def _take_results(self, numbers: list[int], sizes: list[int], now: float) -> None:
         """Add results to the batch, and post the next receives."""
-        arrived, payloads, rows = self.arrived, self._payloads, self._rows
+        arrived, payloads, peers, away = self.arrived, self._payloads, self._peers, False
         for number in numbers:
-            self._peers[number].received += 1
-        if any(self._peers[number].unreachable for number in numbers):
-            # results of such a peer count as late, even if it sent them in time
+            peer = peers[number]
+            peer.received += 1
+            away |= peer.unreachable
+        if away:  # results of such a peer count as late, even if it sent them in time
             pairs = zip(numbers, sizes, strict=True)
-            heard = [(n, size) for n, size in pairs if not self._peers[n].unreachable]
+            heard = [(n, size) for n, size in pairs if not peers[n].unreachable]
             numbers, sizes = [n for n, _ in heard], [size for _, size in heard]
         arrived.peers += numbers
-        arrived.rows += [rows[number] for number in numbers]
-        arrived.lengths += map(payloads.body_length_of, sizes)
+        arrived.lengths += payloads.body_lengths(sizes)
         arrived.times += [now] * len(numbers)
-        self._post_results(numbers)
+        arrived.rows += [self._rows[number] for number in numbers]
+        self._listen(numbers)
 
-    def _post_results(self, numbers: Sequence[int]) -> None:
-        """Post a receive for the next result of each of these peers, in a row of its own."""
-        rows = self._payloads.take(len(numbers))
+    def _listen(self, numbers: Sequence[int]) -> None:
+        """Receive the next result of each of these peers in another row."""
+        payloads = self._payloads
+        rows = payloads.take_for(numbers) if payloads.short else payloads.take(len(numbers))
         for number, row in zip(numbers, rows, strict=True):
             self._rows[number] = row
-        self._results.post(numbers, [self._payloads.buffers[row] for row in rows])
+        if payloads.short:
+            self._results.post_rows(numbers, rows, payloads.buffers)
+        else:
+            self._results.post(numbers, [payloads.buffers[row] for row in rows])
 
     def post_all(self) -> None:
         """Post receives for everything that may still arrive."""
         everyone = range(len(self._peers))
-        results = [n for n in everyone if self._rows[n] >= 0 and not self._results.is_posted(n)]
-        self._results.post(results, [self._payloads.buffers[self._rows[n]] for n in results])
+        self._listen([n for n in everyone if self._rows[n] >= 0 and not self._results.is_posted(n)])
         reports = [
             n for n in everyone if not self._peers[n].report and not self._reports.is_posted(n)
         ]

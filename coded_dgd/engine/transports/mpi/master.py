@@ -30,7 +30,6 @@ from coded_dgd.engine.protocol import (
     Report,
     Text,
     error_text,
-    pack_point,
 )
 from coded_dgd.engine.transports.base import STOP_SECONDS, Batch, Transport
 from coded_dgd.engine.transports.mpi.inbox import Inbox
@@ -48,6 +47,7 @@ from coded_dgd.engine.transports.mpi.library import (
     world,
 )
 from coded_dgd.engine.transports.mpi.peer import Peer
+from coded_dgd.engine.transports.mpi.points import Points
 from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.errors import UsageError
 from coded_dgd.host.leaving import leave
@@ -89,6 +89,7 @@ class MPIMaster(Transport):
         self.workers = comm.size - 1
         self.host = socket.gethostname()
         self._peers: list[Peer] = []
+        self._points = Points(self._peers)
         self._inbox = Inbox(self.payloads, self._read_text)
         self._iteration = 0
         self._next_look = 0.0
@@ -138,7 +139,7 @@ class MPIMaster(Transport):
 
     def assign(self, peer: int, assignment: Assignment) -> None:
         target = self._peers[peer]
-        rows = self.workers * (assignment.payloads + 1)
+        rows = self.workers * (assignment.payloads + 2)
         self._inbox.expect_results(peer, assignment.layout.whole, rows)
         target.assignment, target.rows = assignment, 0
         target.command(Control.ASSIGNMENT)
@@ -162,30 +163,26 @@ class MPIMaster(Transport):
 
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         self._iteration = point.iteration
-        message = pack_point(point)
-        for peer in peers:
-            if peer not in self.lost:
-                self._peers[peer].post(message)
+        self._points.post(point, [peer for peer in peers if peer not in self.lost])
 
     def tell(self, peer: int, news: News) -> None:
         if peer not in self.lost:
             self._peers[peer].tell(news)
 
     def receive(self, until: float = inf, enough: int = 1) -> Batch:
-        pause, looked = Pause(MASTER_PAUSE), monotonic()
-        self._collect()
+        shortest, longest = MASTER_PAUSE
+        pause, looked = Pause((shortest if enough == 1 else longest, longest)), monotonic()
+        self._collect(texts=False)
         while len(self._inbox.arrived.peers) < enough and not self._inbox.arrived.losses:
             now = monotonic()
             if self.interrupted or now >= until:
                 break
             if self._inbox.arrived.peers and now >= looked + LOOK_SECONDS:
                 break  # what has arrived may not be usable
-            for peer in self._peers:
-                if peer.owed is not None:
-                    peer.advance()
+            self._points.advance()
             if not any(work() for work in self.meanwhile):
                 pause()
-            self._collect()
+            self._collect(texts=False)
         return self._inbox.take()
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = inf) -> bool:
@@ -197,12 +194,12 @@ class MPIMaster(Transport):
             pause()
         return True
 
-    def _collect(self) -> None:
+    def _collect(self, texts: bool = True) -> None:
         """Receive what has arrived, and look after the processes from time to time."""
         if self._refusal and not self._stopped:
             raise UsageError(self._refusal)
         self._look()
-        self._inbox.collect()
+        self._inbox.collect(texts)
 
     def _look(self) -> None:
         """Notice, once in a while, processes that have ended without a signal or are silent."""
@@ -328,8 +325,7 @@ class MPIMaster(Transport):
             while not self._drained() and monotonic() < deadline:
                 self._collect()
                 self.payloads.free(self._inbox.take().rows)
-                for peer in self._peers:
-                    peer.advance()
+                self._points.advance()
                 pause()
             for number, peer in enumerate(self._peers):
                 if (rows := peer.events(deadline)) is not None:

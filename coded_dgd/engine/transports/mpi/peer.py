@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from socket import gethostname
 from time import monotonic
@@ -35,13 +35,22 @@ from coded_dgd.engine.transports.mpi.library import (
 UNSEEN_SECONDS = 0.01
 """Seconds for a process on another host to leave."""
 
-WINDOW = 16
-"""Number of points that a worker may leave unread: every 16th point is sent synchronously.
-Until it has been received, only the newest later point is kept, so a frozen worker costs no
-memory.
-"""
+MANY = 16
+"""Number of messages being sent from which on those that are sent are forgotten."""
 
 GONE = "the process is gone (killed, or out of memory)"
+
+
+def start(requests: Sequence[MPI.Prequest], peers: Sequence[Peer]) -> None:
+    """Start requests that have been set up, one for each of these peers."""
+    try:
+        MPI.Prequest.Startall([*requests])
+    except MPI.Exception:
+        for request, peer in zip(requests, peers, strict=True):
+            try:
+                request.Start()
+            except MPI.Exception:
+                peer.fail()
 
 
 class Peer:
@@ -72,10 +81,8 @@ class Peer:
         self._heard = 0  # number of results received at the last check
         self._sending: list[tuple[MPI.Request, Any]] = []
         self._heartbeats: list[tuple[MPI.Request, Any]] = []
-        self._points: list[tuple[MPI.Request, Floats]] = []
-        self._gate: MPI.Request | None = None
-        self._count = 0
-        self.owed: Floats | None = None
+        self.owed = False
+        """Whether the peer has to read earlier points before the newest one is sent to it."""
         self._owed_news: list[News] = []
         self._owed_lists: dict[int, OwnTasks] = {}
 
@@ -83,7 +90,7 @@ class Peer:
         """Treat the peer as gone."""
         if not self.gone:
             self.gone = True
-            self._sending, self._heartbeats, self._points, self.owed = [], [], [], None
+            self._sending, self._heartbeats, self.owed = [], [], False
             self._on_failure(cause)
 
     def look(self, others_visible: bool, lost: bool = False) -> None:
@@ -160,6 +167,30 @@ class Peer:
                 self.fail()
         return MPI.REQUEST_NULL
 
+    def set_up_receive(self, buffer: Any, tag: int) -> MPI.Prequest | None:
+        """Return a receive that can be started again and again; None if the peer is gone."""
+        return self._set_up(self._comm.Recv_init, buffer, tag)
+
+    def set_up_point(self, buffer: Floats, received: bool) -> MPI.Prequest | None:
+        """Return a send of points that can be started again and again; None if the peer is gone.
+
+        Parameters
+        ----------
+        received : bool
+            Whether it completes only once the message has been received.
+        """
+        prepare: Callable[..., Any] = self._comm.Ssend_init if received else self._comm.Send_init
+        return self._set_up(prepare, buffer, CONTROL)
+
+    def _set_up(self, prepare: Callable[..., Any], buffer: Any, tag: int) -> MPI.Prequest | None:
+        if not self.gone:
+            try:
+                request: MPI.Prequest = prepare(buffer, self.rank, tag)
+                return request
+            except MPI.Exception:
+                self.fail()
+        return None
+
     def send(self, message: Any, tag: int, received: bool = False) -> None:
         """Send without waiting, and keep the message until it is sent or, if asked, `received`."""
         if not self.gone:
@@ -181,10 +212,10 @@ class Peer:
         """Send own tasks before the next point, and other news behind the point they belong to."""
         if isinstance(news, OwnTasks):
             self._owed_lists[news.code_id] = news
-        elif self.owed is not None:
+        elif self.owed:
             self._owed_news.append(news)
         else:
-            if len(self._sending) >= WINDOW:
+            if len(self._sending) >= MANY:
                 self._sending = self._pending(self._sending)
             self.send(pack_news(news), CONTROL)
 
@@ -210,36 +241,24 @@ class Peer:
             self.fail()
             return []
 
-    def post(self, message: Floats) -> None:
-        """Send a point, now or as soon as the peer has read those before it."""
-        if not self.gone:
-            self.owed, self._owed_news = message, []
-            self.advance()
+    def send_lists(self) -> None:
+        """Send the own tasks that come before the next point."""
+        if self._owed_lists:
+            for own in self._owed_lists.values():
+                self.send(pack_news(own), CONTROL)
+            self._owed_lists.clear()
 
-    def advance(self) -> None:
-        """Send the owed point unless the peer has too many unread."""
-        self._points = self._pending(self._points)
-        if self.owed is None:
-            return
-        if self._gate is not None and any(self._gate is request for request, _ in self._points):
-            return
-        self._gate = None
-        for own in self._owed_lists.values():
-            self.send(pack_news(own), CONTROL)
-        self._owed_lists.clear()
-        self._count += 1
-        send = self._comm.Isend if self._count % WINDOW else self._comm.Issend
-        try:
-            request = send(self.owed, self.rank, CONTROL)
-        except MPI.Exception:
-            self.fail()
-            return
-        if not self._count % WINDOW:
-            self._gate = request
-        self._points.append((request, self.owed))
-        self.owed, owed = None, self._owed_news
-        for news in owed:
-            self.tell(news)
+    def send_owed_news(self) -> None:
+        """Send the news that belong behind the newest point, which has been sent."""
+        if self.owed:
+            owed = self._owed_news
+            self.forget_point()
+            for news in owed:
+                self.tell(news)
+
+    def forget_point(self) -> None:
+        """Owe no point any more, nor the news that belong behind it."""
+        self.owed, self._owed_news = False, []
 
     def events(self, deadline: float) -> Floats | None:
         """Receive the events that the report has announced; return None if they do not arrive."""

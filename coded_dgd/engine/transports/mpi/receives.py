@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from coded_dgd.engine.transports.mpi.library import MPI, RESULT
-from coded_dgd.engine.transports.mpi.peer import Peer
+from coded_dgd.engine.transports.mpi.peer import Peer, start
 
 NOBODY = -1
 """Source of a status that has been read."""
@@ -24,6 +24,7 @@ class Receives:
         self._tag = tag
         self._peers: list[Peer] = []
         self._requests: list[MPI.Request] = []
+        self._set_up: dict[int, MPI.Prequest] = {}  # by row
         self._posted: list[bool] = []
         self._statuses: list[MPI.Status] = []
         self._groups: list[slice] = []
@@ -46,6 +47,40 @@ class Receives:
             requests[number] = peer.listen(buffer, tag)
             posted[number] = not peer.gone
 
+    def post_rows(
+        self, numbers: Sequence[int], rows: Sequence[int], buffers: Sequence[Any]
+    ) -> None:
+        """Post a receive for each of these peers into a row of its own, set up at its first use.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            The peers.
+        rows : sequence of int
+            A row for each peer, which no other peer uses.
+        buffers : sequence of arrays
+            The buffers of all rows.
+        """
+        peers, set_up, requests, posted = self._peers, self._set_up, self._requests, self._posted
+        active = list[MPI.Prequest]()
+        heard = list[Peer]()
+        for number, row in zip(numbers, rows, strict=True):
+            peer = peers[number]
+            if row not in set_up and (request := peer.set_up_receive(buffers[row], self._tag)):
+                set_up[row] = request
+            if not peer.gone:
+                requests[number] = set_up[row]
+                posted[number] = True
+                active.append(set_up[row])
+                heard.append(peer)
+        start(active, heard)
+
+    def forget_rows(self) -> None:
+        """Free the receives that have been set up. None of them may be posted."""
+        for request in self._set_up.values():
+            request.Free()
+        self._set_up.clear()
+
     def is_posted(self, number: int) -> bool:
         """Return whether a receive is posted for a peer."""
         return self._posted[number]
@@ -54,7 +89,7 @@ class Receives:
         """Cancel the receives of these peers; a message that has arrived is discarded."""
         for number in numbers:
             request, status = self._requests[number], MPI.Status()
-            if request == MPI.REQUEST_NULL:
+            if not self._posted[number]:
                 continue
             request.Cancel()
             self._posted[number] = False
@@ -64,6 +99,14 @@ class Receives:
                 self._peers[number].fail()
             else:
                 self._peers[number].received += not status.Is_cancelled() and self._tag == RESULT
+
+    def progress(self) -> None:
+        """Let MPI take in what has arrived, since one `test` alone sees only what it has."""
+        try:
+            if self._requests:
+                self._requests[0].Get_status()
+        except MPI.Exception:
+            pass  # `test` reports it
 
     def test(self) -> tuple[list[int], list[int]]:
         """Return the peers whose receive has completed, and the bytes that each has sent.
@@ -80,17 +123,20 @@ class Receives:
         return numbers, sizes
 
     def _test(self, group: slice) -> tuple[list[int], list[int]]:
-        statuses, first = self._statuses[group], group.start
+        statuses, requests, first = self._statuses, self._requests, group.start
+        if len(self._groups) > 1:
+            statuses, requests = statuses[group], requests[group]
         try:
-            positions = MPI.Request.Testsome(self._requests[group], statuses)
+            positions = MPI.Request.Testsome(requests, statuses)
         except MPI.Exception:
             return self._salvage(group)
         if not positions:
             return [], []
-        numbers = [first + position for position in positions]
-        sizes = []
-        for number, status in zip(numbers, statuses, strict=False):
+        numbers, sizes = list[int](), list[int]()
+        for position, status in zip(positions, statuses, strict=False):
+            number = first + position
             self._posted[number] = False
+            numbers.append(number)
             sizes.append(status.Get_count(MPI.BYTE))
             status.source = NOBODY
         return numbers, sizes
@@ -99,15 +145,20 @@ class Receives:
         """Return the same as `_test` after a peer has been lost.
 
         The exception discards the positions of the completed requests. They are the requests that
-        have become null, and some of them have no status.
+        are no longer active, and some of them have no status.
         """
         numbers, sizes, statuses = list[int](), list[int](), self._statuses[group]
         for number in range(group.start, group.stop):
-            if not self._posted[number] or self._requests[number] != MPI.REQUEST_NULL:
+            if not self._posted[number]:
                 continue
+            peer, late = self._peers[number], MPI.Status()
+            try:
+                if not self._requests[number].Test(late):
+                    continue
+            except MPI.Exception as error:
+                late.source, late.tag, late.error = peer.rank, self._tag, error.Get_error_class()
             self._posted[number] = False
-            peer = self._peers[number]
-            mine = [status for status in statuses if status.source == peer.rank]
+            mine = [status for status in (*statuses, late) if status.source == peer.rank]
             exact = [status for status in mine if status.tag == self._tag]
             classes = {MPI.Get_error_class(status.error) for status in mine}
             too_long = any(

@@ -22,6 +22,10 @@ Forms = list[tuple[tuple[int, ...], str]]
 """Shape and type of each of the arrays that hold blocks."""
 
 
+_Taken = tuple[Reals, Reals | None, Reals | None, Counts]
+"""Rows of tasks, their labels and weights, and their number per task."""
+
+
 class Blocks(ABC):
     """Blocks are the (coded) blocks that tasks of one worker need; each task has one block.
 
@@ -115,6 +119,8 @@ class GradientBlocks(DenseBlocks, LabelledBlocks):
         self._objective = objective
         self._rows = rows or TaskRows(self.X.shape[1])
         self._padding = follows_slope(objective) and evaluation.is_built_in(objective)
+        self._views: dict[tuple[int, int, bool], _Taken] = {}
+        """Rows of tasks that are views, as they are the same in each iteration."""
 
     def result(
         self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
@@ -136,15 +142,19 @@ class GradientBlocks(DenseBlocks, LabelledBlocks):
                 losses[place] = evaluation.loss(self._objective, X, y, beta, weights)
         return weighted(losses, factors)
 
-    def _taken(
-        self, first: int, last: int, padding: bool = False
-    ) -> tuple[Reals, Reals | None, Reals | None, Counts]:
+    def _taken(self, first: int, last: int, padding: bool = False) -> _Taken:
         """Return the rows of these tasks, their labels and weights, and their number per task."""
+        batch, key = self._rows.chosen is not None, (first, last, padding)
+        if key in self._views and not batch:
+            return self._views[key]
         rows, counts = self._rows.numbers(first, last, padding)
         held = self.X, self.y, self.weights
         X, y, weights = self._places.taken(held, first, last, rows)
         assert X is not None
-        return X, y, weights, counts
+        taken = X, y, weights, counts
+        if not batch and np.may_share_memory(X, self.X):
+            self._views[key] = taken
+        return taken
 
 
 class ProductBlocks(DenseBlocks):
@@ -154,8 +164,7 @@ class ProductBlocks(DenseBlocks):
         self, first: int, last: int, beta: Reals, factors: Reals | None, labels: bool = True
     ) -> Reals:
         del labels  # there are none
-        results: Reals = self.X[first:last] @ beta
-        return results.sum(axis=0) if factors is None else factors @ results
+        return combined(self.X[first:last] @ beta, factors)
 
 
 class GramBlocks(LabelledBlocks):
@@ -193,13 +202,21 @@ class GramBlocks(LabelledBlocks):
         results: Reals = self.G[blocks] @ beta
         if labels and self.c is not None:
             results = results - self.c[blocks]
-        return results.sum(axis=0) if factors is None else factors @ results
+        return combined(results, factors)
 
     def loss(self, first: int, last: int, beta: Reals, factors: Reals | None) -> float:
         assert self.c is not None
         blocks = self._places.of(first, last)
         half = self.G[blocks] @ beta / 2 - self.c[blocks]
         return weighted(half @ beta + self._yy[blocks] / 2, factors)
+
+
+def combined(results: Reals, factors: Reals | None) -> Reals:
+    """Return the sum of results of tasks, of shape (tasks, p), each times its factor."""
+    if factors is not None:
+        return factors @ results
+    total: Reals = results[0] if len(results) == 1 else results.sum(axis=0)
+    return total
 
 
 def weighted(losses: NDArray[np.float64], factors: Reals | None) -> float:

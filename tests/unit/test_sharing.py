@@ -173,6 +173,29 @@ def test_results_have_the_same_bits_as_from_copies(kernel, weights, batch, dtype
                 assert found == pytest.approx(loss, rel=rounding, abs=0)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_rows_that_are_kept_are_views_and_leave_batches_as_they_are(shared):
+    """They are of data that are loaded later, too."""
+    given = assignment(batch=True, **({"token": 77} if shared else {}))
+    made = SharedBlocks.open(given.shared, forms(given)) if shared else None
+    shard = Shard(given, shared=made)
+    beta = RNG.standard_normal(FEATURES)
+    tasks = [(0, 1), (0, 2), (1, 3), (2, 4)]
+    assert not any(shard.blocks.result(*each, beta, None).any() for each in tasks)
+    load(shard, given, list(range(BLOCKS) if shared else PLACES))
+    whole = [shard.blocks.result(*each, beta, None) for each in tasks]
+    shard._rows.chosen = shard.draw(3).batch
+    some = [shard.blocks.result(*each, beta, None) for each in tasks]
+    for (first, last), of_all, of_batch in zip(tasks, whole, some, strict=True):
+        expected = np.zeros((2, FEATURES))
+        for task in range(first, last):
+            x, y, taken = X[PLACES[task]], Y[PLACES[task]], shard._rows.chosen[task]
+            expected += x.T @ (x @ beta - y), x[taken].T @ (x[taken] @ beta - y[taken])
+        np.testing.assert_allclose([of_all, of_batch], expected, atol=1e-12)
+    kept = {(0, 1), (0, 2), *(() if shared else ((1, 3), (2, 4)))}
+    assert {key[:2] for key in shard.blocks._views} == kept, "copies are not kept"
+
+
 @pytest.mark.parametrize("kernel", ["products", "gram", "sparse"])
 def test_the_memory_is_of_the_predicted_size_and_vanishes(kernel):
     first = assignment(kernel, token=77)

@@ -17,10 +17,11 @@ timeline, if one is recorded.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 from pathlib import Path
+from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -418,6 +419,13 @@ def read_error(text: bytes | bytearray) -> CodedDGDError:
     error: CodedDGDError = getattr(errors, name)(message)
     error.exit_code, error.of_rank_0 = exit_code, True
     return error
+
+
+pack_header: Callable[..., None] = Struct(f"{HEADER}d").pack_into
+"""Write a header: ``pack_header(result, 0, code_id, iteration, message, compute, overrun)``.
+
+The result may be of any type, as the header is always float64.
+"""
 
 
 def result_size(length: int, dtype: str | np.dtype[Any]) -> int:

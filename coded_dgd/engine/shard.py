@@ -85,6 +85,8 @@ class Shard:
         )
         self.own = assignment.own or ()
         """Tasks with which an iteration begins, if rank 0 assigns others to the worker."""
+        self.draws = self.delay.injects or self._batches is not None
+        """Whether anything is drawn at random for an iteration."""
         self._drawn = Draws(-1, np.empty(0), None)
         self._labels = True
 
@@ -98,8 +100,9 @@ class Shard:
     def begin(self, point: Point) -> Reals:
         """Compute for this point from now on, and return beta in the type of the blocks."""
         self._labels = not point.product
-        self._rows.chosen = self.draw(point.iteration).batch
-        return point.beta.astype(self.dtype, copy=False)
+        if self._batches:
+            self._rows.chosen = self.draw(point.iteration).batch
+        return point.beta if self._double else point.beta.astype(self.dtype)
 
     def warm_up(self) -> None:
         """Compute once with zeros, since the first call is slow and would delay an iteration."""
@@ -122,22 +125,20 @@ class Shard:
             self._drawn = Draws(iteration, times, batch)
         return self._drawn
 
-    def new_message(self) -> tuple[Reals, Floats]:
-        """Return a message of zeros, and the view of its header."""
-        message: Reals = np.zeros(self._size, self.dtype)
-        header: Any = message[: self._start]
-        return message, header if self._double else header.view(np.float64)
+    def new_message(self) -> Reals:
+        """Return a message of zeros."""
+        return np.zeros(self._size, self.dtype)
 
     def report(self, message: Reals) -> Reals:
         """Return the part of a message that reports a finished task without its result."""
         return message[: self._start]
 
-    def sum_of(self, messages: Iterable[Reals]) -> tuple[Reals, Floats]:
-        """Return a message with the sum of the bodies of others, and the view of its header.
+    def sum_of(self, messages: Iterable[Reals]) -> Reals:
+        """Return a message with the sum of the bodies of others.
 
         It is added up in float64, and rounded once to the type of the message.
         """
-        message, header = self.new_message()
+        message = self.new_message()
         extras, payload = self.layout.parts(message[self._start :])
         total = np.zeros(len(payload))
         for each in messages:
@@ -145,7 +146,7 @@ class Shard:
             extras += further
             total += result
         payload[:] = total
-        return message, header
+        return message
 
     def add(self, message: Reals, first: int, last: int, beta: Reals) -> None:
         """Add the results of tasks `first`..`last` - 1 to the body of a message."""
@@ -157,7 +158,7 @@ class Shard:
 
     def compute(self, first: int, last: int, beta: Reals) -> Reals:
         """Return the sum of the results of tasks `first`..`last` - 1, times their factors."""
-        factors = self._coefficients(first, last)
+        factors = None if self._factors is None else self._factors[first:last]
         result = self.blocks.result(first, last, beta, factors, self._labels)
         return result * self._batches.scale if self._batches else result
 
@@ -166,8 +167,6 @@ class Shard:
         if not self.layout.extras:
             return []
         assert isinstance(self.blocks, LabelledBlocks)
-        loss = self.blocks.loss(first, last, beta, self._coefficients(first, last))
+        factors = None if self._factors is None else self._factors[first:last]
+        loss = self.blocks.loss(first, last, beta, factors)
         return [loss * self._batches.scale if self._batches else loss]
-
-    def _coefficients(self, first: int, last: int) -> Reals | None:
-        return None if self._factors is None else self._factors[first:last]

@@ -8,8 +8,8 @@ from itertools import pairwise
 from math import inf
 from time import perf_counter
 
-from coded_dgd.engine.events import Activity, EventRecorder, no_event
-from coded_dgd.engine.protocol import Collect, News, OwnTasks, Point, Reals, TaskChange
+from coded_dgd.engine.events import Activity, EventRecorder
+from coded_dgd.engine.protocol import Collect, News, OwnTasks, Point, Reals, TaskChange, pack_header
 from coded_dgd.engine.shard import Shard
 
 Signal = Point | News | None
@@ -39,14 +39,12 @@ class Worker:
         """Code id and iteration of these tasks."""
         self.results = 0
         self.events: EventRecorder | None = None
-        self._event: Callable[..., None] = no_event
 
     def take(self, shard: Shard) -> None:
         """Add a shard to the worker."""
         self.shards[shard.assignment.code_id] = shard
         if shard.assignment.timeline and self.events is None:
             self.events = EventRecorder(self.clock)
-            self._event = self.events.add
 
     def run(self, send: Callable[[Reals], None]) -> Wait:
         """Work on the newest point, until the generator is closed."""
@@ -54,7 +52,9 @@ class Worker:
         while True:
             if isinstance(signal, Point):
                 self.iteration = signal.iteration
-                self._forget(signal)
+                of_point = signal.code_id, signal.iteration
+                if of_point != self._kept_of:  # unless an iteration begins again
+                    self._kept, self._kept_of = {}, of_point
                 fixed = self.shards[signal.code_id].assignment.own is None
                 work = self._all_tasks if fixed else self._told_tasks
                 signal = yield from work(signal, send)
@@ -67,35 +67,40 @@ class Worker:
     ) -> Generator[float, Signal, Point | None]:
         """Compute and send all messages of a point; return a point that overtakes it, if any."""
         shard, due, beta = self._begin(point)
-        first, injects, assignment = 0, shard.delay.injects, shard.assignment
-        event, code_id, iteration = self._event, point.code_id, point.iteration
-        for index, last in enumerate(assignment.ends):
-            message, header = shard.new_message()
+        first, injects, tasks = 0, shard.delay.injects, shard.assignment.tasks
+        events, code_id, iteration = self.events, point.code_id, point.iteration
+        for index, last in enumerate(shard.assignment.ends):
+            message = shard.new_message()
             compute_seconds = overrun = 0.0
             while first < last:
                 stop = min(first + shard.tasks_at_once, last)
-                event(Activity.COMPUTE, code_id, iteration, index)
+                if events:
+                    events.add(Activity.COMPUTE, code_id, iteration, index)
                 begin = perf_counter()
                 shard.add(message, first, stop, beta)
                 compute_seconds += perf_counter() - begin
                 first = stop
                 if injects:
-                    event(Activity.DELAY, code_id, iteration, index)
+                    if events:
+                        events.add(Activity.DELAY, code_id, iteration, index)
                     overrun = max(overrun, self.clock() - due[stop - 1])
-                elif stop == assignment.tasks:  # the next wait returns a newer point
+                elif stop == tasks:  # the next wait returns a newer point
                     continue
                 while (signal := (yield due[stop - 1])) is not None:
                     if isinstance(signal, Point):
                         return signal
                     self._note(signal, send)
-                shard.draw(iteration + 1)
-            event(Activity.SEND, code_id, iteration, index)
-            header[0], header[1], header[2] = code_id, iteration, index
-            header[3], header[4] = compute_seconds, overrun
+                if shard.draws:
+                    shard.draw(iteration + 1)
+            if events:
+                events.add(Activity.SEND, code_id, iteration, index)
+            pack_header(message, 0, code_id, iteration, index, compute_seconds, overrun)
             send(message)
             self.results += 1
-        event(Activity.IDLE)
-        shard.draw(iteration + 1)
+        if events:
+            events.add(Activity.IDLE)
+        if shard.draws:
+            shard.draw(iteration + 1)
         return None
 
     def _told_tasks(
@@ -107,13 +112,14 @@ class Worker:
         model.
         """
         shard, due, beta = self._begin(point)
-        event, code_id, iteration = self._event, point.code_id, point.iteration
+        events, code_id, iteration = self.events, point.code_id, point.iteration
         seconds = [b - a if b < inf else inf for a, b in pairwise([self.clock(), *due])]
         tasks, begun, instant = deque(shard.own), 0, self.clock()
         while True:
             self._apply(point, tasks)
             if not tasks:
-                event(Activity.IDLE)
+                if events:
+                    events.add(Activity.IDLE)
                 signal = yield inf
                 if isinstance(signal, Point):
                     return signal
@@ -121,17 +127,19 @@ class Worker:
                 instant = self.clock()
                 continue
             number = tasks.popleft()
-            message, header = shard.new_message()
-            event(Activity.COMPUTE, code_id, iteration, number)
+            message = shard.new_message()
+            if events:
+                events.add(Activity.COMPUTE, code_id, iteration, number)
             begin = perf_counter()
             shard.add(message, number, number + 1, beta)
-            header[0], header[1], header[2] = code_id, iteration, number
-            header[3] = perf_counter() - begin
+            compute_seconds, overrun = perf_counter() - begin, 0.0
             instant += seconds[min(begun, len(seconds) - 1)]
             begun += 1
             if shard.delay.injects:
-                event(Activity.DELAY, code_id, iteration, number)
-                header[4] = max(0.0, self.clock() - instant)
+                if events:
+                    events.add(Activity.DELAY, code_id, iteration, number)
+                overrun = max(0.0, self.clock() - instant)
+            pack_header(message, 0, code_id, iteration, number, compute_seconds, overrun)
             dropped = False
             while not dropped and (signal := (yield instant)) is not None:
                 if isinstance(signal, Point):
@@ -141,26 +149,26 @@ class Worker:
             if dropped:
                 instant = self.clock()
             else:
-                event(Activity.SEND, code_id, iteration, number)
+                if events:
+                    events.add(Activity.SEND, code_id, iteration, number)
                 if shard.assignment.combine:
                     self._kept[number], message = message, shard.report(message)
                 send(message)
                 self.results += 1
-            shard.draw(iteration + 1)
+            if shard.draws:
+                shard.draw(iteration + 1)
 
     def _begin(self, point: Point) -> tuple[Shard, list[float], Reals]:
         """Return the shard, the due times of its tasks, and beta, for a point."""
         shard = self.shards[point.code_id]
         if shard.assignment.replaces is not None:
             self.shards.pop(shard.assignment.replaces, None)
-        due: list[float] = (self.clock() + shard.draw(point.iteration).times).tolist()
+        due: list[float]
+        if shard.delay.injects:
+            due = (self.clock() + shard.draw(point.iteration).times).tolist()
+        else:
+            due = [self.clock()] * shard.assignment.tasks
         return shard, due, shard.begin(point)
-
-    def _forget(self, point: Point) -> None:
-        """Forget the results that have been kept, unless an iteration begins again."""
-        of_point = point.code_id, point.iteration
-        if of_point != self._kept_of:
-            self._kept, self._kept_of = {}, of_point
 
     def _note(self, news: Signal, send: Callable[[Reals], None]) -> None:
         """Send a sum at once, and keep other news until they apply: a change overtakes points."""
@@ -169,10 +177,11 @@ class Worker:
         elif isinstance(news, TaskChange):
             self._changes.append(news)
         elif isinstance(news, Collect) and self._kept_of == (news.code_id, news.iteration):
-            self._event(Activity.SEND, news.code_id, news.iteration, news.number)
+            if self.events:
+                self.events.add(Activity.SEND, news.code_id, news.iteration, news.number)
             kept = [self._kept[task] for task in news.tasks]
-            message, header = self.shards[news.code_id].sum_of(kept)
-            header[:3] = news.code_id, news.iteration, news.number
+            message = self.shards[news.code_id].sum_of(kept)
+            pack_header(message, 0, news.code_id, news.iteration, news.number, 0.0, 0.0)
             send(message)
             self.results += 1
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from coded_dgd.engine.protocol import (
+    HEADER,
     Collect,
     Command,
     Control,
@@ -12,10 +13,12 @@ from coded_dgd.engine.protocol import (
     TaskChange,
     control_buffer,
     pack_control,
+    pack_header,
     pack_news,
     pack_point,
     point_buffer,
     read_control,
+    result_size,
 )
 
 
@@ -43,6 +46,15 @@ def test_a_point_is_as_long_as_the_model_also_if_lists_of_tasks_are_longer(produ
 )
 def test_news_of_tasks(news):
     assert received(pack_news(news), 8) == news
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_header_is_float64_in_a_result_of_any_type(dtype):
+    result = np.zeros(result_size(3, dtype), dtype)
+    header = 2, (1 << 31) + 1, 7, 1e-9, 0.25
+    pack_header(result, 0, *header)
+    assert np.frombuffer(result, np.float64, HEADER).tolist() == list(header)
+    assert not result[-3:].any()
 
 
 def test_commands_are_the_same_in_every_buffer():

@@ -330,13 +330,17 @@ def control_buffer(length: int = 0) -> Floats:
     return np.empty(SHORT + length)
 
 
+_unpack: Callable[..., tuple[float, ...]] = Struct(f"{SHORT}d").unpack_from
+_POINTS = {int(Control.POINT): False, int(Control.PRODUCT): True}
+"""Whether a point of this kind of control message leaves labels out."""
+
+
 def read_control(message: Floats) -> Point | News | Command:
     """Return the content of a control message, in memory of its own."""
-    kind, *arguments = map(int, message[:SHORT].tolist())
-    if kind in (Control.POINT, Control.PRODUCT):
+    kind, *arguments = map(int, _unpack(message))
+    if kind in _POINTS:
         code_id, iteration, count, _ = arguments
-        beta = message[SHORT : SHORT + count].copy()
-        return Point(code_id, iteration, beta, kind == Control.PRODUCT)
+        return Point(code_id, iteration, message[SHORT : SHORT + count].copy(), _POINTS[kind])
     if kind == Control.CHANGE:
         return TaskChange(*arguments)
     if kind == Control.OWN_TASKS:

@@ -44,7 +44,11 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
         loop = worker.run(connection.send)
         deadline = next(loop)
         while (event := connection.wait(deadline)) is not Control.STOP:
-            if event is Control.ASSIGNMENT:
+            if not isinstance(event, Control):
+                if connection.log and isinstance(event, Point):
+                    connection.log.debug("iteration %d", event.iteration)
+                deadline = loop.send(event)
+            elif event is Control.ASSIGNMENT:
                 first = not worker.shards
                 if not connection.take_shard(worker, objective):
                     deadline = inf
@@ -55,11 +59,6 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
                 np.seterr(over=unusual, invalid=unusual)
             elif event is Control.GREET:
                 connection.greet()
-            else:
-                assert not isinstance(event, Control)
-                if connection.log and isinstance(event, Point):
-                    connection.log.debug("iteration %d", event.iteration)
-                deadline = loop.send(event)
     except BaseException as error:  # also SystemExit, which the master would not notice
         known = "" if isinstance(error, CodedDGDError) else f"{type(error).__name__}: "
         failure = f"{known}{' '.join(str(error).split())}"[:500]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from time import monotonic, sleep, time
@@ -74,10 +75,12 @@ class MPIWorker:
 
     def __init__(self, comm: MPI.Comm) -> None:
         self._comm = comm
-        self._sending: list[tuple[MPI.Request, Any]] = []
+        self._sending: deque[tuple[MPI.Request, Any]] = deque()
         self._control = control_buffer()
-        self._listening = self._comm.Irecv(self._control, 0, CONTROL)
-        """Receive for control messages; null while a message waits in the buffer."""
+        self._listening = comm.Recv_init(self._control, 0, CONTROL)
+        """Persistent receive for control messages; inactive while a message waits in the buffer."""
+        self._listens = False
+        """Whether that receive is active."""
         self.hard = False
         """Whether to leave without MPI_Finalize, as the master's RELEASE says."""
         self.error: CodedDGDError | None = None
@@ -85,6 +88,7 @@ class MPIWorker:
         self._heard_heartbeat = False
         self.log: logging.Logger | None = None
         """Log of this process, if the assignment names one."""
+        self._listen()
         self.greet()
 
     def _guarded(self, call: Any, *arguments: Any) -> Any:
@@ -118,12 +122,24 @@ class MPIWorker:
 
     def _listen(self) -> None:
         """Post the next receive for control messages, which overwrites the present one."""
-        self._listening = self._guarded(self._comm.Irecv, self._control, 0, CONTROL)
+        try:
+            self._listening.Start()
+        except MPI.Exception:
+            self._leave()
+        self._listens = True
+
+    def _listen_for(self, longest: int) -> None:
+        """Listen for control messages whose list has at most so many numbers."""
+        self._control = control_buffer(longest)
+        self._listening.Free()
+        self._listening = self._guarded(self._comm.Recv_init, self._control, 0, CONTROL)
+        self._listen()
 
     def _heard(self) -> Point | News | Command | None:
         """Return the control message that has arrived, if any; heartbeats are only received."""
         try:
             while self._listening.Test():
+                self._listens = False
                 message = read_control(self._control)
                 if not isinstance(message, Command) or message.kind is not Control.HEARTBEAT:
                     return message
@@ -140,7 +156,7 @@ class MPIWorker:
                 message = read_control(self._control)
                 if isinstance(message, Command) and message.kind is Control.RELEASE:
                     return True
-                self._listening = self._comm.Irecv(self._control, 0, CONTROL)
+                self._listening.Start()
         except MPI.Exception:
             pass
         return False
@@ -153,8 +169,7 @@ class MPIWorker:
         if assignment.log:
             self._begin_log(assignment)
         longest = max(assignment.layout.parameters, assignment.tasks, len(self._control) - SHORT)
-        self._control = control_buffer(longest)
-        self._listen()
+        self._listen_for(longest)
         shared = None
         if assignment.shared:
             try:
@@ -241,11 +256,8 @@ class MPIWorker:
                 self._guarded(self._comm.Recv, bytearray(status.Get_count(MPI.BYTE)), 0, tag)
         # `take_shard` may have been interrupted before it posted the next receive
         word = MPI.Status()
-        if self._listening == MPI.REQUEST_NULL and self._guarded(
-            self._comm.Iprobe, 0, CONTROL, word
-        ):
-            self._control = control_buffer(word.Get_count(MPI.DOUBLE))
-            self._listen()
+        if not self._listens and self._guarded(self._comm.Iprobe, 0, CONTROL, word):
+            self._listen_for(word.Get_count(MPI.DOUBLE))
 
     def _probe(self, tag: int, datatype: MPI.Datatype) -> int:
         """Wait for a message of that tag; return the number of its items."""
@@ -258,21 +270,28 @@ class MPIWorker:
 
     def wait(self, deadline: float) -> Point | News | Control | None:
         """Wait until `deadline` for a control message; return the newest of several points."""
-        pause, longest = WORKER_PAUSE
-        waited = False
-        while (message := self._heard()) is None:
-            remaining = deadline - monotonic()
-            if remaining <= 0:
-                return None
-            sleep(min(pause, remaining))
-            pause = min(2 * pause, longest)
-            waited = True
+        waited, message = False, None
+        while message is None:
+            try:
+                pause, longest = WORKER_PAUSE
+                while not self._listening.Test():
+                    remaining = deadline - monotonic()
+                    if remaining <= 0:
+                        return None
+                    sleep(min(pause, remaining))
+                    pause = min(2 * pause, longest)
+                    waited = True
+            except MPI.Exception:
+                self._leave()
+            message = self._heard()
         if isinstance(message, Point):
-            return self._newest(message, waited)
+            self._listen()
+            return message if waited else self._newest(message)
         if not isinstance(message, Command):
             self._listen()
             return message
         if message.kind is Control.RELEASE:
+            self._listening.Free()  # it would keep the communicator alive
             self.hard = bool(message.argument & Release.HARD)
             if message.argument & Release.FAILED:
                 text = bytearray(self._probe(ERROR, MPI.BYTE))
@@ -282,23 +301,23 @@ class MPIWorker:
             self._listen()
         return message.kind
 
-    def _newest(self, point: Point, waited: bool) -> Point:
+    def _newest(self, point: Point) -> Point:
         """Return the newest point: `point`, or the last point behind it in the queue.
 
-        After a wait (`waited`) there is no need to look: a second point has hardly had time.
+        After a wait there is no need to look: a second point has hardly had time.
         """
-        while True:
+        while isinstance(message := self._heard(), Point):
             self._listen()
-            message = None if waited else self._heard()
-            if not isinstance(message, Point):
-                return point
             point = message
+        return point
 
     def send(self, message: Reals) -> None:
         """Send a result without waiting."""
         try:
-            self._sending = [item for item in self._sending if not item[0].Test()]
-            self._sending.append((self._comm.Isend(message, 0, RESULT), message))
+            sending = self._sending
+            while sending and sending[0][0].Test():  # they end in the order in which they began
+                sending.popleft()
+            sending.append((self._comm.Isend(message, 0, RESULT), message))
         except MPI.Exception:
             self._leave()
 

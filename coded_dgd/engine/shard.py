@@ -14,8 +14,9 @@ from coded_dgd.engine.protocol import Assignment, Floats, Point, Reals, result_s
 from coded_dgd.engine.shared_blocks import SharedBlocks
 from coded_dgd.problems import evaluation, objectives
 from coded_dgd.problems.batches import Batches
-from coded_dgd.problems.blocks import LabelledBlocks, zeros
+from coded_dgd.problems.blocks import DenseBlocks, LabelledBlocks, zeros
 from coded_dgd.problems.objectives import Objective
+from coded_dgd.problems.partition import Memory
 from coded_dgd.problems.task_rows import Integers, TaskRows
 
 ROWS_AT_ONCE = 256
@@ -89,6 +90,13 @@ class Shard:
         """Whether anything is drawn at random for an iteration."""
         self._drawn = Draws(-1, np.empty(0), None)
         self._labels = True
+
+    @property
+    def memory(self) -> Memory | None:
+        """Memory of the rows that are coming, or None if they are not kept as they come."""
+        if self._own is None and isinstance(self.blocks, DenseBlocks):
+            return self.blocks.memory
+        return None
 
     def load(self, start: int, X: Any, y: Reals | None) -> None:
         """Take rows of the blocks of the assignment, or of the shared blocks; see `Blocks.load`."""

@@ -85,9 +85,17 @@ class DenseBlocks(Blocks):
         self._labels: Reals | None = arrays[1] if len(arrays) > 1 else None
         self.y, self.weights = labels_and_weights(self._labels)
 
+    def memory(self, start: int, stop: int) -> tuple[Reals, Reals | None]:
+        """Return the memory of rows `start` to `stop` of every block, and of their labels.
+
+        Once it is filled, `load` takes these arrays without a copy.
+        """
+        rows = slice(start, stop)
+        return self.X[:, rows], None if self.y is None else self.y[:, rows]
+
     def load(self, start: int, X: Reals, y: Reals | None) -> None:
         rows = slice(start, start + X.shape[1])
-        self.X[:, rows] = X
+        self.X[:, rows] = X  # numpy copies nothing that is there already
         if self._labels is not None and y is not None:
             self._labels[..., rows] = y
 

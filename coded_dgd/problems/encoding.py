@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from coded_dgd.codes.placement import Encoder, Placement, encode
 from coded_dgd.errors import DataError
 from coded_dgd.problems.fingerprint import fingerprint
-from coded_dgd.problems.partition import OWN_WINDOW, Partition
+from coded_dgd.problems.partition import OWN_WINDOW, Memory, Partition
 from coded_dgd.problems.preparation import Preparation
 from coded_dgd.problems.sources import Reading, Source, open_source
 
@@ -24,6 +24,8 @@ Pieces = Iterator[tuple[int, Floats, Floats | None]]
 
 With sample weights y has shape (tasks, 2, k), see `Partition.with_weights`."""
 NOTHING = Preparation()
+READ_BYTES = 1 << 20
+"""Number of bytes of each block that are read at once into its memory."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,18 @@ class LocalEncoding:
         }
         return cls(**{**values, **made})
 
-    def pieces(self, window: int = OWN_WINDOW) -> Pieces:
+    def pieces(self, window: int = OWN_WINDOW, memory: Memory | None = None) -> Pieces:
         """Yield the blocks piece by piece, in one pass over the data.
 
         If blocks are copied, only the rows of these blocks are read.
+
+        Parameters
+        ----------
+        window : int
+            Bytes to hold at once beside the blocks.
+        memory : callable, optional
+            Memory of the blocks. Copied rows are read into it if its type holds every number of the
+            data; X and y are then views of it.
 
         Raises
         ------
@@ -92,7 +102,11 @@ class LocalEncoding:
             yield from _of_gram(source, placement, self.blocks)
         elif self.labels:
             partition, held = Partition(source.rows, self.blocks), placement.tolist()
-            for start, X, y in partition.windows(source, window, held):
+            if memory and np.can_cast(source.dtype, memory(0, 0)[0].dtype):
+                window = READ_BYTES * len(held)
+            else:
+                memory = None
+            for start, X, y in partition.windows(source, window, held, memory):
                 yield start, X, partition.with_weights(start, y, source.weights, held)
         else:
             encoder = Encoder([placement])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ class Window(NamedTuple):
     start: int
     X: Floats
     y: Floats
+
+
+Memory = Callable[[int, int], tuple[Any, Any]]
+"""Returns arrays X : (N, k, l) and y : (N, k) for rows `start` to `stop` of each block."""
 
 
 class Partition:
@@ -81,20 +85,33 @@ class Partition:
         return joined
 
     def windows(
-        self, source: Source, size: int = WINDOW, blocks: Sequence[int] | None = None
+        self,
+        source: Source,
+        size: int = WINDOW,
+        blocks: Sequence[int] | None = None,
+        memory: Memory | None = None,
     ) -> Iterator[Window]:
-        """Yield windows of some blocks, by default all, each of about `size` bytes, in one pass."""
+        """Yield windows of some blocks, by default all, each of about `size` bytes, in one pass.
+
+        Parameters
+        ----------
+        memory : callable, optional
+            Memory that receives rows `start` to `stop` of every block; by default new arrays.
+        """
         chosen = range(self.blocks) if blocks is None else blocks
         row_bytes = 8 * len(chosen) * (source.features + 1)
         step = max(1, min(self.height, size // row_bytes))
         for start in range(0, self.height, step):
             stop = min(start + step, self.height)
-            X = np.empty((len(chosen), stop - start, source.features))
-            y = np.empty((len(chosen), stop - start))
+            if memory:
+                X, y = memory(start, stop)
+            else:
+                X = np.empty((len(chosen), stop - start, source.features))
+                y = np.empty((len(chosen), stop - start))
             for place, block in enumerate(chosen):
                 first, last = self.bounds(block)
                 low, high = min(first + start, last), min(first + stop, last)
                 if low < high:
-                    X[place, : high - low], y[place, : high - low] = source.read(low, high)
+                    source.read(low, high, (X[place, : high - low], y[place, : high - low]))
                 X[place, high - low :] = y[place, high - low :] = 0
             yield Window(start, X, y)

@@ -11,8 +11,10 @@ from coded_dgd.codes.placement import Encoder
 from coded_dgd.errors import DataError
 from coded_dgd.planner.memory import resident
 from coded_dgd.problems import encoding
+from coded_dgd.problems.blocks import GradientBlocks, row_forms, zeros
 from coded_dgd.problems.encoding import LocalEncoding
 from coded_dgd.problems.fingerprint import fingerprint
+from coded_dgd.problems.objectives.least_squares import LeastSquares
 from coded_dgd.problems.partition import Partition
 from coded_dgd.problems.sources import AS_THEY_ARE, open_source, save
 from coded_dgd.problems.sources.gram import GramSource
@@ -78,6 +80,41 @@ def test_a_worker_makes_the_same_of_the_data_as_rank_0(tmp_path, source, suffix,
             np.testing.assert_array_equal(mine, scheme.encode(worker, X))
             labels = np.concatenate([piece for _, _, piece in pieces], axis=1)
             np.testing.assert_array_equal(labels, scheme.encode(worker, y))
+
+
+@pytest.mark.parametrize(
+    ("stored", "held", "direct"),
+    [("f8", "f8", 1), ("f4", "f4", 1), ("f4", "f8", 1), ("f8", "f4", 0)],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_copied_rows_are_read_into_the_memory_of_the_blocks(
+    tmp_path, monkeypatch, stored, held, direct, weighted
+):
+    """Unless its type would round them, and so change what is said of unusable values."""
+    monkeypatch.setattr(encoding, "READ_BYTES", 300)
+    A = np.random.default_rng(0).standard_normal((53, 8)).astype(stored)
+    np.save(tmp_path / "data.npy", A)
+    data = str(tmp_path / "data.npy")
+    source = open_source(data, 0)
+    mark = str(fingerprint(source, data))
+    if weighted:
+        source.weights = np.arange(53.0)
+        monkeypatch.setattr(encoding, "open_source", lambda *_: source)
+        mark = str(fingerprint(source, data))
+    placement = np.array([5, 0])
+    local = LocalEncoding.of(data, 0, AS_THEY_ARE, mark, 6, placement, False)
+    arrays = zeros(row_forms(2, 9, 7, (2, 9) if weighted else (9,), held))
+    blocks = GradientBlocks(arrays, LeastSquares())
+    pieces = list(local.pieces(300, blocks.memory))
+    assert len(pieces) > 2
+    assert {np.shares_memory(X, blocks.X) for _, X, _ in pieces} == {bool(direct)}
+    for piece in pieces:
+        blocks.load(*piece)
+    partition = Partition(53, 6)
+    ((start, X, y),) = partition.windows(source)
+    labels = partition.with_weights(start, y, source.weights)
+    np.testing.assert_array_equal(arrays[0], X[placement].astype(held))
+    np.testing.assert_array_equal(arrays[1], labels[placement].astype(held))
 
 
 def test_a_worker_refuses_other_data(tmp_path, source):

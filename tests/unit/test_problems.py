@@ -29,9 +29,9 @@ class Windowed(ArraySource):
     def windows(self, rows_at_once=3):
         return super().windows(min(rows_at_once, 3))
 
-    def read(self, start, stop):
+    def read(self, start, stop, out=None):
         self.was_read += range(start, stop)
-        return super().read(start, stop)
+        return super().read(start, stop, out)
 
 
 def random_data(rows, features, rank=None, seed=0):

@@ -2,6 +2,7 @@
 
 import io
 import mmap
+import operator
 import os
 import subprocess
 import sys
@@ -122,6 +123,30 @@ def test_what_is_read_belongs_to_the_caller(tmp_path):
         rows[:] = labels[:] = 0
         for again, before in zip(source.read(0, source.rows), expected, strict=True):
             np.testing.assert_array_equal(again, before)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_rows_are_read_into_memory_of_the_caller(tmp_path, name):
+    GOOD[name](tmp_path / name)
+    source = open_source(str(tmp_path / name), 0)
+    memory = np.full((7, 6), np.nan), np.full((9,), np.nan)
+    out = memory[0][1:6, :5], memory[1][2:7]
+    assert all(map(operator.is_, source.read(4, 9, out), out))
+    np.testing.assert_array_equal(out[0], X[4:9])
+    np.testing.assert_array_equal(out[1], y[4:9])
+    assert (np.isnan(memory[0]).sum(), np.isnan(memory[1]).sum()) == (17, 4)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_what_is_read_into_memory_is_checked(dtype):
+    rows = np.ones((4, 3), dtype)
+    source, out = ArraySource("a", rows, rows[:, 0], "here"), (np.empty((4, 3), dtype), np.empty(4))
+    rows[1] = 1e30  # its square is out of range of float32
+    assert source.read(0, 4, out)[0] is out[0]
+    for value in (np.inf, -np.inf, np.nan):
+        rows[2, 1] = value
+        with pytest.raises(DataError, match=f"^a, row 3, column 2: {value} is not a finite number"):
+            source.read(0, 4, out)
 
 
 @pytest.mark.parametrize("mode", ["c", "r+", None])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 from numpy.typing import ArrayLike
 
-from coded_dgd.problems.sources.base import Floats, Source
+from coded_dgd.problems.sources.base import Floats, Source, into
 from coded_dgd.problems.sparse import CompressedRows, Entries
 
 
@@ -42,8 +43,11 @@ class DerivedSource(Source):
     def names(self) -> tuple[str, ...] | None:
         return self.source.names
 
-    def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
-        return self.changed(start, *self.source.read(start, stop))
+    def read(
+        self, start: int, stop: int, out: tuple[Any, Any] | None = None
+    ) -> tuple[Floats, Floats]:
+        rows = self.source.read(start, stop, out if self.source.features == self.features else None)
+        return into(out, *self.changed(start, *rows))
 
     def windows(self, rows_at_once: int | None = None) -> Iterator[tuple[Floats, Floats]]:
         start = 0

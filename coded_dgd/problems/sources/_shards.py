@@ -123,9 +123,9 @@ class ShardedSource(Source):
         while row < stop:
             place = bisect_right(self._begins, row) - 1
             begin, end = self._begins[place], min(self._begins[place + 1], stop)
-            own, labels = self._shards[place].read(row - begin, end - begin)
-            X[row - start : end - start] = own
-            y[row - start : end - start] = _coded(labels, self._codes[place])
+            rows = slice(row - start, end - start)
+            self._shards[place].read(row - begin, end - begin, (X[rows], y[rows]))
+            y[rows] = _coded(y[rows], self._codes[place])
             row = end
         return X, y
 

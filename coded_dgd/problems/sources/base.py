@@ -127,15 +127,23 @@ class Source(ABC):
         """Names of the columns of X; None if they have none."""
         return self.columns.feature_names if self.columns else None
 
-    def read(self, start: int, stop: int) -> tuple[Floats, Floats]:
+    def read(
+        self, start: int, stop: int, out: tuple[Any, Any] | None = None
+    ) -> tuple[Floats, Floats]:
         """Return rows `start` to `stop`, counted from 0, `stop` excluded.
+
+        Parameters
+        ----------
+        out : tuple of (X, y), optional
+            Arrays of the shapes of the result that receive the rows, and are returned. Their type
+            has to hold every number of the type of the source.
 
         Returns
         -------
         X : ndarray, shape (stop - start, l)
         y : ndarray, shape (stop - start,)
-            Both arrays are C-contiguous and owned by the caller, not views of a file or of the
-            source.
+            Without `out` both are C-contiguous arrays of float64. They are owned by the caller, not
+            views of a file or of the source.
 
         Raises
         ------
@@ -151,7 +159,7 @@ class Source(ABC):
             raise self._too_many(stop - start)
         try:
             with np.errstate(over="ignore"):  # wider floats may become infinite; refused below
-                X, y = map(_owned, self._read(start, stop))
+                X, y = into(out, *self._read(start, stop))
         except OSError as error:
             raise DataError(
                 f"{self.name}, rows {start + 1} to {stop}, cannot be read ({one_line(error)}): "
@@ -184,9 +192,12 @@ class Source(ABC):
 
     def _refuse_unusable(self, start: int, X: Floats, y: Floats) -> None:
         for values in (X, y[:, None]):
-            if not values.size or (values.min() >= -LARGEST and values.max() <= LARGEST):
-                continue  # a NaN fails both comparisons
-            row, column = divmod(int((np.abs(values) <= LARGEST).argmin()), values.shape[1])
+            if float(np.vdot(values, values)) <= LARGEST**2:  # one pass; a NaN fails the comparison
+                continue
+            usable = np.abs(values) <= np.float64(LARGEST)
+            if usable.all():  # only the sum of squares is out of range
+                continue
+            row, column = divmod(int(usable.argmin()), values.shape[1])
             value = values[row, column]
             wrong = (
                 f"{value:g} is larger than {LARGEST:g}, and its square overflows: scale the data"
@@ -255,6 +266,14 @@ def _mapping(array: Any) -> mmap.mmap | None:
         array = array.base
     found = shared and isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED")
     return array if found else None
+
+
+def into(out: tuple[Any, Any] | None, X: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
+    """Return rows in the arrays `out`, or as arrays that the caller owns; see `Source.read`."""
+    if out is None:
+        return _owned(X), _owned(y)
+    out[0][...], out[1][...] = X, y  # numpy copies nothing that is there already
+    return out
 
 
 def _owned(values: ArrayLike) -> Floats:

@@ -180,7 +180,7 @@ class MPIWorker:
                     return True
         shard = Shard(assignment, objective, shared)
         pieces = (
-            assignment.local_encoding.pieces()
+            assignment.local_encoding.pieces(memory=shard.memory)
             if assignment.local_encoding
             else self._pieces(assignment)
         )

@@ -1,13 +1,18 @@
-"""Encoding and handing out blocks, against one matrix product and sending what it yields.
+"""Handing out blocks, against one matrix product and sending, or against np.fromfile.
 
-python benchmarks/distribution.py [--ranks 9] [--load 3] [--rows 125000] [--features 100]
+python benchmarks/distribution.py [--scheme lcc-mmc] [--load 3] [--encode master] [--ranks 9]
+                                  [--rows 125000] [--features 100] [--repeats 7]
 
-Jobs of real ranks that do both, one after the other, from the first assignment to the last byte
-received; 100 MB of data by default, of which lcc-mmc makes r times as much. The plain side
-multiplies blocks that are there by the generator matrix, all at once, and sends each worker its
-part of the product with Isend, in messages as large as ours; workers receive them where they
-belong. Each is done twice in a job, and the second time counts. Ours ends when
-every worker has said that it has its data, after a first task with zeros.
+Real ranks do both in turn, in one job; the first time does not count. Ours is from the first
+assignment until every worker has said that its shard is ready, after a first task with zeros. It
+reads and checks all rows, and sums up what rank 0 keeps of them.
+
+With `--encode master` the plain side multiplies blocks that are there by the generator matrix, all
+at once, and sends each worker its part with Isend, memory of its own, in messages as large as ours.
+Copies of blocks are there before, so for them it only sends. It does not read: the time of one copy
+of the rows is stated besides. With `--encode local` data are a .npy file in the page cache, and on
+the plain side each rank reads by np.fromfile as many bytes as in ours: a worker its rows, rank 0,
+and a worker with coded blocks, all of them.
 """
 
 from __future__ import annotations
@@ -16,99 +21,166 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import time
+from math import inf
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
+DONE, DATA = 98, 99
 
-def plain(comm, generator, blocks, pieces, shape):
-    """Multiply and send; return the seconds of the product, and until all has arrived.
+
+def wait(comm, source, tag):
+    """Wait for a message as our ranks do, so that those that wait do not take the cores."""
+    while not comm.Iprobe(source, tag):
+        time.sleep(1e-4)
+
+
+class Sending:
+    """One matrix product, unless blocks are copied, and Isend to each worker.
 
     Parameters
     ----------
-    generator : (M r, N) array
-    blocks : (N, k l) array, or None on workers
-    pieces : int
-        Number of messages to each worker.
-    shape : (r, k l)
-        Shape of what a worker receives.
+    scheme : Scheme
+    partition : Partition
+    source : Source, optional
+        The data, on rank 0.
     """
-    if comm.rank:
-        held = np.empty(shape).ravel()
-        for piece in np.array_split(held, pieces):
-            comm.Recv(piece, 0, 99)
-        comm.Send(np.empty(0), 0, 98)
-        return 0.0, 0.0
-    begin = time.perf_counter()
-    coded = generator @ blocks
-    multiplied = time.perf_counter() - begin
-    parts = [np.array_split(part.ravel(), pieces) for part in np.split(coded, comm.size - 1)]
-    sending = [comm.Isend(part[number], worker, 99)
-               for number in range(pieces) for worker, part in enumerate(parts, 1)]  # fmt: skip
-    for request in sending:
-        request.Wait()
-    for worker in range(1, comm.size):
-        comm.Recv(np.empty(0), worker, 98)
-    return multiplied, time.perf_counter() - begin
+
+    def __init__(self, comm, scheme, partition, source, features):
+        from coded_dgd.codes.placement import Encoder
+        from coded_dgd.problems.partition import WINDOW
+
+        placements = [scheme.placement(worker) for worker in range(comm.size - 1)]
+        window = Encoder(placements).input(WINDOW, scheme.blocks)
+        at_once = max(1, min(partition.height, window // (8 * scheme.blocks * (features + 1))))
+        self.comm, self.pieces = comm, -(-partition.height // at_once)
+        self.shape = len(placements[0]), partition.height * features
+        if source is None:
+            return
+        ((_, blocks, _),) = partition.windows(source, 1 << 62)
+        self.blocks = blocks.reshape(scheme.blocks, -1)
+        self.generator = np.concatenate(placements) if scheme.coded else None
+        self.copies = None if scheme.coded else [self.blocks[each] for each in placements]
+
+    def work(self):
+        """Do it once; return the seconds of one copy of all rows, of the product, and of both."""
+        comm = self.comm
+        if comm.rank:
+            held = np.empty(self.shape).ravel()
+            for piece in np.array_split(held, self.pieces):
+                wait(comm, 0, DATA)
+                comm.Recv(piece, 0, DATA)
+            comm.Send(np.empty(0), 0, DONE)
+            return None
+        begin = time.perf_counter()
+        self.blocks.copy()
+        copied = time.perf_counter() - begin
+        begin = time.perf_counter()
+        parts = self.copies or np.split(self.generator @ self.blocks, comm.size - 1)
+        multiplied = time.perf_counter() - begin
+        parts = [np.array_split(part.ravel(), self.pieces) for part in parts]
+        sending = [
+            comm.Isend(part[number], worker, DATA)
+            for number in range(self.pieces)
+            for worker, part in enumerate(parts, 1)
+        ]
+        while not all(request.Test() for request in sending):
+            time.sleep(1e-4)
+        for worker in range(1, comm.size):
+            wait(comm, worker, DONE)
+            comm.Recv(np.empty(0), worker, DONE)
+        return copied, multiplied, time.perf_counter() - begin
+
+
+class Reading:
+    """np.fromfile on each rank, of the bytes that it reads in ours."""
+
+    def __init__(self, comm, scheme, partition, data, features):
+        self.comm, self.data, rows = comm, data, partition.rows
+        if comm.rank and not scheme.coded:
+            rows = len(scheme.placement(comm.rank - 1)) * partition.height
+        self.count = rows * (features + 1)
+
+    def work(self):
+        """Do it once; return the seconds until the last rank has done so."""
+        comm = self.comm
+        if comm.rank:
+            wait(comm, 0, DATA)
+            comm.Recv(np.empty(0), 0, DATA)
+            np.fromfile(self.data, count=self.count)
+            comm.Send(np.empty(0), 0, DONE)
+            return None
+        begin = time.perf_counter()
+        for worker in range(1, comm.size):
+            comm.Isend(np.empty(0), worker, DATA)
+        np.fromfile(self.data, count=self.count)
+        for worker in range(1, comm.size):
+            wait(comm, worker, DONE)
+            comm.Recv(np.empty(0), worker, DONE)
+        return 0.0, 0.0, time.perf_counter() - begin
 
 
 def job(arguments):
-    """What each rank does: the plain side twice, then ours twice; rank 0 prints the seconds."""
+    """Do both on each rank; rank 0 prints the seconds."""
     from coded_dgd import schemes
-    from coded_dgd.codes.placement import Encoder
     from coded_dgd.config import RunConfig
     from coded_dgd.engine.distribute import distribute
     from coded_dgd.engine.group import WorkerGroup
+    from coded_dgd.engine.protocol import Control
     from coded_dgd.engine.serve import serve
     from coded_dgd.engine.transports.mpi.library import world
     from coded_dgd.engine.transports.mpi.master import MPIMaster
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
+    from coded_dgd.engine.worker import Worker
     from coded_dgd.problems.layout import Layout
-    from coded_dgd.problems.partition import WINDOW, Partition
+    from coded_dgd.problems.partition import Partition
     from coded_dgd.problems.sources import open_source
 
     comm = world()
-    workers = comm.size - 1
-    scheme = schemes.create("lcc-mmc", workers, workers, arguments.load)
-    config = RunConfig(data=f"synthetic:rows={arguments.rows},features={arguments.features}")
+    workers, features = comm.size - 1, arguments.features
+    scheme = schemes.create(arguments.scheme, workers, workers, arguments.load)
+    config = RunConfig(data=arguments.data, encode=arguments.encode)
     partition = Partition(arguments.rows, workers)
-    window = Encoder([scheme.placement(w) for w in range(workers)]).input(WINDOW, workers)
-    at_once = max(1, min(partition.height, window // (8 * workers * (arguments.features + 1))))
-    pieces = -(-partition.height // at_once)
-    shape = arguments.load, partition.height * arguments.features
-    generator = np.concatenate([scheme.placement(w) for w in range(workers)])
-    source = open_source(config.data, 0) if comm.rank == 0 else None
-    blocks = None
-    if source:
-        ((_, blocks, _),) = partition.windows(source, 1 << 62)
-        blocks = blocks.reshape(workers, -1)
-    bare = [plain(comm, generator, blocks, pieces, shape) for _ in range(2)]
-    del blocks
+    source = None if comm.rank else open_source(config.data, 0)
+    if arguments.encode == "local":
+        plain = Reading(comm.Dup(), scheme, partition, arguments.data, features)
+    else:
+        plain = Sending(comm.Dup(), scheme, partition, source, features)
+    rounds = range(arguments.repeats + 1)
     if comm.rank:
-        serve(MPIWorker(comm))
+        connection = MPIWorker(comm)
+        for _ in rounds:
+            plain.work()
+            while connection.wait(inf) is not Control.ASSIGNMENT:
+                pass
+            connection.take_shard(Worker(time.monotonic), None)
+        serve(connection)
         return
     master, members = MPIMaster(comm, hard=False), list(range(workers))
-    replaces, ours = None, []
-    for _ in range(2):
+    found = []
+    for _ in rounds:
+        bare = plain.work()
         begin = time.perf_counter()
-        code_id = master.new_code()
         group = WorkerGroup(
-            master, scheme, code_id, members, members, Layout(source.features), replaces
+            master, scheme, master.new_code(), members, members, Layout(source.features)
         )
         group.loads = True  # so that workers say when they have their data
         distribute(source, group, config)
-        ours.append(time.perf_counter() - begin)
-        replaces = code_id
+        found.append([*bare, time.perf_counter() - begin])
     master.stop_or_abort()
-    print(json.dumps([*bare[-1], ours[-1]]))
+    print(json.dumps(found[1:]))
 
 
 def main() -> None:
-    """Start the job."""
+    """Start the job and state the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scheme", default="lcc-mmc")
+    parser.add_argument("--encode", choices=["master", "local"], default="master")
+    parser.add_argument("--data", help=argparse.SUPPRESS)
     parser.add_argument("--ranks", type=int, default=9)
     parser.add_argument("--load", type=int, default=3)
     parser.add_argument("--rows", type=int, default=125_000)
@@ -122,18 +194,27 @@ def main() -> None:
         return
     from common import command, mpiexec, state
 
+    data = f"synthetic:rows={arguments.rows},features={arguments.features}"
     program = [mpiexec(), "-n", str(arguments.ranks), sys.executable, __file__, *sys.argv[1:]]
-    found = []
-    for _ in range(arguments.repeats):
-        done = command(*program, cwd=Path.cwd(), timeout=900)
-        if done.code:
-            raise SystemExit(done.err)
-        found.append(json.loads(done.out))
-    products, bare, ours = zip(*found, strict=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.encode == "local":
+            data = f"{folder}/data.npy"
+            shape = arguments.rows, arguments.features + 1
+            np.save(data, np.random.default_rng(0).standard_normal(shape))
+        done = command(*program, "--data", data, cwd=Path.cwd(), timeout=900)
+    if done.code:
+        raise SystemExit(done.err)
+    copies, products, bare, ours = zip(*json.loads(done.out), strict=True)
+    if arguments.encode == "local":
+        state("np.fromfile", bare, " s")
+        state("until all shards are ready", ours, " s")
+        state("ours / np.fromfile", [a / b for a, b in zip(ours, bare, strict=True)])
+        return
+    state("one copy of the rows", copies, " s")
     state("one product", products, " s")
-    state("one product, and Isend of what it yields", bare, " s")
-    state("encoding and handing out", ours, " s")
-    state("ours / plain", [a / b for a, b in zip(ours, bare, strict=True)])
+    state("product and Isend", bare, " s")
+    state("handing out", ours, " s")
+    state("ours / product and Isend", [a / b for a, b in zip(ours, bare, strict=True)])
 
 
 if __name__ == "__main__":

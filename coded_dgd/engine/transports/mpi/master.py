@@ -146,11 +146,15 @@ class MPIMaster(Transport):
         target.send(json.dumps(asdict(assignment)).encode(), ASSIGNMENT)
 
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
-        pause = Pause(WORKER_PAUSE)
-        while sum(each.unsent() for each in self._peers) > DATA_IN_FLIGHT:
-            self._collect()
-            pause()
         target = self._peers[peer]
+        target.look_at_sends()  # this also lets MPI go on with those to other peers
+        pause = Pause(WORKER_PAUSE)
+        while self._unsent() > DATA_IN_FLIGHT:
+            for each in self._peers:
+                each.look_at_sends()
+            if self._unsent() > DATA_IN_FLIGHT:
+                self._collect()
+                pause()
         rows = X.height if isinstance(X, SparseRows) else X.shape[1]
         if peer in self.lost:  # also if it has only failed: then it discards what arrives
             target.rows = start + rows
@@ -160,6 +164,10 @@ class MPIMaster(Transport):
         if y is not None:
             target.send(y, DATA)
         target.rows = start + rows
+
+    def _unsent(self) -> int:
+        """Return the largest number of bytes that may be in flight, without points."""
+        return sum(each.unsent for each in self._peers)
 
     def broadcast(self, point: Point, peers: Iterable[int]) -> None:
         self._iteration = point.iteration

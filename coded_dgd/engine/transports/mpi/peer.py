@@ -80,6 +80,11 @@ class Peer:
         self.received = 0
         self._heard = 0  # number of results received at the last check
         self._sending: list[tuple[MPI.Request, Any]] = []
+        self.unsent = 0
+        """Number of bytes that were being sent at the last `look_at_sends`, or are sent since then.
+
+        Points do not count.
+        """
         self._heartbeats: list[tuple[MPI.Request, Any]] = []
         self.owed = False
         """Whether the peer has to read earlier points before the newest one is sent to it."""
@@ -91,6 +96,7 @@ class Peer:
         if not self.gone:
             self.gone = True
             self._sending, self._heartbeats, self.owed = [], [], False
+            self.unsent = 0
             self._on_failure(cause)
 
     def look(self, others_visible: bool, lost: bool = False) -> None:
@@ -198,6 +204,7 @@ class Peer:
             send = self._comm.Issend if received else self._comm.Isend
             try:
                 self._sending.append((send(message, self.rank, tag), view))
+                self.unsent += len(view)
             except MPI.Exception:
                 self.fail()
 
@@ -219,10 +226,10 @@ class Peer:
                 self._sending = self._pending(self._sending)
             self.send(pack_news(news), CONTROL)
 
-    def unsent(self) -> int:
-        """Return the number of bytes that are being sent, without points."""
+    def look_at_sends(self) -> None:
+        """Notice messages that have been sent."""
         self._sending = self._pending(self._sending)
-        return sum(len(view) for _, view in self._sending)
+        self.unsent = sum(len(view) for _, view in self._sending)
 
     @property
     def busy(self) -> bool:

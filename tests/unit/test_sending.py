@@ -1,0 +1,83 @@
+"""Rank 0 waits while too many bytes are in flight, and asks MPI no more often than it has to."""
+
+import numpy as np
+import pytest
+
+from coded_dgd.engine.transports.mpi import master
+from coded_dgd.engine.transports.mpi.library import DATA
+from coded_dgd.engine.transports.mpi.master import MPIMaster
+from coded_dgd.engine.transports.mpi.peer import Peer
+
+
+class Sends:
+    """A communicator to one rank, whose sends are complete once `complete` is true."""
+
+    def __init__(self):
+        self.complete, self.tests = False, 0
+
+    def Isend(self, message, rank, tag):
+        return self
+
+    def Test(self):
+        self.tests += 1
+        return self.complete
+
+
+def peers(number):
+    sends = [Sends() for _ in range(number)]
+    return sends, [Peer(each, rank, lambda cause: None) for rank, each in enumerate(sends, 1)]
+
+
+def test_bytes_are_in_flight_until_a_look_finds_them_sent():
+    (sends,), (peer,) = peers(1)
+    peer.send(np.zeros(10), DATA)
+    peer.send(np.zeros(2, "f4"), DATA)
+    peer.look_at_sends()
+    assert peer.unsent == 88
+    sends.complete = True
+    assert peer.unsent == 88
+    peer.look_at_sends()
+    assert peer.unsent == 0
+
+
+def test_nothing_is_in_flight_to_a_peer_that_is_gone():
+    _, (peer,) = peers(1)
+    peer.send(np.zeros(10), DATA)
+    peer.fail()
+    assert peer.unsent == 0
+
+
+@pytest.fixture
+def rank_0(monkeypatch):
+    monkeypatch.setattr(master, "DATA_IN_FLIGHT", 300)
+    made = object.__new__(MPIMaster)
+    made.sends, made._peers = peers(3)
+    made.lost, made.collected = {}, 0
+
+    def collect():
+        made.collected += 1
+        made.sends[2].complete = made.collected == 2
+
+    made._collect = collect
+    return made
+
+
+def test_below_the_limit_only_the_sends_to_the_peer_are_looked_at(rank_0):
+    for start in range(3):
+        rank_0.piece(0, start, np.zeros((1, 1, 9)), None)
+    assert [each.tests for each in rank_0.sends] == [3, 0, 0]
+    assert (rank_0.collected, rank_0._peers[0].rows) == (0, 3)
+
+
+def test_above_the_limit_rank_0_waits_for_any_peer(rank_0):
+    rank_0.piece(2, 0, np.zeros((1, 40, 1)), None)
+    rank_0.piece(0, 0, np.zeros((1, 1, 9)), None)
+    assert rank_0.collected == 2
+    assert [each.unsent for each in rank_0._peers] == [72, 0, 0]
+
+
+def test_what_has_been_sent_meanwhile_does_not_make_rank_0_wait(rank_0):
+    rank_0.piece(2, 0, np.zeros((1, 40, 1)), None)
+    rank_0.sends[2].complete = True
+    rank_0.piece(0, 0, np.zeros((1, 1, 9)), None)
+    assert rank_0.collected == 0

@@ -16,7 +16,7 @@ from coded_dgd.engine.protocol import Floats
 from coded_dgd.errors import DataError, Interrupted
 from coded_dgd.problems import sparse
 from coded_dgd.problems.norms import SMALLEST_SQUARE, USUAL, norm, norms_of, refusal
-from coded_dgd.problems.partition import WINDOW, Partition, Window
+from coded_dgd.problems.partition import WINDOW, Partition, ReusedMemory, Window
 from coded_dgd.problems.problem import Quadratic
 from coded_dgd.problems.sharing import (
     WORTHWHILE,
@@ -136,7 +136,8 @@ def _windows(
 ) -> Iterator[Window] | Iterator[SparseWindow]:
     if entries is not None:
         return sparse.windows(partition, entries, data.features, size)
-    return partition.windows(data, size)
+    # what is sent are copies
+    return partition.windows(data, size, memory=ReusedMemory(partition.blocks, data.features))
 
 
 def _refuse_out_of_range(source: Source, data: Source, kept: Distributed, dtype: str) -> None:

@@ -32,6 +32,29 @@ Memory = Callable[[int, int], tuple[Any, Any]]
 """Returns arrays X : (N, k, l) and y : (N, k) for rows `start` to `stop` of each block."""
 
 
+class ReusedMemory:
+    """Memory for one window after the other, of which each overwrites the one before.
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks in a window.
+    features : int
+    """
+
+    def __init__(self, blocks: int, features: int) -> None:
+        self._shape = blocks, features
+        self._X = self._y = np.empty(0)
+
+    def __call__(self, start: int, stop: int) -> tuple[Floats, Floats]:
+        blocks, features = self._shape
+        labels = blocks * (stop - start)
+        if self._y.size < labels:
+            self._X, self._y = np.empty(labels * features), np.empty(labels)
+        X = self._X[: labels * features].reshape(blocks, -1, features)
+        return X, self._y[:labels].reshape(blocks, -1)
+
+
 class Partition:
     """A partition has N contiguous blocks whose numbers of rows differ by at most one.
 

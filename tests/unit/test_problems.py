@@ -12,7 +12,7 @@ from coded_dgd.problems import objectives, optimizers
 from coded_dgd.problems.objectives import base
 from coded_dgd.problems.optimizers.gd import GradientDescent
 from coded_dgd.problems.optimizers.nesterov import Nesterov
-from coded_dgd.problems.partition import Partition
+from coded_dgd.problems.partition import Partition, ReusedMemory
 from coded_dgd.problems.problem import Problem
 from coded_dgd.problems.sources.base import ArraySource
 
@@ -193,8 +193,10 @@ def test_optimum_of_many_features_and_few_rows_takes_a_moment():
 # Partition
 
 
-@given(st.integers(1, 60), st.integers(1, 80), st.integers(1, 4), st.integers(1, 3000))
-def test_windows_hold_every_row_once_and_zeros_elsewhere(rows, blocks, features, size):
+@given(
+    st.integers(1, 60), st.integers(1, 80), st.integers(1, 4), st.integers(1, 3000), st.booleans()
+)
+def test_windows_hold_every_row_once_and_zeros_elsewhere(rows, blocks, features, size, reused):
     X = 1.0 + np.arange(rows * features).reshape(rows, features)
     y = 1.0 + np.arange(rows)
     source = Windowed(X, y)
@@ -202,8 +204,12 @@ def test_windows_hold_every_row_once_and_zeros_elsewhere(rows, blocks, features,
     height = -(-rows // blocks)
     whole, labels = np.full((blocks, height, features), np.nan), np.full((blocks, height), np.nan)
     end = 0
-    for start, some, some_labels in partition.windows(source, size):
+    memory = ReusedMemory(blocks, features) if reused else None
+    first = None
+    for start, some, some_labels in partition.windows(source, size, memory=memory):
         assert start == end
+        first = some if first is None else first
+        assert np.shares_memory(some, first) == (reused or some is first)
         end = start + some.shape[1]
         assert some.shape == (blocks, end - start, features)
         assert some_labels.shape == (blocks, end - start)

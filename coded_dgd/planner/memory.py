@@ -207,7 +207,9 @@ def _encoding(scheme: Scheme, sizes: Sizes) -> float:
     """Return the additional bytes of a worker that makes its blocks by local encoding."""
     if scheme.of_gram_matrix:
         return min(3.0 * WINDOW_BYTES, 24.0 * sizes.rows * sizes.features)
-    rows = _most_tasks(scheme) if not scheme.coded else scheme.blocks + _most_tasks(scheme)
+    if not scheme.coded:
+        return 0.0  # rows are read into the blocks
+    rows = scheme.blocks + _most_tasks(scheme)
     return min(2.0 * OWN_WINDOW, 8.0 * rows * block_rows(scheme, sizes) * (sizes.features + 1))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import ceil
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from coded_dgd.problems import evaluation, objectives
 from coded_dgd.problems.batches import Batches
 from coded_dgd.problems.blocks import DenseBlocks, LabelledBlocks, zeros
 from coded_dgd.problems.objectives import Objective
-from coded_dgd.problems.partition import Memory
 from coded_dgd.problems.task_rows import Integers, TaskRows
+
+if TYPE_CHECKING:
+    from coded_dgd.problems.partition import Memory
 
 ROWS_AT_ONCE = 256
 """Rows of data in one computation, between two checks for a newer point."""

@@ -1,6 +1,8 @@
 """Encoding for several workers at once, and by each of them."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +117,15 @@ def test_copied_rows_are_read_into_the_memory_of_the_blocks(
     labels = partition.with_weights(start, y, source.weights)
     np.testing.assert_array_equal(arrays[0], X[placement].astype(held))
     np.testing.assert_array_equal(arrays[1], labels[placement].astype(held))
+
+
+def test_a_worker_imports_readers_only_where_it_reads():
+    code = (
+        "import sys; import coded_dgd.engine.shard, coded_dgd.engine.transports.mpi.worker; "
+        "print('coded_dgd.problems.sources' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_a_worker_refuses_other_data(tmp_path, source):

@@ -211,8 +211,9 @@ def main() -> None:
         )  # fmt: skip
         times.append(1e6 * coded / given.workers)
         ratios.append(coded / bare)
-    state("processor time of rank 0 per message", times, " us")
-    state("that / the bare loop's", ratios)
+    what = f"{given.workers} receives: processor time of rank 0"
+    state(f"{what} per message", times, " us")
+    state(f"{what} / the bare loop's", ratios)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Rank 0 waits while too many bytes are in flight, and asks MPI no more often than it has to."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from coded_dgd.engine.transports.mpi import master
-from coded_dgd.engine.transports.mpi.library import DATA
+from coded_dgd.engine.transports.mpi import master, peer
+from coded_dgd.engine.transports.mpi.library import DATA, MPI
 from coded_dgd.engine.transports.mpi.master import MPIMaster
-from coded_dgd.engine.transports.mpi.peer import Peer
+from coded_dgd.engine.transports.mpi.peer import Peer, start
 
 
 class Sends:
@@ -63,8 +65,8 @@ def rank_0(monkeypatch):
 
 
 def test_below_the_limit_only_the_sends_to_the_peer_are_looked_at(rank_0):
-    for start in range(3):
-        rank_0.piece(0, start, np.zeros((1, 1, 9)), None)
+    for first in range(3):
+        rank_0.piece(0, first, np.zeros((1, 1, 9)), None)
     assert [each.tests for each in rank_0.sends] == [3, 0, 0]
     assert (rank_0.collected, rank_0._peers[0].rows) == (0, 3)
 
@@ -81,3 +83,36 @@ def test_what_has_been_sent_meanwhile_does_not_make_rank_0_wait(rank_0):
     rank_0.sends[2].complete = True
     rank_0.piece(0, 0, np.zeros((1, 1, 9)), None)
     assert rank_0.collected == 0
+
+
+class Send:
+    """A send that has been set up; MPI refuses to start it if it is active or its peer is lost."""
+
+    def __init__(self, lost):
+        self._lost, self.active = lost, False
+
+    def Start(self):
+        if self._lost or self.active:
+            raise MPI.Exception(MPI.ERR_OTHER if self._lost else MPI.ERR_REQUEST)
+        self.active = True
+
+
+def test_sends_that_were_started_before_one_failed_cost_no_peer(monkeypatch):
+    def start_each(requests):
+        for request in requests:
+            request.Start()
+
+    monkeypatch.setattr(
+        peer,
+        "MPI",
+        SimpleNamespace(
+            Prequest=SimpleNamespace(Startall=start_each),
+            Exception=MPI.Exception,
+            ERR_REQUEST=MPI.ERR_REQUEST,
+        ),
+    )
+    _, all_peers = peers(3)
+    requests = [Send(False), Send(True), Send(False)]
+    start(requests, all_peers)
+    assert [each.gone for each in all_peers] == [False, True, False]
+    assert [each.active for each in requests] == [True, False, True]

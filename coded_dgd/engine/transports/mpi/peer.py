@@ -49,8 +49,9 @@ def start(requests: Sequence[MPI.Prequest], peers: Sequence[Peer]) -> None:
         for request, peer in zip(requests, peers, strict=True):
             try:
                 request.Start()
-            except MPI.Exception:
-                peer.fail()
+            except MPI.Exception as error:
+                if error.Get_error_class() != MPI.ERR_REQUEST:  # else it was started above
+                    peer.fail()
 
 
 class Peer:

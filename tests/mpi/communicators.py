@@ -6,6 +6,7 @@ import numpy as np
 from mpi4py import MPI
 
 from coded_dgd import api, train
+from coded_dgd.engine.transports.mpi.peer import Peer
 from coded_dgd.errors import CodedDGDError, Diverged, UsageError
 
 world = MPI.COMM_WORLD
@@ -71,6 +72,21 @@ def broken(*_):
 def interrupted(*_):
     raise KeyboardInterrupt
 
+
+# rank 0 keeps nothing that it has set up for messages, whose memory would grow with every training
+set_up, prepared = Peer._set_up, []
+
+
+def noted(*arguments):
+    prepared.append(set_up(*arguments))
+    return prepared[-1]
+
+
+Peer._set_up = noted
+fit()
+Peer._set_up = set_up
+assert bool(prepared) == (world.rank == 0)
+assert all(request == MPI.REQUEST_NULL for request in prepared)
 
 original = api._train
 for function, kind in (broken, ZeroDivisionError), (interrupted, KeyboardInterrupt):

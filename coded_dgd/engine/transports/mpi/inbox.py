@@ -135,8 +135,9 @@ class Inbox:
         ]
         self._reports.post(reports, [self._texts[n] for n in reports])
 
-    def cancel(self) -> None:
-        """Cancel all receives."""
+    def close(self) -> None:
+        """Cancel and free all receives."""
         everyone = range(len(self._peers))
         self._results.cancel(everyone)
+        self._results.forget_rows()
         self._reports.cancel(everyone)

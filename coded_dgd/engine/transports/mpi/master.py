@@ -360,7 +360,7 @@ class MPIMaster(Transport):
         streams.flush()
         if any(peer.vanished for peer in self._peers):
             sleep(FORWARD_SECONDS)
-        self._inbox.cancel()
+        self._inbox.close()
         hard = self.hard
         how = Release.HARD * hard | Release.FAILED * (self.error is not None)
         deadline, pause = monotonic() + STOP_SECONDS, Pause(WORKER_PAUSE)
@@ -379,6 +379,7 @@ class MPIMaster(Transport):
         for peer in self._peers:
             if peer.busy and not peer.unreachable:
                 peer.give_up(SILENT_AT_END)
+        self._points.close()
 
     def stop_or_abort(self, code: int = 0) -> None:
         """Stop and release the workers; kill workers that do not answer.

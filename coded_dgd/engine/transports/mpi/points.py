@@ -49,6 +49,14 @@ class Points:
         self._count += 1
         self.advance()
 
+    def close(self) -> None:
+        """Free the sends that have been set up, unless they are still under way."""
+        for slots in self._slots.values():
+            for slot in slots:
+                slot.close()
+        self._slots.clear()
+        self._unread, self._owed = {}, []
+
     def advance(self) -> None:
         """Send the newest point to the peers to which it is owed and that have read enough."""
         if not self._owed:
@@ -111,6 +119,12 @@ class Slot:
         for number in [n for n, send in self._started.items() if is_over(send, self._peers[n])]:
             del self._started[number]
         return not self._started
+
+    def close(self) -> None:
+        """Free the sends that have been set up, unless they are still under way."""
+        if self.is_free():
+            for send in (*self._plain.values(), *self._synchronous.values()):
+                send.Free()
 
 
 def is_over(send: MPI.Prequest, peer: Peer) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from coded_dgd.cli import command
+from coded_dgd.cli.variables import subcommands
 
 PATH = Path(__file__).with_name("cli.md")
 INTRODUCTION = """\
@@ -52,7 +53,7 @@ which belongs into `~/.bashrc`. For zsh it is `zsh_source` and `~/.zshrc`; for f
 
 def sections(group: click.Group, context: click.Context) -> Iterator[str]:
     """A section for each command, by name."""
-    for name, each in sorted(group.commands.items()):
+    for name, each in subcommands(group).items():
         inner = click.Context(each, info_name=name, parent=context)
         usage = " ".join(each.collect_usage_pieces(inner))
         yield f"\n## coded-dgd {name}\n\n    coded-dgd {name} {usage}\n\n"

@@ -10,23 +10,8 @@ import click
 
 from coded_dgd import streams
 from coded_dgd._version import __version__
-from coded_dgd.cli.collect import collect
-from coded_dgd.cli.compare import compare
-from coded_dgd.cli.convert import convert
-from coded_dgd.cli.evaluate import evaluate
-from coded_dgd.cli.info import info
-from coded_dgd.cli.launch import launch
-from coded_dgd.cli.plan import plan
-from coded_dgd.cli.plot import plot
-from coded_dgd.cli.predict import predict
-from coded_dgd.cli.report import report
-from coded_dgd.cli.reproduce import reproduce
-from coded_dgd.cli.run import run
-from coded_dgd.cli.simulate import simulate
-from coded_dgd.cli.theory import theory
-from coded_dgd.cli.trace import trace
-from coded_dgd.cli.variables import PREFIX, name_after_options, refuse_unknown
-from coded_dgd.cli.watch import watch
+from coded_dgd.cli.loading import LazyGroup
+from coded_dgd.cli.variables import PREFIX, refuse_unknown
 from coded_dgd.errors import CodedDGDError, UsageError
 from coded_dgd.files import FAILURES
 
@@ -34,6 +19,7 @@ HELP = {"-h", "--help", "--version"}
 
 
 @click.group(
+    cls=LazyGroup,
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={
@@ -52,34 +38,11 @@ def command(context: click.Context) -> None:
         context.exit(UsageError.exit_code)
 
 
-for subcommand in (
-    run,
-    predict,
-    evaluate,
-    compare,
-    plan,
-    theory,
-    simulate,
-    reproduce,
-    plot,
-    report,
-    collect,
-    watch,
-    convert,
-    trace,
-    info,
-    launch,
-):
-    command.add_command(subcommand)
-
-VARIABLES = name_after_options(command)
-
-
 def run_command_line(argv: list[str]) -> int:
     """Run a command and return its exit code; print an expected error as one line on stderr."""
     try:
         if not HELP & {*argv}:
-            refuse_unknown(VARIABLES)
+            refuse_unknown(command)
         return command(argv, prog_name="coded-dgd", standalone_mode=False) or 0
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""

@@ -12,10 +12,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from launching import command, mpiexec, mpirun
 
 from coded_dgd.cli import command as commands
+from coded_dgd.cli.variables import subcommands
 
 pytestmark = pytest.mark.mpi
 
@@ -180,13 +182,15 @@ def test_every_reason_is_for_a_command_that_is_shown():
 def _options(of):
     """Options of a command, or of all commands of a group."""
     found = {text for each in of.params for text in (*each.opts, *each.secondary_opts)}
-    return found.union(*map(_options, getattr(of, "commands", {}).values()))
+    return found.union(
+        *map(_options, subcommands(of).values() if isinstance(of, click.Group) else ())
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_options_in_the_text_exist(page):
     """``coded-dgd COMMAND --option`` between backticks, and options on their own."""
-    options = {name: _options(one) for name, one in commands.commands.items()}
+    options = {name: _options(one) for name, one in subcommands(commands).items()}
     options["launch"] |= options["run"]  # behind --
     others = {"--with-ft", "--table", "--mpiexec", "--build-arg"}  # mpiexec, benchmarks, docker
     anywhere = set().union(*options.values()) | {"--help", "--version"} | others

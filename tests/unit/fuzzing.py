@@ -31,6 +31,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from coded_dgd import cli, schemes
+from coded_dgd.cli.variables import subcommands
 from coded_dgd.engine import checkpoint
 from coded_dgd.errors import DataError, UsageError
 from coded_dgd.problems.sources import READERS, open_source
@@ -743,7 +744,7 @@ def unhurried() -> Iterator[None]:
 
 def _commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
     """All commands and how they are called, those of groups too."""
-    for name, each in group.commands.items():
+    for name, each in subcommands(group).items():
         if isinstance(each, click.Group):
             yield from _commands(each, f"{name} ")
         else:

@@ -12,6 +12,8 @@ import click
 import pytest
 
 from coded_dgd.cli import command
+from coded_dgd.cli.loading import COMMANDS
+from coded_dgd.cli.variables import subcommands
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,8 +25,30 @@ def test_the_reference_is_up_to_date():
     )
 
 
+def test_the_commands_are_those_of_the_modules_and_a_run_imports_no_other():
+    folder = ROOT / "coded_dgd" / "cli"
+    assert [*COMMANDS] == sorted(
+        path.stem
+        for path in folder.glob("*.py")
+        if re.search(rf"^def {path.stem}\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    code = (
+        "import sys; from coded_dgd.cli import run_command_line; "
+        "run_command_line(['run', '--print-config']); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = done.stdout.splitlines()[-1].split()
+    assert {name for name in COMMANDS if f"coded_dgd.cli.{name}" in modules} == {"run"}
+
+
+def test_names_similar_to_an_unknown_command_are_looked_for_among_all():
+    with pytest.raises(click.UsageError):
+        command.resolve_command(click.Context(command), ["rnu"])
+    assert command.commands.keys() == {*COMMANDS}
+
+
 def options():
-    for name, each in command.commands.items():
+    for name, each in subcommands(command).items():
         context = click.Context(each, info_name=name)
         for option in each.params:
             if isinstance(option, click.Option):

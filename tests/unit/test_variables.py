@@ -2,7 +2,8 @@
 
 import pytest
 
-from coded_dgd.cli import VARIABLES, run_command_line
+from coded_dgd.cli import command, run_command_line
+from coded_dgd.cli.variables import name_after_options
 
 CONFIG = ["run", "--workers", "4", "--print-config"]
 
@@ -10,16 +11,16 @@ CONFIG = ["run", "--workers", "4", "--print-config"]
 def test_mistyped_ones_are_named_and_refused(monkeypatch, capsys):
     monkeypatch.setenv("CODED_DGD_RUN_ITERATION", "7")
     monkeypatch.setenv("CODED_DGD_RUN_RIGDE", "3")
-    for command in (CONFIG, ["report", "x"], ["info"]):
-        assert run_command_line(command) == 2
+    for arguments in (CONFIG, ["report", "x"], ["info"]):
+        assert run_command_line(arguments) == 2
         out, err = capsys.readouterr()
         assert out == ""
         (line,) = err.splitlines()
         assert line.startswith("coded-dgd: the environment sets CODED_DGD_RUN_ITERATION")
         assert "(did you mean CODED_DGD_RUN_ITERATIONS?)" in line
         assert "CODED_DGD_RUN_RIGDE (did you mean CODED_DGD_RUN_RIDGE?)" in line
-    for command in (["run", "--help"], ["--version"], ["-h"]):
-        assert run_command_line(command) == 0
+    for arguments in (["run", "--help"], ["--version"], ["-h"]):
+        assert run_command_line(arguments) == 0
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,8 @@ def test_those_of_other_commands_and_of_no_option_are_known(monkeypatch, capsys)
 
 def test_they_are_called_as_options_are(monkeypatch, capsys):
     """Not after the argument of a function, which is as_json for ``--json``."""
-    assert {"CODED_DGD_INFO_JSON", "CODED_DGD_INFO_AS_JSON", "CODED_DGD_PLAN_FROM"} <= VARIABLES
+    known = name_after_options(command)
+    assert {"CODED_DGD_INFO_JSON", "CODED_DGD_INFO_AS_JSON", "CODED_DGD_PLAN_FROM"} <= known
     for name in ("CODED_DGD_INFO_JSON", "CODED_DGD_INFO_AS_JSON"):
         monkeypatch.setenv(name, "1")
         assert run_command_line(["info"]) == 0

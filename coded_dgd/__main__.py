@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from socket import gethostname
 from typing import NoReturn
 
 from coded_dgd import streams
@@ -13,6 +12,7 @@ from coded_dgd.engine.transports import ending
 from coded_dgd.errors import TRACEBACK, CodedDGDError
 from coded_dgd.host.launcher import launch
 from coded_dgd.host.open_mpi import watch_start
+from coded_dgd.host.process import host_name
 from coded_dgd.host.threads import set_threads
 
 
@@ -70,7 +70,7 @@ def _report(error: BaseException, rank: int) -> None:
     what = " ".join(f"{type(error).__name__}: {error}".split())
     remedy = ending.remedy(error) or f"please report this; {TRACEBACK}=1 shows where"
     print(
-        f"coded-dgd: rank {rank} on {gethostname()} failed: {what} ({remedy})",
+        f"coded-dgd: rank {rank} on {host_name()} failed: {what} ({remedy})",
         file=streams.messages(),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-import socket
 import subprocess
 from importlib import metadata
 from importlib.util import find_spec
@@ -20,7 +19,7 @@ from coded_dgd.cli import options
 from coded_dgd.cli.job_settings import of_a_job
 from coded_dgd.errors import CodedDGDError
 from coded_dgd.host.launcher import launch as launched
-from coded_dgd.host.process import cores
+from coded_dgd.host.process import cores, host_name
 from coded_dgd.host.threads import BY_SHARE, threads
 
 EXTRAS = {"matplotlib": "plots", "h5py": "--data file.h5", "pyarrow": "trace bytedance"}
@@ -43,7 +42,7 @@ def info(as_json: bool) -> None:
     found: dict[str, Any] = {
         "version": __version__,
         "python": platform.python_version(),
-        "host": socket.gethostname(),
+        "host": host_name(),
         "cores": cores(),
         **{name: metadata.version(name) for name in ("numpy", "scipy", "click")},
         **_blas(),
@@ -155,7 +154,7 @@ def _hosts(ranks: int) -> dict[str, dict[str, Any]]:
 
     The offset of a host's clock is in seconds, relative to the clock of rank 0.
     """
-    here = socket.gethostname()
+    here = host_name()
     hosts: dict[str, dict[str, Any]] = {here: {"ranks": 1, "cores": cores(), "clock_offset": None}}
     if ranks == 1:
         return hosts

@@ -9,7 +9,6 @@ import faulthandler
 import logging
 import os
 import platform
-import socket
 import sys
 import warnings
 from contextlib import suppress
@@ -20,6 +19,7 @@ import numpy as np
 from coded_dgd._version import __version__
 from coded_dgd.engine.protocol import Assignment
 from coded_dgd.files import writing
+from coded_dgd.host.process import host_name
 
 LOG = logging.getLogger("coded_dgd")
 LOG.addHandler(logging.NullHandler())
@@ -74,7 +74,7 @@ def open_log(path: str, level: str, needed: bool) -> logging.FileHandler:
         warnings.simplefilter("default")
     LOG.info(
         "start: process %d on %s; coded-dgd %s, Python %s, numpy %s",
-        os.getpid(), socket.gethostname(), __version__, platform.python_version(), np.__version__,
+        os.getpid(), host_name(), __version__, platform.python_version(), np.__version__,
     )  # fmt: skip
     return handler
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
-import traceback
 from math import inf
 from time import monotonic
 from typing import Literal, NoReturn
@@ -18,7 +16,7 @@ from coded_dgd.engine.transports.mpi.worker import MPIWorker
 from coded_dgd.engine.worker import Worker
 from coded_dgd.errors import CodedDGDError
 from coded_dgd.host.leaving import leave
-from coded_dgd.host.process import cpu_seconds, peak_memory
+from coded_dgd.host.process import cpu_seconds, host_name, peak_memory
 from coded_dgd.problems.objectives import Objective
 
 
@@ -60,6 +58,8 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
             elif event is Control.GREET:
                 connection.greet()
     except BaseException as error:  # also SystemExit, which the master would not notice
+        import traceback
+
         known = "" if isinstance(error, CodedDGDError) else f"{type(error).__name__}: "
         failure = f"{known}{' '.join(str(error).split())}"[:500]
         details = traceback.format_exc()[-REPORT_BYTES // 4 :]
@@ -75,7 +75,7 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
     connection.report(
         Report(
             peer=0,
-            host=socket.gethostname(),
+            host=host_name(),
             results=worker.results,
             cpu_seconds=cpu,
             seconds=seconds,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from socket import gethostname
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
-from coded_dgd.host.process import tell_launcher
+from coded_dgd.host.process import host_name, tell_launcher
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
@@ -35,7 +34,7 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         for each in SIGNALS:
             self._before[each] = signal.signal(each, self._take)
-        tell_launcher("rank0", f"{gethostname()} {os.getpid()}")
+        tell_launcher("rank0", f"{host_name()} {os.getpid()}")
         self._mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         return self
 

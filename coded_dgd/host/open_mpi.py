@@ -14,13 +14,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from socket import gethostname
 from time import monotonic, sleep
 from typing import NoReturn
 
 from coded_dgd import streams
 from coded_dgd.errors import CodedDGDError
 from coded_dgd.host import guardian
+from coded_dgd.host.process import host_name
 
 START_SECONDS = 300.0
 """Seconds that MPI_Init may take if ranks on other machines are not visible."""
@@ -58,14 +58,14 @@ def lost_here(size: int) -> set[int]:
 def is_here(host: str, pid: int) -> bool:
     """Return whether a process of this mpiexec is on this machine and visible from here."""
     namespace = guardian.environment(pid).get(b"PMIX_NAMESPACE", b"").decode()
-    return bool(_LAUNCHER) and host == gethostname() and namespace.startswith(f"{_LAUNCHER}@")
+    return bool(_LAUNCHER) and host == host_name() and namespace.startswith(f"{_LAUNCHER}@")
 
 
 @lru_cache(maxsize=1)
 def launcher() -> int | None:
     """Return the process id of mpiexec or of its daemon on this machine; None without either."""
     host, _, number = _LAUNCHER.removeprefix("prterun-").rpartition("-")
-    if host == gethostname() and number.isdecimal():
+    if host == host_name() and number.isdecimal():
         return int(number)
     found, pid = None, _PARENT
     with suppress(OSError):

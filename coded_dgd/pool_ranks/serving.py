@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
-from socket import gethostname
 from typing import Any, NoReturn
 
 from coded_dgd.api import Training, train
@@ -19,6 +18,7 @@ from coded_dgd.engine.transports import ending
 from coded_dgd.engine.transports.mpi.broadcasting import broadcast
 from coded_dgd.engine.transports.mpi.library import failed_ranks
 from coded_dgd.errors import CodedDGDError, one_line
+from coded_dgd.host.process import host_name
 from coded_dgd.pool.messages import SOCKET, Answer, Failure, Order, Record, Reply
 from coded_dgd.pool.parcels import unpack
 from coded_dgd.pool_ranks.task import Task
@@ -37,7 +37,7 @@ def serve(folder: Path) -> NoReturn:
     except OSError as error:
         _leave(
             folder,
-            f"rank 0 on {gethostname()} does not reach the process that keeps the workers "
+            f"rank 0 on {host_name()} does not reach the process that keeps the workers "
             f"({one_line(error)}): they have to run on one machine",
         )
     threading.Thread(target=_watch, args=(client.fileno(), folder), daemon=True).start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from socket import gethostname
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.codes.placement import Encoder, Placement, encode
 from coded_dgd.errors import DataError
+from coded_dgd.host.process import host_name
 from coded_dgd.problems.fingerprint import fingerprint
 from coded_dgd.problems.partition import OWN_WINDOW, Memory, Partition
 from coded_dgd.problems.preparation import Preparation
@@ -123,11 +123,11 @@ class LocalEncoding:
             found = str(fingerprint(source, self.data))
         except DataError as error:
             raise DataError(
-                f"--encode local: {self.data} cannot be used on {gethostname()} ({error}): {mend}"
+                f"--encode local: {self.data} cannot be used on {host_name()} ({error}): {mend}"
             ) from None
         if found != self.fingerprint:
             raise DataError(
-                f"--encode local: {self.data} on {gethostname()} is not what rank 0 reads "
+                f"--encode local: {self.data} on {host_name()} is not what rank 0 reads "
                 f"({found} instead of {self.fingerprint}): {mend}"
             )
         return self.preparation.applied(source)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-import socket
 from importlib import metadata
 from typing import Any
 
 from coded_dgd._version import __version__
+from coded_dgd.host.process import host_name
 from coded_dgd.host.threads import threads
 
 
@@ -18,7 +18,7 @@ def environment(transport: str) -> dict[str, Any]:
         "coded_dgd": __version__,
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in ("numpy", "scipy")},
-        "host": socket.gethostname(),
+        "host": host_name(),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "cores": os.cpu_count(),
         "blas_threads": threads().number,

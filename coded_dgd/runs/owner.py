@@ -8,9 +8,8 @@ import secrets
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from socket import gethostname
 
-from coded_dgd.host.process import boot_id, pid_namespace, started
+from coded_dgd.host.process import boot_id, host_name, pid_namespace, started
 from coded_dgd.kinds import misfit
 
 OWNER = "owner.json"
@@ -44,7 +43,7 @@ class Owner:
     def me(cls, folder: Path) -> Owner:
         """Return this process as the owner of a folder."""
         return cls(
-            host=gethostname(),
+            host=host_name(),
             pid=os.getpid(),
             started=started(os.getpid()) or 0,
             boot=boot_id(),

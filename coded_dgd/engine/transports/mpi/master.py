@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -52,7 +51,7 @@ from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.errors import UsageError
 from coded_dgd.host.leaving import leave
 from coded_dgd.host.open_mpi import end_job, is_here, lost_here
-from coded_dgd.host.process import tell_launcher
+from coded_dgd.host.process import host_name, tell_launcher
 from coded_dgd.host.threads import threads
 from coded_dgd.problems.partition import DATA_IN_FLIGHT
 from coded_dgd.problems.sparse import SparseRows
@@ -87,7 +86,7 @@ class MPIMaster(Transport):
         self.error: BaseException | None = None
         """Error that the workers raise once they are released."""
         self.workers = comm.size - 1
-        self.host = socket.gethostname()
+        self.host = host_name()
         self._peers: list[Peer] = []
         self._points = Points(self._peers)
         self._inbox = Inbox(self.payloads, self._read_text)

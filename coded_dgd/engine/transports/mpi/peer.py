@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from socket import gethostname
 from time import monotonic
 from typing import Any
 
@@ -31,6 +30,7 @@ from coded_dgd.engine.transports.mpi.library import (
     WORKER_PAUSE,
     Pause,
 )
+from coded_dgd.host.process import host_name
 
 UNSEEN_SECONDS = 0.01
 """Seconds for a process on another host to leave."""
@@ -115,7 +115,7 @@ class Peer:
         if not self.host and lost:
             self.vanished = True
             self.fail()
-        local = self.visible or (others_visible and self.host == gethostname())
+        local = self.visible or (others_visible and self.host == host_name())
         if local and not self.gone:
             try:
                 os.kill(self.pid, 0)

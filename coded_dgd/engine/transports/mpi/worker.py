@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -52,7 +51,7 @@ from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.engine.worker import Worker
 from coded_dgd.errors import CodedDGDError
 from coded_dgd.host.leaving import leave
-from coded_dgd.host.process import cores
+from coded_dgd.host.process import cores, host_name
 from coded_dgd.problems.objectives import Objective
 
 LEAVE_SECONDS = 3.0
@@ -106,7 +105,7 @@ class MPIWorker:
 
     def greet(self) -> None:
         """Send the greeting of this worker."""
-        greeting = Greeting(socket.gethostname(), os.getpid(), cores(), time(), __version__)
+        greeting = Greeting(host_name(), os.getpid(), cores(), time(), __version__)
         self._send_text(Text.GREETING, greeting)
 
     def await_master(self) -> None:

@@ -171,7 +171,7 @@ class Assignments:
         if not (leader := said(host_group.leader)) or leader.path is None:
             return host_group.followers
         for worker in host_group.followers:
-            self._shared[worker] = replace(self._shared[worker], path=leader.path)
+            self._shared[worker] = self._shared[worker]._replace(path=leader.path)
             self._send(worker, None)
         self.settle(host_group.followers, inf if group.loads else SHARED_SECONDS)
         return [

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 from pathlib import Path
 from struct import Struct
@@ -99,8 +98,7 @@ class Greeting(NamedTuple):
     """Version of this package on the worker."""
 
 
-@dataclass(frozen=True)
-class SharedPlaces:
+class SharedPlaces(NamedTuple):
     """Where a worker's blocks are among the shared blocks of its host, in plain values."""
 
     blocks: int
@@ -113,8 +111,7 @@ class SharedPlaces:
     """Path of the shared memory; None for the worker that creates it."""
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(NamedTuple):
     """All that a worker must know besides its data. All fields are plain values, sent as JSON."""
 
     code_id: int
@@ -196,6 +193,16 @@ class Assignment:
             fields["shared"] = SharedPlaces(**{**shared, "places": tuple(shared["places"])})
         return cls(**fields)
 
+    def to_json(self) -> bytes:
+        """Return the assignment as JSON."""
+        layout, shared, local = self.layout, self.shared, self.local_encoding
+        parts = {
+            "layout": layout._asdict(),
+            "shared": shared and shared._asdict(),
+            "local_encoding": local and local.to_json(),
+        }
+        return json.dumps(self._asdict() | parts).encode()
+
     @property
     def labels_shape(self) -> tuple[int, ...] | None:
         """Shape of the labels of a block, with a row of sample weights below; None for none."""
@@ -224,7 +231,7 @@ class Assignment:
         if self.shared is None:
             return self
         entries = self.entries and tuple(self.entries[place] for place in self.shared.places)
-        return replace(self, entries=entries, shared=None)
+        return self._replace(entries=entries, shared=None)
 
     @property
     def coming(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,10 @@ class LocalEncoding:
             "preparation": Preparation.from_json(values["preparation"]),
         }
         return cls(**{**values, **made})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
 
     def pieces(self, window: int = OWN_WINDOW, memory: Memory | None = None) -> Pieces:
         """Yield the blocks piece by piece, in one pass over the data.

@@ -7,8 +7,7 @@ ask a `Layout` for lengths and places. Only code that handles rows knows the num
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,7 @@ EXTRAS = ("loss",)
 """Names of the extras that may travel beside a payload."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """A layout describes the payloads of one code; it has plain values only and travels as JSON.
 
     Parameters
@@ -61,7 +59,7 @@ class Layout:
     @property
     def whole(self) -> Layout:
         """Layout of gradients in one piece; no code for this model has longer payloads."""
-        return replace(self, pieces=1)
+        return self._replace(pieces=1)
 
     def parts(self, body: Reals) -> tuple[Floats, Reals]:
         """Return views of the extras and of the payload in a body of `body_length` numbers."""

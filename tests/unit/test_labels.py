@@ -1,7 +1,6 @@
 """Classifiers train with any two labels: nothing but `classes` tells which ones they were."""
 
 import json
-from dataclasses import asdict
 from itertools import count
 
 import numpy as np
@@ -152,7 +151,7 @@ def test_a_worker_that_reads_the_data_itself_finds_the_same_classes(tmp_path):
     assert preparation.coding == ((1.0, 2.0), (-1.0, 1.0))
     blocks, mark = np.arange(2), str(fingerprint(raw, path))
     local_encoding = LocalEncoding.of(path, 0, Reading(), mark, 2, blocks, False, preparation)
-    local_encoding = LocalEncoding.from_json(json.loads(json.dumps(asdict(local_encoding))))
+    local_encoding = LocalEncoding.from_json(json.loads(json.dumps(local_encoding.to_json())))
     found = np.concatenate([y.ravel() for _, _, y in local_encoding.pieces()])
     assert set(found) <= {-1.0, 0.0, 1.0}
     write(tmp_path / "data.npy", (1.0, 3.0))

@@ -6,7 +6,6 @@ import gzip
 import json
 import lzma
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -511,11 +510,11 @@ def test_workers_read_as_rank_0_does():
     mark = str(fingerprint(open_source(path, 0, reading), path))
     local_encoding = LocalEncoding.of(path, 0, reading, mark, 4, np.array([0, 1]), False)
     assignment = {
-        "local_encoding": asdict(local_encoding),
+        "local_encoding": local_encoding.to_json(),
         "ends": [1],
         "shared": None,
     }
-    assignment["layout"] = asdict(Layout(1))
+    assignment["layout"] = Layout(1)._asdict()
     blank = dict.fromkeys(Assignment.__annotations__)
     sent = Assignment.from_json(json.dumps(blank | assignment).encode()).local_encoding
     assert sent.reading == reading

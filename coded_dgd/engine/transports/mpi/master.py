@@ -6,7 +6,6 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from functools import lru_cache, partial
 from math import inf
 from time import monotonic, sleep, time
@@ -142,7 +141,7 @@ class MPIMaster(Transport):
         self._inbox.expect_results(peer, assignment.layout.whole, rows)
         target.assignment, target.rows = assignment, 0
         target.command(Control.ASSIGNMENT)
-        target.send(json.dumps(asdict(assignment)).encode(), ASSIGNMENT)
+        target.send(assignment.to_json(), ASSIGNMENT)
 
     def piece(self, peer: int, start: int, X: Reals | SparseRows, y: Reals | None) -> None:
         target = self._peers[peer]

@@ -5,6 +5,8 @@ import pytest
 from scipy.optimize import check_grad
 
 from coded_dgd.problems import objectives
+from coded_dgd.problems.objectives.base import SMALL_BYTES
+from coded_dgd.problems.objectives.least_squares import LeastSquares
 
 CLASSES = np.array([-4.0, 2.0, 3.0])
 CASES = ["least-squares", "logistic", "softmax", "huber", "huber:delta=0.2", "poisson"]
@@ -119,6 +121,17 @@ def test_pieces_that_fit_the_cache_add_up(text):
         for rows in np.array_split(np.arange(len(y)), 100)
     )
     np.testing.assert_allclose(objective.gradient(X, y, beta, weights), expected, rtol=1e-9)
+
+
+def test_what_a_subclass_adds_to_the_gradient_is_added_once_and_not_for_each_piece():
+    class Ridge(LeastSquares):
+        def gradient(self, X, y, beta, weights):
+            return super().gradient(X, y, beta, weights) + 7 * beta
+
+    X, y, beta = data("least-squares", rows=6000, features=100)
+    assert X.nbytes > SMALL_BYTES
+    expected = X.T @ (X @ beta - y) + 7 * beta
+    np.testing.assert_allclose(Ridge().gradient(X, y, beta, None), expected)
 
 
 @pytest.mark.parametrize("text", CASES)

@@ -223,21 +223,10 @@ class LinearModel(Objective):
 
         Both products with a piece of X are computed while that piece is in the cache.
         """
-        if X.nbytes <= SMALL_BYTES:
-            return self._gradient(X, y, beta, weights)
-        rows = rows_at_once(len(X), X.shape[1], X.itemsize)
-        summed = np.zeros(len(beta), X.dtype)
-        for start in range(0, len(X), rows):
-            piece = slice(start, start + rows)
-            summed += self._gradient(
-                X[piece],
-                None if y is None else y[piece],
-                beta,
-                None if weights is None else weights[piece],
-            )
-        return summed
-
-    def _gradient(self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None) -> Reals:
+        if X.nbytes > SMALL_BYTES:
+            rows = rows_at_once(len(X), X.shape[1], X.itemsize)
+            if rows < len(X):
+                return self._in_pieces(X, y, beta, weights, rows)
         slope = self.slope(self.margins(X, beta), y).T
         if weights is not None:
             slope = slope * weights
@@ -245,6 +234,22 @@ class LinearModel(Objective):
             slope = slope.astype(X.dtype)
         gradient: Reals = slope.dot(X)
         return gradient if self.outputs == 1 else gradient.ravel()
+
+    def _in_pieces(
+        self, X: Reals, y: Reals | None, beta: Reals, weights: Reals | None, rows: int
+    ) -> Reals:
+        """Return the sum of the gradients of pieces of X, each of so many rows."""
+        summed = np.zeros(len(beta), X.dtype)
+        for start in range(0, len(X), rows):
+            piece = slice(start, start + rows)
+            summed += LinearModel.gradient(  # and not that of a subclass, which may add to it
+                self,
+                X[piece],
+                None if y is None else y[piece],
+                beta,
+                None if weights is None else weights[piece],
+            )
+        return summed
 
 
 def total(values: NDArray[Any], weights: Reals | None) -> float:

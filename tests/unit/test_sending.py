@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from coded_dgd.engine.transports.mpi import master, peer
-from coded_dgd.engine.transports.mpi.library import DATA, MPI
+from coded_dgd.engine.transports.mpi.library import DATA, MPI, REPORT
 from coded_dgd.engine.transports.mpi.master import MPIMaster
 from coded_dgd.engine.transports.mpi.peer import Peer, start
+from coded_dgd.engine.transports.mpi.receives import Receives
 
 
 class Sends:
@@ -116,3 +117,28 @@ def test_sends_that_were_started_before_one_failed_cost_no_peer(monkeypatch):
     start(requests, all_peers)
     assert [each.gone for each in all_peers] == [False, True, False]
     assert [each.active for each in requests] == [True, False, True]
+
+
+class Listening:
+    """A communicator to one rank, whose receives count how often their status is asked for."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def Irecv(self, buffer, rank, tag):
+        return self
+
+    def Get_status(self):
+        self.asked += 1
+
+
+def test_mpi_takes_in_what_has_arrived_also_once_the_first_peer_is_gone():
+    comms = [Listening() for _ in range(3)]
+    listened = [Peer(each, rank, lambda cause: None) for rank, each in enumerate(comms, 1)]
+    receives = Receives(REPORT)
+    receives.add(listened)
+    receives.progress()
+    listened[0].fail()
+    receives.post(range(3), [bytearray(1)] * 3)
+    receives.progress()
+    assert [each.asked for each in comms] == [0, 1, 0]

@@ -19,7 +19,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from socket import gethostname
 from tempfile import TemporaryDirectory
 from time import monotonic
 from types import FrameType, TracebackType
@@ -27,6 +26,7 @@ from typing import Any, NamedTuple, cast
 
 from coded_dgd import streams
 from coded_dgd.errors import CodedDGDError, Interrupted, UsageError
+from coded_dgd.host.process import host_name
 
 LAUNCHER_FOLDER = "CODED_DGD_LAUNCHER_FOLDER"
 """Environment variable with the folder of the `Notices` for rank 0."""
@@ -310,7 +310,7 @@ class Watch:
 
     def _ask_to_stop(self) -> None:
         host, pid = self._notices.process() or ("", 0)
-        if host == gethostname():
+        if host == host_name():
             _signal(pid, signal.SIGUSR2)
         elif self._job.run.started():  # rank 0 is on another host
             self._launcher.send(signal.SIGUSR2)

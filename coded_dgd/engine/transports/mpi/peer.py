@@ -41,10 +41,10 @@ MANY = 16
 GONE = "the process is gone (killed, or out of memory)"
 
 
-def start(requests: Sequence[MPI.Prequest], peers: Sequence[Peer]) -> None:
+def start(requests: list[MPI.Prequest], peers: Sequence[Peer]) -> None:
     """Start requests that have been set up, one for each of these peers."""
     try:
-        MPI.Prequest.Startall([*requests])
+        MPI.Prequest.Startall(requests)
     except MPI.Exception:
         for request, peer in zip(requests, peers, strict=True):
             try:

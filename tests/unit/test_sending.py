@@ -16,9 +16,10 @@ class Sends:
     """A communicator to one rank, whose sends are complete once `complete` is true."""
 
     def __init__(self):
-        self.complete, self.tests = False, 0
+        self.complete, self.tests, self.messages = False, 0, []
 
     def Isend(self, message, rank, tag):
+        self.messages.append(np.frombuffer(message).copy())
         return self
 
     def Test(self):
@@ -55,6 +56,8 @@ def rank_0(monkeypatch):
     monkeypatch.setattr(master, "DATA_IN_FLIGHT", 300)
     made = object.__new__(MPIMaster)
     made.sends, made._peers = peers(3)
+    for each in made._peers:
+        each.assignment = SimpleNamespace(height=40)
     made.lost, made.collected = {}, 0
 
     def collect():
@@ -84,6 +87,19 @@ def test_what_has_been_sent_meanwhile_does_not_make_rank_0_wait(rank_0):
     rank_0.sends[2].complete = True
     rank_0.piece(0, 0, np.zeros((1, 1, 9)), None)
     assert rank_0.collected == 0
+
+
+def test_each_block_has_a_message_of_its_own_unless_all_rows_are_sent(rank_0):
+    whole, some = np.ones((2, 40, 1)), np.arange(6.0).reshape(2, 3, 1)
+    for each in rank_0.sends:
+        each.complete = True
+    rank_0.piece(0, 0, whole, None)
+    rank_0.piece(1, 5, some, np.ones((2, 3)))
+    messages = [each.messages for each in rank_0.sends]
+    for sent, expected in zip(messages, [[whole], [*some, np.ones((2, 3))], []], strict=True):
+        assert len(sent) == len(expected)
+        for each, array in zip(sent, expected, strict=True):
+            np.testing.assert_array_equal(each.reshape(array.shape), array)
 
 
 class Send:

@@ -157,8 +157,8 @@ class MPIMaster(Transport):
         if peer in self.lost:  # also if it has only failed: then it discards what arrives
             target.rows = start + rows
             return
-        for array in X.arrays if isinstance(X, SparseRows) else [X]:
-            target.send(array, DATA)
+        for message in X.arrays if isinstance(X, SparseRows) else _messages(X, target):
+            target.send(message, DATA)
         if y is not None:
             target.send(y, DATA)
         target.rows = start + rows
@@ -417,6 +417,15 @@ class MPIMaster(Transport):
 
     def _drained(self) -> bool:
         return all(peer.drained for peer in self._peers)
+
+
+def _messages(X: Reals, peer: Peer) -> Iterable[Reals]:
+    """Return the messages with dense rows: one if they are all rows, else one for each block.
+
+    The rows of a block are then received where the peer keeps the block.
+    """
+    assert peer.assignment is not None
+    return [X] if X.shape[1] == peer.assignment.height else X
 
 
 @lru_cache(maxsize=1)

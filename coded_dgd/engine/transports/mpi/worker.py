@@ -63,6 +63,7 @@ LEAVE_SECONDS = 3.0
 if TYPE_CHECKING:
     import logging
 
+    from coded_dgd.problems.partition import Memory
     from coded_dgd.problems.sparse import SparseRows
 
 
@@ -184,7 +185,7 @@ class MPIWorker:
         pieces = (
             assignment.local_encoding.pieces(memory=shard.memory)
             if assignment.local_encoding
-            else self._pieces(assignment)
+            else self._pieces(assignment, shard.memory)
         )
         for start, X, y in () if assignment.attaches else pieces:
             if self._given_up(X):
@@ -199,12 +200,17 @@ class MPIWorker:
         return True
 
     def _pieces(
-        self, assignment: Assignment
+        self, assignment: Assignment, memory: Memory | None
     ) -> Iterator[tuple[int, Reals | SparseRows, Reals | None]]:
-        """Receive the data of an assignment, piece by piece."""
+        """Receive the data of an assignment piece by piece, into this memory if it is given."""
         start = 0
         while assignment.tasks and start < assignment.height:
-            X, rows = self._rows(assignment)
+            X: Reals | SparseRows
+            if assignment.kernel == "sparse":
+                X, rows = self._sparse_rows(assignment)
+            else:
+                X = self._rows(assignment, start, memory)
+                rows = X.shape[1]
             y = None
             if assignment.labels_shape and rows:
                 *channels, _ = assignment.labels_shape
@@ -212,13 +218,29 @@ class MPIWorker:
             yield start, X, y
             start += rows
 
-    def _rows(self, assignment: Assignment) -> tuple[Reals | SparseRows, int]:
+    def _rows(self, assignment: Assignment, start: int, memory: Memory | None) -> Reals:
+        """Receive rows `start`, ... of every block, into this memory if it is given.
+
+        There are none at the end of the data. Else they come in one message if they are all rows of
+        the blocks, and in one message for each block if not, see `MPIMaster.piece`.
+        """
+        dtype = assignment.layout.dtype
+        code = MPI.Datatype.fromcode(np.dtype(dtype).char)
+        number = self._probe(DATA, code)
+        whole = number == assignment.coming * assignment.height * assignment.columns
+        rows = assignment.height if whole else number // assignment.columns
+        X: Reals
+        if memory:
+            X, _ = memory(start, start + rows)
+        else:
+            X = np.empty((assignment.coming, rows, assignment.columns), dtype)
+        for each in X if rows and not whole else [X]:
+            self._probe(DATA, code)
+            self._guarded(self._comm.Recv, each, 0, DATA)
+        return X
+
+    def _sparse_rows(self, assignment: Assignment) -> tuple[Reals | SparseRows, int]:
         """Receive the same rows of every block, and their number; none at the end of the data."""
-        if assignment.kernel != "sparse":
-            X = self._array(assignment.layout.dtype).reshape(
-                assignment.coming, -1, assignment.columns
-            )
-            return X, X.shape[1]
         from coded_dgd.problems.sparse import SparseRows
 
         starts = self._array("int64")

@@ -1,7 +1,7 @@
 """Handing out blocks, against one matrix product and sending, or against np.fromfile.
 
 python benchmarks/distribution.py [--scheme lcc-mmc] [--load 3] [--encode master] [--ranks 9]
-                                  [--rows 125000] [--features 100] [--repeats 7]
+                                  [--rows 125000] [--features 100] [--repeats 7] [--cold]
 
 Real ranks do both in turn, in one job; the first time does not count. Ours is from the first
 assignment until every worker has said that its shard is ready, after a first task with zeros. It
@@ -11,14 +11,17 @@ With `--encode master` the plain side multiplies blocks that are there by the ge
 at once, and sends each worker its part with Isend, memory of its own, in messages as large as ours.
 Copies of blocks are there before, so for them it only sends. It does not read: the time of one copy
 of the rows is stated besides. With `--encode local` data are a .npy file in the page cache, and on
-the plain side each rank reads by np.fromfile as many bytes as in ours: a worker its rows, rank 0,
-and a worker with coded blocks, all of them.
+the plain side each rank reads by np.fromfile the rows that it reads in ours: a worker its blocks,
+rank 0, and a worker with coded blocks, all of them. With `--cold` the file is removed from the page
+cache before each side, so that both read it from the disk.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
+import mmap
 import os
 import sys
 import tempfile
@@ -37,6 +40,20 @@ def wait(comm, source, tag):
     """Wait for a message as our ranks do, so that those that wait do not take the cores."""
     while not comm.Iprobe(source, tag):
         time.sleep(1e-4)
+
+
+def evict(comm, path):
+    """Remove a file from the page cache; end the job if pages of it are still there."""
+    with Path(path).open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    pages = np.memmap(path, np.uint8, "r")
+    resident = np.empty(-(-pages.size // mmap.PAGESIZE), np.uint8)
+    first, states = (ctypes.c_void_p(each.ctypes.data) for each in (pages, resident))
+    failed = ctypes.CDLL(None).mincore(first, ctypes.c_size_t(pages.size), states)
+    if failed or (resident & 1).any():
+        print(f"--cold: {path} is still in memory: let TMPDIR be on a disk", file=sys.stderr)
+        comm.Abort(1)
 
 
 class Sending:
@@ -97,13 +114,20 @@ class Sending:
 
 
 class Reading:
-    """np.fromfile on each rank, of the bytes that it reads in ours."""
+    """np.fromfile on each rank, of the rows that it reads in ours."""
 
     def __init__(self, comm, scheme, partition, data, features):
-        self.comm, self.data, rows = comm, data, partition.rows
+        self.comm, self.data, self.row = comm, data, features + 1
+        self.parts = [(0, partition.rows)]
         if comm.rank and not scheme.coded:
-            rows = len(scheme.placement(comm.rank - 1)) * partition.height
-        self.count = rows * (features + 1)
+            self.parts = [partition.bounds(each) for each in scheme.placement(comm.rank - 1)]
+
+    def read(self):
+        """Read the rows of this rank."""
+        return [
+            np.fromfile(self.data, count=(last - first) * self.row, offset=8 * first * self.row)
+            for first, last in self.parts
+        ]
 
     def work(self):
         """Do it once; return the seconds until the last rank has done so."""
@@ -111,13 +135,13 @@ class Reading:
         if comm.rank:
             wait(comm, 0, DATA)
             comm.Recv(np.empty(0), 0, DATA)
-            np.fromfile(self.data, count=self.count)
+            self.read()
             comm.Send(np.empty(0), 0, DONE)
             return None
         begin = time.perf_counter()
         for worker in range(1, comm.size):
             comm.Isend(np.empty(0), worker, DATA)
-        np.fromfile(self.data, count=self.count)
+        self.read()
         for worker in range(1, comm.size):
             wait(comm, worker, DONE)
             comm.Recv(np.empty(0), worker, DONE)
@@ -163,7 +187,13 @@ def job(arguments):
     master, members = MPIMaster(comm, hard=False), list(range(workers))
     found = []
     for _ in rounds:
+        if arguments.cold:
+            source = None  # pages that are mapped stay in memory
+            evict(comm, arguments.data)
         bare = plain.work()
+        if arguments.cold:
+            evict(comm, arguments.data)
+            source = open_source(config.data, 0)
         begin = time.perf_counter()
         group = WorkerGroup(
             master, scheme, master.new_code(), members, members, Layout(source.features)
@@ -186,7 +216,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=125_000)
     parser.add_argument("--features", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--cold", action="store_true", help="read from the disk, not from memory")
     arguments = parser.parse_args()
+    if arguments.cold and arguments.encode == "master":
+        parser.error("--cold is for --encode local")
     from coded_dgd.host.launcher import launch
 
     if launch():

@@ -15,13 +15,16 @@ from launching import Finished, command, mpiexec, mpirun
 __all__ = ["Finished", "command", "compare_json", "iterations_done", "mpiexec", "run_json", "state"]
 
 
-def run_json(ranks: int, *arguments: str, folder: Path | None = None) -> dict[str, Any]:
-    """Run the program on real ranks, in a folder of its own; return its JSON object."""
+def run_json(
+    ranks: int, *arguments: str, folder: Path | None = None, script: str | None = None
+) -> dict[str, Any]:
+    """Run the program, or a script in its place, on real ranks; return its JSON object."""
     with tempfile.TemporaryDirectory() as scratch:
         out = folder or Path(scratch) / "run"
         done = mpirun(
-            ranks, *arguments, "--json", "--quiet", "--out", str(out), cwd=Path.cwd(), timeout=900
-        )
+            ranks, *arguments, "--json", "--quiet", "--out", str(out),
+            cwd=Path.cwd(), script=script, timeout=900,
+        )  # fmt: skip
     return _result(done)
 
 

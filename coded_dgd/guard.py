@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.codes.further import Further
 from coded_dgd.schemes.base import Scheme
+from coded_dgd.schemes.rules import take_all
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -156,14 +157,11 @@ class GuardedDecoder:
             Whether all messages so far decode within the guard.
         """
         taken = 0
-        if not (self._decodable or self._held):
-            order, suffice = self.order, self._suffice
-            for taken, key in enumerate(keys, 1):
-                order.append(key)
-                if suffice(*key):
-                    if self._trusted():
-                        return taken, True
-                    break
+        if not (self._decodable or self.scheme.oldest):
+            taken, suffice = take_all(self._suffice, keys)
+            self.order += keys[:taken]
+            if suffice and self._trusted():
+                return taken, True
         for key in keys[taken:]:
             taken += 1
             if self.arrive(key):

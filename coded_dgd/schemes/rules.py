@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
@@ -22,6 +22,55 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Counter = Callable[[int, int], bool]
 """Type of a counter, called with worker and message number; see `Rule.counter`."""
+
+
+class Countdown:
+    """A counter of messages of which any `left` suffice, so that it can take many at once.
+
+    Parameters
+    ----------
+    left : int
+        Number of messages that suffice, 1 or more.
+    """
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def __call__(self, worker: int, message: int) -> bool:
+        """Take one message; see `Rule.counter`."""
+        self._left -= 1
+        return self._left <= 0
+
+    def take_all(self, keys: Sequence[tuple[int, int]]) -> tuple[int, bool]:
+        """Take messages, one after the other, until they suffice; see `take_all`."""
+        taken = min(self._left, len(keys))
+        self._left -= taken
+        return taken, self._left <= 0
+
+
+def take_all(counter: Counter, keys: Sequence[tuple[int, int]]) -> tuple[int, bool]:
+    """Let a counter take messages, one after the other, until they suffice.
+
+    Parameters
+    ----------
+    counter : callable
+        What `Rule.counter` returns, while the messages so far do not suffice.
+    keys : sequence of (int, int)
+        Workers and numbers of the messages, in the order of arrival.
+
+    Returns
+    -------
+    taken : int
+        Number of messages taken, the first ones.
+    suffice : bool
+        Whether all messages so far suffice.
+    """
+    if isinstance(counter, Countdown):
+        return counter.take_all(keys)
+    for taken, key in enumerate(keys, 1):
+        if counter(*key):
+            return taken, True
+    return len(keys), False
 
 
 class Rule(ABC):
@@ -113,6 +162,8 @@ class Count(Rule):
         return everyone or int(np.count_nonzero(arrived & self.counted)) >= self.threshold
 
     def counter(self, shape: tuple[int, ...], lost: Collection[int] = ()) -> Counter:
+        if self._counts_all and not self.or_everyone:
+            return Countdown(max(1, self.threshold))
         counts, threshold, here = self._counts, self.threshold, 0
         workers, senders = shape[0], [0] * shape[1]
 
@@ -126,6 +177,11 @@ class Count(Rule):
             return take(worker, message) or senders[message] == workers
 
         return take_or_everyone if self.or_everyone else take
+
+    @cached_property
+    def _counts_all(self) -> bool:
+        """Whether all messages count."""
+        return bool(self.counted.all())
 
     @cached_property
     def _counts(self) -> list[list[bool]]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from coded_dgd import schemes
-from coded_dgd.schemes.rules import Rule
+from coded_dgd.guard import GuardedDecoder
+from coded_dgd.schemes.rules import Rule, take_all
 
 NAMES = [*schemes.names(), "lcc-mmc-2"]
 VARIANTS = [(name, {}) for name in NAMES] + [
@@ -53,6 +56,35 @@ def test_the_counters_agree(scheme, lost):
         if enough:
             return
     raise AssertionError("all messages do not suffice")
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_a_batch_of_messages_is_taken_as_one_by_one(name, options, data):
+    scheme = schemes.create(name, 6, **options)
+    scheme.fit(12, np.ones)
+    messages = [tuple(each) for each in np.argwhere(scheme.expected).tolist()]
+    order = data.draw(st.permutations(messages))
+    ends = data.draw(st.sets(st.integers(1, len(order)))) | {len(order)}
+    one, many = (scheme.rule.counter(scheme.expected.shape, set()) for _ in range(2))
+    single, together = (GuardedDecoder(scheme, 1e6) for _ in range(2))
+    first, suffice, decodes = 0, False, False
+    for end in sorted(ends):
+        keys, taken = order[first:end], 0
+        while not suffice and taken < len(keys):
+            suffice, taken = one(*keys[taken]), taken + 1
+        if taken:
+            assert take_all(many, keys) == (taken, suffice)
+        taken = 0
+        while not decodes and taken < len(keys):
+            decodes, taken = single.arrive(keys[taken]), taken + 1
+        assert together.arrive_all(keys) == (taken, decodes)
+        assert (together.order, together.extra) == (single.order, single.extra)
+        np.testing.assert_array_equal(together.weights, single.weights)
+        if decodes:
+            break
+        first = end
 
 
 class Documented(Rule):

@@ -65,6 +65,7 @@ class GuardedDecoder:
         self._scales = scheme.message_scales(self._block_norms).ravel()
         self._limit = guard * (1 + 1e-9)
         self._count = int(np.count_nonzero(scheme.expected))
+        self._none_held: Integers = np.full(scheme.expected.shape, -1, dtype=np.int64)
         self.lost: set[int] = set()
         self.begin()
 
@@ -175,9 +176,13 @@ class GuardedDecoder:
     @property
     def _ages(self) -> Integers:
         """Age of each message in iterations, of shape (M, J); -1 for messages not held."""
-        ages = np.full(self.scheme.expected.size, -1, dtype=np.int64)
-        ages[self._places] = [self._held.get(key, 0) for key in self.order] if self._held else 0
-        return ages.reshape(self.scheme.expected.shape)
+        return self._ages_at(self._places)
+
+    def _ages_at(self, places: Integers) -> Integers:
+        """Return `_ages`, given `_places`."""
+        ages: Integers = self._none_held.copy()
+        ages.put(places, [self._held.get(key, 0) for key in self.order] if self._held else 0)
+        return ages
 
     @property
     def _places(self) -> Integers:
@@ -209,12 +214,13 @@ class GuardedDecoder:
         return self.amplification
 
     def _weigh_anew(self, used: Integers) -> None:
-        ages = self._ages
+        ages = self._ages_at(used)
         if not self._decodable:
             self.learnt.observe(ages == 0)
         weights = self.scheme.weights_by_age(ages, self.learnt)
         self.weights = weights.reshape(*weights.shape[:-2], -1)[..., used]
-        self.amplification = float(np.max(np.abs(self.weights) @ self._scales[used]))
+        amplifications = np.abs(self.weights) @ self._scales[used]  # of each piece
+        self.amplification = float(np.maximum.reduce(amplifications, axis=None))
 
     @property
     def still_needed(self) -> int:

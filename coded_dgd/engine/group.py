@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import repeat
 from math import inf, isfinite
 from operator import lt
 from typing import NamedTuple
@@ -175,7 +176,7 @@ class WorkerGroup:
             headers, finite = payloads.headers(batch.rows), False
         else:
             headers, finite = payloads.inspect(batch.rows, self.layout)
-        workers = [self._worker.get(peer, -1) for peer in batch.peers]
+        workers = [*map(self._worker.get, batch.peers, repeat(-1))]
         columns, messages = list(zip(*headers, strict=True)), len(headers)
         if (
             finite

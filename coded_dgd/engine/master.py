@@ -7,8 +7,7 @@ the stragglers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from math import inf, nan
 from operator import itemgetter
 from time import perf_counter
@@ -89,7 +88,6 @@ class Master:
         events = group.transport.events
         self._records_events = events is not None
         self._event: Callable[..., None] = no_event if events is None else events.add
-        self._seconds = dict.fromkeys(Activity, 0.0)  # duration of the latest phase
         self._decodable = False
         self.first_exact_norm = 0.0
         """Norm of the first exact gradient, if gradients are checked."""
@@ -132,43 +130,39 @@ class Master:
         record, point = self._begin(iteration), self.optimizer.point
         product = self.optimizer.asks_product
         try:
-            with self._phase(Activity.BROADCAST, iteration, self._left[iteration]):
-                # it overtakes beta_t of earlier iterations
-                self.group.broadcast(iteration, point, product)
-                if self._dispatcher:
-                    self._dispatcher.tell(0.0)
-            with self._phase(Activity.WAIT, iteration):
-                self._wait(record)
-            with self._phase(Activity.DECODE, iteration):
-                answer = self._decode(product)
-            with self._phase(Activity.UPDATE, iteration):
-                answer += self.ridge * point
-                self._step(answer)
-                # records speak of the gradient at beta, and the answer may be something else
-                known = self.optimizer.gradient_at_beta
-                gradient, at = (answer, point) if known is None else (known, self.optimizer.beta)
-                record.loss = self._loss_of(gradient, at)
-                record.gradient_norm = norm(gradient)
+            self._enter(Activity.BROADCAST, iteration, self._left[iteration])
+            # it overtakes beta_t of earlier iterations
+            self.group.broadcast(iteration, point, product)
+            if self._dispatcher:
+                self._dispatcher.tell(0.0)
+            self._enter(Activity.WAIT, iteration)
+            self._wait(record)
+            begin = self._enter(Activity.DECODE, iteration)
+            answer = self._decode(product)
+            decoded = self._enter(Activity.UPDATE, iteration)
+            answer += self.ridge * point
+            self._step(answer)
+            # records speak of the gradient at beta, and the answer may be something else
+            known = self.optimizer.gradient_at_beta
+            gradient, at = (answer, point) if known is None else (known, self.optimizer.beta)
+            record.loss = self._loss_of(gradient, at)
+            record.gradient_norm = norm(gradient)
+            record.decode_time, record.update_time = decoded - begin, perf_counter() - decoded
             self._event(Activity.IDLE)
         finally:
             self.arrivals.end()
         self._end(record)
         if self.exact_gradient is not None:
-            with self._phase(Activity.CHECK, iteration):
-                record.gradient_error = self._error(gradient, at, iteration)
+            begin = self._enter(Activity.CHECK, iteration)
+            record.gradient_error = self._error(gradient, at, iteration)
+            record.check_time = perf_counter() - begin
             self._event(Activity.IDLE)
-            record.check_time = self._seconds[Activity.CHECK]
         return record
 
-    @contextmanager
-    def _phase(
-        self, activity: Activity, iteration: int, begin: float | None = None
-    ) -> Iterator[None]:
-        """Record the beginning of a phase of the iteration, and measure its duration."""
-        self._event(activity, self.group.code_id, iteration, at=begin)
-        started = perf_counter()
-        yield
-        self._seconds[activity] = perf_counter() - started
+    def _enter(self, phase: Activity, iteration: int, at: float | None = None) -> float:
+        """Record that a phase of the iteration begins, and return the time of `perf_counter`."""
+        self._event(phase, self.group.code_id, iteration, at=at)
+        return perf_counter()
 
     def _begin(self, iteration: int) -> Iteration:
         """Discard the messages of the previous iteration, and note that beta_t leaves now."""
@@ -185,8 +179,6 @@ class Master:
 
     def _end(self, record: Iteration) -> None:
         """Complete the record of an iteration, and write the times of its arrivals."""
-        record.decode_time = self._seconds[Activity.DECODE]
-        record.update_time = self._seconds[Activity.UPDATE]
         if self._dispatcher:
             record.words, record.results = self._dispatcher.words, self._dispatcher.results
         record.workers_heard = len({worker for worker, _ in self.decoder.order})

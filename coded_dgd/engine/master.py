@@ -183,8 +183,8 @@ class Master:
             record.words, record.results = self._dispatcher.words, self._dispatcher.results
         record.workers_heard = len({worker for worker, _ in self.decoder.order})
         record.workers_live = self.scheme.workers - len(self.decoder.lost)
-        record.wasted_messages += self.late
-        self._late_results = self.group.late_results
+        before, self._late_results = self._late_results, self.group.late_results
+        record.wasted_messages += self._late_results - before
         self.log.end(record.iteration)
 
     def _absent(self, iteration: int) -> list[int]:
@@ -425,9 +425,10 @@ class Master:
         if self.group.combines:
             order = self.arrivals.order
             return np.ones(len(order)), self.arrivals.rows(order)
-        if weights.ndim == 1 and not weights.all():  # copies of a block that are not needed
-            used = np.flatnonzero(weights)
-            weights, order = weights[used], [order[each] for each in used.tolist()]
+        if weights.ndim == 1:
+            (used,) = weights.nonzero()
+            if len(used) < len(weights):  # copies of a block that are not needed
+                weights, order = weights[used], [order[each] for each in used.tolist()]
         return weights, self.arrivals.rows(order)
 
     def _step(self, answer: Floats) -> None:

@@ -40,18 +40,14 @@ class Refusals:
     @property
     def counts(self) -> Counter[tuple[int, str]]:
         """Number of messages not used because they make no sense, by peer and reason."""
-        return self._before + self._here
-
-    @property
-    def _here(self) -> Counter[tuple[int, str]]:
-        """Number of such messages since the checkpoint, by peer and reason."""
-        return sum((group.refused for group in self._groups), Counter())
+        return sum((group.refused for group in self._groups), self._before)
 
     def note(self) -> None:
         """Warn, once for each worker and reason, that messages were not used."""
-        for peer, reason in sorted(self._here.keys() - self._noted):
+        refused = {who for group in self._groups for who in group.refused}
+        for peer, reason in sorted(refused - self._noted):
             self._observer.warning(f"messages of rank {peer + 1} are not used: {reason}")
-        self._noted = set(self._here)
+        self._noted = refused
 
     def state(self) -> list[Refused]:
         """Return the counts for a checkpoint."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from math import ceil, inf
 
 import numpy as np
@@ -68,7 +67,7 @@ class Convergence:
             return False
         if not log[-1].gradient_norm and (batches or not self._exact):
             return False
-        return all(record.gradient_norm <= limit for record in islice(reversed(log), epoch))
+        return all([record.gradient_norm <= limit for record in log[-epoch:]])
 
     def refuse_divergence(self) -> None:
         """Raise Diverged if the latest gradient has grown too far."""

@@ -50,7 +50,10 @@ def first_norm(log: Iterable[Iteration]) -> float:
 
     A zero gradient of an approximate scheme means that no message came in time.
     """
-    return next((record.gradient_norm for record in log if record.gradient_norm), 0.0)
+    for record in log:
+        if record.gradient_norm:
+            return record.gradient_norm
+    return 0.0
 
 
 @dataclass

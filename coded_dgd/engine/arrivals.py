@@ -89,6 +89,8 @@ class Arrivals:
 
     def _keep(self, iterations: range) -> None:
         """Free the messages that do not answer one of these iterations."""
+        if not self._rows:
+            return
         if not iterations:
             self.payloads.free(self._rows.values())
             self._rows.clear()

@@ -70,10 +70,10 @@ class ArrivalLog:
 
     def note(self, iteration: int, worker: int, message: int, elapsed: float) -> None:
         """Record one arrival, of this iteration or an earlier one."""
-        row = self._recent.get(iteration)
-        if row is not None:
+        if iteration in self._recent:
+            row = self._recent[iteration]
             row[worker, message] = elapsed
-            if row is not self._row:
+            if row is not self._row and iteration not in self._late:
                 self._late.add(iteration)
         elif iteration >= self.first:
             index = worker * self.shape[1] + message

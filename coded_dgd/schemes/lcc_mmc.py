@@ -70,8 +70,8 @@ class LCCMMC(LagrangeScheme):
         return Count(self.threshold, self.expected, or_everyone=self.coset)
 
     def weights(self, arrived: Bools, learnt: Learnt | None = None) -> Floats:
-        complete = np.flatnonzero(arrived.all(axis=0))
-        if not (self.coset and len(complete)):
+        complete = np.flatnonzero(arrived.all(axis=0)) if self.coset else ()
+        if not len(complete):
             return super().weights(arrived)
         weights = np.zeros(arrived.shape)
         weights[:, complete] = self.nodes / (self.workers * len(complete))

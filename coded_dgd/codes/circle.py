@@ -246,8 +246,8 @@ def interpolation_weights(points: Integers, grid: int, nodes: int) -> Floats:
     here = np.zeros(grid, dtype=np.bool_)
     here[points] = True
     cosets = here.reshape(size, step)
-    best = int(np.count_nonzero(cosets, axis=0).argmax())
-    missing = best + step * np.flatnonzero(~cosets[:, best])
+    best = int(cosets.sum(axis=0).argmax())
+    missing = best + step * (~cosets[:, best]).nonzero()[0]
     rows = max(1, LARGEST_TABLE // len(points))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         sums = np.zeros(len(points), dtype=np.longdouble)

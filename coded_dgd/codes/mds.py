@@ -58,15 +58,16 @@ def decode_weights(rows: Floats, indices: Integers) -> Floats:
             q, r = np.linalg.qr(rows)
             shortest: Floats = np.linalg.solve(r, q.T)
             return shortest
-        plain, coded = np.flatnonzero(indices < blocks), np.flatnonzero(indices >= blocks)
-        known = indices[plain]
-        missing = np.delete(np.arange(blocks), known)
+        (plain,), (coded,) = (indices < blocks).nonzero(), (indices >= blocks).nonzero()
+        known, is_known = indices[plain], np.zeros(blocks, dtype=np.bool_)
+        is_known[known] = True
+        (missing,) = (~is_known).nonzero()
         sides = np.zeros((len(missing), blocks))
-        sides[:, plain] = -rows[np.ix_(coded, known)]
+        sides[:, plain] = -rows[coded[:, None], known]
         sides[np.arange(len(missing)), coded] = 1
         weights = np.zeros((blocks, blocks))
         weights[known, plain] = 1
-        weights[missing] = np.linalg.solve(rows[np.ix_(coded, missing)], sides)
+        weights[missing] = np.linalg.solve(rows[coded[:, None], missing], sides)
     except np.linalg.LinAlgError:
         return np.full((blocks, arrived), np.nan)
     return weights

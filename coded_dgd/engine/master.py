@@ -213,7 +213,8 @@ class Master:
                 self._take_kept(incoming, record, self._dispatcher, self._dispatcher.collection)
             else:
                 self._take(incoming, record)
-            self._take_late(incoming.late, record)
+            if incoming.late:
+                self._take_late(incoming.late, record)
             for loss in incoming.losses:
                 self._take_loss(loss, record, self._clock() - left)
             for refusal in incoming.refusals:

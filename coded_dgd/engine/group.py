@@ -194,8 +194,9 @@ class WorkerGroup:
             incoming.overruns += columns[4]
             return
         late, code_id, too_old = incoming.late, self.code_id, iteration - self.scheme.oldest
-        for peer, worker, row, size, time, header in zip(
-            batch.peers, workers, batch.rows, batch.lengths, batch.times, headers, strict=True
+        used = list[int]()  # places of the messages that answer this iteration
+        for place, (peer, worker, row, size, time, header) in enumerate(
+            zip(batch.peers, workers, batch.rows, batch.lengths, batch.times, headers, strict=True)
         ):
             if (
                 0 <= header[1] < too_old
@@ -213,15 +214,16 @@ class WorkerGroup:
                 and size == self._length(worker, header[2])
                 and (finite or not size or payloads.is_finite(row, self.layout))
             ):
-                incoming.keys.append((worker, int(header[2])))
-                incoming.rows.append(row)
-                incoming.times.append(time)
-                incoming.compute_seconds.append(header[3])
-                incoming.overruns.append(header[4])
+                used.append(place)
             elif old := self._set_aside(peer, row, size, header, iteration, incoming):
                 late.append(Late(*old, time, row))
             else:
                 payloads.free([row])
+        incoming.keys += [(workers[place], int(headers[place][2])) for place in used]
+        incoming.rows += [batch.rows[place] for place in used]
+        incoming.times += [batch.times[place] for place in used]
+        incoming.compute_seconds += [headers[place][3] for place in used]
+        incoming.overruns += [headers[place][4] for place in used]
 
     def _length(self, worker: int, number: float) -> int:
         """Return the length of the body of a message: none if it only reports a task."""

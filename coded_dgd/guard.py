@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coded_dgd.codes.further import Further
 from coded_dgd.schemes.base import Scheme
-from coded_dgd.schemes.rules import take_all
+from coded_dgd.schemes.counters import take_all
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -19,7 +19,7 @@ from coded_dgd.spec import nearest
 
 T = TypeVar("T")
 
-SHARED = ("base", "rules", "remedies", "dynamic", "progress")
+SHARED = ("base", "rules", "counters", "remedies", "dynamic", "progress")
 """Public modules of a package that offer nothing under their own names."""
 
 searched: list[str] = []

@@ -41,7 +41,8 @@ from coded_dgd.delays.base import SHARE, TASK, DelayModel
 from coded_dgd.errors import Infeasible
 from coded_dgd.problems.objectives import Objective
 from coded_dgd.problems.objectives.least_squares import is_least_squares
-from coded_dgd.schemes.rules import Count, Counter, Rule
+from coded_dgd.schemes.counters import Counter
+from coded_dgd.schemes.rules import Count, Rule
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from coded_dgd import schemes
 from coded_dgd.guard import GuardedDecoder
-from coded_dgd.schemes.rules import Rule, take_all
+from coded_dgd.schemes.counters import take_all
+from coded_dgd.schemes.rules import Rule
 
 NAMES = [*schemes.names(), "lcc-mmc-2"]
 VARIANTS = [(name, {}) for name in NAMES] + [

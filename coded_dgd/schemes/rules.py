@@ -17,7 +17,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from coded_dgd.schemes.counters import Countdown, Counter
+from coded_dgd.schemes.counters import Countdown, Counter, Covering
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -164,13 +164,7 @@ class Coverage(Rule):
         return len(np.unique(self.block[arrived])) >= self.needed
 
     def counter(self, shape: tuple[int, ...], lost: Collection[int] = ()) -> Counter:
-        blocks, covered = self._blocks, set[int]()
-
-        def take(worker: int, message: int) -> bool:
-            covered.add(blocks[worker][message])
-            return len(covered) >= self.needed
-
-        return take
+        return Covering(max(1, self.needed), self._blocks)
 
     @cached_property
     def _blocks(self) -> list[list[int]]:

@@ -222,12 +222,14 @@ class Finished(Count):
 
     def counter(self, shape: tuple[int, ...], lost: Collection[int] = ()) -> Counter:
         left: list[int] = self.expected.sum(axis=1).tolist()
-        finished = 0
+        finished, needed = 0, max(1, self.threshold)
 
         def take(worker: int, message: int) -> bool:
             nonlocal finished
             left[worker] -= 1
             finished += not left[worker]
+            if not lost:
+                return finished >= needed
             return self._suffice(finished, sum(left[each] > 0 for each in lost))
 
         return take

@@ -115,3 +115,8 @@ def test_the_norm_of_any_vector(size):
     assert norm(np.zeros(3)) == norm(np.empty(0)) == 0
     assert norm(np.array([1.0, np.inf])) == np.inf
     assert np.isnan(norm(np.array([1.0, np.nan])))
+
+
+@pytest.mark.parametrize("values", [X, X.T, X[::3, 1], y, y.astype(np.float32)])
+def test_a_norm_has_the_bits_of_that_of_numpy(values):
+    assert norm(values) == float(np.linalg.norm(values))

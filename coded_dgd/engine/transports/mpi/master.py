@@ -173,7 +173,7 @@ class MPIMaster(Transport):
 
     def tell(self, peer: int, news: News) -> None:
         if peer not in self.lost:
-            self._peers[peer].tell(news)
+            self._points.tell(peer, news)
 
     def receive(self, until: float = inf, enough: int = 1) -> Batch:
         shortest, longest = MASTER_PAUSE

@@ -18,7 +18,6 @@ from coded_dgd.engine.protocol import (
     Floats,
     Greeting,
     News,
-    OwnTasks,
     Report,
     pack_control,
     pack_news,
@@ -87,16 +86,12 @@ class Peer:
         Points do not count.
         """
         self._heartbeats: list[tuple[MPI.Request, Any]] = []
-        self.owed = False
-        """Whether the peer has to read earlier points before the newest one is sent to it."""
-        self._owed_news: list[News] = []
-        self._owed_lists: dict[int, OwnTasks] = {}
 
     def fail(self, cause: str = GONE) -> None:
         """Treat the peer as gone."""
         if not self.gone:
             self.gone = True
-            self._sending, self._heartbeats, self.owed = [], [], False
+            self._sending, self._heartbeats = [], []
             self.unsent = 0
             self._on_failure(cause)
 
@@ -217,15 +212,10 @@ class Peer:
         self.send(pack_control(command, argument), CONTROL, command is Control.RELEASE)
 
     def tell(self, news: News) -> None:
-        """Send own tasks before the next point, and other news behind the point they belong to."""
-        if isinstance(news, OwnTasks):
-            self._owed_lists[news.code_id] = news
-        elif self.owed:
-            self._owed_news.append(news)
-        else:
-            if len(self._sending) >= MANY:
-                self._sending = self._pending(self._sending)
-            self.send(pack_news(news), CONTROL)
+        """Send news of the worker's tasks."""
+        if len(self._sending) >= MANY:
+            self._sending = self._pending(self._sending)
+        self.send(pack_news(news), CONTROL)
 
     def look_at_sends(self) -> None:
         """Notice messages that have been sent."""
@@ -248,25 +238,6 @@ class Peer:
         except MPI.Exception:
             self.fail()
             return []
-
-    def send_lists(self) -> None:
-        """Send the own tasks that come before the next point."""
-        if self._owed_lists:
-            for own in self._owed_lists.values():
-                self.send(pack_news(own), CONTROL)
-            self._owed_lists.clear()
-
-    def send_owed_news(self) -> None:
-        """Send the news that belong behind the newest point, which has been sent."""
-        if self.owed:
-            owed = self._owed_news
-            self.forget_point()
-            for news in owed:
-                self.tell(news)
-
-    def forget_point(self) -> None:
-        """Owe no point any more, nor the news that belong behind it."""
-        self.owed, self._owed_news = False, []
 
     def events(self, deadline: float) -> Floats | None:
         """Receive the events that the report has announced; return None if they do not arrive."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from coded_dgd.engine.protocol import Floats, Point, pack_point, point_buffer
+from coded_dgd.engine.protocol import Floats, News, OwnTasks, Point, pack_point, point_buffer
 from coded_dgd.engine.transports.mpi.library import MPI
 from coded_dgd.engine.transports.mpi.peer import Peer, start
 
@@ -18,6 +18,8 @@ memory.
 
 class Points:
     """Sends points to peers, and keeps the newest one for those that have too many unread.
+
+    News are sent here, too, since they come in a fixed order with the points.
 
     Parameters
     ----------
@@ -33,6 +35,10 @@ class Points:
         """The last synchronous send to each peer, until it has been received."""
         self._owed: list[int] = []
         """Peers to which the newest point has not been sent."""
+        self._lists: defaultdict[int, dict[int, OwnTasks]] = defaultdict(dict)
+        """Own tasks that come before the next point, by peer and code."""
+        self._news: defaultdict[int, list[News]] = defaultdict(list)
+        """News that belong behind the newest point, by peer to which it is owed."""
         self._count = 0
 
     def post(self, point: Point, numbers: Iterable[int]) -> None:
@@ -43,11 +49,22 @@ class Points:
             slot = Slot(self._peers, point_buffer(point))
             slots.append(slot)
         pack_point(point, slot.buffer)
-        for number in self._owed:
-            self._peers[number].forget_point()
         self._newest, self._owed = slot, list(numbers)
+        self._news.clear()
         self._count += 1
         self.advance()
+
+    def tell(self, number: int, news: News) -> None:
+        """Send own tasks before the next point, and other news behind the point they belong to.
+
+        News of a point that is never sent are not sent either.
+        """
+        if isinstance(news, OwnTasks):
+            self._lists[number][news.code_id] = news
+        elif number in self._owed:
+            self._news[number].append(news)
+        else:
+            self._peers[number].tell(news)
 
     def close(self) -> None:
         """Free the sends that have been set up, unless they are still under way."""
@@ -67,17 +84,17 @@ class Points:
             del unread[number]
         owed = [n for n in self._owed if not peers[n].gone]
         self._owed = [n for n in owed if n in unread]
-        for number in self._owed:
-            peers[number].owed = True
         now = [n for n in owed if n not in unread] if unread else owed
-        for number in now:
-            peers[number].send_lists()
+        for number in self._lists.keys() & now:
+            for own in self._lists.pop(number).values():
+                peers[number].tell(own)
         synchronous = not self._count % WINDOW
         started = self._newest.start(now, synchronous)
         if synchronous:
             unread.update(started)
-        for number in now:
-            peers[number].send_owed_news()
+        for number in self._news.keys() & now:
+            for news in self._news.pop(number):
+                peers[number].tell(news)
 
 
 class Slot:
@@ -114,6 +131,7 @@ class Slot:
         try:
             if MPI.Request.Testall([*self._started.values()]):
                 self._started.clear()
+                return True
         except MPI.Exception:
             pass  # the loss of a peer is noticed below
         for number in [n for n, send in self._started.items() if is_over(send, self._peers[n])]:

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from math import inf
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -140,17 +141,23 @@ class MPIWorker:
 
     def _heard(self) -> Point | News | Command | None:
         """Return the control message that has arrived, if any; heartbeats are only received."""
+        message = None
         try:
-            while self._listening.Test():
-                self._listens = False
-                message = read_control(self._control)
-                if not isinstance(message, Command) or message.kind is not Control.HEARTBEAT:
-                    return message
-                self._heard_heartbeat = True
-                self._listen()
+            while message is None and self._listening.Test():
+                message = self._read()
         except MPI.Exception:
             self._leave()
-        return None
+        return message
+
+    def _read(self) -> Point | News | Command | None:
+        """Return the message in the buffer; None for a heartbeat, which the next may overwrite."""
+        self._listens = False
+        message = read_control(self._control)
+        if isinstance(message, Command) and message.kind is Control.HEARTBEAT:
+            self._heard_heartbeat = True
+            self._listen()
+            return None
+        return message
 
     def _released(self) -> bool:
         """Return whether the master has released this worker."""
@@ -299,15 +306,17 @@ class MPIWorker:
             try:
                 pause, longest = WORKER_PAUSE
                 while not self._listening.Test():
-                    remaining = deadline - monotonic()
-                    if remaining <= 0:
-                        return None
-                    sleep(min(pause, remaining))
+                    if deadline < inf:
+                        remaining = deadline - monotonic()
+                        if remaining <= 0:
+                            return None
+                        pause = min(pause, remaining)
+                    sleep(pause)
                     pause = min(2 * pause, longest)
                     waited = True
             except MPI.Exception:
                 self._leave()
-            message = self._heard()
+            message = self._read()
         if isinstance(message, Point):
             self._listen()
             return message if waited else self._newest(message)

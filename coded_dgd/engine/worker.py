@@ -48,9 +48,11 @@ class Worker:
 
     def run(self, send: Callable[[Reals], None]) -> Wait:
         """Work on the newest point, until the generator is closed."""
-        signal = yield inf
+        signal: Signal = None
         while True:
-            if isinstance(signal, Point):
+            if signal is None:
+                signal = yield inf
+            elif isinstance(signal, Point):
                 self.iteration = signal.iteration
                 of_point = signal.code_id, signal.iteration
                 if of_point != self._kept_of:  # unless an iteration begins again
@@ -60,7 +62,7 @@ class Worker:
                 signal = yield from work(signal, send)
             else:
                 self._note(signal, send)
-                signal = yield inf
+                signal = None
 
     def _all_tasks(
         self, point: Point, send: Callable[[Reals], None]

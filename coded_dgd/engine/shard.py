@@ -119,8 +119,7 @@ class Shard:
         self.draw(0)
         if self.assignment.tasks:
             beta: Reals = np.zeros(self.layout.parameters, self.dtype)
-            self.compute(0, 1, beta)
-            self.extras(0, 1, beta)
+            self.add(self.new_message(), 0, 1, beta)
 
     def draw(self, iteration: int) -> Draws:
         """Return what is drawn at random for an iteration, which is kept for the next call.
@@ -159,24 +158,16 @@ class Shard:
         return message
 
     def add(self, message: Reals, first: int, last: int, beta: Reals) -> None:
-        """Add the results of tasks `first`..`last` - 1 to the body of a message."""
+        """Add the results of tasks `first`..`last` - 1, times their factors, to a message's body.
+
+        Their extras are added, too; see `layout.EXTRAS`.
+        """
         body = message[self._start :]
+        factors = None if self._factors is None else self._factors[first:last]
         if self.layout.extras:
+            assert isinstance(self.blocks, LabelledBlocks)
             extras, body = self.layout.parts(body)
-            extras += self.extras(first, last, beta)
-        body += self.compute(first, last, beta)
-
-    def compute(self, first: int, last: int, beta: Reals) -> Reals:
-        """Return the sum of the results of tasks `first`..`last` - 1, times their factors."""
-        factors = None if self._factors is None else self._factors[first:last]
+            loss = self.blocks.loss(first, last, beta, factors)
+            extras += [loss * self._batches.scale if self._batches else loss]
         result = self.blocks.result(first, last, beta, factors, self._labels)
-        return result * self._batches.scale if self._batches else result
-
-    def extras(self, first: int, last: int, beta: Reals) -> list[float]:
-        """Return the sums of the extras over the same tasks; see `layout.EXTRAS`."""
-        if not self.layout.extras:
-            return []
-        assert isinstance(self.blocks, LabelledBlocks)
-        factors = None if self._factors is None else self._factors[first:last]
-        loss = self.blocks.loss(first, last, beta, factors)
-        return [loss * self._batches.scale if self._batches else loss]
+        body += result * self._batches.scale if self._batches else result

@@ -98,8 +98,9 @@ def coded_workers(comm, workers):
 
     serving = []
     for each in own(comm, workers):
-        connection, worker = MPIWorker(each), Worker(time.monotonic)
-        loop = worker.run(connection.send)
+        connection = MPIWorker(each)
+        worker = Worker(time.monotonic, connection.outbox.zeros)
+        loop = worker.run(connection.outbox.send)
         next(loop)
         serving.append((connection, worker, loop))
     while serving:

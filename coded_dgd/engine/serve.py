@@ -35,11 +35,11 @@ def serve(connection: MPIWorker, objective: Objective | None = None) -> bool:
     bool
         Whether MPI_Finalize may hang, so that this process should `leave` without it.
     """
-    worker = Worker(monotonic)
+    worker = Worker(monotonic, connection.outbox.zeros)
     failure = details = None
     begin, cpu = monotonic(), cpu_seconds()
     try:
-        loop = worker.run(connection.send)
+        loop = worker.run(connection.outbox.send)
         deadline = next(loop)
         while (event := connection.wait(deadline)) is not Control.STOP:
             if not isinstance(event, Control):

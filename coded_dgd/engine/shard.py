@@ -61,8 +61,9 @@ class Shard:
         self.assignment, self.shared = assignment, shared
         self.layout = assignment.layout
         self.dtype = np.dtype(assignment.layout.dtype)
-        self._size = result_size(assignment.layout.body_length, self.dtype)
-        self._start = self._size - assignment.layout.body_length
+        self.size = result_size(assignment.layout.body_length, self.dtype)
+        """Size of a message."""
+        self._start = self.size - assignment.layout.body_length
         self._double = self.dtype == np.float64
         self.delay = delays.create(assignment.delay, assignment.seed)
         self.work: Floats = np.arange(1, assignment.tasks + 1) * np.float64(assignment.unit)
@@ -135,8 +136,8 @@ class Shard:
         return self._drawn
 
     def new_message(self) -> Reals:
-        """Return a message of zeros."""
-        return np.zeros(self._size, self.dtype)
+        """Return a message of zeros, in memory of its own."""
+        return np.zeros(self.size, self.dtype)
 
     def report(self, message: Reals) -> Reals:
         """Return the part of a message that reports a finished task without its result."""

@@ -8,6 +8,8 @@ from itertools import pairwise
 from math import inf
 from time import perf_counter
 
+import numpy as np
+
 from coded_dgd.engine.events import Activity, EventRecorder
 from coded_dgd.engine.protocol import Collect, News, OwnTasks, Point, Reals, TaskChange, pack_header
 from coded_dgd.engine.shard import Shard
@@ -25,10 +27,13 @@ class Worker:
     ----------
     clock : callable
         Returns the time in seconds: real, or virtual if the transport simulates.
+    zeros : callable
+        Returns an array of zeros, of a size and type, for a result. The array may be that of an
+        earlier result that has been sent, or that was given up.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
+    def __init__(self, clock: Callable[[], float], zeros: Callable[..., Reals] = np.zeros) -> None:
+        self.clock, self._zeros = clock, zeros
         self.shards: dict[int, Shard] = {}
         self.iteration = 0
         self._changes: deque[TaskChange] = deque()
@@ -72,7 +77,7 @@ class Worker:
         first, injects, tasks = 0, shard.delay.injects, shard.assignment.tasks
         events, code_id, iteration = self.events, point.code_id, point.iteration
         for index, last in enumerate(shard.assignment.ends):
-            message = shard.new_message()
+            message = self._zeros(shard.size, shard.dtype)
             compute_seconds = overrun = 0.0
             while first < last:
                 stop = min(first + shard.tasks_at_once, last)
@@ -117,6 +122,7 @@ class Worker:
         events, code_id, iteration = self.events, point.code_id, point.iteration
         seconds = [b - a if b < inf else inf for a, b in pairwise([self.clock(), *due])]
         tasks, begun, instant = deque(shard.own), 0, self.clock()
+        zeros = np.zeros if shard.assignment.combine else self._zeros  # results may be kept
         while True:
             self._apply(point, tasks)
             if not tasks:
@@ -129,7 +135,7 @@ class Worker:
                 instant = self.clock()
                 continue
             number = tasks.popleft()
-            message = shard.new_message()
+            message = zeros(shard.size, shard.dtype)
             if events:
                 events.add(Activity.COMPUTE, code_id, iteration, number)
             begin = perf_counter()

@@ -64,6 +64,7 @@ def plant_in_worker(kind, worker, iteration):
     from coded_dgd.engine.shard import Shard
     from coded_dgd.engine.shared_blocks import SharedBlocks
     from coded_dgd.engine.transports.mpi import worker as worker_module
+    from coded_dgd.engine.transports.mpi.outbox import Outbox
     from coded_dgd.engine.transports.mpi.worker import MPIWorker
     from coded_dgd.engine.worker import Worker
     from coded_dgd.problems.blocks import DenseBlocks
@@ -163,7 +164,7 @@ def plant_in_worker(kind, worker, iteration):
 
         before(Worker, "_note", asked)
     else:
-        send = MPIWorker.send
+        send = Outbox.send
 
         def faulty_send(self, message):
             if message[1] < iteration:
@@ -181,7 +182,7 @@ def plant_in_worker(kind, worker, iteration):
                 kill(kind, worker)
             return None
 
-        MPIWorker.send = faulty_send
+        Outbox.send = faulty_send
 
 
 def plant_in_master(kind, worker, iteration):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from math import inf
@@ -44,10 +43,10 @@ from coded_dgd.engine.transports.mpi.library import (
     EVENTS,
     MPI,
     REPORT,
-    RESULT,
     WORKER_PAUSE,
     Pause,
 )
+from coded_dgd.engine.transports.mpi.outbox import Outbox
 from coded_dgd.engine.transports.mpi.rendezvous import Assembly
 from coded_dgd.engine.worker import Worker
 from coded_dgd.errors import CodedDGDError
@@ -55,9 +54,6 @@ from coded_dgd.host.leaving import leave
 from coded_dgd.host.process import cores, host_name
 from coded_dgd.problems.objectives import Objective
 
-UNTESTED_BYTES = 1 << 14
-"""Size in bytes of kept messages up to which no test is made of whether they have been sent. Small
-messages are then tested many at once, which takes less time than a test before each send."""
 LEAVE_SECONDS = 3.0
 """Seconds for the launcher or the guardian to end a job that has lost rank 0, with a message."""
 
@@ -79,7 +75,7 @@ class MPIWorker:
 
     def __init__(self, comm: MPI.Comm) -> None:
         self._comm = comm
-        self._sending: deque[tuple[MPI.Request, Any]] = deque()
+        self.outbox = Outbox(comm, self._leave)
         self._control = control_buffer()
         self._listening = comm.Recv_init(self._control, 0, CONTROL)
         """Persistent receive for control messages; inactive while a message waits in the buffer."""
@@ -325,6 +321,7 @@ class MPIWorker:
             return message
         if message.kind is Control.RELEASE:
             self._listening.Free()  # it would keep the communicator alive
+            self.outbox.close()
             self.hard = bool(message.argument & Release.HARD)
             if message.argument & Release.FAILED:
                 text = bytearray(self._probe(ERROR, MPI.BYTE))
@@ -344,26 +341,14 @@ class MPIWorker:
             point = message
         return point
 
-    def send(self, message: Reals) -> None:
-        """Send a result without waiting."""
-        try:
-            sending = self._sending
-            if len(sending) * message.nbytes > UNTESTED_BYTES:
-                while sending and sending[0][0].Test():  # they end in the order of their beginning
-                    sending.popleft()
-            sending.append((self._comm.Isend(message, 0, RESULT), message))
-        except MPI.Exception:
-            self._leave()
-
     def _send_text(self, kind: Text, value: tuple[Any, ...]) -> None:
-        text = json.dumps([kind, *value]).encode()
-        self._sending.append((self._guarded(self._comm.Isend, text, 0, REPORT), text))
+        self.outbox.post(json.dumps([kind, *value]).encode(), REPORT)
 
     def report(self, report: Report, events: Floats) -> None:
         """Send the final report and the events, and return once everything is sent."""
         self._send_text(Text.REPORT, report)
         if len(events):
-            self._sending.append((self._guarded(self._comm.Isend, events, 0, EVENTS), events))
+            self.outbox.post(events, EVENTS)
         pause = Pause(WORKER_PAUSE)
-        while not all(self._guarded(request.Test) for request, _ in self._sending):
+        while not self.outbox.is_sent():
             pause()

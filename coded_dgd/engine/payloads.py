@@ -32,6 +32,8 @@ class Payloads:
     ----------
     buffers : list of (size,) arrays
         The buffer of each row, for header and body, into which a message is received.
+    short : bool
+        Whether rows are so short that each peer may have rows of its own.
     """
 
     def __init__(self) -> None:
@@ -47,6 +49,7 @@ class Payloads:
         self._lists: list[list[int]] = []
         """The list of free rows to which each row returns."""
         self.buffers: list[Reals] = []
+        self.short = True
 
     def reserve(self, layout: Layout, rows: int) -> bool:
         """Allocate rows for messages of this layout, unless the present rows suffice.
@@ -67,7 +70,7 @@ class Payloads:
         if size <= self._size and rows <= len(self._matrix):
             return False
         self._dtype, self._size = np.dtype(layout.dtype), max(size, self._size)
-        self._start = size - layout.body_length
+        self._start, self.short = size - layout.body_length, self._size <= SHORT
         self._zeros = np.zeros(self._size - self._start, layout.dtype)
         self._free, self._free_of, self._first = [], {}, len(self.buffers)
         self._matrix = self._add(max(rows, 2 * len(self._matrix)))
@@ -94,22 +97,16 @@ class Payloads:
         del self._free[len(self._free) - count :]
         return taken[::-1]
 
-    @property
-    def short(self) -> bool:
-        """Whether rows are so short that each peer may have rows of its own."""
-        return self._size <= SHORT
-
     def take_for(self, peers: Iterable[int]) -> list[int]:
         """Take a free row for each of these peers, which no other peer uses; return the numbers."""
-        taken, of_peers = list[int](), self._free_of
-        for peer in peers:
-            if own := of_peers.get(peer):
-                taken.append(own.pop())
-                continue
-            (row,) = self.take(1)
-            self._lists[row] = of_peers.setdefault(peer, [])
-            taken.append(row)
-        return taken
+        of_peers = self._free_of
+        return [own.pop() if (own := of_peers.get(peer)) else self._further(peer) for peer in peers]
+
+    def _further(self, peer: int) -> int:
+        """Take a free row that only this peer uses from now on."""
+        (row,) = self.take(1)
+        self._lists[row] = self._free_of.setdefault(peer, [])
+        return row
 
     def free(self, rows: Iterable[int]) -> None:
         """Free rows whose messages are no longer used."""
@@ -173,11 +170,12 @@ class Payloads:
         (length,) or (pieces, length) array, float64
         """
         index = np.array(rows, dtype=np.intp)
-        first, last = layout.body_length - layout.length, layout.body_length
+        last, length = layout.body_length, layout.length
+        first = last - length
         columns = max(1024, PIECE_BYTES // (8 * max(1, len(index))) // 1024 * 1024)
-        if layout.length <= columns:
+        if length <= columns:
             return weights @ self._gather(index, first, last)
-        combined = np.empty((*weights.shape[:-1], layout.length))
+        combined = np.empty((*weights.shape[:-1], length))
         for begin in range(first, last, columns):
             end = min(begin + columns, last)
             combined[..., begin - first : end - first] = weights @ self._gather(index, begin, end)

@@ -130,7 +130,7 @@ def test_sends_that_were_started_before_one_failed_cost_no_peer(monkeypatch):
     )
     _, all_peers = peers(3)
     requests = [Send(False), Send(True), Send(False)]
-    start(requests, all_peers)
+    start(requests, all_peers, range(3))
     assert [each.gone for each in all_peers] == [False, True, False]
     assert [each.active for each in requests] == [True, False, True]
 

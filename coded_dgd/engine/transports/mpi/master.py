@@ -186,7 +186,7 @@ class MPIMaster(Transport):
             if self._inbox.arrived.peers and now >= looked + LOOK_SECONDS:
                 break  # what has arrived may not be usable
             self._points.advance()
-            if not any(work() for work in self.meanwhile):
+            if not (self.meanwhile and any(work() for work in self.meanwhile)):
                 pause()
             self._collect(texts=False)
         return self._inbox.take()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -40,17 +40,17 @@ MANY = 16
 GONE = "the process is gone (killed, or out of memory)"
 
 
-def start(requests: list[MPI.Prequest], peers: Sequence[Peer]) -> None:
-    """Start requests that have been set up, one for each of these peers."""
+def start(requests: list[MPI.Prequest], peers: Sequence[Peer], numbers: Iterable[int]) -> None:
+    """Start requests that have been set up, one for each peer of these numbers."""
     try:
         MPI.Prequest.Startall(requests)
     except MPI.Exception:
-        for request, peer in zip(requests, peers, strict=True):
+        for request, number in zip(requests, numbers, strict=True):
             try:
                 request.Start()
             except MPI.Exception as error:
                 if error.Get_error_class() != MPI.ERR_REQUEST:  # else it was started above
-                    peer.fail()
+                    peers[number].fail()
 
 
 class Peer:

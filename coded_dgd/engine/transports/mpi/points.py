@@ -122,7 +122,7 @@ class Slot:
                 if send is not None:
                     sends[number] = send
         started = {number: sends[number] for number in numbers if number in sends}
-        start([*started.values()], [peers[number] for number in started])
+        start([*started.values()], peers, started)
         self._started.update(started)
         return started
 

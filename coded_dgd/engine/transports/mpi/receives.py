@@ -61,19 +61,21 @@ class Receives:
         buffers : sequence of arrays
             The buffers of all rows.
         """
-        peers, set_up, requests, posted = self._peers, self._set_up, self._requests, self._posted
-        active = list[MPI.Prequest]()
-        heard = list[Peer]()
-        for number, row in zip(numbers, rows, strict=True):
-            peer = peers[number]
-            if row not in set_up and (request := peer.set_up_receive(buffers[row], self._tag)):
-                set_up[row] = request
-            if not peer.gone:
-                requests[number] = set_up[row]
-                posted[number] = True
-                active.append(set_up[row])
-                heard.append(peer)
-        start(active, heard)
+        peers, set_up = self._peers, self._set_up
+        if not set_up.keys() >= set(rows):
+            for number, row in zip(numbers, rows, strict=True):
+                if row not in set_up:
+                    request = peers[number].set_up_receive(buffers[row], self._tag)
+                    if request:
+                        set_up[row] = request
+        here = [number for number in numbers if not peers[number].gone]
+        if len(here) < len(numbers):
+            pairs = zip(numbers, rows, strict=True)
+            rows = [row for number, row in pairs if not peers[number].gone]
+        active = [set_up[row] for row in rows]
+        for number, request in zip(here, active, strict=True):
+            self._requests[number], self._posted[number] = request, True
+        start(active, peers, here)
 
     def forget_rows(self) -> None:
         """Free the receives that have been set up. None of them may be posted."""
@@ -115,36 +117,29 @@ class Receives:
 
         A message longer than its buffer counts as 0 bytes.
         """
-        if len(self._groups) == 1:
-            return self._test(self._groups[0])
         numbers, sizes = list[int](), list[int]()
         for group in self._groups:
-            completed = self._test(group)
-            numbers += completed[0]
-            sizes += completed[1]
-        return numbers, sizes
-
-    def _test(self, group: slice) -> tuple[list[int], list[int]]:
-        statuses, requests, first = self._statuses, self._requests, group.start
-        if len(self._groups) > 1:
-            statuses, requests = statuses[group], requests[group]
-        try:
-            positions = MPI.Request.Testsome(requests, statuses)
-        except MPI.Exception:
-            return self._salvage(group)
-        if not positions:
-            return [], []
-        numbers, sizes = list[int](), list[int]()
-        for position, status in zip(positions, statuses, strict=False):
-            number = first + position
-            self._posted[number] = False
-            numbers.append(number)
-            sizes.append(status.Get_count(MPI.BYTE))
-            status.source = NOBODY
+            statuses, requests = self._statuses, self._requests
+            if len(self._groups) > 1:
+                statuses, requests = statuses[group], requests[group]
+            try:
+                positions = MPI.Request.Testsome(requests, statuses)
+            except MPI.Exception:
+                completed = self._salvage(group)
+                numbers += completed[0]
+                sizes += completed[1]
+                continue
+            if not positions:
+                continue
+            numbers += [group.start + position for position in positions]
+            for position, status in zip(positions, statuses, strict=False):
+                self._posted[group.start + position] = False
+                sizes.append(status.Get_count(MPI.BYTE))
+                status.source = NOBODY
         return numbers, sizes
 
     def _salvage(self, group: slice) -> tuple[list[int], list[int]]:
-        """Return the same as `_test` after a peer has been lost.
+        """Return the same as `test` for one communicator, on which a peer has been lost.
 
         The exception discards the positions of the completed requests. They are the requests that
         are no longer active, and some of them have no status.

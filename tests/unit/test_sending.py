@@ -5,11 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from coded_dgd.engine.payloads import Payloads
 from coded_dgd.engine.transports.mpi import master, peer
 from coded_dgd.engine.transports.mpi.library import DATA, MPI, REPORT
 from coded_dgd.engine.transports.mpi.master import MPIMaster
 from coded_dgd.engine.transports.mpi.peer import Peer, start
 from coded_dgd.engine.transports.mpi.receives import Receives
+from coded_dgd.problems.layout import Layout
 
 
 class Sends:
@@ -66,6 +68,19 @@ def rank_0(monkeypatch):
 
     made._collect = collect
     return made
+
+
+def test_messages_of_an_iteration_and_late_ones_are_received_in_one_array(rank_0):
+    """Rows outside the first array are checked one by one, which takes ten times as long."""
+    rank_0.workers, rank_0.payloads, payloads = 3, Payloads(), 2
+    rank_0._inbox = SimpleNamespace(
+        expect_results=lambda peer, layout, rows: rank_0.payloads.reserve(layout, rows)
+    )
+    assignment = SimpleNamespace(payloads=payloads, layout=Layout(4), to_json=lambda: b"")
+    rank_0.assign(0, assignment)
+    per_peer = 2 * payloads + 1  # the last one is awaited
+    rows = rank_0.payloads.take_for([*range(3)] * per_peer)
+    assert rank_0.payloads._in_matrix(rows)
 
 
 def test_below_the_limit_only_the_sends_to_the_peer_are_looked_at(rank_0):

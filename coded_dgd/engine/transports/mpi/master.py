@@ -137,7 +137,8 @@ class MPIMaster(Transport):
 
     def assign(self, peer: int, assignment: Assignment) -> None:
         target = self._peers[peer]
-        rows = self.workers * (assignment.payloads + 2)
+        # all of an iteration and of the one before, and what may come next
+        rows = 2 * self.workers * (assignment.payloads + 1)
         self._inbox.expect_results(peer, assignment.layout.whole, rows)
         target.assignment, target.rows = assignment, 0
         target.command(Control.ASSIGNMENT)

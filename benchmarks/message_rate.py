@@ -1,10 +1,11 @@
 """Messages through rank 0 without delays and with tiny tasks, against a bare loop of mpi4py.
 
-python benchmarks/message_rate.py [--repeats 5]
+python benchmarks/message_rate.py [--repeats 5] [--same-addresses]
 
 The bare loop (benchmarks/bare_loop.py) does the same receives and sends, and none of our
 computing, checking, decoding, logging or accounting. Lines with "in plain numpy" are about the same
-loop when it also computes, in the shortest way that numpy has.
+loop when it also computes, in the shortest way that numpy has. With --same-addresses all jobs run
+under `setarch -R`, so that the libraries have the same addresses in all processes.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ def main() -> None:
     """Time both in turn and state the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--same-addresses", action="store_true")
     arguments = parser.parse_args()
+    launcher = [*(["setarch", "-R"] if arguments.same_addresses else []), mpiexec()]
     for scheme, load, needed in (("uncoded", 1, 40), ("lcc-mmc", 2, 79), ("mds-mmc", 10, 40)):
         rates, ratios, least = [], [], []
         for _ in range(arguments.repeats):
-            ours = loop(OURS, scheme, load, ITERATIONS, FEATURES)
-            bare = loop(BARE, ITERATIONS, load, needed, FEATURES)
-            plain = loop(BARE, ITERATIONS, load, needed, FEATURES, ROWS)
+            ours = loop(launcher, OURS, scheme, load, ITERATIONS, FEATURES)
+            bare = loop(launcher, BARE, ITERATIONS, load, needed, FEATURES)
+            plain = loop(launcher, BARE, ITERATIONS, load, needed, FEATURES, ROWS)
             rates.append(needed / ours[0])
             ratios.append(compared(ours, bare))
             least.append(compared(plain, bare))
@@ -47,10 +50,10 @@ def compared(program: list[float], bare: list[float]) -> list[float]:
     return [bare[0] / program[0], program[1] / bare[1], program[2] / bare[2]]
 
 
-def loop(script: Path, *arguments: object) -> list[float]:
+def loop(launcher: list[str], script: Path, *arguments: object) -> list[float]:
     """Run a script on all ranks; return elapsed time and processor times per iteration."""
     done = command(
-        mpiexec(), "-n", str(RANKS), sys.executable, str(script), *map(str, arguments),
+        *launcher, "-n", str(RANKS), sys.executable, str(script), *map(str, arguments),
         cwd=Path.cwd(),
     )  # fmt: skip
     return [float(each) for each in done.out.split()[-3:]]

@@ -101,6 +101,8 @@ def worker(
 ) -> float:
     """Return the peak of the worker that holds most: its blocks, and the incoming pieces.
 
+    Dense rows that are kept are received where they are kept, and so only their labels count there.
+
     Parameters
     ----------
     kernel : str
@@ -114,7 +116,9 @@ def worker(
     height = block_rows(scheme, sizes)
     labels = int(not scheme.coded)
     held_block = block_bytes(kernel, height, sizes.features, labels, sizes.itemsize, density)
-    row, width = float(sizes.itemsize * (sizes.features + labels)), 8.0 * (sizes.features + 1)
+    kept = kernel == "products"
+    row = float(sizes.itemsize * (labels if kept else sizes.features + labels))
+    width = 8.0 * (sizes.features + 1)
     base = without_data(scheme.workers) + sizes.overhead
     base += 8.0 * OF_WORKER * sizes.parameters
     payload = sizes.itemsize * sizes.payload(scheme)

@@ -168,7 +168,7 @@ def test_a_probe_ends_where_the_clock_has_no_more_digits():
 def test_memory_is_a_limit():
     free = plan(names=["uc-mmc"], blocks=WORKERS)
     block = 8 * 50 * 21
-    limit = memory.without_data(free.choice.candidate.scheme.workers) + 6.5 * block
+    limit = memory.without_data(free.choice.candidate.scheme.workers) + 3.5 * block
     tight = plan(limits=Limits(limit), names=["uc-mmc"], blocks=WORKERS)
     assert free.choice.worker_memory > limit
     assert tight.choice.candidate.scheme.load == 3

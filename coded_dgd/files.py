@@ -48,17 +48,12 @@ def writing(path: Path, otherwise: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise unwritable(path, error, otherwise) from error
-
-
-def unwritable(path: Path, error: OSError, otherwise: str = "") -> StorageError | UsageError:
-    """Return the error that `writing` raises in place of a system error."""
-    number = error.errno or errno.ENOSPC  # numpy and HDF5 give none if a write is cut short
-    failed = f"{path} cannot be written ({one_line(error)})"
-    if otherwise and number not in FAILURES:
-        return UsageError(f"{failed}: {otherwise}")
-    remedy = (FAILURES | OTHERS).get(number, "check its folder and the permissions")
-    return StorageError(f"{failed}: {remedy}")
+        number = error.errno or errno.ENOSPC  # numpy and HDF5 give none if a write is cut short
+        failed = f"{path} cannot be written ({one_line(error)})"
+        if otherwise and number not in FAILURES:
+            raise UsageError(f"{failed}: {otherwise}") from error
+        remedy = (FAILURES | OTHERS).get(number, "check its folder and the permissions")
+        raise StorageError(f"{failed}: {remedy}") from error
 
 
 def refuse_existing(path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 
 from coded_dgd.engine.protocol import Floats
-from coded_dgd.files import unwritable, writing
+from coded_dgd.files import writing
 
 RECENT, RECENT_BYTES = 64, 1 << 20
 """Number of iterations whose times are kept in memory, since late arrivals are mostly theirs, and
@@ -108,12 +108,10 @@ class ArrivalLog:
 
         A full disk may accept a part only, and the missing rest would read as 0.
         """
-        try:
+        with writing(self._path):
             while content:
                 written = os.pwrite(self._file.fileno(), content, offset)
                 content, offset = content[written:], offset + written
-        except OSError as error:
-            raise unwritable(self._path, error) from error
 
     def _write_late(self) -> None:
         for iteration in [*self._late]:

@@ -183,8 +183,8 @@ class Master:
             record.words, record.results = self._dispatcher.words, self._dispatcher.results
         record.workers_heard = len({worker for worker, _ in self.decoder.order})
         record.workers_live = self.scheme.workers - len(self.decoder.lost)
-        before, self._late_results = self._late_results, self.group.late_results
-        record.wasted_messages += self._late_results - before
+        record.wasted_messages += self.late
+        self._late_results = self.group.late_results
         self.log.end(record.iteration)
 
     def _absent(self, iteration: int) -> list[int]:

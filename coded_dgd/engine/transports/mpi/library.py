@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from time import sleep
@@ -104,6 +105,36 @@ def fault_tolerance() -> str:
 def yields_when_idle() -> bool | None:
     """Return whether a rank that waits in MPI yields its core; None if unknown."""
     return _setting("mpi_yield_when_idle")
+
+
+def yield_in_tests(allowed: bool) -> None:
+    """Let a test that finds nothing yield the core, or not.
+
+    Open MPI yields in each such test if `mpi_yield_when_idle` is set or if there are more ranks
+    than slots. Calls that wait in MPI need that on a host with few cores. Where a sleep follows the
+    test, it is a second change of process for nothing. Another MPI is left as it is.
+
+    Parameters
+    ----------
+    allowed : bool
+        Whether to yield if Open MPI did so at the first call.
+    """
+    if (found := _yielding()) is not None:
+        setter, default = found
+        setter(allowed and default)
+
+
+@lru_cache(maxsize=1)
+def _yielding() -> tuple[Callable[[bool], bool], bool] | None:
+    """Return Open MPI's function that sets whether tests yield, and whether they did."""
+    try:
+        setter = ctypes.CDLL(MPI.__file__).opal_progress_set_yield_when_idle
+    except (OSError, AttributeError):
+        return None
+    setter.argtypes, setter.restype = [ctypes.c_bool], ctypes.c_bool
+    default = setter(True)  # the function returns what was set before
+    setter(default)
+    return setter, default
 
 
 def thread_level() -> str:

@@ -43,6 +43,7 @@ from coded_dgd.engine.transports.mpi.library import (
     Pause,
     fault_tolerant,
     world,
+    yield_in_tests,
 )
 from coded_dgd.engine.transports.mpi.peer import Peer
 from coded_dgd.engine.transports.mpi.points import Points
@@ -104,6 +105,7 @@ class MPIMaster(Transport):
         self._intercomms: list[MPI.Intercomm] = []  # to newly spawned workers
         self._spawning: list[threading.Thread] = []
         self._add(comm, range(1, comm.size))
+        yield_in_tests(False)
 
     def _add(self, comm: MPI.Comm, ranks_of_peers: Iterable[int]) -> list[int]:
         """Add peers that are ranks of a communicator; return their numbers."""
@@ -289,6 +291,7 @@ class MPIMaster(Transport):
         return last, last.clock - (asked + answered) / 2, (answered - asked) / 2
 
     def spawn(self) -> None:
+        yield_in_tests(True)  # the thread waits in MPI
         self._spawning.append(threading.Thread(target=self._spawn, daemon=True))
         self._spawning[-1].start()
 
@@ -356,6 +359,7 @@ class MPIMaster(Transport):
         if self._released:
             return
         self._released = True
+        yield_in_tests(True)
         streams.flush()
         if any(peer.vanished for peer in self._peers):
             sleep(FORWARD_SECONDS)

@@ -45,6 +45,7 @@ from coded_dgd.engine.transports.mpi.library import (
     REPORT,
     WORKER_PAUSE,
     Pause,
+    yield_in_tests,
 )
 from coded_dgd.engine.transports.mpi.outbox import Outbox
 from coded_dgd.engine.transports.mpi.rendezvous import Assembly
@@ -169,6 +170,7 @@ class MPIWorker:
 
     def take_shard(self, worker: Worker, objective: Objective | None) -> bool:
         """Receive an assignment and its data; return False if the master breaks off."""
+        yield_in_tests(True)  # receives of data wait in MPI
         text = bytearray(self._probe(ASSIGNMENT, MPI.BYTE))
         self._guarded(self._comm.Recv, text, 0, ASSIGNMENT)
         assignment = Assignment.from_json(text)
@@ -200,6 +202,7 @@ class MPIWorker:
             self._send_text(
                 Text.READY, Ready(assignment.code_id, True, shared.path if shared else None)
             )
+        yield_in_tests(False)
         return True
 
     def _pieces(
@@ -346,6 +349,7 @@ class MPIWorker:
 
     def report(self, report: Report, events: Floats) -> None:
         """Send the final report and the events, and return once everything is sent."""
+        yield_in_tests(True)
         self._send_text(Text.REPORT, report)
         if len(events):
             self.outbox.post(events, EVENTS)

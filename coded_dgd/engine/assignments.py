@@ -70,6 +70,7 @@ class Assignments:
         raw, self._preparation = preparation_of(source)
         delay = delays.create(config.delay, config.seed)
         self._unit = float(group.scheme.work_under(delay)[0])
+        self._fewest = group.scheme.rule.fewest()
         self._classes, self._weights = source.classes, source.weights is not None
         drawn = batches.create(config.batch, source.rows, config.seed)
         self._batch = None if drawn is None else (drawn.rows, drawn.size)
@@ -112,7 +113,7 @@ class Assignments:
         group, config, scheme, transport = (
             self._group, self._config, self._group.scheme, self._group.transport
         )  # fmt: skip
-        coefficients = scheme.coefficients(worker)
+        coefficients, ends = scheme.coefficients(worker), scheme.ends(worker)
         logs = transport.logs
         assignment = Assignment(
             code_id=group.code_id,
@@ -126,7 +127,8 @@ class Assignments:
             combine=group.combines,
             labels=not scheme.coded,
             weights=self._weights and not scheme.coded,
-            ends=scheme.ends(worker),
+            ends=ends,
+            surplus=self._fewest <= scheme.workers * (len(ends) - 1),
             coefficients=None if (coefficients == 1).all() else tuple(coefficients.tolist()),
             unit=self._unit,
             product=scheme.of_gram_matrix,

@@ -144,6 +144,8 @@ class Assignment(NamedTuple):
     objective: str
     delay: str
     seed: int
+    surplus: bool = False
+    """Whether rank 0 can have enough messages before any worker has sent its last one."""
     combine: bool = False
     """Whether the worker reports finished tasks without results, and sends sums on request."""
     weights: bool = False

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from math import inf
+from os import sched_yield
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -55,6 +56,12 @@ from coded_dgd.host.leaving import leave
 from coded_dgd.host.process import cores, host_name
 from coded_dgd.problems.objectives import Objective
 
+FIRST_SLEEP = 0.75
+"""First sleep of a wait, as a share of the time that the last wait slept."""
+
+NEXT_SLEEP = 0.4
+"""Any other sleep of a wait, as a share of the time that the wait has slept so far."""
+
 LEAVE_SECONDS = 3.0
 """Seconds for the launcher or the guardian to end a job that has lost rank 0, with a message."""
 
@@ -87,6 +94,9 @@ class MPIWorker:
         self.error: CodedDGDError | None = None
         """Error that the master has raised, known from RELEASE on."""
         self._heard_heartbeat = False
+        self._slept = 0.0
+        """Seconds that the last wait for a message slept."""
+        self._yields_between_tasks = False
         self.log: logging.Logger | None = None
         """Log of this process, if the assignment names one."""
         self._listen()
@@ -176,6 +186,7 @@ class MPIWorker:
         assignment = Assignment.from_json(text)
         if assignment.log:
             self._begin_log(assignment)
+        self._yields_between_tasks = assignment.surplus
         longest = max(assignment.layout.parameters, assignment.tasks, len(self._control) - SHORT)
         self._listen_for(longest)
         shared = None
@@ -299,26 +310,35 @@ class MPIWorker:
         return int(status.Get_count(datatype))
 
     def wait(self, deadline: float) -> Point | News | Control | None:
-        """Wait until `deadline` for a control message; return the newest of several points."""
-        waited, message = False, None
+        """Wait until `deadline` for a control message; return the newest of several points.
+
+        If nothing is here, other processes get the core once before this one sleeps. Where not all
+        messages are needed they get it between two tasks, too: if ranks outnumber cores, rank 0 may
+        then have enough before this worker computes what is not needed.
+        """
+        message, yielded, slept = None, False, 0.0
+        shortest, longest = WORKER_PAUSE
+        pause = min(max(FIRST_SLEEP * self._slept, shortest), longest)
         while message is None:
             try:
-                pause, longest = WORKER_PAUSE
                 while not self._listening.Test():
-                    if deadline < inf:
-                        remaining = deadline - monotonic()
-                        if remaining <= 0:
-                            return None
-                        pause = min(pause, remaining)
-                    sleep(pause)
-                    pause = min(2 * pause, longest)
-                    waited = True
+                    remaining = deadline - monotonic() if deadline < inf else inf
+                    if remaining <= 0 and (yielded or not self._yields_between_tasks):
+                        return None
+                    if not yielded:
+                        yielded = True
+                        sched_yield()
+                        continue
+                    sleep(min(pause, remaining))
+                    slept += pause
+                    pause = min(max(NEXT_SLEEP * slept, shortest), longest)
             except MPI.Exception:
                 self._leave()
             message = self._read()
+        self._slept = slept
         if isinstance(message, Point):
             self._listen()
-            return message if waited else self._newest(message)
+            return message if yielded else self._newest(message)
         if not isinstance(message, Command):
             self._listen()
             return message

@@ -4,7 +4,7 @@ python benchmarks/start_with_data.py [--ranks 41] [--rows 1250000] [--features 1
                                      [OPTIONS of coded-dgd run]
 
 The command is that of a user, `mpiexec -n 41 python -m coded_dgd.run --data data.npy` for one
-iteration. Rank 0 has timers around the products for the step size, and around what it calls while
+iteration. Rank 0 has timers around the eigenvalue for the step size, and around what it calls while
 it hands out the data, which are a file in the page cache. Seconds are from mpiexec's start to the
 first beta_t. The first time does not count. Processor time is that of rank 0; the last line is that
 of all processes of the job, up to its end.
@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-STEP_SIZE = "products with X^T X for the step size"
+STEP_SIZE = "the largest eigenvalue of X^T X, for the step size"
 PARTS = "reading", "encoding", "sending", "waiting"
 FILE = "PARTS_OF_RANK_0"
 
@@ -61,7 +61,7 @@ def rank_0(file):
     from coded_dgd.problems.sources.base import Source
 
     clocks = Clocks()
-    Problem.gram_product = clocks.timed(Problem.gram_product, STEP_SIZE)
+    Problem.largest_eigenvalue = clocks.timed(Problem.largest_eigenvalue, STEP_SIZE)
     encode, distribute = Encoder.encode, staging.distribute
 
     def encoded(encoder, X, y):

@@ -59,8 +59,11 @@ def test_sparse_rows_have_weights_too(name, title, dtype, tolerance):
     hold(trainer, title, source, tolerance)
 
 
+@pytest.mark.parametrize("formed", [False, True])
 @pytest.mark.parametrize("title", LINEAR)
-def test_curvature_and_scores_count_weights(title):
+def test_curvature_and_scores_count_weights(title, formed, monkeypatch):
+    if formed:
+        monkeypatch.setattr("coded_dgd.problems.problem.GRAM_BYTES", 0)
     source = weighted(title)
     problem, copies = (begin("uc-mmc", title, each).problem for each in (source, repeated(source)))
     [point] = points(problem)

@@ -139,6 +139,16 @@ def test_curvature_is_the_largest_eigenvalue_from_above(name, ridge):
     assert largest + ridge <= whole.lipschitz() <= 1.003 * (largest + ridge)
 
 
+@pytest.mark.parametrize("name", CURVATURES)
+def test_curvature_of_much_data_takes_one_pass(name, monkeypatch):
+    monkeypatch.setattr("coded_dgd.problems.problem.GRAM_BYTES", 0)
+    X = CURVATURES[name]
+    largest = np.linalg.eigvalsh(X.T @ X)[-1]
+    whole = problem(X)
+    assert largest <= whole.largest_eigenvalue() <= 1.003 * largest
+    assert whole.source.was_read == list(range(len(X)))
+
+
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 10**6))
 def test_curvature_of_random_data(rows, features, seed):
     X = random_data(rows, features, seed=seed)[0]

@@ -1,5 +1,6 @@
 """A worker that waits for rank 0 looks no more often than it has to, and does not oversleep."""
 
+import threading
 from math import inf
 from time import monotonic
 
@@ -9,9 +10,13 @@ import pytest
 from coded_dgd.config import RunConfig
 from coded_dgd.engine import job, setup
 from coded_dgd.engine.protocol import Control, Point, TaskChange, pack_control, pack_news
+from coded_dgd.engine.transports.base import Transport
 from coded_dgd.engine.transports.mpi import library, worker
+from coded_dgd.engine.transports.mpi.inbox import Inbox
+from coded_dgd.engine.transports.mpi.master import MPIMaster
 from coded_dgd.engine.transports.mpi.worker import MPIWorker
 from coded_dgd.engine.transports.simulated import SimulatedTransport
+from coded_dgd.errors import Interrupted
 
 POINT = pack_control(Control.POINT, 0, 7, 0)
 HEARTBEAT = pack_control(Control.HEARTBEAT)
@@ -162,3 +167,28 @@ def test_tests_yield_again_where_they_did():
         assert setter(default) == default
     finally:
         library.yield_in_tests(True)
+
+
+@pytest.mark.parametrize("spawns", [False, True])
+def test_tests_of_rank_0_yield_unless_it_waits_for_results(monkeypatch, spawns):
+    """Else MPI calls of a callback kept the core from the rank that they waited for."""
+    yields, while_waiting = [True], []
+    monkeypatch.setattr(library, "_yielding", lambda: (yields.append, True))
+
+    class Waiting(MPIMaster):
+        def __init__(self):
+            Transport.__init__(self)
+            self._spawning = [threading.current_thread()] if spawns else []
+            self._inbox = Inbox(self.payloads, None)
+
+        def _collect(self, texts=True):
+            while_waiting.append(yields[-1])
+            if len(while_waiting) == 2:
+                raise Interrupted
+
+        _points = type("NoPoints", (), {"advance": staticmethod(lambda: None)})
+
+    with pytest.raises(Interrupted):
+        Waiting().receive()
+    assert while_waiting == [spawns, spawns]
+    assert yields[-1]

@@ -105,7 +105,6 @@ class MPIMaster(Transport):
         self._intercomms: list[MPI.Intercomm] = []  # to newly spawned workers
         self._spawning: list[threading.Thread] = []
         self._add(comm, range(1, comm.size))
-        yield_in_tests(False)
 
     def _add(self, comm: MPI.Comm, ranks_of_peers: Iterable[int]) -> list[int]:
         """Add peers that are ranks of a communicator; return their numbers."""
@@ -179,6 +178,15 @@ class MPIMaster(Transport):
             self._points.tell(peer, news)
 
     def receive(self, until: float = inf, enough: int = 1) -> Batch:
+        if any(thread.is_alive() for thread in self._spawning):  # it waits in MPI
+            return self._receive(until, enough)
+        yield_in_tests(False)
+        try:
+            return self._receive(until, enough)
+        finally:
+            yield_in_tests(True)
+
+    def _receive(self, until: float, enough: int) -> Batch:
         shortest, longest = MASTER_PAUSE
         pause, looked = Pause((shortest if enough == 1 else longest, longest)), monotonic()
         self._collect(texts=False)
@@ -291,7 +299,6 @@ class MPIMaster(Transport):
         return last, last.clock - (asked + answered) / 2, (answered - asked) / 2
 
     def spawn(self) -> None:
-        yield_in_tests(True)  # the thread waits in MPI
         self._spawning.append(threading.Thread(target=self._spawn, daemon=True))
         self._spawning[-1].start()
 
@@ -359,7 +366,6 @@ class MPIMaster(Transport):
         if self._released:
             return
         self._released = True
-        yield_in_tests(True)
         streams.flush()
         if any(peer.vanished for peer in self._peers):
             sleep(FORWARD_SECONDS)

@@ -33,11 +33,12 @@ def test_every_rank_has_a_track_that_agrees_with_the_records(tmp_path):
     assert taken >= total["completion_time"] + total["weights_time"] - 1e-3
     assert taken <= total["completion_time"] + total["weights_time"] + 20 * 5e-3
     for name in ("weights", "decode", "update", "check"):
-        assert total[f"{name}_time"] - 1e-5 <= master[name] <= total[f"{name}_time"] + 20 * 2e-3
+        # both clocks are read one after the other, and another process may get the core in between
+        assert total[f"{name}_time"] - 1e-3 <= master[name] <= total[f"{name}_time"] + 20 * 2e-3
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     ideal = 20 * summary["ideal_completion_time"]["mean"]  # a busy machine takes longer
     for rank in range(1, 5):
-        assert names[rank]["delay"] > 0.5 * ideal
+        assert names[rank]["delay"] > 0.4 * ideal  # the least is 0.51 where nothing else runs
         assert 0 < names[rank]["compute"] < names[rank]["delay"]
     assert any(names[rank]["cancelled"] for rank in range(1, 5))
     departures = {e["args"]["iteration"]: e["ts"] for e in tracks[0] if e["name"] == "broadcast"}

@@ -139,7 +139,8 @@ class Master:
             self._wait(record)
             begin = self._enter(Activity.DECODE, iteration)
             answer = self._decode(product)
-            decoded = self._enter(Activity.UPDATE, iteration)
+            record.decode_time = perf_counter() - begin
+            begin = self._enter(Activity.UPDATE, iteration)
             answer += self.ridge * point
             self._step(answer)
             # records speak of the gradient at beta, and the answer may be something else
@@ -147,7 +148,7 @@ class Master:
             gradient, at = (answer, point) if known is None else (known, self.optimizer.beta)
             record.loss = self._loss_of(gradient, at)
             record.gradient_norm = norm(gradient)
-            record.decode_time, record.update_time = decoded - begin, perf_counter() - decoded
+            record.update_time = perf_counter() - begin
             self._event(Activity.IDLE)
         finally:
             self.arrivals.end()

@@ -206,7 +206,7 @@ class Problem:
             total += (product if weights is None else weights * product) @ X
         return total
 
-    def _gram(self) -> Floats:
+    def gram(self) -> Floats:
         """Return X^T W X, of shape (l, l), from one pass over the data."""
         total = np.zeros((self.source.features, self.source.features))
         for X, _, weights in self._rows():
@@ -256,7 +256,7 @@ class Problem:
         features = self.source.features
         product: Callable[[Floats], Floats] = self.gram_product
         if features <= GRAM_FEATURES and 8 * self.source.rows * features > GRAM_BYTES:
-            product = self._gram().__matmul__
+            product = self.gram().__matmul__
         if features <= 2:  # too small for Lanczos
             gram = np.column_stack([product(unit) for unit in np.eye(features)])
             largest = float(np.linalg.eigvalsh(gram)[-1])

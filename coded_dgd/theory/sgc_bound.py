@@ -96,7 +96,7 @@ def theorem1(
     optimum = problem.optimum()
     if optimum is None:
         raise UsageError("Theorem 1 needs beta*, which takes too long here: use fewer features")
-    gram = sum(X.T @ X for X, _ in problem.source.windows())
+    gram = problem.gram()
     eigenvalues, vectors = np.linalg.eigh(gram)
     largest = float(eigenvalues[-1])
     m, n, odds = problem.source.rows, scheme.workers, p / (1 - p)

@@ -3,6 +3,7 @@
 import threading
 from math import inf
 from time import monotonic
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -180,13 +181,12 @@ def test_tests_of_rank_0_yield_unless_it_waits_for_results(monkeypatch, spawns):
             Transport.__init__(self)
             self._spawning = [threading.current_thread()] if spawns else []
             self._inbox = Inbox(self.payloads, None)
+            self._points = SimpleNamespace(advance=lambda: None)
 
         def _collect(self, texts=True):
             while_waiting.append(yields[-1])
             if len(while_waiting) == 2:
                 raise Interrupted
-
-        _points = type("NoPoints", (), {"advance": staticmethod(lambda: None)})
 
     with pytest.raises(Interrupted):
         Waiting().receive()

@@ -128,7 +128,7 @@ def yield_in_tests(allowed: bool) -> None:
 def _yielding() -> tuple[Callable[[bool], bool], bool] | None:
     """Return Open MPI's function that sets whether tests yield, and whether they did."""
     try:
-        setter = ctypes.CDLL(MPI.__file__).opal_progress_set_yield_when_idle
+        setter = _open_mpi().opal_progress_set_yield_when_idle
     except (OSError, AttributeError):
         return None
     setter.argtypes, setter.restype = [ctypes.c_bool], ctypes.c_bool
@@ -148,13 +148,23 @@ def thread_level() -> str:
     return levels[MPI.Query_thread()]
 
 
+def _open_mpi() -> ctypes.CDLL:
+    """Return the library in which the functions of Open MPI are found.
+
+    Raises
+    ------
+    OSError
+        Another MPI is loaded, without MPI_T, and there is no Open MPI.
+    """
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "MPI_T_cvar_read") else ctypes.CDLL("libmpi.so.40")
+
+
 @lru_cache
 def _setting(name: str) -> bool | None:
     """Return a Boolean variable of Open MPI; None if the MPI has no such variable."""
     try:
-        library = ctypes.CDLL(None)
-        if not hasattr(library, "MPI_T_cvar_read"):
-            library = ctypes.CDLL("libmpi.so.40")
+        library = _open_mpi()
         index, count, handle = ctypes.c_int(), ctypes.c_int(), ctypes.c_void_p()
         value = ctypes.c_bool()
         known = (
